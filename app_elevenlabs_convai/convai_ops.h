@@ -1,0 +1,218 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The contract between the C module and the engine (Cython and Python)
+ *
+ * The engine hands the module a table of functions, struct convai_ops; the module hands the engine
+ * a smaller one, struct convai_host. Neither side knows anything else of the other. Both tables
+ * begin with the ABI version and their own size, and each side refuses a table it was not built for.
+ *
+ * Who may call what:
+ *
+ *   channel thread   open .. release. None of them blocks, takes the GIL or does network I/O. push,
+ *                    push_silence, pop and poll do not allocate or take a lock either.
+ *   any thread       counters, set_debug, end_all, stop.
+ *
+ * A session has two owners, the channel thread and the engine's loop thread; each lets go once and
+ * the last one frees it. The channel thread's pointer is valid from open until its own release.
+ *
+ * Changing anything here means raising CONVAI_ABI_VERSION.
+ */
+
+#ifndef CONVAI_OPS_H
+#define CONVAI_OPS_H
+
+#include <stdint.h>
+
+#define CONVAI_ABI_VERSION 1
+
+/*! Name of the capsule in which the engine hands out its struct convai_ops */
+#define CONVAI_OPS_CAPSULE "pyconvai.ops"
+/*! Name of the capsule in which the module hands over its struct convai_host */
+#define CONVAI_HOST_CAPSULE "pyconvai.host"
+
+/*! One engine-side call; what is in it is the engine's own business */
+struct convai_session;
+
+/*! How the bytes of one direction are to be read. Always mono. */
+enum convai_encoding {
+	CONVAI_ENCODING_NONE = 0,	/*!< not known yet */
+	CONVAI_ENCODING_ULAW = 1,	/*!< G.711 mu-law, one byte a sample */
+	CONVAI_ENCODING_SLIN = 2,	/*!< signed 16-bit PCM in the machine's byte order, two bytes a sample */
+};
+
+struct convai_format {
+	uint32_t encoding;	/*!< enum convai_encoding */
+	uint32_t rate;		/*!< samples per second */
+};
+
+enum convai_state {
+	CONVAI_STATE_CONNECTING = 0,	/*!< signed URL, socket or metadata outstanding; pushes are refused */
+	CONVAI_STATE_TALKING = 1,	/*!< formats and conversation id are set */
+	CONVAI_STATE_ENDED = 2,		/*!< status, reason and play_out are set; nothing changes any more */
+};
+
+/*! How a call ended. The names an operator sees are in call.c. */
+enum convai_status {
+	CONVAI_STATUS_NONE = 0,
+	CONVAI_STATUS_AGENT_ENDED = 1,
+	CONVAI_STATUS_HANGUP = 2,
+	CONVAI_STATUS_TRANSFER = 3,
+	CONVAI_STATUS_TIMEOUT = 4,
+	CONVAI_STATUS_LIMIT = 5,
+	CONVAI_STATUS_NOAGENT = 6,
+	CONVAI_STATUS_AUTH = 7,
+	CONVAI_STATUS_REJECTED = 8,
+	CONVAI_STATUS_UNREACHABLE = 9,
+	CONVAI_STATUS_ERROR = 10,
+	CONVAI_STATUS_UNLOADED = 11,
+};
+
+enum convai_pair_kind {
+	CONVAI_PAIR_SETTING = 0,	/*!< a key of elevenlabs.conf, already checked by config.c */
+	CONVAI_PAIR_VARIABLE = 1,	/*!< a dynamic variable, sent as a string */
+	CONVAI_PAIR_JSON = 2,		/*!< a dynamic variable whose value is JSON text */
+	CONVAI_PAIR_OVERRIDE = 3,	/*!< a conversation override */
+};
+
+struct convai_pair {
+	uint32_t kind;		/*!< enum convai_pair_kind */
+	const char *name;	/*!< UTF-8 */
+	const char *value;	/*!< UTF-8 */
+};
+
+/*! What a call starts with. The engine copies all of it before open returns. */
+struct convai_request {
+	const char *channel;	/*!< channel name, for the log */
+	const char *agent;	/*!< section of elevenlabs.conf */
+	const struct convai_pair *pairs;
+	uint32_t pair_count;
+};
+
+/*! Where a call stands. Strings are never NULL and stay valid until release. */
+struct convai_progress {
+	uint32_t state;		/*!< enum convai_state */
+	uint32_t status;	/*!< enum convai_status, once ended */
+	uint32_t play_out;	/*!< once ended: 1 if queued audio is to be played to its end first */
+	struct convai_format caller;	/*!< what the agent wants to hear: push this */
+	struct convai_format agent;	/*!< what the agent speaks: pop gives this */
+	const char *conversation_id;	/*!< "" before the metadata */
+	const char *reason;		/*!< "" before the end */
+};
+
+/*! Counters of one session since its start; every one only grows */
+struct convai_counters {
+	uint64_t pushed_bytes;		/*!< taken from the channel, silence included */
+	uint64_t push_dropped_bytes;	/*!< refused: ring full or not talking */
+	uint64_t silence_ms;		/*!< of pushed_bytes, how much was silence in place of missing audio */
+	uint64_t chunks_sent;		/*!< user_audio_chunk messages handed to the transport */
+	uint64_t send_dropped_bytes;	/*!< caller audio dropped because the socket did not take it */
+	uint64_t messages_received;
+	uint64_t unknown_messages;	/*!< of these, with a type the engine does not know or without one */
+	uint64_t pings_answered;
+	uint64_t received_bytes;	/*!< agent audio queued, decoded */
+	uint64_t stale_dropped_bytes;	/*!< agent audio dropped on arrival: older than the interruption */
+	uint64_t overflow_dropped_bytes; /*!< agent audio dropped on arrival: the playout queue was full */
+	uint64_t flushed_bytes;		/*!< queued agent audio skipped at an interruption */
+	uint64_t played_bytes;		/*!< handed to the channel by pop, padding not counted */
+	uint64_t interruptions;
+};
+
+struct convai_ops {
+	uint32_t abi_version;	/*!< CONVAI_ABI_VERSION */
+	uint32_t size;		/*!< sizeof(struct convai_ops) */
+	const char *build_id;	/*!< names the engine's files; lives as long as the process */
+	const char *version;	/*!< product version, for people */
+
+	/*!
+	 * \brief Start a session; the engine connects in the background
+	 * \return the session, or NULL with errno set: ENOMEM, EMFILE, ESHUTDOWN (the engine is stopping)
+	 */
+	struct convai_session *(*open)(const struct convai_request *request);
+
+	/*! \brief A descriptor that is readable when poll has something new. Owned by the session. */
+	int (*event_fd)(const struct convai_session *session);
+
+	/*! \brief Clear the event descriptor and say where the session stands */
+	void (*poll)(struct convai_session *session, struct convai_progress *progress);
+
+	/*!
+	 * \brief Queue caller audio, in the caller format of the progress
+	 * \return bytes taken: all of them, or 0 (ring full or not talking; counted)
+	 */
+	uint32_t (*push)(struct convai_session *session, const uint8_t *audio, uint32_t bytes);
+
+	/*! \brief Queue silence in the caller format in place of audio that did not come; as push */
+	uint32_t (*push_silence)(struct convai_session *session, uint32_t ms);
+
+	/*!
+	 * \brief Take the agent audio that is due, in the agent format of the progress
+	 *
+	 * Fills all of audio: with queued audio, and with silence where the queue ends.
+	 * \return bytes that were agent audio; 0 means nothing was queued and all is silence
+	 */
+	uint32_t (*pop)(struct convai_session *session, uint8_t *audio, uint32_t bytes);
+
+	/*! \brief Agent audio waiting to be popped, in bytes */
+	uint64_t (*queued)(const struct convai_session *session);
+
+	/*!
+	 * \brief Say that the channel is through; the engine closes the conversation with code 1000
+	 *
+	 * Without effect when the session has ended. May be called twice.
+	 */
+	void (*hangup)(struct convai_session *session);
+
+	/*! \brief The channel thread's last word. Implies hangup. The pointer is dead afterwards. */
+	void (*release)(struct convai_session *session);
+
+	/*! \brief Copy the counters. The caller must hold the session (from open, before release). */
+	void (*counters)(const struct convai_session *session, struct convai_counters *counters);
+
+	/*! \brief Log every message of every session (1) or only of those whose agent asks for it (0) */
+	void (*set_debug)(int on);
+
+	/*!
+	 * \brief End every session that is up, at once
+	 *
+	 * Each ends with this status and reason (copied), and its conversation is closed with code 1000.
+	 */
+	void (*end_all)(uint32_t status, const char *reason);
+
+	/*!
+	 * \brief Refuse new sessions, close all conversations, end the loop thread, and let go of the host table
+	 *
+	 * The caller must not hold the GIL. May be called again after a failure.
+	 * \return 0, or -1 if the loop had not ended within the limit. Even then the host table has been
+	 *         withdrawn unless a call into it is still under way.
+	 */
+	int (*stop)(uint32_t limit_ms);
+};
+
+enum convai_log_level {
+	CONVAI_LOG_DEBUG = 0,
+	CONVAI_LOG_NOTICE = 1,
+	CONVAI_LOG_WARNING = 2,
+	CONVAI_LOG_ERROR = 3,
+};
+
+struct convai_host {
+	uint32_t abi_version;	/*!< CONVAI_ABI_VERSION */
+	uint32_t size;		/*!< sizeof(struct convai_host) */
+
+	/*!
+	 * \brief Write one line to the log. Called from the loop thread, without the GIL. May block.
+	 * \param level enum convai_log_level
+	 * \param channel name of the channel, or "" when it concerns none
+	 */
+	void (*log)(uint32_t level, const char *channel, const char *text);
+};
+
+#endif /* CONVAI_OPS_H */

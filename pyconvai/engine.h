@@ -1,0 +1,293 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The engine's front door: how other threads reach the loop thread, and how it is stopped
+ *
+ * New sessions arrive in a lock-free inbox and an eventfd wakes the loop. Requests that are rare
+ * (end all, stop) are left under a mutex that no audio path ever touches. There is one engine per
+ * copy of the compiled core, that is, per generation.
+ */
+
+#ifndef CONVAI_ENGINE_H
+#define CONVAI_ENGINE_H
+
+#include <pthread.h>
+#include <time.h>
+
+#include "session.h"
+
+#define CONVAI_REASON_BYTES 256
+
+/*! How long stop waits for a log call that is under way on the loop thread, in ms. A call into the
+ * host's logger takes microseconds; one that takes this long is stuck. */
+#define CONVAI_HOST_DRAIN_MS 1000
+
+struct convai_engine {
+	_Atomic(struct convai_session *) inbox;	/*!< newest first */
+	int wake_fd;				/*!< made at the first start, then kept */
+	atomic_int accepting;
+	atomic_int debug;
+	atomic_int hangups;			/*!< a channel has hung up since the loop last looked */
+
+	_Atomic(const struct convai_host *) host;
+	atomic_int host_calls;			/*!< calls into the host that are under way */
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	int running;				/*!< the loop thread is in its loop */
+	int stop_wanted;
+	uint32_t end_status;			/*!< CONVAI_STATUS_NONE: nothing asked for */
+	char end_reason[CONVAI_REASON_BYTES];
+};
+
+static struct convai_engine convai_engine = {
+	.wake_fd = -1,
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.changed = PTHREAD_COND_INITIALIZER,
+};
+
+static inline void convai_engine_wake(void)
+{
+	if (convai_engine.wake_fd >= 0) {
+		convai_signal(convai_engine.wake_fd);
+	}
+}
+
+/* ---- Loop thread ---- */
+
+/*! \brief Get ready for sessions. Loader thread, before the loop runs. \return 0, or -1 with errno */
+static inline int convai_engine_open(const struct convai_host *host)
+{
+	if (convai_engine.wake_fd < 0) {
+		convai_engine.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (convai_engine.wake_fd < 0) {
+			return -1;
+		}
+	}
+	pthread_mutex_lock(&convai_engine.lock);
+	convai_engine.running = 1;
+	convai_engine.stop_wanted = 0;
+	convai_engine.end_status = CONVAI_STATUS_NONE;
+	pthread_mutex_unlock(&convai_engine.lock);
+	atomic_store(&convai_engine.host, host);
+	atomic_store(&convai_engine.accepting, 1);
+	return 0;
+}
+
+static inline int convai_engine_wake_fd(void)
+{
+	return convai_engine.wake_fd;
+}
+
+static inline int convai_engine_debug(void)
+{
+	return atomic_load_explicit(&convai_engine.debug, memory_order_relaxed);
+}
+
+/*! \brief Clear the wake-up. \return 1 if a channel has hung up since the last call */
+static inline int convai_engine_woken(void)
+{
+	convai_signal_clear(convai_engine.wake_fd);
+	return atomic_exchange(&convai_engine.hangups, 0);
+}
+
+/*! \brief Take every new session, oldest first. The list is the caller's, and a reference to each. */
+static inline struct convai_session *convai_engine_take_inbox(void)
+{
+	struct convai_session *newest = atomic_exchange(&convai_engine.inbox, NULL);
+	struct convai_session *oldest = NULL;
+
+	while (newest) {
+		struct convai_session *next = newest->next;
+
+		newest->next = oldest;
+		oldest = newest;
+		newest = next;
+	}
+	return oldest;
+}
+
+/*! \brief Turn away what no loop will ever serve */
+static inline void convai_engine_refuse_inbox(void)
+{
+	struct convai_session *session = convai_engine_take_inbox();
+
+	while (session) {
+		struct convai_session *next = session->next;
+
+		convai_session_end(session, CONVAI_STATUS_UNLOADED, "the engine has been stopped", 0);
+		convai_session_unref(session);
+		session = next;
+	}
+}
+
+/*! \brief The loop has ended: wake whoever waits in stop. Last act of the loop thread. */
+static inline void convai_engine_closed(void)
+{
+	atomic_store(&convai_engine.accepting, 0);
+	convai_engine_refuse_inbox();
+	pthread_mutex_lock(&convai_engine.lock);
+	convai_engine.running = 0;
+	pthread_cond_broadcast(&convai_engine.changed);
+	pthread_mutex_unlock(&convai_engine.lock);
+}
+
+/*! \brief What has been asked of the loop since the last look. \return 1 if it shall stop */
+static inline int convai_engine_requests(uint32_t *end_status, char *end_reason)
+{
+	int stop;
+
+	pthread_mutex_lock(&convai_engine.lock);
+	stop = convai_engine.stop_wanted;
+	*end_status = convai_engine.end_status;
+	memcpy(end_reason, convai_engine.end_reason, CONVAI_REASON_BYTES);
+	convai_engine.end_status = CONVAI_STATUS_NONE;
+	pthread_mutex_unlock(&convai_engine.lock);
+	return stop;
+}
+
+/*! \brief One line to the host's log, if there still is a host. Without the GIL. May block. */
+static inline void convai_engine_log(uint32_t level, const char *channel, const char *text)
+{
+	const struct convai_host *host;
+
+	/* Counted before the pointer is read: stop clears the pointer first and then waits for the
+	 * count, so either it sees this call or this call sees no host. */
+	atomic_fetch_add(&convai_engine.host_calls, 1);
+	host = atomic_load(&convai_engine.host);
+	if (host) {
+		host->log(level, channel, text);
+	}
+	atomic_fetch_sub(&convai_engine.host_calls, 1);
+}
+
+/* ---- Any thread, through struct convai_ops ---- */
+
+static struct convai_session *convai_op_open(const struct convai_request *request)
+{
+	struct convai_session *session;
+
+	if (!atomic_load(&convai_engine.accepting)) {
+		errno = ESHUTDOWN;
+		return NULL;
+	}
+	session = convai_session_new(request);
+	if (!session) {
+		return NULL;
+	}
+	session->next = atomic_load(&convai_engine.inbox);
+	while (!atomic_compare_exchange_weak(&convai_engine.inbox, &session->next, session)) {
+		continue;
+	}
+	/* The loop may have ended between the first look and the push; then nobody else will look. */
+	if (!atomic_load(&convai_engine.accepting)) {
+		convai_engine_refuse_inbox();
+	}
+	convai_engine_wake();
+	return session;
+}
+
+static void convai_op_hangup(struct convai_session *session)
+{
+	if (!atomic_exchange(&session->hung_up, 1)) {
+		atomic_store(&convai_engine.hangups, 1);
+		convai_engine_wake();
+	}
+}
+
+static void convai_op_release(struct convai_session *session)
+{
+	convai_op_hangup(session);
+	convai_session_unref(session);
+}
+
+static void convai_op_set_debug(int on)
+{
+	atomic_store(&convai_engine.debug, on);
+}
+
+static void convai_op_end_all(uint32_t status, const char *reason)
+{
+	pthread_mutex_lock(&convai_engine.lock);
+	convai_engine.end_status = status;
+	strncpy(convai_engine.end_reason, reason, CONVAI_REASON_BYTES - 1);
+	pthread_mutex_unlock(&convai_engine.lock);
+	convai_engine_wake();
+}
+
+/*! \return 0, or -1 when a call into the host was still under way at the limit */
+static inline int convai_engine_withdraw_host(void)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	int waited;
+
+	atomic_store(&convai_engine.host, NULL);
+	for (waited = 0; atomic_load(&convai_engine.host_calls); waited++) {
+		if (waited == CONVAI_HOST_DRAIN_MS) {
+			return -1;
+		}
+		nanosleep(&ms, NULL);
+	}
+	return 0;
+}
+
+static int convai_op_stop(uint32_t limit_ms)
+{
+	struct timespec until;
+	int running, timed_out = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += limit_ms / 1000;
+	until.tv_nsec += limit_ms % 1000 * 1000000L;
+	if (until.tv_nsec >= 1000000000L) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+	atomic_store(&convai_engine.accepting, 0);
+	pthread_mutex_lock(&convai_engine.lock);
+	convai_engine.stop_wanted = 1;
+	convai_engine_wake();
+	while (convai_engine.running && !timed_out) {
+		timed_out = pthread_cond_clockwait(&convai_engine.changed, &convai_engine.lock,
+			CLOCK_MONOTONIC, &until);
+	}
+	running = convai_engine.running;
+	pthread_mutex_unlock(&convai_engine.lock);
+	convai_engine_refuse_inbox();
+	return convai_engine_withdraw_host() || running ? -1 : 0;
+}
+
+static struct convai_ops convai_ops_of_this_engine = {
+	.abi_version = CONVAI_ABI_VERSION,
+	.size = sizeof(struct convai_ops),
+	.open = convai_op_open,
+	.event_fd = convai_op_event_fd,
+	.poll = convai_op_poll,
+	.push = convai_op_push,
+	.push_silence = convai_op_push_silence,
+	.pop = convai_op_pop,
+	.queued = convai_op_queued,
+	.hangup = convai_op_hangup,
+	.release = convai_op_release,
+	.counters = convai_op_counters,
+	.set_debug = convai_op_set_debug,
+	.end_all = convai_op_end_all,
+	.stop = convai_op_stop,
+};
+
+/*! \param build_id, version must live as long as the process */
+static inline struct convai_ops *convai_engine_ops(const char *build_id, const char *version)
+{
+	convai_ops_of_this_engine.build_id = build_id;
+	convai_ops_of_this_engine.version = version;
+	return &convai_ops_of_this_engine;
+}
+
+#endif /* CONVAI_ENGINE_H */

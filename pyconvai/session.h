@@ -1,0 +1,360 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief One session, as both of its threads see it
+ *
+ * The channel thread reaches a session through the functions of convai_ops.h, the loop thread
+ * through _core.pyx. What one side writes and the other reads is atomic, or is written before the
+ * state is published (release) and read after the state was seen (acquire).
+ */
+
+#ifndef CONVAI_SESSION_H
+#define CONVAI_SESSION_H
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "convai_ops.h"
+#include "playout.h"
+#include "ring.h"
+
+/*! Caller audio that may wait for the loop thread, in ms: the pre-roll of a slow set-up (2 s), and
+ * as much again for a loop that is held up */
+#define CONVAI_UPLINK_MS 4000
+
+/*! Agent audio that may wait to be played, in ms. Agents send whole answers at once, so this is
+ * long; it only bounds a server that floods. */
+#define CONVAI_PLAYOUT_MS 600000
+
+#define CONVAI_ULAW_SILENCE 0xff
+
+/* PCM on the wire is little-endian and goes to the channel as it came. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "PCM needs swapping on this machine");
+
+/*! Counters, one writer each; relaxed atomics since they are only ever shown */
+struct convai_tallies {
+	/* Loop thread */
+	atomic_uint_fast64_t chunks_sent, send_dropped_bytes, messages_received, unknown_messages,
+		pings_answered, received_bytes, stale_dropped_bytes, overflow_dropped_bytes,
+		flushed_bytes, interruptions;
+	/* Channel thread */
+	_Alignas(CONVAI_CACHE_LINE) atomic_uint_fast64_t pushed_bytes, push_dropped_bytes, silence_ms,
+		played_bytes;
+};
+
+struct convai_session {
+	atomic_uint references;		/*!< channel thread and loop thread */
+	int event_fd;
+	struct convai_session *next;	/*!< in the engine's inbox */
+	char *channel, *agent;
+	struct convai_pair *pairs;
+	uint32_t pair_count;
+
+	/* Written by the loop thread before the state is published */
+	struct convai_format caller_format, agent_format;
+	char *conversation_id, *reason;
+	uint32_t status, play_out;
+	atomic_uint state;
+
+	atomic_uint hung_up;		/*!< channel thread: the call is over */
+	struct convai_ring uplink;
+	struct convai_playout playout;
+	struct convai_tallies tally;
+};
+
+static inline void convai_tally(atomic_uint_fast64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static inline uint32_t convai_sample_bytes(const struct convai_format *format)
+{
+	return format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
+}
+
+static inline int convai_silence_byte(const struct convai_format *format)
+{
+	return format->encoding == CONVAI_ENCODING_ULAW ? CONVAI_ULAW_SILENCE : 0;
+}
+
+static inline uint64_t convai_ms_to_bytes(const struct convai_format *format, uint64_t ms)
+{
+	return ms * format->rate / 1000 * convai_sample_bytes(format);
+}
+
+static inline void convai_session_free(struct convai_session *session)
+{
+	uint32_t i;
+
+	for (i = 0; i < session->pair_count; i++) {
+		free((char *) session->pairs[i].name);
+		free((char *) session->pairs[i].value);
+	}
+	free(session->pairs);
+	free(session->channel);
+	free(session->agent);
+	free(session->conversation_id);
+	free(session->reason);
+	convai_ring_free(&session->uplink);
+	convai_playout_free(&session->playout);
+	if (session->event_fd >= 0) {
+		close(session->event_fd);
+	}
+	free(session);
+}
+
+static inline void convai_session_unref(struct convai_session *session)
+{
+	if (atomic_fetch_sub_explicit(&session->references, 1, memory_order_acq_rel) == 1) {
+		convai_session_free(session);
+	}
+}
+
+static inline int convai_session_copy_pairs(struct convai_session *session,
+	const struct convai_request *request)
+{
+	uint32_t i;
+
+	session->pairs = calloc(request->pair_count ? request->pair_count : 1, sizeof(*session->pairs));
+	if (!session->pairs) {
+		return -1;
+	}
+	for (i = 0; i < request->pair_count; i++) {
+		session->pairs[i].kind = request->pairs[i].kind;
+		session->pairs[i].name = strdup(request->pairs[i].name);
+		session->pairs[i].value = strdup(request->pairs[i].value);
+		session->pair_count = i + 1;
+		if (!session->pairs[i].name || !session->pairs[i].value) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/*! \return a session with two references, or NULL with errno set */
+static inline struct convai_session *convai_session_new(const struct convai_request *request)
+{
+	/* calloc: every counter, position and pointer starts at zero. Cache-line alignment of the
+	 * shared positions needs the stricter allocator. */
+	struct convai_session *session = aligned_alloc(CONVAI_CACHE_LINE, sizeof(*session));
+
+	if (!session) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	memset(session, 0, sizeof(*session));
+	atomic_init(&session->references, 2);
+	session->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	session->channel = strdup(request->channel);
+	session->agent = strdup(request->agent);
+	if (session->event_fd < 0 || !session->channel || !session->agent
+		|| convai_session_copy_pairs(session, request)
+		|| convai_playout_init(&session->playout)) {
+		int cause = session->event_fd < 0 ? errno : ENOMEM;
+
+		convai_session_free(session);
+		errno = cause;
+		return NULL;
+	}
+	return session;
+}
+
+static inline void convai_signal(int fd)
+{
+	uint64_t one = 1;
+
+	/* EAGAIN means that the counter is full: the other side will wake all the same. */
+	if (write(fd, &one, sizeof(one)) < 0) {
+		return;
+	}
+}
+
+static inline void convai_signal_clear(int fd)
+{
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0) {
+		return;
+	}
+}
+
+static inline uint32_t convai_session_state(const struct convai_session *session)
+{
+	return atomic_load_explicit(&session->state, memory_order_acquire);
+}
+
+static inline int convai_session_hung_up(struct convai_session *session)
+{
+	return atomic_load_explicit(&session->hung_up, memory_order_acquire);
+}
+
+/*! \brief Agent audio handed to the channel, in bytes */
+static inline uint64_t convai_session_played(const struct convai_session *session)
+{
+	return atomic_load_explicit(&session->tally.played_bytes, memory_order_relaxed);
+}
+
+/*! \brief Whether the queued agent audio ends in half a sample. Loop thread. */
+static inline int convai_session_misaligned(const struct convai_session *session)
+{
+	return atomic_load_explicit(&session->playout.appended, memory_order_relaxed)
+		% convai_sample_bytes(&session->agent_format) != 0;
+}
+
+/*!
+ * \brief Publish that the conversation is up. Loop thread.
+ * \return 0, or -1 when memory is short
+ */
+static inline int convai_session_talk(struct convai_session *session, struct convai_format caller,
+	struct convai_format agent, const char *conversation_id)
+{
+	session->caller_format = caller;
+	session->agent_format = agent;
+	session->conversation_id = strdup(conversation_id);
+	if (!session->conversation_id
+		|| convai_ring_init(&session->uplink, convai_ms_to_bytes(&caller, CONVAI_UPLINK_MS))) {
+		return -1;
+	}
+	atomic_store_explicit(&session->state, CONVAI_STATE_TALKING, memory_order_release);
+	convai_signal(session->event_fd);
+	return 0;
+}
+
+/*! \brief Publish the end. Only the first call counts. Loop thread. */
+static inline void convai_session_end(struct convai_session *session, uint32_t status,
+	const char *reason, uint32_t play_out)
+{
+	if (convai_session_state(session) == CONVAI_STATE_ENDED) {
+		return;
+	}
+	session->status = status;
+	session->play_out = play_out;
+	session->reason = strdup(reason);	/* NULL reads as "" */
+	atomic_store_explicit(&session->state, CONVAI_STATE_ENDED, memory_order_release);
+	convai_signal(session->event_fd);
+}
+
+/* ---- What the channel thread reaches through struct convai_ops ---- */
+
+static int convai_op_event_fd(const struct convai_session *session)
+{
+	return session->event_fd;
+}
+
+static void convai_op_poll(struct convai_session *session, struct convai_progress *progress)
+{
+	uint32_t state;
+
+	convai_signal_clear(session->event_fd);
+	state = convai_session_state(session);
+	memset(progress, 0, sizeof(*progress));
+	progress->state = state;
+	progress->conversation_id = progress->reason = "";
+	if (state == CONVAI_STATE_CONNECTING) {
+		return;
+	}
+	progress->caller = session->caller_format;
+	progress->agent = session->agent_format;
+	if (session->conversation_id) {
+		progress->conversation_id = session->conversation_id;
+	}
+	if (state == CONVAI_STATE_ENDED) {
+		progress->status = session->status;
+		progress->play_out = session->play_out;
+		if (session->reason) {
+			progress->reason = session->reason;
+		}
+	}
+}
+
+static uint32_t convai_push_bytes(struct convai_session *session, const uint8_t *audio, uint32_t bytes)
+{
+	uint32_t taken = 0;
+
+	if (convai_session_state(session) == CONVAI_STATE_TALKING) {
+		taken = convai_ring_put(&session->uplink, audio,
+			convai_silence_byte(&session->caller_format), bytes);
+	}
+	convai_tally(taken ? &session->tally.pushed_bytes : &session->tally.push_dropped_bytes, bytes);
+	return taken;
+}
+
+static uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, uint32_t bytes)
+{
+	return convai_push_bytes(session, audio, bytes);
+}
+
+static uint32_t convai_op_push_silence(struct convai_session *session, uint32_t ms)
+{
+	uint32_t taken;
+
+	if (convai_session_state(session) != CONVAI_STATE_TALKING) {
+		return 0;
+	}
+	taken = convai_push_bytes(session, NULL, convai_ms_to_bytes(&session->caller_format, ms));
+	if (taken) {
+		convai_tally(&session->tally.silence_ms, ms);
+	}
+	return taken;
+}
+
+static uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes)
+{
+	uint32_t taken = 0;
+
+	if (convai_session_state(session) != CONVAI_STATE_CONNECTING) {
+		taken = convai_playout_take(&session->playout, audio, bytes,
+			convai_sample_bytes(&session->agent_format));
+		convai_tally(&session->tally.played_bytes, taken);
+	}
+	memset(audio + taken, convai_silence_byte(&session->agent_format), bytes - taken);
+	return taken;
+}
+
+/*! Whole samples only: half a sample will never be played, and must not be waited for. */
+static uint64_t convai_op_queued(const struct convai_session *session)
+{
+	uint64_t queued = convai_playout_queued(&session->playout);
+
+	if (convai_session_state(session) == CONVAI_STATE_CONNECTING) {
+		return 0;
+	}
+	return queued - queued % convai_sample_bytes(&session->agent_format);
+}
+
+static void convai_op_counters(const struct convai_session *session, struct convai_counters *counters)
+{
+	const struct convai_tallies *tally = &session->tally;
+
+#define COPY(field) \
+	counters->field = atomic_load_explicit(&tally->field, memory_order_relaxed)
+	COPY(pushed_bytes);
+	COPY(push_dropped_bytes);
+	COPY(silence_ms);
+	COPY(chunks_sent);
+	COPY(send_dropped_bytes);
+	COPY(messages_received);
+	COPY(unknown_messages);
+	COPY(pings_answered);
+	COPY(received_bytes);
+	COPY(stale_dropped_bytes);
+	COPY(overflow_dropped_bytes);
+	COPY(flushed_bytes);
+	COPY(played_bytes);
+	COPY(interruptions);
+#undef COPY
+}
+
+#endif /* CONVAI_SESSION_H */

@@ -1,0 +1,189 @@
+# app_elevenlabs_convai: build, install, test.    `make help` lists what there is.
+#
+# Two Pythons play a part, and they may differ:
+#   PYTHON   the one that Asterisk will embed; the core and the module are built for it
+#   HOST     the one in build/venv, made here from requirements/, that runs the tests and the linters
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+# --- what you may set -------------------------------------------------------------------------------
+
+# The default: the virtual environment that install-deps makes where the distribution's packages are too
+# old, else python3.
+SYSTEM_VENV := /usr/local/lib/app_elevenlabs_convai/venv
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(or $(wildcard $(SYSTEM_VENV)/bin/python),python3)
+endif
+# The module's Makefile runs in another directory. Not realpath: a virtual environment's python is a link.
+ifneq ($(findstring /,$(PYTHON)),)
+override PYTHON := $(abspath $(PYTHON))
+endif
+# The Python that build/venv is made from.
+HOST_PYTHON ?= python3
+# 1 shows every command.
+VERBOSE ?= 0
+# 1 makes compiler warnings errors.
+WERROR ?= 1
+DESTDIR ?=
+ASTERISK_CONF ?= /etc/asterisk/asterisk.conf
+PORT ?= 8765
+# Added to pytest's arguments: make test-unit PYTEST_ARGS='-k ring'
+PYTEST_ARGS ?=
+
+# --- names ------------------------------------------------------------------------------------------
+
+MODULE_DIR := app_elevenlabs_convai
+VENV := build/venv
+HOST := $(VENV)/bin/python
+TEST_STAMP := $(VENV)/.test-requirements
+LINT_STAMP := $(VENV)/.lint-requirements
+# What ruff and mypy look at; parts that are not there are left out.
+PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests)
+TYPED_CODE := $(wildcard pyconvai testbed) $(wildcard scripts/*.py)
+
+Q := $(if $(filter 1,$(VERBOSE)),,@)
+# Every recipe that the module's own Makefile carries out.
+MODULE_MAKE = $(MAKE) -C $(MODULE_DIR) PYTHON='$(PYTHON)' VERBOSE='$(VERBOSE)' WERROR='$(WERROR)' \
+	DESTDIR='$(DESTDIR)' ASTERISK_CONF='$(ASTERISK_CONF)'
+BUILD_CORE = CONVAI_WERROR='$(WERROR)' CONVAI_CFLAGS='$(CONVAI_CFLAGS)' CONVAI_LDFLAGS='$(CONVAI_LDFLAGS)' \
+	$(1) setup.py $(if $(filter 1,$(VERBOSE)),,--quiet) build_ext --inplace
+say = @printf '  %-8s %s\n' '$(1)' '$(2)'
+
+# --- build ------------------------------------------------------------------------------------------
+
+.PHONY: all debug release core module install uninstall clean distclean
+
+all: module ## Build the core and the module (the default)
+
+debug: CONVAI_CFLAGS += -O0 -g3 -UNDEBUG
+debug: core-checked ## Build both unoptimized, with assertions
+	$(Q)$(MODULE_MAKE) debug
+
+release: CONVAI_CFLAGS += -O2 -DNDEBUG
+release: core-checked ## Build both optimized, without assertions
+	$(Q)$(MODULE_MAKE) release
+
+core: ## Build only pyconvai/_core, in place; needs no Asterisk
+	$(Q)$(PYTHON) scripts/check_deps.py --quiet core
+	$(call say,CORE,pyconvai/_core for $(PYTHON))
+	$(Q)$(call BUILD_CORE,$(PYTHON))
+
+# The core of a module build: what the module itself lacks is said before anything is compiled.
+.PHONY: core-checked module-deps
+core-checked: module-deps
+	$(Q)$(MAKE) core
+
+module-deps:
+	$(Q)$(PYTHON) scripts/check_deps.py --quiet module
+
+module: core-checked
+	$(Q)$(MODULE_MAKE) all
+
+install: module ## Install module, engine, documentation; DESTDIR=, ASTERISK_CONF=
+	$(Q)$(MODULE_MAKE) install
+
+uninstall: ## Remove what install put there, except elevenlabs.conf
+	$(Q)$(MODULE_MAKE) uninstall
+
+# The testbed bind-mounts folders; rm -rf over a mount that was left behind would empty its source.
+define refuse_mounts
+@if grep -q ' $(CURDIR)/build/' /proc/self/mounts 2>/dev/null; then \
+	echo 'Something is mounted below $(CURDIR)/build; unmount it first (see /proc/self/mounts).' >&2; \
+	exit 1; \
+fi
+endef
+
+clean: ## Remove everything built, except the test environment build/venv
+	$(refuse_mounts)
+	$(Q)if [ -f $(MODULE_DIR)/Makefile ]; then $(MODULE_MAKE) clean; fi
+	$(Q)if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name venv -exec rm -rf {} +; fi
+	$(Q)rm -rf pyconvai/_core.*.so *.egg-info
+	$(Q)find $(PYTHON_CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove build/venv as well
+	$(Q)rm -rf build .pytest_cache .mypy_cache .ruff_cache
+
+# --- dependencies -----------------------------------------------------------------------------------
+
+.PHONY: check-deps install-deps venv
+
+check-deps: ## Say what is there and what is missing
+	$(Q)$(PYTHON) scripts/check_deps.py
+
+install-deps: ## Install what building and running the module needs (as root)
+	$(Q)scripts/install-deps.sh module
+
+venv: $(TEST_STAMP) ## Make build/venv, the environment of the tests
+
+$(TEST_STAMP): requirements.txt requirements/test.txt
+	$(Q)scripts/make-venv.sh '$(HOST_PYTHON)' $(VENV) requirements/test.txt
+	$(Q)touch $@
+
+$(LINT_STAMP): requirements/lint.txt $(TEST_STAMP)
+	$(Q)scripts/make-venv.sh '$(HOST_PYTHON)' $(VENV) requirements/lint.txt
+	$(Q)touch $@
+
+# --- tests ------------------------------------------------------------------------------------------
+
+.PHONY: test test-unit test-full test-all host-core root mock-server demo bench
+
+host-core: $(TEST_STAMP)
+	$(call say,CORE,pyconvai/_core for $(HOST))
+	$(Q)$(call BUILD_CORE,$(HOST))
+
+test-unit: host-core ## Run the tests that need no Asterisk (under a minute)
+	$(Q)$(HOST) -m pytest tests/unit $(PYTEST_ARGS)
+
+# The private Asterisk: the machine's own where there is one, else a root folder in the user's cache.
+root: $(TEST_STAMP)
+	$(Q)$(HOST) -m testbed root
+
+test: host-core root ## Run every test that needs no account: real calls through a real Asterisk
+	$(Q)$(HOST) -m pytest $(wildcard tests/unit tests/asterisk tests/conformance) $(PYTEST_ARGS)
+
+test-full test-all: export CONVAI_FULL := 1
+test-full test-all: test ## Run `test` and the long ones
+
+mock-server: ## Run the mock agent in the foreground; PORT=8765
+	$(Q)python=$$(for each in $(HOST) '$(PYTHON)'; do \
+		if $$each -c 'import websockets.asyncio' 2>/dev/null; then echo $$each; break; fi; done); \
+	if [ -z "$$python" ]; then $(MAKE) venv; python=$(HOST); fi; \
+	exec $$python -m pyconvai.mock --host 127.0.0.1 --port $(PORT)
+
+demo: host-core ## Place a real call to a talking mock agent and show the conversation
+	$(Q)$(HOST) -m testbed.demo
+
+bench: host-core ## Measure CPU, memory and latency of many calls
+	$(Q)if [ ! -e testbed/bench.py ] && [ ! -e testbed/bench ]; then \
+		echo 'There is no benchmark in this version (testbed/bench.py is missing).' >&2; exit 1; fi
+	$(Q)$(HOST) -m testbed.bench
+
+# --- care -------------------------------------------------------------------------------------------
+
+.PHONY: lint lint-python lint-c format help
+
+lint: lint-python lint-c ## Check the code: ruff, mypy, cppcheck, flawfinder
+
+lint-python: $(LINT_STAMP)
+	$(Q)$(VENV)/bin/ruff check $(PYTHON_CODE)
+	$(Q)$(VENV)/bin/ruff format --check $(PYTHON_CODE)
+	$(Q)$(VENV)/bin/mypy $(TYPED_CODE)
+
+lint-c:
+	$(Q)scripts/lint-c.sh $(MODULE_DIR) pyconvai
+
+format: $(LINT_STAMP) ## Format the Python code, and the C code with .clang-format
+	$(Q)$(VENV)/bin/ruff format $(PYTHON_CODE)
+	$(Q)$(VENV)/bin/clang-format -i $(wildcard $(MODULE_DIR)/*.[ch] pyconvai/*.h)
+
+help: ## Show this
+	@printf 'make [target] [NAME=value]\n\n'
+	@awk -F ':.*## ' '/^[a-z][a-z -]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\n'
+	@printf '  %-20s %s\n' 'PYTHON=$(PYTHON)' 'the Python that Asterisk will embed' \
+		'VERBOSE=1' 'show every command' 'WERROR=0' 'do not stop at compiler warnings' \
+		"PYTEST_ARGS='-k x'" 'passed on to pytest'

@@ -1,0 +1,171 @@
+#!/usr/bin/env bash
+# Install what the machine lacks:  install-deps.sh module | tests PYTHON | lint
+#
+#   module         what building and running the module needs, Asterisk's headers included
+#   tests PYTHON   a compiler and the headers of PYTHON, for the core that the tests load
+#   lint           the C checkers
+#
+# Packages come from wherever this machine's package manager is configured to take them. Where the
+# distribution's Python packages are too old, a virtual environment at $SYSTEM_VENV takes their place;
+# the Makefile uses it by itself.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly SYSTEM_VENV=/usr/local/lib/app_elevenlabs_convai/venv
+# The oldest that work; setup.py and scripts/check_deps.py name them too.
+readonly CYTHON_NEEDED=3.0 WEBSOCKETS_NEEDED=14 ORJSON_NEEDED=3.9
+
+say() { printf '%s\n' "$*"; }
+fail() { printf '%s\n' "$*" >&2; exit 1; }
+
+# --- package managers -------------------------------------------------------------------------------
+
+manager() {
+    local each
+    for each in apt-get dnf brew; do
+        if command -v "$each" >/dev/null; then
+            say "$each"
+            return
+        fi
+    done
+    fail "No package manager that this script knows (apt-get, dnf, brew). 'make check-deps' says what is needed."
+}
+
+need_root() {
+    if [ "$(id -u)" != 0 ]; then
+        say "Only root can install packages. Run:"
+        say "    sudo $*"
+        exit 1
+    fi
+}
+
+apt_update_done=no
+apt_update() {
+    if [ "$apt_update_done" = no ]; then
+        apt-get update -q
+        apt_update_done=yes
+    fi
+}
+
+apt_install() {
+    local package missing=()
+    for package in "$@"; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    if [ ${#missing[@]} = 0 ]; then
+        return
+    fi
+    need_root "apt-get install ${missing[*]}"
+    say "Installing: ${missing[*]}"
+    apt_update
+    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+}
+
+# The version that apt would install or has installed, without epoch; empty if there is none.
+apt_candidate() {
+    apt-cache policy "$1" 2>/dev/null | awk '$1 == "Candidate:" && $2 != "(none)" { sub(/^[0-9]+:/, "", $2); print $2 }'
+}
+
+at_least() { # at_least FOUND NEEDED
+    [ -n "$1" ] && [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]
+}
+
+# --- the module -------------------------------------------------------------------------------------
+
+# For Pythons whose packaged Cython or websockets is too old.
+make_system_venv() {
+    need_root make install-deps
+    say "Making $SYSTEM_VENV, since this distribution's $1 too old."
+    mkdir -p "$(dirname "$SYSTEM_VENV")"
+    /usr/bin/python3 -m venv "$SYSTEM_VENV"
+    "$SYSTEM_VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+}
+
+apt_python_packages() {
+    local old=()
+    at_least "$(apt_candidate cython3)" "$CYTHON_NEEDED" || old+=("cython3 ($(apt_candidate cython3))")
+    at_least "$(apt_candidate python3-websockets)" "$WEBSOCKETS_NEEDED" ||
+        old+=("python3-websockets ($(apt_candidate python3-websockets))")
+    at_least "$(apt_candidate python3-orjson)" "$ORJSON_NEEDED" || old+=("python3-orjson ($(apt_candidate python3-orjson))")
+    if [ ${#old[@]} = 0 ]; then
+        apt_install cython3 python3-setuptools python3-websockets python3-orjson
+    else
+        apt_install python3-venv
+        make_system_venv "packages are missing or ${old[*]}:"
+    fi
+}
+
+# Headers of an Asterisk that was built from source are there already; Debian's would not match it.
+apt_asterisk_headers() {
+    if [ -e /usr/include/asterisk.h ] || [ -e /usr/local/include/asterisk.h ]; then
+        say "Asterisk's headers are there."
+    elif [ -n "$(apt_candidate asterisk-dev)" ]; then
+        apt_install asterisk asterisk-dev
+    else
+        say "This distribution has no package asterisk-dev. Install Asterisk 16.28 or newer from its"
+        say "sources (its 'make install' installs the headers), then run 'make' here. 'make test' and"
+        say "'make demo' need no Asterisk on this machine: they make a private one."
+        return 1
+    fi
+}
+
+install_module_apt() {
+    if [ "$(id -u)" = 0 ]; then
+        apt_update
+    fi
+    apt_install gcc make libc6-dev pkgconf python3 python3-dev ca-certificates
+    apt_python_packages
+    apt_asterisk_headers
+}
+
+# Names taken from Fedora's package list; not tried.
+install_module_dnf() {
+    need_root make install-deps
+    dnf install -y gcc make glibc-devel pkgconf python3 python3-devel ca-certificates python3-pip
+    dnf install -y asterisk asterisk-devel || {
+        say "This distribution has no asterisk-devel: install Asterisk from its sources, then run 'make' here."
+        return 1
+    }
+    dnf install -y python3-setuptools python3-Cython python3-websockets python3-orjson || true
+    /usr/bin/python3 scripts/check_deps.py --quiet core run ||
+        make_system_venv "Python packages are missing or"
+}
+
+# Names taken from Homebrew's list; not tried. Asterisk itself runs on macOS, the testbed does not.
+install_module_brew() {
+    brew install asterisk python pkgconf
+    say "Now make a virtual environment and build with it:"
+    say "    python3 -m venv build/venv-module && build/venv-module/bin/pip install -r requirements.txt"
+    say "    make PYTHON=$PWD/build/venv-module/bin/python"
+}
+
+# --- tests and lint ---------------------------------------------------------------------------------
+
+has_headers() { # has_headers PYTHON
+    "$1" -c 'import pathlib, sys, sysconfig
+sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").exists())'
+}
+
+install_tests() { # install_tests PYTHON
+    if command -v cc >/dev/null && has_headers "$1"; then
+        return
+    fi
+    if [ "$(manager)" = apt-get ]; then
+        apt_install gcc libc6-dev python3-dev
+    fi
+    command -v cc >/dev/null || fail "A C compiler is needed: install gcc."
+    has_headers "$1" || fail "Python.h of $1 is missing: install the headers of that Python, or set HOST_PYTHON."
+}
+
+install_lint() {
+    if [ "$(manager)" = apt-get ] && [ "$(id -u)" = 0 ]; then
+        apt_install cppcheck flawfinder
+    fi
+}
+
+case "${1:-}" in
+    module) "install_module_$(manager | sed s/-get//)" ;;
+    tests) install_tests "${2:?which Python?}" ;;
+    lint) install_lint ;;
+    *) fail "usage: install-deps.sh module | tests PYTHON | lint" ;;
+esac

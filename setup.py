@@ -1,0 +1,171 @@
+"""Build the engine's compiled core and describe the package.
+
+The core is one extension, ``pyconvai._core``, made from ``pyconvai/_core.pyx`` and the headers beside
+it.  Everything generated goes below ``build/<SOABI>/``, so that several Pythons can share one checkout;
+``build_ext --inplace`` puts the extension itself into ``pyconvai/``, where its file name carries the
+SOABI as well.
+
+Switches, all by environment:
+
+``CONVAI_CFLAGS``, ``CONVAI_LDFLAGS``
+    added last to the compiler's and the linker's arguments (sanitizers, ``-O0``).
+``CONVAI_WERROR``
+    ``1`` turns compiler warnings into errors; the Makefile sets it.
+``CONVAI_BUILD_TEMP``
+    directory for objects, instead of ``build/<SOABI>/core``.
+``CONVAI_ANNOTATE``
+    ``1`` writes Cython's annotated HTML beside the generated C.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shlex
+import sys
+import sysconfig
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+SOABI: str = sysconfig.get_config_var("SOABI") or "unknown-abi"
+BUILD = Path("build") / SOABI
+CORE_SOURCE = Path("pyconvai/_core.pyx")
+# Where the core finds its own headers and the contract with the C module.
+INCLUDE_DIRS = ["pyconvai", "app_elevenlabs_convai"]
+# Commands for which the core's source must be there; the others (--version, egg_info) work without.
+BUILDING = {"build", "build_ext", "bdist_wheel", "develop", "install", "editable_wheel"}
+
+
+def version() -> str:
+    """Return the product's version, written once, in ``pyconvai/__init__.py``."""
+    text = (ROOT / "pyconvai" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__(?:\s*:\s*[\w.\[\]]+)?\s*=\s*"([^"]+)"', text, re.MULTILINE)
+    if found is None:
+        raise SystemExit('pyconvai/__init__.py: no line __version__ = "X.Y.Z"; add it')
+    return found.group(1)
+
+
+def switch(name: str) -> bool:
+    """Tell whether an on/off switch of the environment is on."""
+    return os.environ.get(name, "0") not in ("", "0", "no", "off")
+
+
+def words(name: str) -> list[str]:
+    """Split an environment variable into words as a shell would."""
+    return shlex.split(os.environ.get(name, ""))
+
+
+def compile_args() -> list[str]:
+    """Return the core's compiler arguments, to be put after Python's own."""
+    warnings = ["-Wall", "-Wextra"]
+    if switch("CONVAI_WERROR"):
+        warnings.append("-Werror")
+    return ["-O2", "-g", *warnings, *words("CONVAI_CFLAGS")]
+
+
+def headers() -> list[str]:
+    """Return every file that the core is built from besides its source; a change rebuilds it."""
+    found: set[Path] = {Path("setup.py")}
+    for folder in INCLUDE_DIRS:
+        for pattern in ("*.h", "*.pxd", "*.pxi"):
+            found.update(path.relative_to(ROOT) for path in (ROOT / folder).glob(pattern))
+    return sorted(str(path) for path in found)
+
+
+def cython_version() -> str:
+    """Return Cython's version, or end with what to do about it."""
+    try:
+        from Cython import __version__ as found
+    except ImportError:
+        found = "none"
+    if not re.match(r"[3-9]\.|\d\d", found):
+        raise SystemExit(
+            f"Cython 3.0 or newer is needed to build pyconvai._core; {sys.executable} has {found}.\n"
+            "Remedy: 'make install-deps', or name a Python that has it: 'make PYTHON=...'."
+        )
+    return str(found)
+
+
+def extensions() -> list[Extension]:
+    """Return the core, translated to C if its source is newer than the C."""
+    if not BUILDING.intersection(sys.argv):
+        return []
+    if not (ROOT / CORE_SOURCE).exists():
+        raise SystemExit(f"{CORE_SOURCE} is missing: this checkout is not complete")
+    # In the folder's name, because cythonize looks at dates alone and would keep another Cython's C.
+    generated = BUILD / f"cython-{cython_version()}"
+    from Cython.Build import cythonize
+
+    core = Extension(
+        "pyconvai._core",
+        [str(CORE_SOURCE)],
+        include_dirs=INCLUDE_DIRS,
+        depends=headers(),
+        extra_compile_args=compile_args(),
+        extra_link_args=words("CONVAI_LDFLAGS"),
+    )
+    annotate = switch("CONVAI_ANNOTATE")
+    made: list[Extension] = cythonize(
+        [core],
+        build_dir=str(generated),
+        compiler_directives={"language_level": "3"},
+        annotate=annotate,
+        force=annotate,
+        quiet=True,
+    )
+    return made
+
+
+class BuildCore(build_ext):
+    """``build_ext`` that also rebuilds when compiler, Python, Cython or flags have changed."""
+
+    def initialize_options(self) -> None:
+        super().initialize_options()
+        self.build_temp = os.environ.get("CONVAI_BUILD_TEMP", str(BUILD / "core"))
+
+    def build_extension(self, ext: Extension) -> None:
+        record = self._record(ext)
+        wanted = self._how(ext)
+        if not record.exists() or record.read_text(encoding="utf-8") != wanted:
+            self.force = True
+            record.unlink(missing_ok=True)
+        super().build_extension(ext)
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(wanted, encoding="utf-8")
+
+    def _record(self, ext: Extension) -> Path:
+        """Return the file that remembers how this output, at this place, was built."""
+        output = os.path.relpath(self.get_ext_fullpath(ext.name), ROOT)
+        return BUILD / "records" / output.replace(os.sep, "+")
+
+    def _how(self, ext: Extension) -> str:
+        """Return, as text, everything besides the files that decides what is built."""
+        parts = [sys.version, platform.machine(), cython_version()]
+        parts += [os.environ.get(name, "") for name in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS")]
+        parts += [shlex.join(ext.extra_compile_args), shlex.join(ext.extra_link_args)]
+        return "\n".join(parts) + "\n"
+
+
+os.chdir(ROOT)
+
+setup(
+    name="app-elevenlabs-convai",
+    version=version(),
+    description="The engine of app_elevenlabs_convai, the Asterisk module for ElevenLabs voice agents",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="GPL-2.0-only",
+    python_requires=">=3.11",
+    packages=["pyconvai", "pyconvai.mock"],
+    package_data={"pyconvai": ["py.typed", "*.pyi"]},
+    ext_modules=extensions(),
+    cmdclass={"build_ext": BuildCore},
+    options={"build": {"build_base": str(BUILD)}},
+    install_requires=["websockets>=14", "orjson>=3.9"],
+    extras_require={"test": ["cffi>=1.15", "pytest>=8"]},
+    zip_safe=False,
+)

@@ -1,0 +1,89 @@
+"""Free ports on loopback that two instances, or two checkouts, never both take.
+
+A block of ports is claimed by binding an abstract UNIX socket named after it: the kernel knows one
+name per network, exactly as it knows one set of ports, and lets go of it when the process ends.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections.abc import Iterator
+
+from testbed.errors import TestbedError
+
+FIRST_PORT = 10_000
+"""Below it live well-known services."""
+
+LAST_PORT = 32_000
+"""Above it the kernel hands out ports by itself (net.ipv4.ip_local_port_range)."""
+
+BLOCK = 2_000
+"""Ports of one instance: two RTP ports each for 450 calls on either side, and room for others."""
+
+CLAIM = "\0app_elevenlabs_convai-testbed-ports-{}"
+
+
+class PortBlock:
+    """The ports of one instance and of the callers that ring it.
+
+    `sip`, `manager` and `http` are Asterisk's, `rtp` its media range; `take()` and `take_rtp()`
+    hand out ports to callers, going round when all have been used once.
+    """
+
+    def __init__(self) -> None:
+        self._claim, first = _claim_block()
+        self.sip, self.manager, self.http = first, first + 1, first + 2
+        self._single = itertools.cycle(range(first + 10, first + 100))
+        self.rtp = range(first + 100, first + 1_100)
+        self._media = itertools.cycle(range(first + 1_100, first + BLOCK, 2))
+
+    def take(self) -> int:
+        """Return a port for a caller's signalling or control that is free right now."""
+        return _first_free(self._single, 90)
+
+    def take_rtp(self, count: int) -> list[int]:
+        """Return that many even ports for callers' media, each with its odd neighbour unused."""
+        limit = (BLOCK - 1_100) // 2
+        if count > limit:
+            raise TestbedError(f"{count} calls at once: an instance has ports for {limit}")
+        return [_first_free(self._media, limit) for _ in range(count)]
+
+    def release(self) -> None:
+        """Let another instance have the block."""
+        self._claim.close()
+
+
+def _claim_block() -> tuple[socket.socket, int]:
+    for first in range(FIRST_PORT, LAST_PORT - BLOCK + 1, BLOCK):
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            claim.bind(CLAIM.format(first))
+        except OSError:
+            claim.close()
+            continue
+        if all(is_free(first + offset) for offset in range(3)):
+            return claim, first
+        claim.close()
+    raise TestbedError(f"no free block of {BLOCK} ports between {FIRST_PORT} and {LAST_PORT}")
+
+
+def is_free(port: int) -> bool:
+    """Return whether nothing on loopback uses the port, neither UDP nor TCP."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            # Connections that have ended linger in TIME_WAIT; they do not keep a server away.
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
+def _first_free(ports: Iterator[int], tries: int) -> int:
+    for port in itertools.islice(ports, tries):
+        if is_free(port):
+            return port
+    raise TestbedError("all ports of this instance are in use")

@@ -1,0 +1,230 @@
+"""Make, keep and remove the root folder: Debian's forky with Asterisk, in the user's cache.
+
+`ensure()` returns the folder, made on the first call (about a minute) and found on every later one.
+The folder is built under a temporary name and renamed when complete, under a lock, so that an
+interrupted build is never used and two runs do not build at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from testbed.errors import TestbedError
+from testbed.mirror import apt_options, find_mirror
+from testbed.paths import cache
+
+SUITE = "forky"
+"""The Debian release that has both Asterisk 22 and its headers."""
+
+PACKAGES = (
+    *("asterisk", "asterisk-dev", "asterisk-core-sounds-en-wav"),
+    *("python3", "python3-dev", "python3-cffi", "python3-orjson", "python3-websockets"),
+    *("cython3", "python3-setuptools", "python3-pytest"),
+    *("gcc", "g++", "make", "pkgconf", "libc6-dev", "gdb"),
+    *("baresip-core", "sip-tester", "espeak-ng", "sox"),
+    *("procps", "iproute2", "ca-certificates", "openssl"),
+)
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+BUILD_SECONDS = 1800.0
+"""Limit on making the folder: some 300 MB over a slow line."""
+
+INSTALL_SECONDS = 600.0
+"""Limit on installing mmdebstrap with apt-get."""
+
+LOCK_SECONDS = BUILD_SECONDS
+"""How long to wait for another run that is making the folder."""
+
+PROGRESS_SECONDS = 5.0
+"""How often to say that it is still going on."""
+
+SHOWN_LINES = 20
+"""Lines of mmdebstrap's output that go into the error when it fails."""
+
+Say = Callable[[str], None]
+
+
+def name() -> str:
+    """Return the folder's name; it changes with the recipe, never with time."""
+    recipe = "\n".join([SUITE, *sorted(PACKAGES)])
+    return "root-" + hashlib.sha256(recipe.encode()).hexdigest()[:12]
+
+
+def ensure(say: Say) -> Path:
+    """Return the root folder, making it if it is not there. Raises TestbedError."""
+    folder = cache() / name()
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(folder.parent, say):
+        if not folder.is_dir():
+            _build(folder, say)
+    return folder
+
+
+def remove(folder: Path) -> None:
+    """Delete a root folder, complete or not. Refuses while something is mounted in it.
+
+    A bind mount in there would turn the deletion into one of the machine's own /dev.
+    """
+    mounted = _mounts_below(folder)
+    if mounted:
+        raise TestbedError(
+            f"{folder}: not removed, {mounted[0]} is a mount point; unmount it first (umount -R)"
+        )
+    if os.geteuid() == 0:
+        shutil.rmtree(folder)
+    else:
+        command = ["unshare", "--user", "--map-root-user", "--map-auto", "rm", "-rf", "--"]
+        subprocess.run([*command, str(folder)], timeout=INSTALL_SECONDS, check=True)
+
+
+def remove_all(say: Say) -> None:
+    """Delete every root folder in the cache, of older recipes too."""
+    if not cache().is_dir():
+        return
+    with _lock(cache(), say):
+        for folder in sorted(cache().glob("root-*")):
+            say(f"removing {folder}")
+            remove(folder)
+
+
+def _build(folder: Path, say: Say) -> None:
+    _need_mmdebstrap(say)
+    for stale in folder.parent.glob(f"{folder.name}.building*"):
+        remove(stale)
+    building = folder.with_name(f"{folder.name}.building")
+    log = folder.with_name(f"{folder.name}.log")
+    mirror = find_mirror()
+    say(f"making a root folder of Debian {SUITE} from {mirror} (log: {log})")
+    started = time.monotonic()
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            _mmdebstrap(building, mirror),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status = _wait(process, log, started, say)
+        finally:
+            process.kill()
+            process.wait()
+    if status != 0:
+        raise TestbedError(f"mmdebstrap failed with status {status}:\n{_last(log, SHOWN_LINES)}")
+    building.rename(folder)
+    say(f"root folder ready after {time.monotonic() - started:.0f} s: {folder}")
+
+
+def _mmdebstrap(target: Path, mirror: str) -> list[str]:
+    """Return the command; its namespaces take its mounts and its children with it when it ends."""
+    root = os.geteuid() == 0
+    contain = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"]
+    options = [
+        'Acquire::Languages "none"',
+        # The release file of a mirror that is a snapshot may be past its date.
+        'Acquire::Check-Valid-Until "false"',
+        *apt_options(),
+    ]
+    signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
+    return [
+        *["setpriv", "--pdeathsig", "KILL", "--"],
+        *(contain if root else []),
+        *["mmdebstrap", "--variant=apt", f"--mode={'root' if root else 'unshare'}"],
+        *[f"--aptopt={option}" for option in options],
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        f"--include={','.join(PACKAGES)}",
+        '--customize-hook=mkdir -p "$1/project"',
+        # Names to mount the machine's own files over.
+        '--customize-hook=touch "$1/etc/hosts" "$1/etc/resolv.conf"',
+        *[SUITE, str(target), f"deb {signed}{mirror} {SUITE} main"],
+    ]
+
+
+def _wait(process: subprocess.Popen[bytes], log: Path, started: float, say: Say) -> int:
+    while True:
+        try:
+            return process.wait(PROGRESS_SECONDS)
+        except subprocess.TimeoutExpired:
+            elapsed = time.monotonic() - started
+            say(f"{elapsed:4.0f} s  {_last(log, 1)[:100]}")
+            if elapsed > BUILD_SECONDS:
+                raise TestbedError(
+                    f"no root folder after {BUILD_SECONDS:.0f} s:\n{_last(log, SHOWN_LINES)}"
+                ) from None
+
+
+def _need_mmdebstrap(say: Say) -> None:
+    if os.geteuid() != 0 and not (shutil.which("newuidmap") and _has_subids()):
+        raise TestbedError(
+            "a root folder needs root, or package uidmap and a line for this user in /etc/subuid "
+            "and /etc/subgid (then unshare works for ordinary users)"
+        )
+    if shutil.which("mmdebstrap"):
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise TestbedError("mmdebstrap is missing; as root: apt-get install mmdebstrap")
+    say("installing mmdebstrap")
+    for arguments in (
+        ["update", "-q"],
+        ["install", "-qy", "--no-install-recommends", "mmdebstrap"],
+    ):
+        done = subprocess.run(
+            ["apt-get", *arguments],
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_SECONDS,
+        )
+    if done.returncode != 0 or not shutil.which("mmdebstrap"):
+        raise TestbedError(f"apt-get could not install mmdebstrap:\n{done.stdout}{done.stderr}")
+
+
+def _has_subids() -> bool:
+    user = f"{os.environ.get('USER') or os.geteuid()}:"
+    files = [Path("/etc/subuid"), Path("/etc/subgid")]
+    return all(f.exists() and f"\n{user}" in f"\n{f.read_text()}" for f in files)
+
+
+def _mounts_below(folder: Path) -> list[str]:
+    prefix = f"{folder.resolve()}/"
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    points = [line.split()[4].encode().decode("unicode_escape") for line in lines]
+    return [point for point in points if f"{point}/".startswith(prefix)]
+
+
+@contextmanager
+def _lock(parent: Path, say: Say) -> Iterator[None]:
+    """Hold the cache's lock; the kernel lets go of it when the process ends, however it ends."""
+    deadline = time.monotonic() + LOCK_SECONDS
+    waiting = False
+    with (parent / "lock").open("w") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not waiting:
+                    say("waiting for another run that makes the root folder")
+                waiting = True
+            if time.monotonic() > deadline:
+                raise TestbedError(f"{parent}/lock: held by another run for {LOCK_SECONDS:.0f} s")
+            time.sleep(0.2)
+        yield
+
+
+def _last(log: Path, lines: int) -> str:
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return "\n".join(text.replace("\r", "\n").strip().splitlines()[-lines:])

@@ -43,7 +43,7 @@ TEST_STAMP := $(VENV)/.test-requirements
 LINT_STAMP := $(VENV)/.lint-requirements
 # What ruff and mypy look at; parts that are not there are left out.
 PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests)
-TYPED_CODE := $(wildcard pyconvai testbed) $(wildcard scripts/*.py)
+TYPED_CODE := $(wildcard setup.py pyconvai testbed) $(wildcard scripts/*.py)
 
 Q := $(if $(filter 1,$(VERBOSE)),,@)
 # Every recipe that the module's own Makefile carries out.

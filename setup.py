@@ -1,9 +1,9 @@
 """Build the engine's compiled core and describe the package.
 
-The core is one extension, ``pyconvai._core``, made from ``pyconvai/_core.pyx`` and the headers beside
-it.  Everything generated goes below ``build/<SOABI>/``, so that several Pythons can share one checkout;
-``build_ext --inplace`` puts the extension itself into ``pyconvai/``, where its file name carries the
-SOABI as well.
+The core is one extension, ``pyconvai._core``, made from ``pyconvai/_core.pyx`` and the headers
+beside it.  Everything generated goes below ``build/<SOABI>/``, so that several Pythons can share
+one checkout; ``build_ext --inplace`` puts the extension itself into ``pyconvai/``, where its file
+name carries the SOABI as well.
 
 Switches, all by environment:
 
@@ -36,7 +36,7 @@ BUILD = Path("build") / SOABI
 CORE_SOURCE = Path("pyconvai/_core.pyx")
 # Where the core finds its own headers and the contract with the C module.
 INCLUDE_DIRS = ["pyconvai", "app_elevenlabs_convai"]
-# Commands for which the core's source must be there; the others (--version, egg_info) work without.
+# Commands that need the core's source; the others (--version, egg_info) work without it.
 BUILDING = {"build", "build_ext", "bdist_wheel", "develop", "install", "editable_wheel"}
 
 
@@ -84,7 +84,7 @@ def cython_version() -> str:
         found = "none"
     if not re.match(r"[3-9]\.|\d\d", found):
         raise SystemExit(
-            f"Cython 3.0 or newer is needed to build pyconvai._core; {sys.executable} has {found}.\n"
+            f"Cython 3.0 or newer must build pyconvai._core; {sys.executable} has {found}.\n"
             "Remedy: 'make install-deps', or name a Python that has it: 'make PYTHON=...'."
         )
     return str(found)
@@ -96,7 +96,7 @@ def extensions() -> list[Extension]:
         return []
     if not (ROOT / CORE_SOURCE).exists():
         raise SystemExit(f"{CORE_SOURCE} is missing: this checkout is not complete")
-    # In the folder's name, because cythonize looks at dates alone and would keep another Cython's C.
+    # In the folder's name: cythonize looks at dates alone and would keep another Cython's C.
     generated = BUILD / f"cython-{cython_version()}"
     from Cython.Build import cythonize
 
@@ -155,7 +155,7 @@ os.chdir(ROOT)
 setup(
     name="app-elevenlabs-convai",
     version=version(),
-    description="The engine of app_elevenlabs_convai, the Asterisk module for ElevenLabs voice agents",
+    description="The engine of app_elevenlabs_convai: Asterisk calls with ElevenLabs agents",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="GPL-2.0-only",

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """Say which of the things that the project needs are there, and how to get the rest.
 
-``check_deps.py [--quiet] [GROUP ...]`` looks at the groups named, or at all of them: ``core`` is what
-compiling pyconvai._core takes, ``module`` what the C module takes besides, ``run`` what the engine
-imports, ``tests`` and ``lint`` what those targets use.
+``check_deps.py [--quiet] [GROUP ...]`` looks at the groups named, or at all of them: ``core`` is
+what compiling pyconvai._core takes, ``module`` what the C module takes besides, ``run`` what the
+engine imports, ``tests`` and ``lint`` what those targets use.
 
-It is run by the Python that Asterisk will embed, and judges that one.  The exit status is 1 if anything
-that is needed is missing; with ``--quiet`` only that is printed.  It imports nothing that may be missing,
-and runs on a Python that is too old, in order to say so.
+It is run by the Python that Asterisk will embed, and judges that one.  The exit status is 1 if
+anything that is needed is missing; with ``--quiet`` only that is printed.  It imports nothing that
+may be missing, and runs on a Python that is too old, in order to say so.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def output_of(*command: str) -> str | None:
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            universal_newlines=True,
+            text=True,
             timeout=COMMAND_LIMIT_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -14,17 +14,15 @@ from tests.timing import SECOND, TEST_LIMIT
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers, since unknown ones are errors."""
-    config.addinivalue_line(
-        "markers", "limit(seconds): let each phase of this test take so long, instead of the default"
-    )
+    config.addinivalue_line("markers", "limit(seconds): how long each phase of this test may take")
 
 
 @contextmanager
 def time_limit(item: pytest.Item) -> Iterator[None]:
     """Fail the running phase when it takes too long.
 
-    The alarm interrupts whatever the main thread waits for in Python, asyncio's selector included.  The
-    failure is a BaseException, so that an ``except Exception`` in a test's way cannot swallow it.
+    The alarm interrupts whatever the main thread waits for in Python, asyncio's selector included.
+    The failure is a BaseException, so that an ``except Exception`` on its way cannot swallow it.
     """
     marker = item.get_closest_marker("limit")
     seconds = marker.args[0] * SECOND if marker else TEST_LIMIT

@@ -1,8 +1,9 @@
 """The one unit of time of all tests: every wait is a multiple of it.
 
-A loaded or instrumented machine (sanitizers, emulation) is slower by a factor, not by a constant, so
-``CONVAI_TIME_SCALE=5`` makes every limit five times as long and changes nothing else.  Limits are not
-measurements: a test that passes never waits for one to run out, except to prove that nothing happens.
+A loaded or instrumented machine (sanitizers, emulation) is slower by a factor, not by a constant,
+so ``CONVAI_TIME_SCALE=5`` makes every limit five times as long and changes nothing else.  Limits
+are not measurements: a test that passes never waits for one to run out, except to prove that
+nothing happens.
 """
 
 import os
@@ -11,6 +12,7 @@ SCALE = float(os.environ.get("CONVAI_TIME_SCALE", "1"))
 SECOND = 1.0 * SCALE
 MS = 0.001 * SCALE
 
-# One phase (setup, call, teardown) of one test. A real call with its Asterisk takes some 20 s; the rest
-# is for a machine that does other things as well. A test that needs more says so: @pytest.mark.limit.
+# One phase (setup, call, teardown) of one test. A real call with its Asterisk takes some 20 s; the
+# rest is for a machine that does other things as well. A test that needs more says so:
+# @pytest.mark.limit.
 TEST_LIMIT = 120 * SECOND

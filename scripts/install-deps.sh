@@ -42,7 +42,7 @@ need_root() {
 apt_update_done=no
 apt_update() {
     if [ "$apt_update_done" = no ]; then
-        apt-get update -q
+        apt-get update -qq
         apt_update_done=yes
     fi
 }
@@ -58,7 +58,8 @@ apt_install() {
     need_root "apt-get install ${missing[*]}"
     say "Installing: ${missing[*]}"
     apt_update
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends "${missing[@]}"
+    DEBIAN_FRONTEND=noninteractive apt-get install -qqy -o Dpkg::Use-Pty=0 --no-install-recommends \
+        "${missing[@]}"
 }
 
 # The version that apt would install or has installed, without epoch; empty if there is none.

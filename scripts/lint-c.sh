@@ -21,7 +21,7 @@ fi
 if command -v cppcheck >/dev/null; then
     # Asterisk's headers are not searched: they may be absent, and cppcheck takes minutes for them.
     cppcheck --quiet --std=c11 --language=c --enable=warning,performance,portability \
-        --inline-suppr --suppressions-list="$here/cppcheck.suppressions" --error-exitcode=1 "${files[@]}"
+        --library="$here/cppcheck-asterisk.cfg" --inline-suppr --error-exitcode=1 "${files[@]}"
 else
     echo "SKIPPED cppcheck: it is not installed" >&2
 fi

@@ -17,8 +17,9 @@ install_venv_package() {
         exit 1
     fi
     echo "Installing python3-venv: $python cannot make virtual environments without it."
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends python3-venv
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qqy -o Dpkg::Use-Pty=0 --no-install-recommends \
+        python3-venv
 }
 
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then

@@ -176,9 +176,9 @@ lint-python: $(LINT_STAMP)
 lint-c:
 	$(Q)scripts/lint-c.sh $(MODULE_DIR) pyconvai
 
-format: $(LINT_STAMP) ## Format the Python code, and the C code with .clang-format
+format: $(LINT_STAMP) ## Format the Python code; strip trailing blanks from the C code
 	$(Q)$(VENV)/bin/ruff format $(PYTHON_CODE)
-	$(Q)$(VENV)/bin/clang-format -i $(wildcard $(MODULE_DIR)/*.[ch] pyconvai/*.h)
+	$(Q)sed -i 's/[[:blank:]]*$$//' $(wildcard $(MODULE_DIR)/*.[ch] pyconvai/*.h)
 
 help: ## Show this
 	@printf 'make [target] [NAME=value]\n\n'

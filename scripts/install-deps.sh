@@ -164,8 +164,25 @@ install_lint() {
     fi
 }
 
+# The distribution's Python, or the environment that this script made for it.
+module_complete() {
+    local python=/usr/bin/python3
+    if [ -x "$SYSTEM_VENV/bin/python" ]; then
+        python=$SYSTEM_VENV/bin/python
+    fi
+    [ -x "$python" ] && "$python" scripts/check_deps.py --quiet core module run 2>/dev/null
+}
+
+install_module() {
+    if module_complete; then
+        say "Everything is there; 'make check-deps' lists it."
+        return
+    fi
+    "install_module_$(manager | sed s/-get//)"
+}
+
 case "${1:-}" in
-    module) "install_module_$(manager | sed s/-get//)" ;;
+    module) install_module ;;
     tests) install_tests "${2:?which Python?}" ;;
     lint) install_lint ;;
     *) fail "usage: install-deps.sh module | tests PYTHON | lint" ;;

@@ -2,7 +2,7 @@
 # Install what the machine lacks:  install-deps.sh module | tests PYTHON | lint
 #
 #   module         what building and running the module needs, Asterisk's headers included
-#   tests PYTHON   a compiler and the headers of PYTHON, for the core that the tests load
+#   tests PYTHON   a compiler, and the headers and ensurepip of PYTHON, for the tests' build/venv
 #   lint           the C checkers
 #
 # Packages come from wherever this machine's package manager is configured to take them. Where the
@@ -17,6 +17,18 @@ readonly CYTHON_NEEDED=3.0 WEBSOCKETS_NEEDED=14 ORJSON_NEEDED=3.9
 
 say() { printf '%s\n' "$*"; }
 fail() { printf '%s\n' "$*" >&2; exit 1; }
+
+# Run a command that talks much; show what it said only if it fails.
+quietly() {
+    local log
+    log=$(mktemp)
+    if ! "$@" >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        fail "This failed: $*"
+    fi
+    rm -f "$log"
+}
 
 # --- package managers -------------------------------------------------------------------------------
 
@@ -42,7 +54,7 @@ need_root() {
 apt_update_done=no
 apt_update() {
     if [ "$apt_update_done" = no ]; then
-        apt-get update -qq
+        quietly apt-get update -qq
         apt_update_done=yes
     fi
 }
@@ -58,8 +70,8 @@ apt_install() {
     need_root "apt-get install ${missing[*]}"
     say "Installing: ${missing[*]}"
     apt_update
-    DEBIAN_FRONTEND=noninteractive apt-get install -qqy -o Dpkg::Use-Pty=0 --no-install-recommends \
-        "${missing[@]}"
+    quietly env DEBIAN_FRONTEND=noninteractive apt-get install -qqy -o Dpkg::Use-Pty=0 \
+        --no-install-recommends "${missing[@]}"
 }
 
 # The version that apt would install or has installed, without epoch; empty if there is none.
@@ -76,23 +88,27 @@ at_least() { # at_least FOUND NEEDED
 # For Pythons whose packaged Cython or websockets is too old.
 make_system_venv() {
     need_root make install-deps
-    say "Making $SYSTEM_VENV, since this distribution's $1 too old."
+    say "Making $SYSTEM_VENV: this distribution's packages are missing or too old: $*"
     mkdir -p "$(dirname "$SYSTEM_VENV")"
     /usr/bin/python3 -m venv "$SYSTEM_VENV"
     "$SYSTEM_VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 }
 
 apt_python_packages() {
-    local old=()
-    at_least "$(apt_candidate cython3)" "$CYTHON_NEEDED" || old+=("cython3 ($(apt_candidate cython3))")
-    at_least "$(apt_candidate python3-websockets)" "$WEBSOCKETS_NEEDED" ||
-        old+=("python3-websockets ($(apt_candidate python3-websockets))")
-    at_least "$(apt_candidate python3-orjson)" "$ORJSON_NEEDED" || old+=("python3-orjson ($(apt_candidate python3-orjson))")
+    local old=() package needed found
+    while read -r package needed; do
+        found=$(apt_candidate "$package")
+        at_least "$found" "$needed" || old+=("$package ${found:-missing},")
+    done <<END
+cython3 $CYTHON_NEEDED
+python3-websockets $WEBSOCKETS_NEEDED
+python3-orjson $ORJSON_NEEDED
+END
     if [ ${#old[@]} = 0 ]; then
         apt_install cython3 python3-setuptools python3-websockets python3-orjson
     else
         apt_install python3-venv
-        make_system_venv "packages are missing or ${old[*]}:"
+        make_system_venv "${old[@]}"
     fi
 }
 
@@ -129,7 +145,7 @@ install_module_dnf() {
     }
     dnf install -y python3-setuptools python3-Cython python3-websockets python3-orjson || true
     /usr/bin/python3 scripts/check_deps.py --quiet core run ||
-        make_system_venv "Python packages are missing or"
+        make_system_venv "see above"
 }
 
 # Names taken from Homebrew's list; not tried. Asterisk itself runs on macOS, the testbed does not.
@@ -147,15 +163,21 @@ has_headers() { # has_headers PYTHON
 sys.exit(not (pathlib.Path(sysconfig.get_path("include")) / "Python.h").exists())'
 }
 
+# Debian splits ensurepip out of python3; nobody else does.
+has_ensurepip() { # has_ensurepip PYTHON
+    "$1" -c 'import ensurepip' 2>/dev/null
+}
+
 install_tests() { # install_tests PYTHON
-    if command -v cc >/dev/null && has_headers "$1"; then
+    if command -v cc >/dev/null && has_headers "$1" && has_ensurepip "$1"; then
         return
     fi
     if [ "$(manager)" = apt-get ]; then
-        apt_install gcc libc6-dev python3-dev
+        apt_install gcc libc6-dev python3-dev python3-venv
     fi
     command -v cc >/dev/null || fail "A C compiler is needed: install gcc."
-    has_headers "$1" || fail "Python.h of $1 is missing: install the headers of that Python, or set HOST_PYTHON."
+    has_headers "$1" || fail "Python.h of $1 is missing: install that Python's headers, or set HOST_PYTHON."
+    has_ensurepip "$1" || fail "$1 cannot make virtual environments: it lacks ensurepip. Set HOST_PYTHON."
 }
 
 install_lint() {

@@ -1,9 +1,10 @@
 # cython: language_level=3
-"""The compiled core: sessions as the loop thread sees them, and every byte that is touched per frame.
+"""The compiled core: sessions, as the loop thread sees them.
 
 The other side of a session, the channel thread, never comes through here: it calls the C functions
 of ``session.h`` and ``engine.h``, which this module hands out in a capsule (``ops_capsule``). What
-Python sees here belongs to the loop thread, unless a docstring says otherwise.
+Python sees here belongs to the loop thread, unless a docstring says otherwise. The bytes of a frame
+are worked on in ``codec.pxi``, which is compiled into this module.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -24,6 +25,7 @@ cdef extern from "engine.h" nogil:
     enum:
         CONVAI_ABI_VERSION
         CONVAI_REASON_BYTES
+        LOG_WARNING "CONVAI_LOG_WARNING"
         CONVAI_PLAYOUT_MS
     struct convai_host:
         uint32_t abi_version
@@ -92,258 +94,7 @@ cdef extern from "engine.h" nogil:
     convai_ops *convai_engine_ops(const char *build_id, const char *version)
 
 
-# ---- base64 (RFC 4648, standard alphabet, padded) ----
-
-cdef const uint8_t *ENCODE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-cdef uint8_t DECODE[256]    # 0..63, or NOT_BASE64
-cdef enum:
-    NOT_BASE64 = 0x80
-
-
-cdef void fill_decode_table() noexcept:
-    cdef int i
-    for i in range(256):
-        DECODE[i] = NOT_BASE64
-    for i in range(64):
-        DECODE[ENCODE[i]] = i
-
-
-fill_decode_table()
-
-
-cdef inline uint64_t base64_length(uint64_t n) noexcept nogil:
-    return (n + 2) // 3 * 4
-
-
-cdef void base64_encode_into(uint8_t *out, const uint8_t *data, uint64_t n) noexcept nogil:
-    """Write base64_length(n) characters to out."""
-    cdef uint64_t whole = n // 3, rest = n % 3, i
-    cdef uint32_t group
-    for i in range(whole):
-        group = (<uint32_t>data[0] << 16) | (<uint32_t>data[1] << 8) | data[2]
-        out[0] = ENCODE[group >> 18]
-        out[1] = ENCODE[(group >> 12) & 63]
-        out[2] = ENCODE[(group >> 6) & 63]
-        out[3] = ENCODE[group & 63]
-        data += 3
-        out += 4
-    if rest:
-        group = <uint32_t>data[0] << 16
-        if rest == 2:
-            group |= <uint32_t>data[1] << 8
-        out[0] = ENCODE[group >> 18]
-        out[1] = ENCODE[(group >> 12) & 63]
-        out[2] = ENCODE[(group >> 6) & 63] if rest == 2 else c"="
-        out[3] = c"="
-
-
-cdef uint32_t base64_padding(const uint8_t *text, uint64_t n) noexcept nogil:
-    if n < 4 or text[n - 1] != c"=":
-        return 0
-    return 2 if text[n - 2] == c"=" else 1
-
-
-cdef int base64_decode_into(uint8_t *out, const uint8_t *text, uint64_t n,
-                            uint32_t padding) noexcept nogil:
-    """Decode n characters (a multiple of 4) into n // 4 * 3 - padding bytes.
-
-    Returns 0, or -1 when a character does not belong there; out is garbage then.
-    """
-    cdef uint64_t groups = n // 4 - (1 if padding else 0), i
-    cdef uint32_t a, b, c, d, bad = 0
-    for i in range(groups):
-        a = DECODE[text[0]]
-        b = DECODE[text[1]]
-        c = DECODE[text[2]]
-        d = DECODE[text[3]]
-        bad |= a | b | c | d
-        out[0] = <uint8_t>((a << 2) | (b >> 4))
-        out[1] = <uint8_t>((b << 4) | (c >> 2))
-        out[2] = <uint8_t>((c << 6) | d)
-        text += 4
-        out += 3
-    if padding:
-        a = DECODE[text[0]]
-        b = DECODE[text[1]]
-        bad |= a | b
-        out[0] = <uint8_t>((a << 2) | (b >> 4))
-        if padding == 1:
-            c = DECODE[text[2]]
-            bad |= c
-            out[1] = <uint8_t>((b << 4) | (c >> 2))
-    return -1 if bad & NOT_BASE64 else 0
-
-
-def base64_encode(const uint8_t[::1] data not None):
-    """The base64 text of data, as bytes."""
-    cdef uint64_t n = data.shape[0]
-    cdef bytes out = PyBytes_FromStringAndSize(NULL, base64_length(n))
-    if n:
-        base64_encode_into(<uint8_t *>PyBytes_AS_STRING(out), &data[0], n)
-    return out
-
-
-def base64_decode(str text not None):
-    """The bytes that text stands for. ValueError when it is not padded standard base64."""
-    cdef Py_ssize_t n
-    cdef const uint8_t *characters = <const uint8_t *>PyUnicode_AsUTF8AndSize(text, &n)
-    cdef uint32_t padding = base64_padding(characters, n)
-    cdef bytes out
-    if n % 4:
-        raise ValueError(f"base64 text of {n} characters: not a multiple of 4")
-    out = PyBytes_FromStringAndSize(NULL, n // 4 * 3 - padding)
-    if base64_decode_into(<uint8_t *>PyBytes_AS_STRING(out), characters, n, padding):
-        raise ValueError("base64 text has a character that does not belong there")
-    return out
-
-
-# ---- G.711 mu-law and PCM ----
-
-cdef int16_t ULAW_TO_SLIN[256]
-cdef uint8_t SLIN_TO_ULAW[65536]    # indexed by the sample as an unsigned number
-cdef enum:
-    ULAW_BIAS = 132         # G.711: makes the segment edges powers of two
-    ULAW_CLIP = 32635       # the largest magnitude that the bias leaves in 15 bits
-
-
-cdef int16_t ulaw_expand(uint8_t code) noexcept:
-    cdef int inverted = ~code & 0xff
-    cdef int magnitude = ((((inverted & 0x0f) << 3) + ULAW_BIAS) << ((inverted >> 4) & 7)) - ULAW_BIAS
-    return -magnitude if inverted & 0x80 else magnitude
-
-
-cdef uint8_t ulaw_compress(int sample) noexcept:
-    cdef int sign = 0x80 if sample < 0 else 0
-    cdef int magnitude = min(-sample if sample < 0 else sample, <int>ULAW_CLIP) + ULAW_BIAS
-    cdef int segment = 7
-    while segment and not magnitude & (0x80 << segment):
-        segment -= 1
-    return ~(sign | (segment << 4) | ((magnitude >> (segment + 3)) & 0x0f)) & 0xff
-
-
-cdef void fill_ulaw_tables() noexcept:
-    cdef int i
-    for i in range(256):
-        ULAW_TO_SLIN[i] = ulaw_expand(i)
-    for i in range(65536):
-        SLIN_TO_ULAW[i] = ulaw_compress(<int16_t>i)
-
-
-fill_ulaw_tables()
-
-
-def ulaw_to_slin(const uint8_t[::1] ulaw not None):
-    """Expand G.711 mu-law to 16-bit PCM in the machine's byte order: n bytes to 2 * n."""
-    cdef Py_ssize_t n = ulaw.shape[0], i
-    cdef bytes out = PyBytes_FromStringAndSize(NULL, 2 * n)
-    cdef char *to = PyBytes_AS_STRING(out)
-    for i in range(n):
-        memcpy(to + 2 * i, &ULAW_TO_SLIN[ulaw[i]], 2)
-    return out
-
-
-def slin_to_ulaw(const uint8_t[::1] slin not None):
-    """Compress 16-bit PCM in the machine's byte order to G.711 mu-law: 2 * n bytes to n."""
-    cdef Py_ssize_t n = slin.shape[0] // 2, i
-    cdef bytes out = PyBytes_FromStringAndSize(NULL, n)
-    cdef uint8_t *to = <uint8_t *>PyBytes_AS_STRING(out)
-    cdef uint16_t sample
-    if slin.shape[0] % 2:
-        raise ValueError(f"{slin.shape[0]} bytes are not whole 16-bit samples")
-    for i in range(n):
-        memcpy(&sample, &slin[2 * i], 2)
-        to[i] = SLIN_TO_ULAW[sample]
-    return out
-
-
-# ---- WebSocket: one masked text frame (RFC 6455, section 5.2) ----
-
-cdef enum:
-    FINAL_TEXT = 0x81
-    MASKED = 0x80
-    LENGTH_16 = 126         # a 16-bit length follows
-    LENGTH_64 = 127         # a 64-bit length follows
-    MASK_BYTES = 4
-    MASK_POOL = 256         # bytes; getrandom never stops half-way up to this size
-
-cdef uint8_t mask_pool[MASK_POOL]
-cdef uint32_t mask_used = MASK_POOL
-
-
-cdef int next_mask(uint8_t *mask) noexcept nogil:
-    """RFC 6455 wants masks that a listener can't predict, so they come from the kernel."""
-    global mask_used
-    if mask_used == MASK_POOL:
-        if getrandom(mask_pool, MASK_POOL, 0) != MASK_POOL:
-            return -1
-        mask_used = 0
-    memcpy(mask, &mask_pool[mask_used], MASK_BYTES)
-    mask_used += MASK_BYTES
-    return 0
-
-
-cdef uint64_t frame_header_length(uint64_t n) noexcept nogil:
-    return (2 if n < LENGTH_16 else 4 if n < 65536 else 10) + MASK_BYTES
-
-
-cdef void write_frame_header(uint8_t *out, uint64_t n, const uint8_t *mask) noexcept nogil:
-    cdef uint64_t length_bytes = frame_header_length(n) - 2 - MASK_BYTES, i
-    out[0] = FINAL_TEXT
-    out[1] = MASKED | <uint8_t>(n if length_bytes == 0 else LENGTH_16 if length_bytes == 2 else LENGTH_64)
-    for i in range(length_bytes):
-        out[2 + i] = <uint8_t>(n >> (8 * (length_bytes - 1 - i)))
-    memcpy(out + 2 + length_bytes, mask, MASK_BYTES)
-
-
-cdef void apply_mask(uint8_t *data, uint64_t n, const uint8_t *mask) noexcept nogil:
-    cdef uint64_t eight, word, i
-    memcpy(&eight, mask, MASK_BYTES)
-    memcpy(<uint8_t *>&eight + MASK_BYTES, mask, MASK_BYTES)
-    for i in range(n // 8):
-        memcpy(&word, data + 8 * i, 8)
-        word ^= eight
-        memcpy(data + 8 * i, &word, 8)
-    for i in range(n - n % 8, n):
-        data[i] ^= mask[i % MASK_BYTES]
-
-
-cdef const char *CHUNK_HEAD = b'{"user_audio_chunk":"'
-cdef const char *CHUNK_TAIL = b'"}'
-cdef enum:
-    CHUNK_HEAD_LENGTH = 21
-    CHUNK_TAIL_LENGTH = 2
-
-
-cdef uint64_t chunk_text_length(uint64_t n) noexcept nogil:
-    return CHUNK_HEAD_LENGTH + base64_length(n) + CHUNK_TAIL_LENGTH
-
-
-cdef int write_chunk_frame(uint8_t *out, const uint8_t *audio, uint64_t n) noexcept nogil:
-    """Write the whole frame of one user_audio_chunk. Returns 0, or -1 without randomness."""
-    cdef uint64_t length = chunk_text_length(n)
-    cdef uint8_t mask[MASK_BYTES]
-    cdef uint8_t *text = out + frame_header_length(length)
-    if next_mask(mask):
-        return -1
-    write_frame_header(out, length, mask)
-    memcpy(text, CHUNK_HEAD, CHUNK_HEAD_LENGTH)
-    base64_encode_into(text + CHUNK_HEAD_LENGTH, audio, n)
-    memcpy(text + length - CHUNK_TAIL_LENGTH, CHUNK_TAIL, CHUNK_TAIL_LENGTH)
-    apply_mask(text, length, mask)
-    return 0
-
-
-cdef bytes chunk_frame(const uint8_t *audio, uint64_t n):
-    cdef uint64_t length = chunk_text_length(n)
-    cdef bytes out = PyBytes_FromStringAndSize(NULL, frame_header_length(length) + length)
-    if write_chunk_frame(<uint8_t *>PyBytes_AS_STRING(out), audio, n):
-        raise OSError("the kernel gave no random bytes for a WebSocket mask")
-    return out
-
-
-def encode_chunk_frame(const uint8_t[::1] audio not None):
-    """The masked WebSocket text frame that carries audio as one user_audio_chunk."""
-    return chunk_frame(&audio[0] if audio.shape[0] else NULL, audio.shape[0])
+include "codec.pxi"
 
 
 # ---- Sessions ----
@@ -518,7 +269,13 @@ def send_waiting_audio(list links not None):
     cdef Link link
     for link in links:
         if link.chunk_bytes and convai_ring_waiting(&link.session.uplink) >= link.chunk_bytes:
-            link.send_waiting()
+            try:
+                link.send_waiting()
+            except Exception as fault:
+                # One call's broken transport is not to silence the others. The session itself will
+                # see that its connection is gone.
+                link.detach()
+                log(LOG_WARNING, link.channel, f"caller audio can't be sent: {fault!r}")
 
 
 # ---- The engine's front door, from inside ----

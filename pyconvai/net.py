@@ -1,0 +1,258 @@
+"""Reaching the service: names, sockets, TLS contexts and one HTTPS request. Loop thread only.
+
+What blocks (name look-up, reading certificates) runs in a small pool of the engine's own. asyncio's
+default pool would let a few hanging look-ups stall those of every other call; here each host has at
+most one look-up in flight, and all who want it share the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import io
+import socket
+import ssl
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from .endings import Ending, SetupFailed, Status
+
+POOL_THREADS = 4
+"""Look-ups under way at once: one a host, and few hosts are ever in use."""
+
+ADDRESS_SECONDS = 3.0
+"""For one address of several. A healthy TCP handshake takes a fraction of a second; the next
+address deserves its chance within the time a caller bears silence."""
+
+MAX_RESPONSE_BYTES = 65_536
+"""A signed URL or an error body has a few hundred bytes."""
+
+TLS_READ_BYTES = 16_384
+"""What asyncio sets aside to read from each TLS connection. Its own choice of 256 KiB costs that
+much a call; no TLS record is longer than this."""
+
+Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a URL leads."""
+
+    host: str
+    port: int
+    secure: bool
+    target: str
+
+    @classmethod
+    def of(cls, url: str) -> Endpoint:
+        """Take a ws, wss, http or https URL apart. SetupFailed when it is none."""
+        try:
+            parts = urlsplit(url)
+            secure = {"ws": False, "http": False, "wss": True, "https": True}[parts.scheme]
+            port = parts.port or (443 if secure else 80)
+            host = parts.hostname
+        except (KeyError, ValueError):
+            host = None
+        if not host:
+            raise SetupFailed(
+                Ending(Status.ERROR, "not a ws, wss, http or https address; correct base_url")
+            )
+        target = parts.path or "/"
+        return cls(host, port, secure, f"{target}?{parts.query}" if parts.query else target)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def shrink_tls_buffers() -> None:
+    """Let asyncio set aside less per TLS connection, where it has the knob that is known here."""
+    from asyncio import sslproto
+
+    if getattr(sslproto.SSLProtocol, "max_size", 0) > TLS_READ_BYTES:
+        sslproto.SSLProtocol.max_size = TLS_READ_BYTES
+
+
+class Network:
+    """Everything that the sessions of one loop share on their way out."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="convai-net")
+        self._lookups: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
+        self._contexts: dict[tuple[str, bool], asyncio.Future[ssl.SSLContext]] = {}
+
+    def close(self) -> None:
+        """Start nothing new. A look-up under way ends by itself, in a thread that holds nothing."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def forget_certificates(self) -> None:
+        """Read certificate files again for the next call, for they may have changed."""
+        self._contexts.clear()
+
+    async def connect(self, endpoint: Endpoint) -> socket.socket:
+        """Open a TCP connection, trying each address in turn. SetupFailed says what went wrong."""
+        addresses = await self._addresses(endpoint)
+        failure = "no address"
+        for family, address in addresses:
+            try:
+                async with asyncio.timeout(ADDRESS_SECONDS if len(addresses) > 1 else None):
+                    return await _connect_one(family, address)
+            except TimeoutError:
+                failure = f"no answer within {ADDRESS_SECONDS:.0f} s"
+            except OSError as error:
+                failure = error.strerror or str(error)
+        raise _unreachable(f"cannot connect to {endpoint}: {failure}")
+
+    async def _addresses(self, endpoint: Endpoint) -> list[Address]:
+        key = (endpoint.host, endpoint.port)
+        lookup = self._lookups.get(key)
+        if lookup is None:
+            loop = asyncio.get_running_loop()
+            lookup = loop.run_in_executor(self._pool, _look_up, *key)
+            self._lookups[key] = lookup
+            lookup.add_done_callback(lambda _: self._lookups.pop(key, None))
+        try:
+            return await asyncio.shield(lookup)
+        except OSError as error:
+            words = error.strerror or str(error)
+            raise _unreachable(
+                f"cannot find the host {endpoint.host}: {words}; check base_url and DNS"
+            ) from None
+
+    async def tls(self, ca_file: str, verify: bool) -> ssl.SSLContext:
+        """The TLS context for these settings; read once, for it costs some 10 ms."""
+        key = (ca_file, verify)
+        made = self._contexts.get(key)
+        if made is None:
+            loop = asyncio.get_running_loop()
+            made = loop.run_in_executor(self._pool, _make_context, ca_file, verify)
+            self._contexts[key] = made
+        try:
+            return await asyncio.shield(made)
+        except OSError as error:  # ssl.SSLError is one
+            self._contexts.pop(key, None)
+            words = error.strerror or str(error)
+            raise SetupFailed(
+                Ending(Status.ERROR, f"cannot use ca_file {ca_file}: {words}")
+            ) from None
+
+    async def get(
+        self, url: str, headers: dict[str, str], context: ssl.SSLContext | None
+    ) -> tuple[int, bytes]:
+        """One GET on a connection of its own: (status, body). Follows no redirect.
+
+        The caller bounds the time. SetupFailed when there was no HTTP answer at all.
+        """
+        endpoint = Endpoint.of(url)
+        sock = await self.connect(endpoint)
+        try:
+            reader, writer = await asyncio.open_connection(
+                sock=sock,
+                ssl=context if endpoint.secure else None,
+                server_hostname=endpoint.host if endpoint.secure else None,
+            )
+        except OSError as error:
+            sock.close()
+            raise tls_failure(endpoint, error) from None
+        try:
+            writer.write(_request(endpoint, headers))
+            answer = await _read_to_end(reader)
+        except OSError as error:
+            raise _unreachable(f"{endpoint} broke the connection: {error}") from None
+        finally:
+            writer.transport.abort()
+        return _parse_response(answer, endpoint)
+
+
+def _look_up(host: str, port: int) -> list[Address]:
+    """Pool thread. May block for as long as the system's resolver does."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
+
+
+def _make_context(ca_file: str, verify: bool) -> ssl.SSLContext:
+    """Pool thread. Reads files."""
+    context = ssl.create_default_context(cafile=ca_file or None)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _connect_one(
+    family: socket.AddressFamily, address: tuple[str, int] | tuple[str, int, int, int]
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)  # close-on-exec by default
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _unreachable(reason: str) -> SetupFailed:
+    return SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True))
+
+
+def tls_failure(endpoint: Endpoint, error: OSError) -> SetupFailed:
+    """What to say when a TLS handshake has failed. Only a broken connection is worth a retry."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return SetupFailed(
+            Ending(
+                Status.UNREACHABLE,
+                f"the certificate of {endpoint} is not trusted: {error.verify_message};"
+                " check base_url, or set ca_file",
+            )
+        )
+    words = getattr(error, "reason", None) or error.strerror or str(error)
+    return _unreachable(f"no TLS with {endpoint}: {words}")
+
+
+def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:
+    default_port = 443 if endpoint.secure else 80
+    host = endpoint.host if endpoint.port == default_port else str(endpoint)
+    lines = [f"GET {endpoint.target} HTTP/1.1", f"Host: {host}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+async def _read_to_end(reader: asyncio.StreamReader) -> bytes:
+    """All that the server sends until it closes, as Connection: close obliges it to."""
+    answer = bytearray()
+    while len(answer) < MAX_RESPONSE_BYTES:
+        piece = await reader.read(MAX_RESPONSE_BYTES - len(answer))
+        if not piece or _is_complete(answer := answer + piece):
+            break
+    return bytes(answer)
+
+
+def _is_complete(answer: bytearray) -> bool:
+    """Whether the body has its announced length: not every server closes when asked to."""
+    head, separator, body = answer.partition(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n"):
+        if separator and line.startswith(b"content-length:"):
+            length = line.partition(b":")[2].strip()
+            return length.isdigit() and len(body) >= int(length)
+    return False
+
+
+class _Replay:
+    """Bytes that have come already, given to http.client as if they were a socket."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+
+    def makefile(self, *_: object) -> io.BytesIO:
+        return io.BytesIO(self._answer)
+
+
+def _parse_response(answer: bytes, endpoint: Endpoint) -> tuple[int, bytes]:
+    response = http.client.HTTPResponse(_Replay(answer), method="GET")  # type: ignore[arg-type]
+    try:
+        response.begin()
+        return response.status, response.read()
+    except (http.client.HTTPException, ValueError, OSError):
+        raise _unreachable(f"{endpoint} did not answer in HTTP; check base_url") from None

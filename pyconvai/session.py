@@ -1,0 +1,334 @@
+"""One conversation: from the request of a channel to the close of the WebSocket. Loop thread only.
+
+``run`` is the session's task. It ends in one of three ways: the agent or the network ends the
+conversation, the channel hangs up, or the engine is told to end it. All go through ``_finish``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import traceback
+from typing import Any
+
+import orjson
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.protocol import State
+
+from . import protocol
+from ._core import Link
+from .endings import Ending, SetupFailed, Status, from_close, from_http, one_line
+from .log import ChannelLog
+from .net import Endpoint, Network, tls_failure
+from .protocol import (
+    FORMATS,
+    AgentSaid,
+    AgentSays,
+    Audio,
+    AudioFormat,
+    CallerSaid,
+    Conversation,
+    Event,
+    Interruption,
+    Metadata,
+    Ping,
+    ServiceError,
+    ToolCall,
+    Unknown,
+)
+from .settings import Call, Settings
+
+MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+"""Official clients take 16 MiB; a message over this is a fault of the service."""
+
+KEEPALIVE_SECONDS = 10.0
+"""Between WebSocket pings of ours, and the time for each answer: a dead network is noticed within
+20 s, where TCP alone would take many minutes."""
+
+CLOSE_SECONDS = 2.0
+"""For the closing handshake. The caller has gone by then; only the socket waits."""
+
+RETRY_SECONDS = 0.25
+"""Before the second attempt to connect; doubled before each further one."""
+
+HANDSHAKE_SECONDS = 60.0
+"""Upper bound for the WebSocket handshake alone; ``connect_timeout`` is the limit that counts."""
+
+
+class Session:
+    """The engine's side of one call."""
+
+    def __init__(self, link: Link, network: Network) -> None:
+        self.link = link
+        self._network = network
+        self._conversation = Conversation()
+        self._log = ChannelLog(link.channel, debug=False)
+        self._connection: ClientConnection | None = None
+        self._forced: Ending | None = None
+        self._finishing = False
+        self._task: asyncio.Task[None] | None = None
+        self._service_error = ""
+        self._audio_event_id: int | None = None
+
+    # ---- Asked from outside ----
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+        """Begin. The returned task ends when nothing of the session is left."""
+        self._task = loop.create_task(self.run())
+        return self._task
+
+    def end(self, ending: Ending) -> None:
+        """End the conversation with code 1000, for this reason. Only the first call counts."""
+        if self._forced is not None or self._task is None:
+            return
+        self._forced = ending
+        self.link.end(ending.status, ending.reason)
+        if not self._finishing:
+            self._task.cancel()
+
+    # ---- The task ----
+
+    async def run(self) -> None:
+        """Hold the conversation; never raises."""
+        try:
+            ending = await self._converse()
+        except SetupFailed as failed:
+            ending = failed.ending
+        except asyncio.CancelledError:
+            ending = self._forced or Ending(Status.UNLOADED, "the engine has been stopped")
+        except Exception as fault:
+            self._log.error(f"fault in the engine: {_trace(fault)}")
+            ending = Ending(Status.ERROR, one_line(f"fault in the engine: {fault!r}"))
+        await self._finish(ending)
+
+    async def _finish(self, ending: Ending) -> None:
+        """Tell the channel first, for it may have a caller waiting; then close the socket."""
+        self._finishing = True
+        self.link.detach()
+        self.link.end(ending.status, ending.reason, ending.play_out)
+        self._log.debug(f"ended: {ending.status.name}: {ending.reason}")
+        if self._connection is None:
+            return
+        try:
+            await self._connection.close(1000)
+        except (OSError, ConnectionClosed, asyncio.CancelledError) as error:
+            self._log.debug(f"the close was not clean: {error!r}")
+            self._connection.transport.abort()
+
+    async def _converse(self) -> Ending:
+        call = Call.from_pairs(self.link.pairs)
+        settings = call.settings
+        self._log = ChannelLog(self.link.channel, settings.debug)
+        try:
+            async with asyncio.timeout(settings.connect_timeout):
+                metadata = await self._connect(call)
+        except TimeoutError:
+            reason = (
+                f"no conversation with {Endpoint.of(settings.base_url)} within connect_timeout"
+                f" ({settings.connect_timeout} s)"
+            )
+            return Ending(Status.TIMEOUT, reason)
+        self._talk(metadata, settings)
+        try:
+            async with asyncio.timeout(settings.max_duration or None):
+                return await self._listen()
+        except TimeoutError:
+            return Ending(Status.TIMEOUT, f"max_duration ({settings.max_duration} s) reached")
+
+    # ---- Set-up ----
+
+    async def _connect(self, call: Call) -> Metadata:
+        """Reach the agent, trying again where that may help. SetupFailed carries the last cause."""
+        for attempt in range(1, call.settings.connect_attempts + 1):
+            try:
+                return await self._attempt(call)
+            except SetupFailed as failed:
+                if not failed.ending.retry or attempt == call.settings.connect_attempts:
+                    raise
+                self._log.notice(f"attempt {attempt} failed, trying again: {failed.ending.reason}")
+            await asyncio.sleep(RETRY_SECONDS * 2 ** (attempt - 1))
+        raise AssertionError("connect_attempts is at least 1")
+
+    async def _attempt(self, call: Call) -> Metadata:
+        settings = call.settings
+        context = None
+        if settings.base_url.startswith("https:") or "https:" in settings.signed_url_endpoint:
+            context = await self._network.tls(settings.ca_file, settings.tls_verify)
+        url = settings.public_url
+        if settings.auth == "signed_url":
+            url = await self._signed_url(settings, context)
+        self._connection = await self._open(url, context)
+        try:
+            return await self._open_conversation(self._connection, call)
+        except SetupFailed:
+            await self._connection.close(1000)
+            raise
+
+    async def _signed_url(self, settings: Settings, context: ssl.SSLContext | None) -> str:
+        if not settings.api_key:
+            reason = f"no api_key for agent '{self.link.agent}' in elevenlabs.conf"
+            raise SetupFailed(Ending(Status.AUTH, reason))
+        request = settings.signed_url_request
+        headers = {"xi-api-key": settings.api_key, "Accept": "application/json"}
+        code, body = await self._network.get(request, headers, context)
+        if code != 200:
+            raise SetupFailed(from_http(code, body, "the request for a signed URL"))
+        return _checked_signed_url(body, secure=request.startswith("https:"))
+
+    async def _open(self, url: str, context: ssl.SSLContext | None) -> ClientConnection:
+        """Open the WebSocket on a socket of ours, so that no proxy and no redirect has a say."""
+        endpoint = Endpoint.of(url)
+        if endpoint.secure and context is None:
+            context = await self._network.tls("", verify=True)
+        sock = await self._network.connect(endpoint)
+        secure: dict[str, Any] = {}
+        if endpoint.secure:
+            secure = {"ssl": context, "server_hostname": endpoint.host}
+        try:
+            return await connect(
+                url,
+                sock=sock,
+                proxy=None,
+                compression=None,
+                open_timeout=HANDSHAKE_SECONDS,
+                ping_interval=KEEPALIVE_SECONDS,
+                ping_timeout=KEEPALIVE_SECONDS,
+                close_timeout=CLOSE_SECONDS,
+                max_size=MAX_MESSAGE_BYTES,
+                **secure,
+            )
+        except InvalidStatus as refused:
+            response = refused.response
+            ending = from_http(response.status_code, bytes(response.body or b""), "the WebSocket")
+            raise SetupFailed(ending) from None
+        except (InvalidHandshake, InvalidMessage, EOFError, ValueError) as error:
+            # ValueError: a redirect, which can't be followed on a socket that is given
+            reason = one_line(f"{endpoint} does not speak WebSocket there: {error}")
+            raise SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True)) from None
+        except OSError as error:
+            raise tls_failure(endpoint, error) from None
+
+    async def _open_conversation(self, connection: ClientConnection, call: Call) -> Metadata:
+        """Say who calls and wait for the metadata; anything may come before it."""
+        try:
+            await self._say(connection, protocol.opening(call))
+            while True:
+                event = await self._next_event(connection)
+                if isinstance(event, Metadata):
+                    return event
+                await self._handle(connection, event)
+        except ConnectionClosed as closed:
+            raise SetupFailed(self._closed(closed, talking=False)) from None
+
+    def _talk(self, metadata: Metadata, settings: Settings) -> None:
+        """Obey the agent's formats and let audio flow."""
+        assert self._connection is not None
+        agent = _known_format(metadata.agent_format, "agent_output_audio_format")
+        caller = _known_format(metadata.caller_format, "user_input_audio_format")
+        self.link.talk(caller, agent, metadata.conversation_id, settings.chunk_ms)
+        self.link.attach(self._connection.transport, self._connection.protocol, State.OPEN)
+        self._log.debug(
+            f"{metadata.conversation_id}: agent speaks {metadata.agent_format},"
+            f" hears {metadata.caller_format}"
+        )
+
+    # ---- Conversation ----
+
+    async def _listen(self) -> Ending:
+        connection = self._connection
+        assert connection is not None
+        try:
+            while True:
+                await self._handle(connection, await self._next_event(connection))
+        except ConnectionClosed as closed:
+            return self._closed(closed, talking=True)
+
+    async def _next_event(self, connection: ClientConnection) -> Event:
+        message = await connection.recv(decode=False)
+        self.link.count_message()
+        if self._log.debugging:
+            self._log.debug(f"<- {protocol.for_log(message)}")
+        return self._conversation.receive(message)
+
+    async def _say(self, connection: ClientConnection, message: str) -> None:
+        if self._log.debugging:
+            self._log.debug(f"-> {protocol.for_log(message)}")
+        await connection.send(message)
+
+    async def _handle(self, connection: ClientConnection, event: Event) -> None:
+        """Give each event its one effect. Audio first: there is the most of it."""
+        if isinstance(event, Audio):
+            self._play(event)
+        elif isinstance(event, Ping):
+            await self._say(connection, protocol.pong(event.event_id))
+            self.link.count_pong()
+        elif isinstance(event, Interruption):
+            stale_ms = self.link.flush()
+            self._log.debug(f"interrupted: {stale_ms} ms of agent audio thrown away")
+        elif isinstance(event, ToolCall):
+            await self._refuse_tool(connection, event)
+        elif isinstance(event, ServiceError):
+            self._service_error = event.message
+            self._log.warning(f"the service reports: {one_line(event.message)}")
+        elif isinstance(event, Unknown):
+            self.link.count_unknown()
+            self._log.debug(f"ignored: {one_line(event.kind)}")
+        elif isinstance(event, AgentSays | AgentSaid | CallerSaid):
+            self._log_speech(event)
+
+    def _log_speech(self, event: AgentSays | AgentSaid | CallerSaid) -> None:
+        speaker = {AgentSays: "agent", AgentSaid: "agent, cut short", CallerSaid: "caller"}
+        self._log.debug(f"{speaker[type(event)]}: {one_line(event.text)}")
+
+    def _play(self, audio: Audio) -> None:
+        if audio.stale:
+            self.link.count_stale(len(audio.audio_base64))
+            return
+        try:
+            if audio.event_id != self._audio_event_id:
+                self._audio_event_id = audio.event_id
+                self.link.align()
+            self.link.play(audio.audio_base64)
+        except ValueError as error:
+            self._log.warning(f"agent audio left out: {error}")
+
+    async def _refuse_tool(self, connection: ClientConnection, call: ToolCall) -> None:
+        """No tool exists here; the agent must hear that, or it waits for a result."""
+        result = f"The phone system has no tool named {call.name}."
+        await self._say(connection, protocol.tool_result(call.call_id, result, is_error=True))
+
+    def _closed(self, closed: ConnectionClosed, *, talking: bool) -> Ending:
+        """Why the WebSocket was closed, by the frame that the service sent, if it sent one."""
+        code, words = None, self._service_error
+        if closed.rcvd is not None:
+            code = closed.rcvd.code
+            words = "; ".join(part for part in (closed.rcvd.reason, words) if part)
+        elif closed.sent is not None:
+            words = closed.sent.reason or words
+        return from_close(code, words, talking=talking)
+
+
+def _known_format(name: str, key: str) -> AudioFormat:
+    if name in FORMATS:
+        return FORMATS[name]
+    reason = f"the agent's {key} is {name}; set it to one of {', '.join(FORMATS)}"
+    raise SetupFailed(Ending(Status.REJECTED, one_line(reason)))
+
+
+def _checked_signed_url(body: bytes, *, secure: bool) -> str:
+    """The URL out of the answer. A credential: never sent in the clear if it came over TLS."""
+    try:
+        url = orjson.loads(body)["signed_url"]
+        good = url.startswith("wss://" if secure else ("wss://", "ws://"))
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        good = False
+    if not good:
+        reason = "the answer to the request for a signed URL holds none; check base_url"
+        raise SetupFailed(Ending(Status.ERROR, reason))
+    return str(url)
+
+
+def _trace(fault: BaseException) -> str:
+    """A traceback as one long line: whoever reads it wants all of it."""
+    return " | ".join("".join(traceback.format_exception(fault)).split("\n"))

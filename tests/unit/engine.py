@@ -1,0 +1,177 @@
+"""The engine driven as the C module drives it: through the table of functions, by cffi.
+
+Every call into the table releases the GIL, as a channel thread would never have had it. One engine
+per process is enough: ``Engine`` starts it and stops it again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import select
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import cffi
+
+from pyconvai import runtime
+from pyconvai.endings import Status
+from pyconvai.settings import PairKind
+from tests.timing import SECOND
+
+CONTRACT = Path(__file__).parents[2] / "app_elevenlabs_convai" / "convai_ops.h"
+CONNECTING, TALKING, ENDED = range(3)
+
+
+def _definitions() -> str:
+    """The contract's C definitions, without the preprocessor's lines, which cffi does not read."""
+    text = CONTRACT.read_text()
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    return "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+
+
+ffi = cffi.FFI()
+ffi.cdef(_definitions())
+
+
+def string(pointer: Any) -> str:
+    """A C string as text."""
+    return bytes(ffi.string(pointer)).decode()  # type: ignore[arg-type]
+
+
+def macro(name: str) -> str:
+    """The text of a #define of the contract."""
+    found = re.search(rf"^#define {name}\s+(.+)$", CONTRACT.read_text(), re.MULTILINE)
+    assert found, f"no #define {name} in {CONTRACT.name}"
+    return found.group(1).strip('"')
+
+
+_get = ctypes.pythonapi.PyCapsule_GetPointer
+_get.restype, _get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+_new = ctypes.pythonapi.PyCapsule_New
+_new.restype = ctypes.py_object
+_new.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+_HOST_CAPSULE = macro("CONVAI_HOST_CAPSULE").encode()
+_OPS_CAPSULE = macro("CONVAI_OPS_CAPSULE").encode()
+
+
+class Engine:
+    """A running engine and the log lines that it has written."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[int, str, str]] = []
+        self._log = ffi.callback("void(uint32_t, const char *, const char *)", self._on_log)
+        self.host = cast(Any, ffi.new("struct convai_host *"))
+        self.host.abi_version = int(macro("CONVAI_ABI_VERSION"))
+        self.host.size = ffi.sizeof("struct convai_host")
+        self.host.log = self._log
+        address = int(ffi.cast("uintptr_t", self.host))
+        self.capsule = runtime.start(_new(address, _HOST_CAPSULE, None))
+        self.ops: Any = ffi.cast("struct convai_ops *", _get(self.capsule, _OPS_CAPSULE))
+
+    def _on_log(self, level: int, channel: Any, text: Any) -> None:
+        self.lines.append((level, string(channel), string(text)))
+
+    def call(self, **what: Any) -> Call:
+        """Open a session; see Call."""
+        return Call(self, **what)
+
+    def stop(self, seconds: float = 5 * SECOND) -> int:
+        """Stop the engine: 0 when it has ended in time."""
+        return int(self.ops.stop(int(seconds * 1000)))
+
+    def text(self) -> str:
+        """Everything logged so far."""
+        return "\n".join(text for _, _, text in self.lines)
+
+
+@dataclass
+class Call:
+    """One session, from the channel thread's side."""
+
+    engine: Engine
+    settings: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
+    json: dict[str, str] = field(default_factory=dict)
+    overrides: dict[str, str] = field(default_factory=dict)
+    channel: str = "PJSIP/caller-00000001"
+    agent: str = "sales_agent"
+
+    def __post_init__(self) -> None:
+        defaults = {"agent_id": "agent_x", "api_key": "key", "connect_attempts": "1"}
+        groups = (
+            (PairKind.SETTING, defaults | self.settings),
+            (PairKind.VARIABLE, self.variables),
+            (PairKind.JSON, self.json),
+            (PairKind.OVERRIDE, self.overrides),
+        )
+        triples = [(k, n, v) for k, group in groups for n, v in group.items()]
+        keep: list[Any] = [ffi.new("char[]", t.encode()) for tr in triples for t in tr[1:]]
+        pairs = ffi.new("struct convai_pair[]", len(triples))
+        for i, (kind, _, _) in enumerate(triples):
+            pairs[i].kind, pairs[i].name, pairs[i].value = kind, keep[2 * i], keep[2 * i + 1]
+        channel, agent = (ffi.new("char[]", t.encode()) for t in (self.channel, self.agent))
+        request = ffi.new("struct convai_request *", (channel, agent, pairs, len(triples)))
+        self.session = self.engine.ops.open(request)
+        if self.session == ffi.NULL:
+            raise OSError(ffi.errno, "open")
+        self._progress = ffi.new("struct convai_progress *")
+
+    def poll(self) -> Any:
+        """Where the session stands."""
+        self.engine.ops.poll(self.session, self._progress)
+        return self._progress
+
+    def wait(self, state: int, seconds: float = 10 * SECOND) -> Any:
+        """Wait on the event descriptor until the session has come to this state or further."""
+        until = time.monotonic() + seconds
+        while (progress := self.poll()).state < state:
+            left = until - time.monotonic()
+            assert left > 0, f"state {progress.state} after {seconds} s; log:\n{self.engine.text()}"
+            select.select([self.engine.ops.event_fd(self.session)], [], [], left)
+        return progress
+
+    def ending(self, seconds: float = 10 * SECOND) -> tuple[str, str]:
+        """Wait for the end: (status, reason)."""
+        progress = self.wait(ENDED, seconds)
+        return Status(progress.status).name, string(progress.reason)
+
+    def push(self, audio: bytes) -> int:
+        return int(self.engine.ops.push(self.session, audio, len(audio)))
+
+    def pop(self, size: int) -> tuple[bytes, int]:
+        """(size bytes, how many of them were agent audio)."""
+        out = ffi.new("uint8_t[]", size)
+        taken = self.engine.ops.pop(self.session, out, size)
+        return bytes(ffi.buffer(out)), int(taken)
+
+    @property
+    def queued(self) -> int:
+        return int(self.engine.ops.queued(self.session))
+
+    def hear(self, size: int, seconds: float = 10 * SECOND) -> bytes:
+        """Pop until this many bytes of agent audio have come."""
+        heard = b""
+        until = time.monotonic() + seconds
+        while len(heard) < size:
+            out, taken = self.pop(min(160, size - len(heard)))
+            heard += out[:taken]
+            if not taken:
+                assert time.monotonic() < until, f"heard {len(heard)} of {size} bytes"
+                time.sleep(0.001)
+        return heard
+
+    def counters(self) -> Any:
+        counters = ffi.new("struct convai_counters *")
+        self.engine.ops.counters(self.session, counters)
+        return counters
+
+    def hangup(self) -> None:
+        self.engine.ops.hangup(self.session)
+
+    def release(self) -> None:
+        if self.session is not None:
+            self.engine.ops.release(self.session)
+            self.session = None

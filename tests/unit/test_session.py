@@ -1,0 +1,405 @@
+"""A whole session through the contract, against a service that follows a script."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import pytest
+
+from pyconvai import __version__
+from tests.timing import SECOND
+from tests.unit.engine import ENDED, TALKING, Engine
+from tests.unit.service import Conversation, Service
+
+
+def test_opening_and_formats(engine: Engine) -> None:
+    """Initiation first, with variables and overrides; then the metadata's formats are published."""
+
+    async def script(agent: Conversation) -> None:
+        opening = await agent.next()
+        assert opening == {
+            "type": "conversation_initiation_client_data",
+            "conversation_config_override": {"agent": {"language": "de"}},
+            "dynamic_variables": {"postcode": "01234", "visits": 3},
+            "source_info": {"source": "unknown", "version": f"app_elevenlabs_convai {__version__}"},
+        }
+        await agent.metadata("pcm_16000", "ulaw_8000")
+        assert await agent.closed() == 1000
+
+    with Service(script) as service:
+        call = engine.call(
+            settings=service.settings(),
+            variables={"postcode": "01234"},
+            json={"visits": "3"},
+            overrides={"language": "de"},
+        )
+        progress = call.wait(TALKING)
+        assert (progress.caller.encoding, progress.caller.rate) == (1, 8000)
+        assert (progress.agent.encoding, progress.agent.rate) == (2, 16000)
+        call.release()
+        service.outcome()
+        assert service.requests[0].headers["xi-api-key"] == "key"
+        assert "xi-api-key" not in service.requests[1].headers
+
+
+def test_audio_both_ways_bit_for_bit(engine: Engine) -> None:
+    spoken, said = os.urandom(24_000), os.urandom(8_000)
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        for at in range(0, len(spoken), 777):
+            await agent.speak(spoken[at : at + 777])
+        assert await agent.hear(len(said)) == said
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        for at in range(0, len(said), 160):
+            assert call.push(said[at : at + 160]) == 160
+        assert call.hear(len(spoken)) == spoken
+        assert call.ending()[0] == "AGENT_ENDED"
+        call.release()
+        service.outcome()
+
+
+def test_interruption_drops_only_what_is_older(engine: Engine) -> None:
+    """What is queued goes; later, lower ids are dropped and equal and higher ones are played."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.speak(b"\x01" * 8000, 4)
+        await agent.interrupt(5)
+        await agent.speak(b"\x02" * 160, 4)
+        await agent.speak(b"\x03" * 160, 5)
+        await agent.speak(b"\x04" * 160, "6")
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        progress = call.wait(ENDED)
+        assert progress.play_out == 1
+        assert call.queued == 320
+        assert call.hear(320) == b"\x03" * 160 + b"\x04" * 160
+        counters = call.counters()
+        assert counters.flushed_bytes == 8000
+        assert counters.stale_dropped_bytes >= 160
+        assert counters.interruptions == 1
+        call.release()
+
+
+def test_farewell_is_played_to_its_end(engine: Engine) -> None:
+    farewell = os.urandom(40_000)
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.speak(farewell)
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        progress = call.wait(ENDED)
+        assert progress.play_out == 1
+        assert call.hear(len(farewell)) == farewell
+        assert call.queued == 0
+        call.release()
+
+
+def test_half_samples_are_joined_and_never_shift_what_follows(engine: Engine) -> None:
+    """PCM in odd pieces is played as it was; an odd response does not turn the next into noise."""
+    first, second = os.urandom(1001), os.urandom(1000)
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata("pcm_16000", "pcm_16000")
+        await agent.speak(first[:333], 1)
+        await agent.speak(first[333:], 1)
+        await agent.speak(second, 2)
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(ENDED)
+        assert call.hear(2002) == first + b"\0" + second
+        call.release()
+
+
+def test_ping_is_answered_and_unknown_messages_are_ignored(engine: Engine) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.send(type="ping", ping_event={"event_id": 0, "ping_ms": None})
+        assert await agent.next() == {"type": "pong", "event_id": 0}
+        await agent.send(type="of_tomorrow", of_tomorrow_event={})
+        await agent.send(no_type_at_all=1)
+        await agent.connection.send("this is no JSON")
+        await agent.send(type="ping", ping_event={"event_id": "7", "ping_ms": 12})
+        assert await agent.next() == {"type": "pong", "event_id": 7}
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[0] == "AGENT_ENDED"
+        service.outcome()
+        assert call.counters().unknown_messages == 3
+        assert call.counters().pings_answered == 2
+        call.release()
+
+
+def test_a_tool_call_is_answered_once(engine: Engine) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.send(
+            type="client_tool_call",
+            client_tool_call={"tool_name": "fly", "tool_call_id": "c1", "parameters": {}},
+        )
+        result = await agent.next()
+        assert (result["type"], result["tool_call_id"]) == ("client_tool_result", "c1")
+        assert result["is_error"] is True
+        assert "fly" in result["result"]
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[0] == "AGENT_ENDED"
+        service.outcome()
+        call.release()
+
+
+def test_bad_audio_is_left_out(engine: Engine) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        for text in ("????", "abc", "", "=bcd", "é" * 4):
+            await agent.send(type="audio", audio_event={"audio_base_64": text, "event_id": 1})
+        await agent.speak(b"good")
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(ENDED)
+        assert call.hear(4) == b"good"
+        assert "agent audio left out" in engine.text()
+        call.release()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "status"),
+    [
+        (1000, "", "AGENT_ENDED"),
+        (1000, "max_duration_exceeded", "TIMEOUT"),
+        (1002, "This request exceeds your quota limit.", "LIMIT"),
+        (1002, "No user message received for 60 seconds", "ERROR"),
+        (1008, "Override for field 'language' is not allowed by config", "REJECTED"),
+        (1011, "Unexpected error in websocket endpoint", "ERROR"),
+        (3000, "Could not authorize the conversation.", "AUTH"),
+        (3000, "The AI agent you are trying to reach does not exist.", "REJECTED"),
+        (3008, "too many concurrent connections", "LIMIT"),
+    ],
+)
+@pytest.mark.parametrize("talking", [False, True])
+def test_close_codes(engine: Engine, code: int, reason: str, status: str, talking: bool) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        if talking:
+            await agent.metadata()
+        await agent.connection.close(code, reason)
+
+    if code == 1000 and not reason and not talking:
+        status = "REJECTED"
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        got, words = call.ending()
+        assert got == status, words
+        assert reason in words
+        call.release()
+
+
+@pytest.mark.parametrize("talking", [False, True])
+def test_a_connection_that_breaks(engine: Engine, talking: bool) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        if talking:
+            await agent.metadata()
+        agent.connection.transport.abort()
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[0] == ("ERROR" if talking else "UNREACHABLE")
+        call.release()
+
+
+def test_set_up_is_tried_again(engine: Engine) -> None:
+    """A connection that breaks before the metadata is worth another attempt, with a fresh URL."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        if len(service.conversations) == 1:
+            agent.connection.transport.abort()
+            return
+        await agent.metadata()
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings(connect_attempts="3"))
+        assert call.ending()[0] == "AGENT_ENDED"
+        assert sum("signed" in request.path for request in service.requests) == 2
+        call.release()
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "status", "words"),
+    [
+        (401, b'{"detail":{"status":"invalid_api_key","message":"Invalid API key"}}', "AUTH",
+         "Invalid API key (invalid_api_key)"),
+        (404, b'{"detail":{"code":"agent_not_found","message":"Agent not found."}}', "REJECTED",
+         "Agent not found."),
+        (422, b'{"detail":[{"loc":["query","agent_id"],"msg":"Field required","type":"missing"}]}',
+         "REJECTED", "query.agent_id Field required"),
+        (429, b'{"detail":{"code":"concurrent_limit_exceeded","message":"Too many"}}', "LIMIT",
+         "Too many"),
+        (404, b'{"detail":"Not Found"}', "REJECTED", "Not Found"),
+        (500, b"<html>oops</html>", "UNREACHABLE", "HTTP 500"),
+        (403, b"go away", "AUTH", "go away"),
+        (302, b"", "ERROR", "redirects are not followed"),
+        (200, b'{"signed_url": "http://elsewhere/"}', "ERROR", "holds none"),
+        (200, b"[]", "ERROR", "holds none"),
+    ],
+)  # fmt: skip
+def test_http_refusals(engine: Engine, code: int, body: bytes, status: str, words: str) -> None:
+    async def script(agent: Conversation) -> None:
+        raise AssertionError("nobody should have come this far")
+
+    with Service(script) as service:
+        headers = {"Location": f"{service.url}/elsewhere"} if code == 302 else {}
+        service.answers.append((code, body, headers))
+        call = engine.call(settings=service.settings())
+        got, reason = call.ending()
+        assert got == status
+        assert words in reason
+        assert len(service.requests) == 1
+        call.release()
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "words"),
+    [
+        ({"settings": {"api_key": ""}}, "AUTH", "no api_key for agent 'sales_agent'"),
+        ({"settings": {"base_url": "http://127.0.0.1:1"}}, "UNREACHABLE", "127.0.0.1:1"),
+        ({"settings": {"base_url": "http://no-such-host.invalid"}}, "UNREACHABLE", "no-such-host"),
+        ({"settings": {"base_url": "gopher://x"}}, "ERROR", "base_url"),
+        ({"overrides": {"colour": "red"}}, "REJECTED", "ELEVENLABS_OVERRIDE_colour"),
+        ({"overrides": {"speed": "fast"}}, "REJECTED", "ELEVENLABS_OVERRIDE_speed"),
+        ({"json": {"n": "{"}}, "REJECTED", "ELEVENLABS_JSON_n"),
+        ({"settings": {"base_url": "https://127.0.0.1:1", "ca_file": "/none"}}, "ERROR", "/none"),
+    ],
+)
+def test_calls_that_never_reach_a_service(
+    engine: Engine, what: dict[str, Any], status: str, words: str
+) -> None:
+    call = engine.call(**what)
+    got, reason = call.ending()
+    assert (got, words in reason) == (status, True), reason
+    call.release()
+
+
+def test_a_silent_service_is_left_after_connect_timeout(engine: Engine) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        assert await agent.closed() in (1000, 1006)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings(connect_timeout="1"))
+        status, reason = call.ending()
+        assert status == "TIMEOUT"
+        assert "connect_timeout (1 s)" in reason
+        call.release()
+        service.outcome()
+
+
+def test_max_duration(engine: Engine) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        assert await agent.closed() == 1000
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings(max_duration="1"))
+        status, reason = call.ending()
+        assert (status, "max_duration (1 s)" in reason) == ("TIMEOUT", True)
+        call.release()
+        service.outcome()
+
+
+@pytest.mark.parametrize("stage", ["signed_url", "opening", "metadata", "talking"])
+def test_the_caller_hangs_up(engine: Engine, stage: str) -> None:
+    """At every stage the conversation is closed and the engine lets go of it."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        if stage == "talking":
+            await agent.metadata()
+        await agent.closed()
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        if stage == "talking":
+            call.wait(TALKING)
+        elif stage == "metadata":
+            for _ in range(100):
+                if service.conversations and service.conversations[0].received:
+                    break
+                asyncio.run(asyncio.sleep(0.01 * SECOND))
+        call.hangup()
+        assert call.ending()[0] == "HANGUP"
+        call.release()
+        if stage == "talking":
+            service.outcome()
+            assert service.conversations[0].connection.close_code == 1000
+
+
+def test_end_all_and_stop(engine: Engine) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        assert await agent.closed() == 1000
+
+    with Service(script) as service:
+        calls = [engine.call(settings=service.settings()) for _ in range(3)]
+        for call in calls:
+            call.wait(TALKING)
+        engine.ops.end_all(11, b"module unload")
+        for call in calls:
+            assert call.ending() == ("UNLOADED", "module unload")
+        assert engine.stop() == 0
+        service.outcome()
+        with pytest.raises(OSError, match="open"):
+            engine.call(settings=service.settings())
+        for call in calls:
+            call.release()
+
+
+def test_debug_shows_messages_without_audio_and_secrets(engine: Engine) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.speak(b"\x55" * 300)
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(
+            settings=service.settings(debug="yes", api_key="sk_very_secret"),
+            variables={"secret__token": "hush", "name": "Ada"},
+        )
+        call.wait(ENDED)
+        call.release()
+    text = engine.text()
+    assert all(shown in text for shown in ("Ada", "conversation_initiation_metadata", "<400>"))
+    assert not any(cut in text for cut in ("VVVV", "hush", "sk_very_secret", "signature"))
+    assert all(channel == "PJSIP/caller-00000001" for _, channel, _ in engine.lines)

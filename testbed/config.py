@@ -77,7 +77,7 @@ def render(settings: Settings) -> dict[str, str]:
         "modules.conf": _modules(),
         "logger.conf": LOGGER,
         "manager.conf": _manager(settings.ports.manager),
-        "http.conf": f"[general]\nenabled=yes\nbindaddr=127.0.0.1\nbindport={settings.ports.http}\n",
+        "http.conf": _http(settings.ports.http),
         "pjsip.conf": _pjsip(settings.ports.sip, settings.codecs),
         "rtp.conf": _rtp(settings.ports.rtp),
         "extensions.conf": settings.dialplan,
@@ -118,6 +118,10 @@ read = all
 write = all
 writetimeout = 5000
 """
+
+
+def _http(port: int) -> str:
+    return f"[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {port}\n"
 
 
 def _pjsip(port: int, codecs: Sequence[str]) -> str:
@@ -165,7 +169,8 @@ icesupport = no
 
 
 MANAGER_USER = "testbed"
-MANAGER_SECRET = "loopback"  # noqa: S105 - reachable from loopback only, for the life of a test
+MANAGER_SECRET = "loopback"
+"""No secret: the port is open to loopback only, and only as long as the instance runs."""
 
 LOGGER = """\
 [general]

@@ -1,7 +1,7 @@
-"""One running Asterisk with directories, configuration and ports of its own.
+r"""One running Asterisk with directories, configuration and ports of its own.
 
-    dialplan = "[callers]\\nexten => 100,1,Answer()\\n same => n,Echo()\\n"
-    with Instance(Root.find(), "mine", dialplan=dialplan, elevenlabs="[general]\\n...") as asterisk:
+    dialplan = "[callers]\nexten => 100,1,Answer()\n same => n,Echo()\n"
+    with Instance(Root.find(), "mine", dialplan=dialplan, elevenlabs="[general]\n...") as asterisk:
         asterisk.build_and_install()              # the module, into this instance alone
         asterisk.cli("module load app_elevenlabs_convai.so")
         print(asterisk.cli("core show channels count"))
@@ -127,7 +127,7 @@ class Instance:
         self.stop()
 
     def prepare(self) -> None:
-        """Write directories and configuration, afresh; what the last instance of the name left goes."""
+        """Write directories and configuration, in place of the last instance of this name."""
         if self._ports is None:
             self._ports = PortBlock()
         if self.folder.exists():
@@ -157,7 +157,7 @@ class Instance:
             (self.etc / name).write_text(text, encoding="utf-8")
 
     def start(self) -> None:
-        """Start Asterisk and wait until it is fully booted. Raises TestbedError with the log's end."""
+        """Start Asterisk and wait until it is fully booted; TestbedError has the log's end."""
         if self.running:
             raise TestbedError(f"instance {self.name} is running already (pid {self.pid})")
         self._console = (self.folder / "console.log").open("ab")
@@ -307,7 +307,7 @@ class Instance:
         while (count := self.channels()) > 0:
             if time.monotonic() > deadline:
                 raise TestbedError(
-                    f"{count} channels still up after {limit:g} s:\n{self.cli('core show channels')}"
+                    f"{count} channels up after {limit:g} s:\n{self.cli('core show channels')}"
                 )
             time.sleep(POLL_SECONDS)
 

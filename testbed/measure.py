@@ -34,7 +34,7 @@ class Counters:
     pss_kb: int
 
     def grown_since(self, before: Counters) -> dict[str, int]:
-        """Return which of channels, descriptors and threads are more than before, and by how much."""
+        """Return which of channels, descriptors and threads have grown, and by how much."""
         now, then = asdict(self), asdict(before)
         names = ("channels", "descriptors", "threads")
         return {name: now[name] - then[name] for name in names if now[name] > then[name]}
@@ -45,8 +45,8 @@ def process_counters(pid: int, channels: int = 0) -> Counters:
     proc = Path(f"/proc/{pid}")
     return Counters(
         channels=channels,
-        descriptors=len(os.listdir(proc / "fd")),
-        threads=len(os.listdir(proc / "task")),
+        descriptors=len(list((proc / "fd").iterdir())),
+        threads=len(list((proc / "task").iterdir())),
         rss_kb=_kilobytes(proc / "smaps_rollup", "Rss"),
         pss_kb=_kilobytes(proc / "smaps_rollup", "Pss"),
     )

@@ -96,7 +96,8 @@ class Root:
 
     def path(self, host_path: Path | str) -> str:
         """Return the name that a file of the machine has inside the root."""
-        path = Path(os.path.abspath(host_path))
+        # Not resolve(): links in a root folder mean something else on the machine.
+        path = Path(os.path.abspath(host_path))  # noqa: PTH100
         if self.is_machine:
             return str(path)
         if path.is_relative_to(PROJECT):
@@ -238,7 +239,7 @@ def _machine_has_asterisk() -> bool:
     except (OSError, subprocess.SubprocessError):
         return False
     version = re.search(r"(\d+)\.(\d+)", shown)
-    return bool(version) and (int(version[1]), int(version[2])) >= OLDEST_ASTERISK
+    return version is not None and (int(version[1]), int(version[2])) >= OLDEST_ASTERISK
 
 
 def _tail(output: IO[str]) -> str:

@@ -187,6 +187,7 @@ def _need_mmdebstrap(say: Say) -> None:
             capture_output=True,
             text=True,
             timeout=INSTALL_SECONDS,
+            check=False,
         )
     if done.returncode != 0 or not shutil.which("mmdebstrap"):
         raise TestbedError(f"apt-get could not install mmdebstrap:\n{done.stdout}{done.stderr}")

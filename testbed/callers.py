@@ -1,0 +1,354 @@
+r"""Callers: any number of SIP calls to an instance, with every sample kept.
+
+    with Callers(asterisk, 40, "100", send=lambda i: CODECS["ulaw"].noise(5, i)) as calls:
+        calls.wait_up()
+        calls[3].hangup()
+        calls[4].say(more).press("1")
+        calls.wait(30)
+    for call in calls:
+        assert call.heard.startswith(call.said), call
+
+    call = place_call(asterisk, "100", send=audio, hangup_after=6.0)
+    print(call.ended_by, call.seconds, call.recording.gaps)
+
+A call sends from the moment it is answered: what it was given to say, and silence around that
+(`silence=False`: nothing). It ends when Asterisk hangs up, after `hangup_after` seconds, or by
+`hangup()`, also while it still rings. Leaving the `with` block hangs up what is left and ends SIPp
+and the RTP endpoint. Every wait has a limit and raises TestbedError when it is over.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import selectors
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from types import TracebackType
+
+from testbed.call import END_SECONDS, UP_SECONDS, Call
+from testbed.errors import TestbedError
+from testbed.instance import Instance
+from testbed.rtp import CODECS, RtpEndpoint
+from testbed.sipp import Line, Sipp
+
+CLEANUP_SECONDS = 10.0
+"""Limit on hanging up what is left at the end."""
+
+ENDPOINT_SECONDS = 20.0
+"""Limit on an answer of the RTP endpoint, which has media to do as well."""
+
+CHECK_SECONDS = 0.25
+"""How often to see whether SIPp is still there, which nothing announces."""
+
+DEFAULT_RATE = 20.0
+"""New calls a second."""
+
+PIECE = 65536
+
+Speech = None | bytes | Sequence[bytes] | Callable[[int], bytes]
+Seconds = None | float | Sequence[float | None] | Callable[[int], float | None]
+
+_runs = itertools.count(1)
+
+
+class Callers:
+    """A number of calls placed at once; a context manager for one thread."""
+
+    def __init__(
+        self,
+        instance: Instance,
+        n: int,
+        extension: str | Callable[[int], str],
+        *,
+        codec: str = "ulaw",
+        send: Speech = None,
+        silence: bool = True,
+        hangup_after: Seconds = None,
+        rate: float = DEFAULT_RATE,
+        caller: Callable[[int], str] = lambda i: f"{1000 + i}",
+    ) -> None:
+        """Describe the calls; entering the context places them.
+
+        extension, send, hangup_after, caller: one value for all, or a function of the index (from
+        0); send and hangup_after may be one value for each too. hangup_after is in seconds from
+        the answer on. silence: whether packets go on while there is nothing to say. rate: new
+        calls a second.
+        """
+        self.instance = instance
+        self.codec = CODECS[codec]
+        self.folder = instance.folder / "calls" / f"{os.getpid()}-{next(_runs)}"
+        self._silence, self._rate = silence, rate
+        self._speech = [_speech(send, i) for i in range(n)]
+        self._hangup_after = [_seconds(hangup_after, i) for i in range(n)]
+        self._calls = [
+            Call(
+                number=i + 1,
+                extension=extension if isinstance(extension, str) else extension(i),
+                caller=caller(i),
+                codec=self.codec,
+                record=self.folder / f"{i + 1}.rtp",
+                board=self,
+            )
+            for i in range(n)
+        ]
+        self._changed = threading.Condition()
+        self._opened: set[int] = set()
+        self._flushes = [0] * (n + 1)
+        self._errors: list[str] = []
+        self._hangups: list[tuple[float, int]] = []
+        self._endpoint: RtpEndpoint | None = None
+        self._sipp: Sipp | None = None
+        self._reader: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._files = itertools.count(1)
+
+    # --- the calls ---
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def __getitem__(self, index: int) -> Call:
+        return self._calls[index]
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self._calls)
+
+    def wait_up(self, limit: float = UP_SECONDS) -> None:
+        """Wait until all calls are answered."""
+        self.wait_for(self._calls, limit, "answered", lambda call: call.answered_at is not None)
+
+    def wait(self, limit: float = END_SECONDS) -> None:
+        """Wait until all calls have ended."""
+        self.wait_for(self._calls, limit, "ended", lambda call: call.complete)
+
+    def hangup_all(self) -> None:
+        """End every call that has not ended."""
+        for call in self._calls:
+            if call.ended_at is None:
+                call.hangup()
+
+    # --- life ---
+
+    def __enter__(self) -> Callers:
+        try:
+            self._start()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.hangup_all()
+            with suppress(TestbedError):
+                self.wait(CLEANUP_SECONDS)
+        finally:
+            self._close()
+
+    def _start(self) -> None:
+        self.folder.mkdir(parents=True)
+        ports = self.instance.ports.take_rtp(len(self))
+        # Both children are started here, not on the reader's thread: they die with their thread.
+        self._endpoint = RtpEndpoint(self.instance.root)
+        self._reader = threading.Thread(target=self._read, name="callers", daemon=True)
+        self._reader.start()
+        for call, port, speech in zip(self, ports, self._speech, strict=True):
+            record, number = call.record, call.number
+            self._endpoint.open(number, port, record, self.codec, silence=self._silence)
+            if speech:
+                call.say(speech)
+        self._await(ENDPOINT_SECONDS, "RTP ports", lambda: len(self._opened) == len(self))
+        self._sipp = Sipp(
+            self.instance.root,
+            self.folder,
+            [Line(c.number, p, c.extension, c.caller) for c, p in zip(self, ports, strict=True)],
+            self.codec,
+            local_port=self.instance.ports.take(),
+            remote_port=self.instance.ports.sip,
+            rate=self._rate,
+        )
+
+    def _close(self) -> None:
+        self._stopping.set()
+        if self._reader is not None:
+            self._reader.join(ENDPOINT_SECONDS)
+        if self._sipp is not None:
+            self._sipp.close()
+        if self._endpoint is not None:
+            self._endpoint.close()
+        for call in self._calls:
+            call.complete = True  # the endpoint has closed all records
+
+    def delete_files(self) -> None:
+        """Remove the records, which are large for many long calls."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- what a Call asks for (see call.Switchboard) ---
+
+    def say(self, call: Call, payload: bytes) -> None:
+        """Queue payload."""
+        path = self.folder / f"{call.number}-{next(self._files)}.payload"
+        path.write_bytes(payload)
+        self.control(call, "say", self.instance.root.path(path))
+
+    def control(self, call: Call, command: str, arguments: str = "") -> None:
+        """Send a command to the RTP endpoint."""
+        if self._endpoint is None:
+            raise TestbedError("the calls have not been placed yet: enter the context first")
+        self._endpoint.command(command, call.number, arguments)
+
+    def hangup(self, call: Call) -> None:
+        """Have SIPp end the call."""
+        if self._sipp is not None:
+            self._sipp.hangup(call.number)
+
+    def flush(self, call: Call) -> None:
+        """Have the record file complete up to now."""
+        before = self._flushes[call.number]
+        self.control(call, "flush")
+        self._await(
+            ENDPOINT_SECONDS, "flush", lambda: self._flushes[call.number] > before or call.complete
+        )
+
+    def wait_for(
+        self, calls: Sequence[Call], limit: float, what: str, reached: Callable[[Call], bool]
+    ) -> None:
+        """Wait until all of the calls have reached something, or one has ended without it."""
+        self._await(limit, what, lambda: all(reached(c) or c.complete for c in calls))
+        if missed := [call for call in calls if not reached(call)]:
+            first = f"the first: {missed[0]}"
+            raise TestbedError(f"{len(missed)} calls ended without being {what}; {first}")
+
+    def _await(self, limit: float, what: str, done: Callable[[], bool]) -> None:
+        with self._changed:
+            reached = self._changed.wait_for(lambda: done() or bool(self._errors), limit)
+        if self._errors:
+            raise TestbedError("; ".join(self._errors))
+        if not reached:
+            waiting = [call for call in self._calls if not call.complete]
+            shown = f"; waiting for {waiting[:3]}" if waiting else ""
+            raise TestbedError(f"not {what} within {limit:g} s{shown}")
+
+    # --- the reader's thread ---
+
+    def _read(self) -> None:
+        """Take in the lines of SIPp and of the endpoint as they come, and hang up on time."""
+        assert self._endpoint is not None
+        rest = {"endpoint": b"", "sipp": b""}
+        selector = selectors.DefaultSelector()
+        selector.register(self._endpoint, selectors.EVENT_READ, "endpoint")
+        while not self._stopping.is_set():
+            if self._sipp is not None and len(selector.get_map()) == 1:
+                selector.register(self._sipp, selectors.EVENT_READ, "sipp")
+            for key, _ in selector.select(self._timeout()):
+                piece = os.read(key.fd, PIECE)
+                if not piece:
+                    self._fail("the RTP endpoint has ended")
+                    return
+                *lines, rest[key.data] = (rest[key.data] + piece).split(b"\n")
+                for line in lines:
+                    self._take_line(line.decode())
+            self._hangup_due()
+            self._check_sipp()
+        selector.close()
+
+    def _timeout(self) -> float:
+        due = self._hangups[0][0] - time.monotonic() if self._hangups else CHECK_SECONDS
+        starting = 0.01 if self._sipp is None else CHECK_SECONDS
+        return max(0.0, min(due, starting))
+
+    def _take_line(self, line: str) -> None:
+        words = line.split(maxsplit=2)
+        with self._changed:
+            if words and words[0].isdigit():
+                self._take_event(self._calls[int(words[0]) - 1], words[1], words[2:])
+            elif words:
+                self._take_answer(words[0], int(words[1]), words[2:])
+            self._changed.notify_all()
+
+    def _take_event(self, call: Call, what: str, detail: list[str]) -> None:
+        """Take in one log line of SIPp."""
+        now = time.monotonic()
+        if what == "ringing":
+            call.ringing_at = call.ringing_at or now
+        elif what == "answered":
+            call.answered_at, call.status = now, 200
+            self.control(call, "remote", detail[0])
+            after = self._hangup_after[call.number - 1]
+            if after is not None:
+                heapq.heappush(self._hangups, (now + after, call.number))
+        elif call.ended_at is None:
+            call.ended_at = now
+            call.ended_by = detail[0] if what == "ended" else what
+            call.status = int(detail[0]) if what == "refused" else call.status
+            self.control(call, "close")
+
+    def _take_answer(self, what: str, number: int, detail: list[str]) -> None:
+        """Take in one line of the RTP endpoint."""
+        if what == "opened":
+            self._opened.add(number)
+        elif what == "flushed":
+            self._flushes[number] += 1
+        elif what == "closed":
+            self._calls[number - 1].complete = True
+        elif not self._calls[number - 1].ended_at:
+            self._errors.append(f"RTP endpoint, call {number}: {' '.join(detail)}")
+
+    def _hangup_due(self) -> None:
+        while self._hangups and self._hangups[0][0] <= time.monotonic():
+            _, number = heapq.heappop(self._hangups)
+            if self._calls[number - 1].ended_at is None:
+                self.hangup(self._calls[number - 1])
+
+    def _check_sipp(self) -> None:
+        """Give up on the calls that SIPp ended without a word: unexpected messages, mostly."""
+        if self._sipp is None or self._sipp.running:
+            return
+        with self._changed:
+            for call in self._calls:
+                if call.ended_at is None:
+                    self._take_event(call, "failed", [])
+
+    def _fail(self, reason: str) -> None:
+        with self._changed:
+            self._errors.append(reason)
+            self._changed.notify_all()
+
+
+def place_call(
+    instance: Instance,
+    extension: str,
+    *,
+    send: bytes = b"",
+    hangup_after: float | None = None,
+    codec: str = "ulaw",
+    limit: float = END_SECONDS,
+) -> Call:
+    """Place one call, wait until it has ended, and return it; limit in seconds."""
+    with Callers(
+        instance, 1, extension, codec=codec, send=send, hangup_after=hangup_after
+    ) as calls:
+        calls.wait(limit)
+    return calls[0]
+
+
+def _speech(send: Speech, index: int) -> bytes:
+    if send is None or isinstance(send, bytes):
+        return send or b""
+    return send(index) if callable(send) else send[index]
+
+
+def _seconds(after: Seconds, index: int) -> float | None:
+    if after is None or isinstance(after, int | float):
+        return after
+    return after(index) if callable(after) else after[index]

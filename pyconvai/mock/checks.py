@@ -55,9 +55,12 @@ class Checks:
         self._metadata_at: float | None = None
         self._preroll_ms = 0.0
         self._lag_reported = False
+        self.suspended = False  # the mock itself has stopped reading: times mean nothing
 
     def violation(self, check: str, at_ms: float, detail: str) -> None:
         """Records one violation of the rule ``check``."""
+        if self.suspended:
+            return
         self.counts[check] = self.counts.get(check, 0) + 1
         if self.counts[check] <= _KEPT_OF_EACH:
             entry = {"check": check, "at_ms": round(at_ms), "detail": detail}

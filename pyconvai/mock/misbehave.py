@@ -37,6 +37,7 @@ async def _silence(session: Session, fault: Fault) -> None:
 
 async def _stop_reading(session: Session, fault: Fault) -> None:
     session.reading.clear()
+    session.record.checks.suspended = True
 
 
 async def _reset(session: Session, fault: Fault) -> None:

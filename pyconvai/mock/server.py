@@ -99,6 +99,8 @@ class MockAgent:
         self._active: dict[str, int] = {}
         self._fault_uses: dict[int, int] = {}
         self._changed = asyncio.Condition()
+        self._live: set[Session] = set()
+        self._held: set[ServerConnection] = set()  # silent handshakes, see _hold
         self._server: SocketServer | None = None
 
     async def __aenter__(self) -> Self:
@@ -137,6 +139,10 @@ class MockAgent:
         """Closes every session with 1001 and stops listening."""
         if self._server is not None:
             self._server.close()
+            for session in self._live:
+                session.reading.set()
+            for connection in list(self._held):
+                connection.transport.abort()
             await self._server.wait_closed()
 
     def session(self, number: int) -> SessionHandle:
@@ -227,14 +233,21 @@ class MockAgent:
                 continue
             if fault.after_ms or fault.name == "delay":
                 await asyncio.sleep((fault.after_ms + fault.integer("ms", 0)) / 1000)
-            if fault.name == "silence":
-                await connection.wait_closed()
             if fault.name == "reset":
                 reset_connection(connection)
-                await connection.wait_closed()
+            if fault.name in ("silence", "reset"):
+                await self._hold(connection)
             if fault.name == "http_status":
                 return rest.fault_response(fault, agent_id)
         return None
+
+    async def _hold(self, connection: ServerConnection) -> None:
+        """Waits until the client gives up; stop() must not wait for that."""
+        self._held.add(connection)
+        try:
+            await connection.wait_closed()
+        finally:
+            self._held.discard(connection)
 
     def _http_faults(self, agent_id: str, stage: str) -> Iterator[tuple[Agent, Fault]]:
         agent = self.scenario.agent(agent_id)
@@ -248,7 +261,7 @@ class MockAgent:
         path, query = rest.query_of(connection.request.path)
         agent_id = query.get("agent_id", "")
         agent = self.scenario.agent(agent_id)
-        refusal = self._refusal(agent, agent_id, query)
+        refusal, conversation_id = self._authorize(agent, agent_id, query)
         agent = agent or Agent("(unknown)")
         record = Record(
             len(self.sessions),
@@ -258,28 +271,31 @@ class MockAgent:
             self._log,
             self._keep_audio,
         )
-        session = Session(connection, agent, record, self, refusal)
+        session = Session(connection, agent, record, self, refusal, conversation_id)
         self.sessions.append(record)
+        self._live.add(session)
         await self._notify()
         try:
             await session.run()
         finally:
+            self._live.discard(session)
             if session.admitted:
                 self._active[agent.name] -= 1
             if self._record_dir is not None:
                 await asyncio.to_thread(record.write_audio, self._record_dir, agent)
             await self._notify()
 
-    def _refusal(
+    def _authorize(
         self, agent: Agent | None, agent_id: str, query: dict[str, str]
-    ) -> tuple[int, str] | None:
-        """Why this conversation is refused after the 101, as (close code, reason)."""
+    ) -> tuple[tuple[int, str] | None, str | None]:
+        """(refusal as close code and reason or None, conversation id of the signed URL or None)."""
         if agent is None:
-            return _UNKNOWN_AGENT
+            return _UNKNOWN_AGENT, None
         signature = query.get("conversation_signature")
         if signature is None:
-            return _UNAUTHORIZED if agent.auth == "signed_url" else None
-        return None if self._tickets.redeem(signature, agent_id) else _UNAUTHORIZED
+            return (_UNAUTHORIZED if agent.auth == "signed_url" else None), None
+        ticket = self._tickets.redeem(signature, agent_id)
+        return (None, ticket.conversation_id) if ticket else (_UNAUTHORIZED, None)
 
     async def _notify(self) -> None:
         async with self._changed:

@@ -68,6 +68,7 @@ class Session:
         record: Record,
         house: House,
         refusal: tuple[int, str] | None = None,
+        conversation_id: str | None = None,
     ):
         self.connection = connection
         self.agent = agent
@@ -94,7 +95,7 @@ class Session:
         self._pinging = False
         self._next_ping = agent.first_ping_id
         self._ping_ms: int | None = None
-        record.conversation_id = f"conv_{secrets.token_hex(14)}"
+        record.conversation_id = conversation_id or f"conv_{secrets.token_hex(14)}"
         record.subprotocol = connection.subprotocol
         record.output_format = agent.output_format.name
         record.input_format = agent.input_format.name

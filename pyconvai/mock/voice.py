@@ -78,7 +78,7 @@ class Voice:
 
     def _make(self, text: str, sound: str | None, name: str, fmt: AudioFormat) -> bytes:
         if sound is None:
-            return encode(self._speech(text, name, fmt.rate), fmt) if text.strip() else b""
+            return encode(self.speech(text, name, fmt.rate), fmt) if text.strip() else b""
         if sound.startswith("noise:"):
             _, seed, ms = sound.split(":")
             return noise(int(seed), int(ms), fmt)
@@ -87,7 +87,8 @@ class Voice:
             return encode(resample(samples, rate, fmt.rate), fmt)
         return Path(sound).read_bytes()  # raw: already in the agent's format, sent untouched
 
-    def _speech(self, text: str, name: str, rate: int) -> array.array[int]:
+    def speech(self, text: str, name: str, rate: int) -> array.array[int]:
+        """16-bit samples of ``text`` at ``rate`` Hz, from the cache if possible. May block."""
         if self._espeak is None:
             self._say_once(
                 "espeak-ng is not installed: the agent speaks in TONES instead of words."

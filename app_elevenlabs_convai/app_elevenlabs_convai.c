@@ -1,0 +1,466 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief ElevenLabsConvAI: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * What Asterisk calls is here: the application, load, reload and unload. A call is in call.c, the
+ * configuration in config.c, the commands in cli.c, and Python, which this file never sees, in embed.c.
+ */
+
+/*** MODULEINFO
+	<support_level>extended</support_level>
+ ***/
+
+#include "asterisk.h"
+
+#include <unistd.h>	/* usleep(3) */
+
+#include "asterisk/app.h"	/* arguments and options */
+#include "asterisk/astobj2.h"	/* references to calls and agents */
+#include "asterisk/channel.h"	/* channels */
+#include "asterisk/cli.h"	/* ESS */
+#include "asterisk/lock.h"	/* ast_atomic */
+#include "asterisk/module.h"	/* what makes this a module */
+#include "asterisk/pbx.h"	/* ast_register_application_xml */
+
+#include "call.h"
+#include "cli.h"
+#include "config.h"
+#include "embed.h"
+#include "monotonic.h"
+#include "registry.h"
+#include "variables.h"
+
+/*** DOCUMENTATION
+	<application name="ElevenLabsConvAI" language="en_US">
+		<synopsis>
+			Let the caller talk with an ElevenLabs voice agent.
+		</synopsis>
+		<syntax>
+			<parameter name="agent" required="true">
+				<para>Name of a section of <filename>elevenlabs.conf</filename>, as
+				<literal>elevenlabs show agents</literal> lists them.</para>
+			</parameter>
+			<parameter name="options">
+				<optionlist>
+					<option name="n">
+						<para>Do not answer the channel. Use it where the channel is to be
+						answered later or not at all; most callers hear early audio only
+						after <literal>Progress()</literal>.</para>
+					</option>
+				</optionlist>
+			</parameter>
+		</syntax>
+		<description>
+			<para>Answers the channel, connects it with the agent, and blocks until the
+			conversation is over: the agent ended it, the caller hung up, or something went
+			wrong. Unless the caller is gone, the dialplan then goes on with the next priority
+			and finds out in <variable>ELEVENLABSSTATUS</variable> what happened. An agent that
+			does not exist, a missing key, and a full house are found out before the channel is
+			answered.</para>
+			<para>The agent is told <literal>caller_number</literal> (unless
+			<literal>send_caller_number</literal> is off; empty where the caller withholds it),
+			<literal>called_number</literal>, <literal>channel</literal>,
+			<literal>unique_id</literal> and <literal>linked_id</literal> as dynamic variables.
+			These variables, set on the channel before, add to them:</para>
+			<variablelist>
+				<variable name="ELEVENLABS_VAR_name">
+					<para>Becomes the dynamic variable <replaceable>name</replaceable>, always as
+					a string: <literal>01234</literal> keeps its zero.</para>
+				</variable>
+				<variable name="ELEVENLABS_JSON_name">
+					<para>Becomes the dynamic variable <replaceable>name</replaceable>, with the
+					type that its value has in JSON: a number, true or false.</para>
+				</variable>
+				<variable name="ELEVENLABS_OVERRIDE_path">
+					<para>Overrides a setting of the agent for this call:
+					<literal>ELEVENLABS_OVERRIDE_first_message</literal>,
+					<literal>_language</literal>, <literal>_prompt</literal>,
+					<literal>_voice_id</literal> and others. The agent's security settings must
+					allow the override, else the service refuses the call.</para>
+				</variable>
+			</variablelist>
+			<para>The prefixes <literal>_</literal> and <literal>__</literal> hand variables on to
+			other channels as everywhere in Asterisk.</para>
+			<para>These variables are cleared at the start and set at the end:</para>
+			<variablelist>
+				<variable name="ELEVENLABSSTATUS">
+					<para>How the call ended.</para>
+					<value name="AGENT_ENDED">
+						The agent ended the conversation, and its last words were heard.
+					</value>
+					<value name="HANGUP">
+						The caller hung up, or the channel was hung up or sent elsewhere.
+					</value>
+					<value name="TRANSFER">
+						The agent has said where the call is to go.
+					</value>
+					<value name="TIMEOUT">
+						A time limit was reached, here or at the service.
+					</value>
+					<value name="LIMIT">
+						No session was free, here (max_sessions) or at the service.
+					</value>
+					<value name="NOAGENT">
+						elevenlabs.conf has no such agent, or none was named.
+					</value>
+					<value name="AUTH">
+						The service did not accept the key, or there is none.
+					</value>
+					<value name="REJECTED">
+						The service refused the agent, an override or a variable.
+					</value>
+					<value name="UNREACHABLE">
+						The service could not be reached, or not safely.
+					</value>
+					<value name="ERROR">
+						Something else went wrong, in the conversation or in this module.
+					</value>
+					<value name="UNLOADED">
+						The module is being unloaded, or was during the call.
+					</value>
+				</variable>
+				<variable name="ELEVENLABSREASON">
+					<para>One line for people on how it came to that.</para>
+				</variable>
+				<variable name="ELEVENLABSCONVERSATIONID">
+					<para>The service's id of the conversation, <literal>conv_...</literal>, if it
+					came to one.</para>
+				</variable>
+			</variablelist>
+			<example title="An agent first, a person if that fails">
+			[incoming]
+			exten = 100,1,Set(ELEVENLABS_VAR_customer=${CALLERID(name)})
+			 same = n,ElevenLabsConvAI(sales_agent)
+			 same = n,Verbose(1,Agent: ${ELEVENLABSSTATUS} ${ELEVENLABSREASON})
+			 same = n,GotoIf($["${ELEVENLABSSTATUS}" = "AGENT_ENDED"]?done)
+			 same = n,Queue(sales)
+			 same = n(done),Hangup()
+			</example>
+			<example title="Another first message for this call">
+			 same = n,Set(ELEVENLABS_OVERRIDE_first_message=Good evening, we are closed now.)
+			 same = n,ElevenLabsConvAI(sales_agent)
+			</example>
+		</description>
+		<see-also>
+			<ref type="application">Answer</ref>
+			<ref type="application">Queue</ref>
+			<ref type="filename">elevenlabs.conf</ref>
+		</see-also>
+	</application>
+ ***/
+
+static const char app[] = "ElevenLabsConvAI";
+
+/*! Unload waits this long for calls to leave; a channel thread needs some 20 ms */
+#define LEAVE_LIMIT_MS 5000
+/*! ... this long for the engine, which closes every conversation properly */
+#define STOP_LIMIT_MS 5000
+/*! ... and this long for commands, which print and return */
+#define CLI_LIMIT_MS 5000
+/*! `core stop now` is to be quick: the whole of it */
+#define EXIT_LIMIT_MS 2000
+/*! How often a wait looks again */
+#define POLL_US 10000
+
+enum option_flag {
+	OPTION_NO_ANSWER = 1 << 0,
+};
+
+AST_APP_OPTIONS(option_table, {
+	AST_APP_OPTION('n', OPTION_NO_ANSWER),
+});
+
+/* ---- The application ---- */
+
+/*! \brief Take up a call that the registry has admitted, and leave its result on the channel */
+static void carry_out(struct call *call, int answer)
+{
+	struct ast_channel *channel = call->channel;
+
+	call_run(call, answer);
+	registry_remove(call);
+	result_set(channel, call->status, call->reason, call->conversation_id);
+	ast_verb(3, "%s: agent %s %s after %d s: %s\n", ast_channel_name(channel), call->agent->name,
+		status_name(call->status), (int) ((monotonic_us() - call->started_us) / 1000000),
+		call->reason);
+}
+
+static void __attribute__((format(printf, 3, 4))) refuse(struct ast_channel *channel,
+	enum convai_status status, const char *format, ...)
+{
+	char reason[CALL_REASON_SIZE];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(reason, sizeof(reason), format, ap);
+	va_end(ap);
+	ast_log(LOG_WARNING, "%s: %s: %s\n", ast_channel_name(channel), status_name(status), reason);
+	result_set(channel, status, reason, "");
+}
+
+/*! \brief Admit the call, and run it if there is room */
+static void admit(struct ast_channel *channel, struct config_agent *agent, int answer,
+	unsigned int max_sessions)
+{
+	const struct convai_ops *ops = embed_ops();
+	struct call *call;
+
+	if (!ops) {
+		refuse(channel, CONVAI_STATUS_ERROR, "the engine is not running; reload the module");
+		return;
+	}
+	call = call_make(channel, agent, ops);
+	switch (call ? registry_admit(call, max_sessions) : REGISTRY_NO_MEMORY) {
+	case REGISTRY_ADMITTED:
+		carry_out(call, answer);
+		break;
+	case REGISTRY_FULL:
+		refuse(channel, CONVAI_STATUS_LIMIT, "all %u sessions of max_sessions in [general] are "
+			"in use", max_sessions);
+		break;
+	case REGISTRY_AGENT_FULL:
+		refuse(channel, CONVAI_STATUS_LIMIT, "all %u sessions of max_sessions in [%s] are in use",
+			agent->max_sessions, agent->name);
+		break;
+	case REGISTRY_CLOSED:
+		refuse(channel, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
+		break;
+	case REGISTRY_NO_MEMORY:
+		refuse(channel, CONVAI_STATUS_ERROR, "out of memory");
+		break;
+	}
+	ao2_cleanup(call);
+}
+
+/*! \brief Look the agent up and find out what can be found out without touching the channel */
+static void run(struct ast_channel *channel, const char *name, int answer)
+{
+	struct config *config = config_get();
+	struct config_agent *agent = config ? config_find_agent(config, name) : NULL;
+
+	if (!agent) {
+		refuse(channel, CONVAI_STATUS_NOAGENT, "there is no agent \"%s\" in %s", name,
+			CONFIG_FILE);
+	} else if (!strcmp(agent->values[KEY_AUTH], "signed_url")
+		&& !agent->values[KEY_API_KEY][0]) {
+		refuse(channel, CONVAI_STATUS_AUTH, "no api_key for agent %s in %s", agent->name,
+			CONFIG_FILE);
+	} else {
+		admit(channel, agent, answer, config->max_sessions);
+	}
+	ao2_cleanup(agent);
+	ao2_cleanup(config);
+}
+
+/*! \brief The application. \return 0, so that the dialplan decides; -1 only when the channel is gone */
+static int convai_exec(struct ast_channel *channel, const char *data)
+{
+	struct ast_flags options = { 0 };
+	char *parse = ast_strdupa(data);
+	AST_DECLARE_APP_ARGS(args,
+		AST_APP_ARG(agent);
+		AST_APP_ARG(options);
+	);
+
+	AST_STANDARD_APP_ARGS(args, parse);
+	result_clear(channel);
+	if (ast_strlen_zero(args.agent)) {
+		refuse(channel, CONVAI_STATUS_NOAGENT, "no agent named: ElevenLabsConvAI(agent)");
+	} else if (!ast_strlen_zero(args.options)
+		&& ast_app_parse_options(option_table, &options, NULL, args.options)) {
+		refuse(channel, CONVAI_STATUS_ERROR, "options \"%s\" are not understood", args.options);
+	} else {
+		run(channel, args.agent, !ast_test_flag(&options, OPTION_NO_ANSWER));
+	}
+	return ast_check_hangup(channel) ? -1 : 0;
+}
+
+/* ---- What the engine calls ---- */
+
+/*! \brief One line of the engine's, on its loop thread, without the GIL */
+static void log_line(uint32_t level, const char *channel, const char *text)
+{
+	const char *separator = ast_strlen_zero(channel) ? "" : ": ";
+
+	switch (level) {
+	case CONVAI_LOG_ERROR:
+		ast_log(LOG_ERROR, "%s%s%s\n", channel, separator, text);
+		break;
+	case CONVAI_LOG_WARNING:
+		ast_log(LOG_WARNING, "%s%s%s\n", channel, separator, text);
+		break;
+	case CONVAI_LOG_NOTICE:
+		ast_log(LOG_NOTICE, "%s%s%s\n", channel, separator, text);
+		break;
+	default:
+		/* Asked for with `elevenlabs debug on`, so it shows at any level of core's. */
+		ast_verbose("ElevenLabs: %s%s%s\n", channel, separator, text);
+		break;
+	}
+}
+
+static const struct convai_host host = {
+	.abi_version = CONVAI_ABI_VERSION,
+	.size = sizeof(host),
+	.log = log_line,
+};
+
+/* ---- Unloading ---- */
+
+/*!
+ * \brief Whether a channel is in our application
+ *
+ * pbx_exec names the application on the channel until it has done with it, which is later than our
+ * function's return. A channel that is locked right now is taken for one of ours: look again.
+ */
+static int is_in_application(struct ast_channel *channel)
+{
+	int found;
+
+	if (ast_channel_trylock(channel)) {
+		return 1;
+	}
+	found = ast_channel_appl(channel) && !strcmp(ast_channel_appl(channel), app);
+	ast_channel_unlock(channel);
+	return found;
+}
+
+static int any_in_application(void)
+{
+	struct ast_channel_iterator *channels = ast_channel_iterator_all_new();
+	struct ast_channel *channel;
+	int found = 0;
+
+	if (!channels) {
+		return 1;
+	}
+	while (!found && (channel = ast_channel_iterator_next(channels))) {
+		found = is_in_application(channel);
+		ast_channel_unref(channel);
+	}
+	ast_channel_iterator_destroy(channels);
+	return found;
+}
+
+static int wait_until_left(int limit_ms)
+{
+	int64_t deadline = monotonic_us() + (int64_t) limit_ms * 1000;
+
+	while (registry_numbers(NULL).now || any_in_application()) {
+		if (monotonic_us() >= deadline) {
+			return -1;
+		}
+		usleep(POLL_US);
+	}
+	return 0;
+}
+
+/*! \brief `core stop now` and `restart now` do not unload: leave no conversation open at the service */
+static void at_exit(void)
+{
+	const struct convai_ops *ops = embed_ops();
+
+	registry_close(1);
+	if (ops) {
+		ops->end_all(CONVAI_STATUS_UNLOADED, "Asterisk is stopping");
+		ops->stop(EXIT_LIMIT_MS);
+	}
+}
+
+/*!
+ * \brief End all calls, wait until none is in the application any more, and take everything back
+ *
+ * Also undoes a load that failed half way. After a refusal before the engine is stopped, the module
+ * works on as if nothing had been asked.
+ */
+static int unload_module(void)
+{
+	const struct convai_ops *ops = embed_ops();
+
+	registry_close(1);
+	if (ops) {
+		ops->end_all(CONVAI_STATUS_UNLOADED, "the module was unloaded");
+	}
+	if (wait_until_left(LEAVE_LIMIT_MS)) {
+		ast_log(LOG_ERROR, "Not unloaded: a channel has not left %s within %d ms\n", app,
+			LEAVE_LIMIT_MS);
+		registry_close(0);
+		return -1;
+	}
+	if (cli_unregister(CLI_LIMIT_MS)) {
+		ast_log(LOG_ERROR, "Not unloaded: a command has not ended within %d ms\n", CLI_LIMIT_MS);
+		cli_register();
+		registry_close(0);
+		return -1;
+	}
+	if (embed_stop(STOP_LIMIT_MS)) {
+		ast_log(LOG_ERROR, "Not unloaded: the engine has not stopped within %d ms\n",
+			STOP_LIMIT_MS);
+		cli_register();
+		return -1;
+	}
+	ast_unregister_atexit(at_exit);
+	ast_unregister_application(app);
+	config_unload();
+	registry_clear();
+	return 0;
+}
+
+/* ---- Loading ---- */
+
+static int reload_module(void)
+{
+	struct config_report report = { .fd = -1 };
+
+	if (!config_load(&report)) {
+		return AST_MODULE_RELOAD_SUCCESS;
+	}
+	ast_log(LOG_ERROR, "%s has %u fault%s; the old configuration stays in use\n", CONFIG_FILE,
+		report.faults, ESS(report.faults));
+	return AST_MODULE_RELOAD_ERROR;
+}
+
+static int start_engine(void)
+{
+	char error[CALL_REASON_SIZE];
+
+	if (!embed_start(&host, error, sizeof(error))) {
+		return 0;
+	}
+	ast_log(LOG_ERROR, "%s\n", error);
+	return -1;
+}
+
+static int load_module(void)
+{
+	struct config_report report = { .fd = -1 };
+
+	if (config_load(&report)) {
+		ast_log(LOG_ERROR, "Not loaded: %s has %u fault%s\n", CONFIG_FILE, report.faults,
+			ESS(report.faults));
+		return AST_MODULE_LOAD_DECLINE;
+	}
+	if (start_engine() || cli_register() || ast_register_atexit(at_exit)
+		|| ast_register_application_xml(app, convai_exec)) {
+		ast_log(LOG_ERROR, "Not loaded\n");
+		unload_module();
+		return AST_MODULE_LOAD_DECLINE;
+	}
+	return AST_MODULE_LOAD_SUCCESS;
+}
+
+AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_LOAD_ORDER, "ElevenLabs voice agents",
+	.support_level = AST_MODULE_SUPPORT_EXTENDED,
+	.load = load_module,
+	.unload = unload_module,
+	.reload = reload_module,
+	.load_pri = AST_MODPRI_DEFAULT,
+);

@@ -1,0 +1,396 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief One call with an agent, from the moment it is admitted to the status it ends with
+ *
+ * Everything here runs on the channel thread, which never attaches to Python and never waits for
+ * anything but its channel and the session's event descriptor, until the next playout deadline.
+ */
+
+#include "asterisk.h"
+
+#include <errno.h>	/* ENOMEM, EMFILE, ESHUTDOWN of ops->open */
+
+#include "asterisk/astobj2.h"	/* ao2 objects */
+#include "asterisk/channel.h"	/* ast_waitfor_nandfds, ast_read */
+#include "asterisk/utils.h"	/* ast_copy_string */
+
+#include "call.h"
+#include "config.h"
+#include "monotonic.h"
+#include "variables.h"
+
+/*! After so long without a voice frame (muted, DTX, a quiet Local channel) the agent gets silence in
+ * its place, because it only advances on audio. Jitter stays below that. */
+#define GAP_US 300000
+/*! Silence in place of missing audio is given in whole steps of this */
+#define GAP_STEP_MS 20
+/*! A longer gap at once is a stall of ours, not of the caller's; the rest of it is forgotten */
+#define GAP_MS_MAX 1000
+/*! Silence after the agent's last word: the far end's jitter buffer still holds that word */
+#define TAIL_US 200000
+/*! A queue plays out in real time; so much later something is wrong with it */
+#define PLAY_OUT_GRACE_US 10000000
+
+static int64_t audio_us(const struct convai_format *format, uint64_t bytes)
+{
+	unsigned int sample_bytes = format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
+
+	return format->rate ? (int64_t) (bytes * 1000000 / sample_bytes / format->rate) : 0;
+}
+
+static void count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+static void call_destructor(void *object)
+{
+	struct call *call = object;
+
+	ao2_cleanup(call->agent);
+	ast_channel_cleanup(call->channel);
+}
+
+struct call *call_make(struct ast_channel *channel, struct config_agent *agent,
+	const struct convai_ops *ops)
+{
+	struct call *call = ao2_alloc(sizeof(*call), call_destructor);
+
+	if (!call) {
+		return NULL;
+	}
+	call->channel = ast_channel_ref(channel);
+	call->agent = ao2_bump(agent);
+	call->ops = ops;
+	call->started_us = monotonic_us();
+	return call;
+}
+
+void call_end(struct call *call, enum convai_status status, const char *reason)
+{
+	if (call->over) {
+		return;
+	}
+	call->over = 1;
+	call->status = status;
+	ast_copy_string(call->reason, reason, sizeof(call->reason));
+}
+
+/* ---- The caller's side ---- */
+
+static void push_frame(void *data, struct ast_frame *frame)
+{
+	struct call *call = data;
+
+	call->ops->push(call->session, frame->data.ptr, frame->datalen);
+}
+
+/*! \brief Pass a voice frame on, keep it for later, or drop it: as far as the conversation is */
+static void take_voice(struct call *call, struct ast_frame *frame, int64_t now)
+{
+	count(&call->statistics.voice_frames_read);
+	call->caller_heard_us = now;
+	call->covered_us = now;
+	if (call->progress.state == CONVAI_STATE_CONNECTING) {
+		media_preroll_keep(&call->media, frame);
+	} else if (call->progress.state == CONVAI_STATE_TALKING) {
+		if (ast_format_cmp(frame->subclass.format, call->media.caller)
+			== AST_FORMAT_CMP_EQUAL) {
+			push_frame(call, frame);
+		} else {
+			count(&call->statistics.foreign_frames);
+		}
+	}
+}
+
+/*! \brief Why ast_read gave nothing: the caller is gone, sent elsewhere, or the module is to go */
+static void channel_left(struct call *call)
+{
+	int flags = ast_channel_softhangup_internal_flag(call->channel);
+	unsigned int operator_hangup;
+
+	ao2_lock(call);
+	operator_hangup = call->operator_hangup;
+	ao2_unlock(call);
+
+	if (flags & AST_SOFTHANGUP_APPUNLOAD) {
+		call_end(call, CONVAI_STATUS_UNLOADED, "the module was unloaded");
+	} else if (operator_hangup) {
+		call_end(call, CONVAI_STATUS_HANGUP, "hung up from the Asterisk CLI");
+	} else if (flags & AST_SOFTHANGUP_ASYNCGOTO) {
+		call_end(call, CONVAI_STATUS_HANGUP, "the channel was sent elsewhere in the dialplan");
+	} else if (flags & AST_SOFTHANGUP_TIMEOUT) {
+		call_end(call, CONVAI_STATUS_TIMEOUT, "the channel's absolute time-out was reached");
+	} else {
+		call_end(call, CONVAI_STATUS_HANGUP, "the caller hung up");
+	}
+}
+
+/*! \return length of the voice frame that was read, in microseconds, or 0 */
+static int64_t read_channel(struct call *call)
+{
+	struct ast_frame *frame = ast_read(call->channel);
+	int64_t length_us = 0;
+
+	if (!frame) {
+		channel_left(call);
+		return 0;
+	}
+	if (frame->frametype == AST_FRAME_VOICE) {
+		unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
+
+		length_us = rate ? (int64_t) frame->samples * 1000000 / rate : 0;
+		take_voice(call, frame, monotonic_us());
+	}
+	ast_frfree(frame);
+	return length_us;
+}
+
+/*! \brief Give the agent silence for the time in which no voice frame came */
+static void fill_gap(struct call *call, int64_t now)
+{
+	unsigned int missing_ms;
+
+	if (now - call->caller_heard_us < GAP_US) {
+		return;
+	}
+	missing_ms = (now - call->covered_us) / 1000 / GAP_STEP_MS * GAP_STEP_MS;
+	if (!missing_ms) {
+		return;
+	}
+	if (missing_ms > GAP_MS_MAX) {
+		call->covered_us = now;
+		missing_ms = GAP_MS_MAX;
+	} else {
+		call->covered_us += (int64_t) missing_ms * 1000;
+	}
+	call->ops->push_silence(call->session, missing_ms);
+}
+
+/* ---- The agent's side ---- */
+
+static void note_write(struct call *call, int failed)
+{
+	count(&call->statistics.frames_written);
+	if (failed) {
+		count(&call->statistics.write_failures);
+		if (call->statistics.write_failures == 1) {
+			ast_debug(1, "%s: a frame could not be written\n",
+				ast_channel_name(call->channel));
+		}
+	}
+}
+
+static void write_frame(struct call *call)
+{
+	struct media *media = &call->media;
+
+	if (!media->agent) {
+		if (call->agent->silence) {
+			count(&call->statistics.silent_frames);
+			note_write(call, media_write_native_silence(media));
+		}
+		return;
+	}
+	if (!call->ops->pop(call->session, media_audio(media), media->frame_bytes)) {
+		/* While a farewell is played out, its tail is silence in any case. */
+		if (!call->agent->silence && call->progress.state != CONVAI_STATE_ENDED) {
+			return;
+		}
+		count(&call->statistics.silent_frames);
+	}
+	note_write(call, media_write(media));
+}
+
+static void write_due(struct call *call, int64_t now, int64_t caller_frame_us)
+{
+	unsigned int due = playout_clock_due(&call->clock, now, caller_frame_us);
+
+	call->statistics.resyncs = call->clock.resyncs;
+	while (due--) {
+		write_frame(call);
+	}
+}
+
+/*! \brief After the agent's end: leave when its last word has been heard */
+static void play_out(struct call *call, int64_t now)
+{
+	if (call->ops->queued(call->session) && now < call->leave_us) {
+		return;
+	}
+	if (!call->tail_us) {
+		call->tail_us = now + TAIL_US;
+	} else if (now >= call->tail_us) {
+		call_end(call, call->progress.status, call->progress.reason);
+	}
+}
+
+/* ---- What the engine says ---- */
+
+static void begin_talking(struct call *call)
+{
+	char reason[CALL_REASON_SIZE];
+
+	if (media_agree(&call->media, &call->progress, reason, sizeof(reason))) {
+		call_end(call, CONVAI_STATUS_ERROR, reason);
+		return;
+	}
+	media_preroll_drain(&call->media, push_frame, call);
+	call->caller_heard_us = call->covered_us = monotonic_us();
+}
+
+static void begin_end(struct call *call)
+{
+	uint64_t queued = call->ops->queued(call->session);
+
+	if (!call->progress.play_out || !call->media.agent) {
+		call_end(call, call->progress.status, call->progress.reason);
+		return;
+	}
+	call->leave_us = monotonic_us() + audio_us(&call->progress.agent, queued)
+		+ PLAY_OUT_GRACE_US;
+}
+
+/*! \brief Poll the session and act on what has changed; metadata and end may come in one step */
+static void take_progress(struct call *call)
+{
+	uint32_t before = call->progress.state;
+	struct convai_progress progress;
+
+	call->ops->poll(call->session, &progress);
+	ao2_lock(call);
+	call->progress = progress;
+	ao2_unlock(call);
+
+	ast_copy_string(call->conversation_id, progress.conversation_id,
+		sizeof(call->conversation_id));
+	if (before == CONVAI_STATE_CONNECTING && progress.state != before
+		&& progress.agent.encoding != CONVAI_ENCODING_NONE) {
+		begin_talking(call);
+	}
+	if (before != CONVAI_STATE_ENDED && progress.state == CONVAI_STATE_ENDED) {
+		begin_end(call);
+	}
+}
+
+/* ---- The loop ---- */
+
+/*! \return length of the voice frame that woke us, in microseconds, or 0 */
+static int64_t wait_and_read(struct call *call)
+{
+	int ms = playout_clock_wait_ms(&call->clock, monotonic_us());
+	int ready_fd = -1;
+	struct ast_channel *ready;
+
+	ready = ast_waitfor_nandfds(&call->channel, 1, &call->event_fd, 1, NULL, &ready_fd, &ms);
+	if (ready) {
+		return read_channel(call);
+	}
+	if (ready_fd == call->event_fd) {
+		/* The channel may be ready as well; the next round tells. */
+		take_progress(call);
+	} else if (ms < 0) {
+		call_end(call, CONVAI_STATUS_ERROR, "waiting for the channel failed");
+	}
+	return 0;
+}
+
+static void talk(struct call *call)
+{
+	call->event_fd = call->ops->event_fd(call->session);
+	call->caller_heard_us = call->covered_us = monotonic_us();
+	playout_clock_start(&call->clock, call->caller_heard_us);
+	take_progress(call);
+	while (!call->over) {
+		int64_t caller_frame_us = wait_and_read(call);
+		int64_t now = monotonic_us();
+
+		if (call->over) {
+			break;
+		}
+		write_due(call, now, caller_frame_us);
+		if (call->progress.state == CONVAI_STATE_TALKING) {
+			fill_gap(call, now);
+		} else if (call->progress.state == CONVAI_STATE_ENDED) {
+			play_out(call, now);
+		}
+	}
+}
+
+/*! \brief Start the session. The channel has not been touched yet. */
+static int open_session(struct call *call)
+{
+	struct convai_request request;
+	struct convai_session *session = NULL;
+	struct pair_list pairs;
+
+	errno = ENOMEM;
+	if (!pair_list_fill(&pairs, call->channel, call->agent)) {
+		request = (struct convai_request) {
+			.channel = ast_channel_name(call->channel),
+			.agent = call->agent->name,
+			.pairs = pairs.pairs,
+			.pair_count = pairs.count,
+		};
+		session = call->ops->open(&request);
+	}
+	if (session) {
+		ao2_lock(call);
+		call->session = session;
+		ao2_unlock(call);
+	} else if (errno == ESHUTDOWN) {
+		call_end(call, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
+	} else {
+		char reason[CALL_REASON_SIZE];
+
+		snprintf(reason, sizeof(reason), "the engine cannot start a session: %s",
+			strerror(errno));
+		call_end(call, CONVAI_STATUS_ERROR, reason);
+	}
+	pair_list_free(&pairs);
+	return session ? 0 : -1;
+}
+
+/*! \brief Let go of the session; the CLI sees it no more */
+static void release_session(struct call *call)
+{
+	struct convai_session *session;
+
+	ao2_lock(call);
+	session = call->session;
+	call->session = NULL;
+	call->progress.conversation_id = "";
+	call->progress.reason = "";
+	ao2_unlock(call);
+	if (session) {
+		call->ops->release(session);
+	}
+}
+
+void call_run(struct call *call, int answer)
+{
+	media_open(&call->media, call->channel);
+	if (open_session(call)) {
+		goto done;
+	}
+	/* The engine is on its way already: answering takes some channels longer than a look-up. */
+	if (answer && ast_channel_state(call->channel) != AST_STATE_UP
+		&& ast_raw_answer(call->channel)) {
+		channel_left(call);
+		goto done;
+	}
+	talk(call);
+
+done:
+	release_session(call);
+	media_close(&call->media);
+	ast_channel_clear_softhangup(call->channel, AST_SOFTHANGUP_APPUNLOAD);
+}

@@ -1,0 +1,85 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief One call with an agent, from the moment it is admitted to the status it ends with
+ */
+
+#ifndef CALL_H
+#define CALL_H
+
+#include <stdint.h>
+
+#include "convai_ops.h"
+#include "media.h"
+#include "playout_clock.h"
+
+struct ast_channel;
+struct config_agent;
+
+/*! Longest reason, with its terminator; longer ones of the engine's are cut */
+#define CALL_REASON_SIZE 512
+
+/*! What the channel's side of a call counts. Only the channel thread writes, anybody reads. */
+struct call_statistics {
+	uint64_t voice_frames_read;
+	uint64_t foreign_frames;	/*!< voice in a format that was not agreed on: dropped */
+	uint64_t frames_written;	/*!< silence included */
+	uint64_t silent_frames;		/*!< of these, how many held nothing of the agent's */
+	uint64_t write_failures;
+	uint64_t resyncs;		/*!< playout was more than PLAYOUT_RESYNC_US behind */
+};
+
+/*!
+ * One call: an ao2 object with a lock. The channel thread makes it, runs it and lets go of the session
+ * before the application returns; the CLI looks at it through the registry.
+ */
+struct call {
+	struct ast_channel *channel;	/*!< with a reference */
+	struct config_agent *agent;	/*!< with a reference: the snapshot the call began with */
+	const struct convai_ops *ops;	/*!< of the engine the call began with */
+	int64_t started_us;
+
+	/* Guarded by the object's lock. */
+	struct convai_session *session;	/*!< NULL before open and after release */
+	struct convai_progress progress;	/*!< as polled last; its strings live as long as the session */
+	unsigned int operator_hangup:1;	/*!< `elevenlabs hangup` was the reason */
+
+	struct call_statistics statistics;
+
+	/* The channel thread's alone. */
+	struct media media;
+	struct playout_clock clock;
+	int event_fd;
+	int64_t caller_heard_us;	/*!< when the last voice frame came */
+	int64_t covered_us;	/*!< up to here the agent has been given audio or silence */
+	int64_t leave_us;	/*!< ended, audio being played out: leave at this time at the latest */
+	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */
+	unsigned int over:1;	/*!< status and reason are final */
+	enum convai_status status;
+	char reason[CALL_REASON_SIZE];
+	char conversation_id[128];
+};
+
+/*! \brief A call that has not begun, or NULL when out of memory */
+struct call *call_make(struct ast_channel *channel, struct config_agent *agent,
+	const struct convai_ops *ops);
+
+/*!
+ * \brief Answer, connect, talk, and clean up behind it
+ *
+ * Blocks the channel thread until the call with the agent is over. Afterwards status, reason and
+ * conversation_id are set, the session is released and the channel has its formats back.
+ */
+void call_run(struct call *call, int answer);
+
+/*! \brief Let the call end with this status, unless it has ended already. Channel thread. */
+void call_end(struct call *call, enum convai_status status, const char *reason);
+
+#endif /* CALL_H */

@@ -1,0 +1,74 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief elevenlabs.conf as one immutable, reference-counted snapshot
+ *
+ * A call keeps the agent it started with; a reload puts a new snapshot in the place of the old one,
+ * and an invalid file puts nothing there.
+ */
+
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdarg.h>
+
+#include "asterisk/vector.h"	/* AST_VECTOR */
+
+#include "config_keys.h"
+#include "convai_ops.h"
+
+#define CONFIG_FILE "elevenlabs.conf"
+
+/*! One section of the file. An ao2 object without a lock: nothing in it ever changes. */
+struct config_agent {
+	char *name;
+	char *values[KEY_COUNT];	/*!< canonical, never NULL; "" where there is no value */
+	struct convai_pair settings[KEY_COUNT];	/*!< those of the values that the engine is told */
+	unsigned int setting_count;
+	unsigned int max_sessions;	/*!< 0: no limit of its own */
+	unsigned int send_caller_number:1;
+	unsigned int silence:1;		/*!< write silence while the agent is quiet */
+};
+
+/*! The whole file. An ao2 object without a lock. */
+struct config {
+	AST_VECTOR(, struct config_agent *) agents;	/*!< in the order of the file; owns a reference each */
+	unsigned int max_sessions;	/*!< of all agents together, 0: no limit */
+};
+
+/*! Where a load says what it found. The list of faults may be long: each is said as it is found. */
+struct config_report {
+	int fd;		/*!< a CLI descriptor, or -1 for the log */
+	unsigned int faults;
+	unsigned int warnings;
+};
+
+/*!
+ * \brief Read the file and, if it is valid, put it in the place of the one before
+ *
+ * Reads files; never call it from a channel thread. A missing file is a valid one without agents.
+ *
+ * \return 0, or -1 after at least one fault was reported, and then nothing has changed
+ */
+int config_load(struct config_report *report);
+
+/*! \brief Forget the snapshot. Calls keep the agents they have. */
+void config_unload(void);
+
+/*! \brief The snapshot in use, with a reference for the caller; NULL before the first load */
+struct config *config_get(void);
+
+/*! \brief The agent of this name, with a reference for the caller, or NULL */
+struct config_agent *config_find_agent(const struct config *config, const char *name);
+
+/*! \brief Host, and port if there is one, of an agent's base_url */
+const char *config_agent_host(const struct config_agent *agent, char *host, size_t size);
+
+#endif /* CONFIG_H */

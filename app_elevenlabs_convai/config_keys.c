@@ -1,0 +1,269 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The keys of elevenlabs.conf: names, defaults, and what is allowed
+ */
+
+#include "asterisk.h"
+
+#include <ctype.h>	/* isgraph(3) */
+#include <unistd.h>	/* access(2) */
+
+#include "asterisk/strings.h"	/* ast_strlen_zero, ast_true */
+#include "asterisk/utf8.h"	/* ast_utf8_is_valid */
+#include "asterisk/utils.h"	/* MIN, ARRAY_LEN */
+
+#include "config_keys.h"
+
+/*! A longer name is nobody's typing error */
+#define LONGEST_NAME 64
+
+static int keep(const char *value, char *canonical, size_t size)
+{
+	if (strlen(value) >= size) {
+		return -1;
+	}
+	ast_copy_string(canonical, value, size);
+	return 0;
+}
+
+static int check_text(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return ast_utf8_is_valid(value) ? keep(value, canonical, size) : -1;
+}
+
+/*! \brief Printable ASCII without blanks: goes into a URL or an HTTP header as it is */
+static int check_token(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	const char *c;
+
+	for (c = value; *c; c++) {
+		if (!isascii(*c) || !isgraph(*c)) {
+			return -1;
+		}
+	}
+	return ast_strlen_zero(value) ? -1 : keep(value, canonical, size);
+}
+
+static int check_number(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (end == value || *end || errno || number < key->min || number > key->max) {
+		return -1;
+	}
+	snprintf(canonical, size, "%ld", number);
+	return 0;
+}
+
+static int check_flag(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	if (ast_true(value)) {
+		return keep("yes", canonical, size);
+	}
+	return ast_false(value) ? keep("no", canonical, size) : -1;
+}
+
+static int check_auth(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	if (strcmp(value, "signed_url") && strcmp(value, "none")) {
+		return -1;
+	}
+	return keep(value, canonical, size);
+}
+
+static int check_readable(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	if (value[0] != '/' || access(value, R_OK)) {
+		return -1;
+	}
+	return check_text(key, value, canonical, size);
+}
+
+/*! \brief An absolute http or https URL with a host; one trailing slash is dropped */
+static int check_http_url(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	const char *host;
+	size_t length;
+
+	if (!strncmp(value, "https://", strlen("https://"))) {
+		host = value + strlen("https://");
+	} else if (!strncmp(value, "http://", strlen("http://"))) {
+		host = value + strlen("http://");
+	} else {
+		return -1;
+	}
+	if (!*host || strchr("/:?#@", *host) || strpbrk(host, "@#\\\"<>")
+		|| check_token(key, value, canonical, size)) {
+		return -1;
+	}
+	length = strlen(canonical);
+	if (canonical[length - 1] == '/') {
+		canonical[length - 1] = '\0';
+	}
+	return 0;
+}
+
+static int check_base_url(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	static const struct {
+		const char *name;
+		const char *url;
+	} regions[] = {
+		{ "us", "https://api.us.elevenlabs.io" },
+		{ "eu", "https://api.eu.residency.elevenlabs.io" },
+		{ "in", "https://api.in.residency.elevenlabs.io" },
+		{ "sg", "https://api.sg.residency.elevenlabs.io" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(regions); i++) {
+		if (!strcasecmp(value, regions[i].name)) {
+			return keep(regions[i].url, canonical, size);
+		}
+	}
+	return strpbrk(value, "?") ? -1 : check_http_url(key, value, canonical, size);
+}
+
+static int check_endpoint(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	if (value[0] == '/') {
+		return check_token(key, value, canonical, size);
+	}
+	return check_http_url(key, value, canonical, size);
+}
+
+#define YES_OR_NO "yes or no"
+#define RESERVED "any text (reserved for a later version)"
+
+const struct config_key config_keys[KEY_COUNT] = {
+	[KEY_AGENT_ID] = { "agent_id", "elevenlabs_agent_id", check_token, 0, 0, "",
+		"the agent's id as the service shows it, without blanks",
+		KEY_TO_ENGINE | KEY_SECTION_ONLY },
+	[KEY_API_KEY] = { "api_key", "elevenlabs_api_key", check_token, 0, 0, "",
+		"the key as the service shows it, without blanks", KEY_TO_ENGINE | KEY_HIDDEN },
+	[KEY_API_KEY_FILE] = { "api_key_file", NULL, check_readable, 0, 0, "",
+		"the full path of a file that Asterisk may read, with the key in its first line", 0 },
+	[KEY_API_KEY_ENV] = { "api_key_env", NULL, check_token, 0, 0, "",
+		"the name of an environment variable of Asterisk's that holds the key", 0 },
+	[KEY_BASE_URL] = { "base_url", NULL, check_base_url, 0, 0, "https://api.elevenlabs.io",
+		"us, eu, in, sg, or a URL such as https://api.elevenlabs.io", KEY_TO_ENGINE },
+	[KEY_AUTH] = { "auth", NULL, check_auth, 0, 0, "signed_url",
+		"signed_url (needs a key) or none (public agents)", KEY_TO_ENGINE },
+	[KEY_SIGNED_URL_ENDPOINT] = { "signed_url_endpoint", "elevenlabs_get_signed_url_endpoint",
+		check_endpoint, 0, 0, "",
+		"a path beginning with / on base_url, or a full http or https URL", KEY_TO_ENGINE },
+	[KEY_CHUNK_MS] = { "chunk_ms", "elevenlabs_audio_frames_buffer_ms", check_number, 20, 1000,
+		"20", "a whole number of milliseconds from 20 to 1000", KEY_TO_ENGINE },
+	[KEY_MAX_SESSIONS] = { "max_sessions", NULL, check_number, 0, 100000, "0",
+		"a whole number from 0 (no limit) to 100000", 0 },
+	[KEY_CONNECT_TIMEOUT] = { "connect_timeout", "connection_timeout_seconds", check_number, 1,
+		60, "10", "a whole number of seconds from 1 to 60", KEY_TO_ENGINE },
+	[KEY_CONNECT_ATTEMPTS] = { "connect_attempts", "max_connection_attempts", check_number, 1,
+		10, "3", "a whole number from 1 to 10", KEY_TO_ENGINE },
+	[KEY_SEND_CALLER_NUMBER] = { "send_caller_number", "elevenlabs_send_caller_number",
+		check_flag, 0, 0, "yes", YES_OR_NO, 0 },
+	[KEY_MAX_DURATION] = { "max_duration", NULL, check_number, 0, 86400, "0",
+		"a whole number of seconds from 0 (no limit) to 86400", KEY_TO_ENGINE },
+	[KEY_SILENCE] = { "silence", NULL, check_flag, 0, 0, "yes", YES_OR_NO, 0 },
+	[KEY_CA_FILE] = { "ca_file", NULL, check_readable, 0, 0, "",
+		"the full path of a PEM file that Asterisk may read", KEY_TO_ENGINE },
+	[KEY_TLS_VERIFY] = { "tls_verify", NULL, check_flag, 0, 0, "yes", YES_OR_NO,
+		KEY_TO_ENGINE },
+	[KEY_DEBUG] = { "debug", NULL, check_flag, 0, 0, "no", YES_OR_NO, KEY_TO_ENGINE },
+	[KEY_SILENCE_TIMEOUT] = { "silence_timeout", NULL, check_number, 0, 86400, "0",
+		"a whole number of seconds from 0 (off) to 86400", KEY_WITHOUT_EFFECT },
+	[KEY_TOOLS] = { "tools", NULL, check_text, 0, 0, "", RESERVED, KEY_WITHOUT_EFFECT },
+	[KEY_TRANSFER_ALLOW] = { "transfer_allow", NULL, check_text, 0, 0, "", RESERVED,
+		KEY_WITHOUT_EFFECT },
+	[KEY_FALLBACK_AGENT] = { "fallback_agent", NULL, check_text, 0, 0, "", RESERVED,
+		KEY_WITHOUT_EFFECT },
+};
+
+const struct config_key *config_key_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < KEY_COUNT; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if (!strcasecmp(name, key->name) || (key->alias && !strcasecmp(name, key->alias))) {
+			return key;
+		}
+	}
+	return NULL;
+}
+
+/*! \brief How many letters must be inserted, dropped or changed to make one word of the other */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[LONGEST_NAME + 1];
+	size_t columns = strlen(b);
+	size_t i;
+	size_t j;
+
+	for (j = 0; j <= columns; j++) {
+		row[j] = j;
+	}
+	for (i = 1; a[i - 1]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (j = 1; j <= columns; j++) {
+			size_t changed = diagonal + (tolower(a[i - 1]) != tolower(b[j - 1]));
+
+			diagonal = row[j];
+			row[j] = MIN(changed, MIN(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[columns];
+}
+
+const char *config_key_suggest(const char *name)
+{
+	const char *best = NULL;
+	size_t nearest = strlen(name) / 3 + 1;
+	size_t i;
+
+	for (i = 0; i < KEY_COUNT; i++) {
+		size_t far = distance(name, config_keys[i].name);
+
+		if (far <= nearest && (!best || far < nearest)) {
+			nearest = far;
+			best = config_keys[i].name;
+		}
+	}
+	return best;
+}
+
+int config_key_is_legacy(const char *name)
+{
+	static const char * const legacy[] = { "loglevel", "enable_stt", "stt_websocket_url" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(legacy); i++) {
+		if (!strcasecmp(name, legacy[i])) {
+			return 1;
+		}
+	}
+	return !strncasecmp(name, "redis_", strlen("redis_"));
+}

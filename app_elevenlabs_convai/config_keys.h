@@ -1,0 +1,81 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The keys of elevenlabs.conf: names, defaults, and what is allowed
+ */
+
+#ifndef CONFIG_KEYS_H
+#define CONFIG_KEYS_H
+
+#include <stddef.h>
+
+/*! Index of a key in config_keys and in every array of values; the order is that of `show agents` help */
+enum config_key_id {
+	KEY_AGENT_ID,
+	KEY_API_KEY,
+	KEY_API_KEY_FILE,
+	KEY_API_KEY_ENV,
+	KEY_BASE_URL,
+	KEY_AUTH,
+	KEY_SIGNED_URL_ENDPOINT,
+	KEY_CHUNK_MS,
+	KEY_MAX_SESSIONS,
+	KEY_CONNECT_TIMEOUT,
+	KEY_CONNECT_ATTEMPTS,
+	KEY_SEND_CALLER_NUMBER,
+	KEY_MAX_DURATION,
+	KEY_SILENCE,
+	KEY_CA_FILE,
+	KEY_TLS_VERIFY,
+	KEY_DEBUG,
+	KEY_SILENCE_TIMEOUT,
+	KEY_TOOLS,
+	KEY_TRANSFER_ALLOW,
+	KEY_FALLBACK_AGENT,
+	KEY_COUNT,
+};
+
+enum config_key_flag {
+	KEY_TO_ENGINE = 1 << 0,		/*!< the engine is told its value */
+	KEY_HIDDEN = 1 << 1,		/*!< the value is never shown, not even in a fault */
+	KEY_SECTION_ONLY = 1 << 2,	/*!< makes no sense in [general] */
+	KEY_WITHOUT_EFFECT = 1 << 3,	/*!< reserved for a later version */
+};
+
+/*! Longest canonical value, with its terminator */
+#define CONFIG_VALUE_SIZE 1024
+
+struct config_key {
+	const char *name;
+	const char *alias;	/*!< what an earlier module of this name called it, or NULL */
+	/*!
+	 * \brief Check a value and write its canonical form
+	 * \return 0, or -1 if it is not allowed
+	 */
+	int (*check)(const struct config_key *key, const char *value, char *canonical, size_t size);
+	long min;
+	long max;
+	const char *preset;	/*!< canonical default, "" for none */
+	const char *allowed;	/*!< completes the sentence "allowed is ..." */
+	unsigned int flags;	/*!< enum config_key_flag */
+};
+
+extern const struct config_key config_keys[KEY_COUNT];
+
+/*! \brief The key of this name or alias, or NULL */
+const struct config_key *config_key_find(const char *name);
+
+/*! \brief The name that comes closest to one that does not exist, or NULL if none is close */
+const char *config_key_suggest(const char *name);
+
+/*! \brief Whether the name is of an earlier module's and has no counterpart here */
+int config_key_is_legacy(const char *name);
+
+#endif /* CONFIG_KEYS_H */

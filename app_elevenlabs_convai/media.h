@@ -1,0 +1,90 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief Formats and frames: what the channel carries against what the agent hears and speaks
+ *
+ * All of it is called from the channel thread alone.
+ */
+
+#ifndef MEDIA_H
+#define MEDIA_H
+
+#include <stdint.h>
+
+#include "asterisk/frame.h"	/* struct ast_frame, AST_FRIENDLY_OFFSET */
+#include "asterisk/linkedlists.h"	/* AST_LIST_HEAD_NOLOCK */
+
+#include "convai_ops.h"
+
+struct ast_channel;
+struct ast_format;
+
+/*! 20 ms of the widest format there is here, 48 kHz PCM */
+#define MEDIA_FRAME_BYTES_MAX (48000 / 50 * 2)
+/*! Caller audio kept while the agent is not there yet; what is older is stale by then */
+#define MEDIA_PREROLL_MS_MAX 2000
+
+struct media {
+	struct ast_channel *channel;	/*!< borrowed from the call */
+	struct ast_format *native_read;	/*!< what the channel had before us; restored at the end */
+	struct ast_format *native_write;
+	struct ast_format *caller;	/*!< what the agent hears, NULL until media_agree; borrowed, cached */
+	struct ast_format *agent;	/*!< what the agent speaks, likewise */
+	AST_LIST_HEAD_NOLOCK(, ast_frame) preroll;	/*!< owned */
+	unsigned int preroll_ms;
+	unsigned int frame_bytes;	/*!< of one frame of agent's audio */
+	struct ast_frame frame;		/*!< the one that is written, again and again */
+	uint8_t buffer[AST_FRIENDLY_OFFSET + MEDIA_FRAME_BYTES_MAX];	/*!< headroom and its audio */
+};
+
+/*! \brief Note the channel's formats, so that media_close can restore them */
+void media_open(struct media *media, struct ast_channel *channel);
+
+/*! \brief Restore the channel's formats and drop what is left of the pre-roll */
+void media_close(struct media *media);
+
+/*!
+ * \brief Set the channel to the formats of the conversation, once
+ * \return 0, or -1 with a sentence in reason
+ */
+int media_agree(struct media *media, const struct convai_progress *progress, char *reason,
+	size_t size);
+
+/*! \brief Keep a copy of a caller's frame until the agent is there, and forget the oldest */
+void media_preroll_keep(struct media *media, struct ast_frame *frame);
+
+/*!
+ * \brief Hand over the pre-roll in the caller format, oldest first, and forget it
+ * \param take is given each frame; it does not keep it
+ */
+void media_preroll_drain(struct media *media, void (*take)(void *data, struct ast_frame *frame),
+	void *data);
+
+/*! \brief Where the audio of the frame that is written goes */
+static inline uint8_t *media_audio(struct media *media)
+{
+	return media->buffer + AST_FRIENDLY_OFFSET;
+}
+
+/*! \brief Write the frame whose audio is in place, frame_bytes of the agent format; as ast_write */
+int media_write(struct media *media);
+
+/*!
+ * \brief Write a frame of silence in the format the channel has by itself
+ *
+ * The format is never changed for silence: switching in mid-stream is heard as noise. Where the
+ * codec's silence is not known, nothing is written.
+ */
+int media_write_native_silence(struct media *media);
+
+/*! \brief Name of a format of the contract, such as "ulaw 8000 Hz" */
+const char *media_format_name(const struct convai_format *format, char *name, size_t size);
+
+#endif /* MEDIA_H */

@@ -1,0 +1,65 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The calls that are up, and how many there have been
+ *
+ * One mutex guards all of it. It is held for a walk through the list and no longer, and no channel or
+ * call is locked meanwhile.
+ */
+
+#ifndef REGISTRY_H
+#define REGISTRY_H
+
+#include <stddef.h>
+
+struct call;
+
+enum registry_verdict {
+	REGISTRY_ADMITTED,
+	REGISTRY_FULL,		/*!< as many calls as [general] allows are up */
+	REGISTRY_AGENT_FULL,	/*!< as many calls as the agent's section allows are up */
+	REGISTRY_CLOSED,	/*!< the module is going */
+	REGISTRY_NO_MEMORY,
+};
+
+/*! Calls of one agent, or of all */
+struct registry_numbers {
+	unsigned int now;
+	unsigned int in_all;	/*!< since the module was loaded */
+};
+
+/*!
+ * \brief Enter a call, if the limits allow one more; counting and entering are one step
+ * \param max_sessions limit for all agents together, 0 for none; the agent's own is in the call
+ */
+enum registry_verdict registry_admit(struct call *call, unsigned int max_sessions);
+
+/*! \brief Take a call out again */
+void registry_remove(struct call *call);
+
+/*! \brief Refuse calls from now on (1), or admit them again (0) */
+void registry_close(int closed);
+
+/*!
+ * \brief The calls that are up, oldest first
+ * \param[out] calls to be given back with registry_free_list
+ * \return how many; 0 also when out of memory
+ */
+size_t registry_list(struct call ***calls);
+
+void registry_free_list(struct call **calls, size_t count);
+
+/*! \brief Numbers of one agent, or of all agents together if the name is NULL */
+struct registry_numbers registry_numbers(const char *agent);
+
+/*! \brief Forget the numbers; no call is up any more */
+void registry_clear(void);
+
+#endif /* REGISTRY_H */

@@ -1,0 +1,54 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief What a channel tells the agent, and what a call tells the dialplan
+ */
+
+#ifndef VARIABLES_H
+#define VARIABLES_H
+
+#include <stddef.h>
+
+#include "convai_ops.h"
+
+struct ast_channel;
+struct config_agent;
+
+/*! Everything the engine is told about one call, name by name */
+struct pair_list {
+	struct convai_pair *pairs;
+	size_t count;
+	size_t capacity;
+	size_t borrowed;	/*!< the first so many strings belong to the agent's snapshot */
+};
+
+/*!
+ * \brief Collect the agent's settings, and dynamic variables and overrides from the channel
+ *
+ * Locks the channel. The list borrows strings of the agent's, so it must be freed before the agent.
+ *
+ * \return 0, or -1 when out of memory; the list is to be freed in either case
+ */
+int pair_list_fill(struct pair_list *list, struct ast_channel *channel,
+	const struct config_agent *agent);
+
+void pair_list_free(struct pair_list *list);
+
+/*! \brief Name of a status as the dialplan sees it */
+const char *status_name(enum convai_status status);
+
+/*! \brief Take the result of an earlier call off the channel */
+void result_clear(struct ast_channel *channel);
+
+/*! \brief Leave the result of this call on the channel */
+void result_set(struct ast_channel *channel, enum convai_status status, const char *reason,
+	const char *conversation_id);
+
+#endif /* VARIABLES_H */

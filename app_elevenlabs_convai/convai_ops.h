@@ -155,7 +155,8 @@ struct convai_ops {
 	/*!
 	 * \brief Take the agent audio that is due, in the agent format of the progress
 	 *
-	 * Fills all of audio: with queued audio, and with silence where the queue ends.
+	 * Fills all of audio: with queued audio, and with silence where the queue ends (zero bytes
+	 * while connecting, when no format is known).
 	 * \return bytes that were agent audio; 0 means nothing was queued and all is silence
 	 */
 	uint32_t (*pop)(struct convai_session *session, uint8_t *audio, uint32_t bytes);

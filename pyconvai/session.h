@@ -312,13 +312,16 @@ static uint32_t convai_op_push_silence(struct convai_session *session, uint32_t 
 
 static uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes)
 {
-	uint32_t taken = 0;
+	uint32_t taken;
 
-	if (convai_session_state(session) != CONVAI_STATE_CONNECTING) {
-		taken = convai_playout_take(&session->playout, audio, bytes,
-			convai_sample_bytes(&session->agent_format));
-		convai_tally(&session->tally.played_bytes, taken);
+	if (convai_session_state(session) == CONVAI_STATE_CONNECTING) {
+		/* The format is not known, and may be written just now. */
+		memset(audio, 0, bytes);
+		return 0;
 	}
+	taken = convai_playout_take(&session->playout, audio, bytes,
+		convai_sample_bytes(&session->agent_format));
+	convai_tally(&session->tally.played_bytes, taken);
 	memset(audio + taken, convai_silence_byte(&session->agent_format), bytes - taken);
 	return taken;
 }

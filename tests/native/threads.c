@@ -1,0 +1,247 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The core's shared structures under two real threads, for the sanitizers to watch
+ *
+ * Each test moves a stream whose every byte follows from its position, so that a byte lost, repeated
+ * or out of place is seen at once. Run by tests/unit/test_threads.py, once under the thread sanitizer
+ * and once under address and undefined-behaviour sanitizers.
+ */
+
+#include <stdio.h>
+
+#include "engine.h"
+
+#define STREAM_BYTES 4000000
+#define SESSIONS 2000
+
+#define CHECK(condition) do { \
+	if (!(condition)) { \
+		fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition); \
+		exit(1); \
+	} \
+} while (0)
+
+static uint8_t byte_at(uint64_t position)
+{
+	return (position * 2654435761u) >> 13;
+}
+
+/* A generator of its own for each thread: rand() is shared */
+static uint32_t next_size(uint32_t *seed, uint32_t limit)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return 1 + (*seed >> 8) % limit;
+}
+
+/* ---- Uplink: channel thread puts, loop thread takes ---- */
+
+static void *ring_writer(void *arg)
+{
+	struct convai_ring *ring = arg;
+	uint64_t at = 0;
+	uint32_t seed = 1;
+	uint8_t frame[960];
+
+	while (at < STREAM_BYTES) {
+		uint32_t n = next_size(&seed, sizeof(frame)), i;
+
+		for (i = 0; i < n; i++) {
+			frame[i] = byte_at(at + i);
+		}
+		at += convai_ring_put(ring, frame, 0, n);
+	}
+	return NULL;
+}
+
+static void test_ring(void)
+{
+	struct convai_ring ring;
+	pthread_t writer;
+	uint64_t at = 0;
+	uint32_t seed = 2;
+	uint8_t chunk[1000];
+
+	CHECK(convai_ring_init(&ring, 4001) == 0);
+	CHECK(pthread_create(&writer, NULL, ring_writer, &ring) == 0);
+	while (at < STREAM_BYTES) {
+		uint64_t waiting = convai_ring_waiting(&ring);
+		uint32_t n = next_size(&seed, sizeof(chunk)), i;
+
+		CHECK(waiting <= 4001);
+		if (waiting < n) {
+			n = waiting;
+		}
+		convai_ring_take(&ring, chunk, n);
+		for (i = 0; i < n; i++) {
+			CHECK(chunk[i] == byte_at(at + i));
+		}
+		at += n;
+	}
+	pthread_join(writer, NULL);
+	convai_ring_free(&ring);
+}
+
+/* ---- Playout: loop thread appends and flushes, channel thread takes ---- */
+
+static void *playout_writer(void *arg)
+{
+	struct convai_playout *playout = arg;
+	uint64_t at = 0;
+	uint32_t seed = 3;
+
+	while (at < STREAM_BYTES) {
+		struct convai_segment *segment = convai_segment_new(next_size(&seed, 5000));
+		uint32_t i;
+
+		CHECK(segment != NULL);
+		for (i = 0; i < segment->length; i++) {
+			segment->data[i] = byte_at(at + i);
+		}
+		at += segment->length;
+		convai_playout_append(playout, segment);
+		if (next_size(&seed, 50) == 1) {
+			convai_playout_flush(playout);
+		}
+		while (convai_playout_queued(playout) > 100000) {
+			sched_yield();
+		}
+	}
+	return NULL;
+}
+
+static void test_playout(void)
+{
+	struct convai_playout playout;
+	pthread_t writer;
+	uint64_t played = 0, position = 0;
+	uint32_t seed = 4;
+	uint8_t frame[2000];
+
+	CHECK(convai_playout_init(&playout) == 0);
+	CHECK(pthread_create(&writer, NULL, playout_writer, &playout) == 0);
+	while (position < STREAM_BYTES) {
+		uint32_t n = convai_playout_take(&playout, frame, next_size(&seed, sizeof(frame)), 1), i;
+
+		position = atomic_load(&playout.position);
+		for (i = 0; i < n; i++) {
+			CHECK(frame[i] == byte_at(position - n + i));
+		}
+		played += n;
+	}
+	pthread_join(writer, NULL);
+	CHECK(played + atomic_load(&playout.skipped) == position);
+	CHECK(atomic_load(&playout.skipped) > 0);
+	convai_playout_free(&playout);
+}
+
+/* ---- Engine: channels open and hang up while the loop takes them, until it is stopped ---- */
+
+static atomic_int logged;
+
+static void log_nothing(uint32_t level, const char *channel, const char *text)
+{
+	(void) level;
+	(void) channel;
+	(void) text;
+	atomic_fetch_add(&logged, 1);
+}
+
+static void *loop_thread(void *arg)
+{
+	const struct convai_format ulaw = { CONVAI_ENCODING_ULAW, 8000 };
+	char reason[CONVAI_REASON_BYTES];
+	uint32_t end_status;
+	int stop;
+
+	(void) arg;
+	do {
+		struct convai_session *session;
+
+		convai_engine_woken();
+		stop = convai_engine_requests(&end_status, reason);
+		session = convai_engine_take_inbox();
+		while (session) {
+			struct convai_session *next = session->next;
+
+			convai_engine_log(CONVAI_LOG_DEBUG, session->channel, "hello");
+			CHECK(convai_session_talk(session, ulaw, ulaw, "conv_1") == 0);
+			convai_session_end(session, CONVAI_STATUS_AGENT_ENDED, "over", 1);
+			convai_session_unref(session);
+			session = next;
+		}
+	} while (!stop);
+	convai_engine_closed();
+	return NULL;
+}
+
+static void *channel_thread(void *arg)
+{
+	const struct convai_pair pairs[] = { { CONVAI_PAIR_SETTING, "agent_id", "agent_x" } };
+	const struct convai_request request = { "Local/1", "sales_agent", pairs, 1 };
+	struct convai_ops *ops = arg;
+	int i;
+
+	for (i = 0; i < SESSIONS; i++) {
+		struct convai_session *session = ops->open(&request);
+		struct convai_progress progress;
+		uint8_t frame[160] = { 0 };
+
+		if (!session) {
+			CHECK(errno == ESHUTDOWN);
+			return NULL;
+		}
+		do {
+			ops->push(session, frame, sizeof(frame));
+			ops->pop(session, frame, sizeof(frame));
+			ops->poll(session, &progress);
+		} while (progress.state != CONVAI_STATE_ENDED);
+		CHECK(progress.status == CONVAI_STATUS_AGENT_ENDED
+			|| progress.status == CONVAI_STATUS_UNLOADED);
+		ops->release(session);
+	}
+	return NULL;
+}
+
+static void test_engine(void)
+{
+	const struct convai_host host = { CONVAI_ABI_VERSION, sizeof(host), log_nothing };
+	struct convai_ops *ops = convai_engine_ops("test", "0");
+	pthread_t loop, channels[3];
+	const struct timespec while_busy = { .tv_nsec = 50000000 };
+	int round, i;
+
+	for (round = 0; round < 5; round++) {
+		CHECK(convai_engine_open(&host) == 0);
+		CHECK(pthread_create(&loop, NULL, loop_thread, NULL) == 0);
+		for (i = 0; i < 3; i++) {
+			CHECK(pthread_create(&channels[i], NULL, channel_thread, ops) == 0);
+		}
+		nanosleep(&while_busy, NULL);
+		CHECK(ops->stop(10000) == 0);
+		i = atomic_load(&logged);
+		pthread_join(loop, NULL);
+		CHECK(atomic_load(&logged) == i);	/* nobody logs once stop has returned */
+		for (i = 0; i < 3; i++) {
+			pthread_join(channels[i], NULL);
+		}
+	}
+	CHECK(atomic_load(&logged) > 0);
+	close(convai_engine.wake_fd);
+}
+
+int main(void)
+{
+	test_ring();
+	test_playout();
+	test_engine();
+	puts("3 passed, 0 failed");
+	return 0;
+}

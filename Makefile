@@ -28,6 +28,11 @@ HOST_PYTHON ?= python3
 VERBOSE ?= 0
 # 1 makes compiler warnings errors.
 WERROR ?= 1
+# default, debug or release; what was built last, so that `make debug install` installs just that.
+MODE ?= $(or $(file <build/mode),default)
+# Added last to the arguments of compiler and linker (sanitizers, coverage).
+CONVAI_CFLAGS ?=
+CONVAI_LDFLAGS ?=
 DESTDIR ?=
 ASTERISK_CONF ?= /etc/asterisk/asterisk.conf
 PORT ?= 8765
@@ -45,43 +50,42 @@ LINT_STAMP := $(VENV)/.lint-requirements
 PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests)
 TYPED_CODE := $(wildcard setup.py pyconvai testbed) $(wildcard scripts/*.py)
 
+OPTIMIZATION_default := -O2
+OPTIMIZATION_debug := -O0 -g3 -UNDEBUG
+OPTIMIZATION_release := -O2 -DNDEBUG
+OPTIMIZATION := $(OPTIMIZATION_$(MODE))
+ifeq ($(OPTIMIZATION),)
+$(error MODE is default, debug or release, not '$(MODE)')
+endif
+
 Q := $(if $(filter 1,$(VERBOSE)),,@)
-# Every recipe that the module's own Makefile carries out.
+# The module's own Makefile, for everything that concerns the module.
 MODULE_MAKE = $(MAKE) -C $(MODULE_DIR) PYTHON='$(PYTHON)' VERBOSE='$(VERBOSE)' WERROR='$(WERROR)' \
-	DESTDIR='$(DESTDIR)' ASTERISK_CONF='$(ASTERISK_CONF)'
-BUILD_CORE = CONVAI_WERROR='$(WERROR)' CONVAI_CFLAGS='$(CONVAI_CFLAGS)' CONVAI_LDFLAGS='$(CONVAI_LDFLAGS)' \
-	$(1) setup.py $(if $(filter 1,$(VERBOSE)),,--quiet) build_ext --inplace
-say = @printf '  %-8s %s\n' '$(1)' '$(2)'
+	OPTIMIZATION='$(OPTIMIZATION)' DESTDIR='$(DESTDIR)' ASTERISK_CONF='$(ASTERISK_CONF)'
+# The core, for the Python given.
+BUILD_CORE = CONVAI_WERROR='$(WERROR)' CONVAI_CFLAGS='$(OPTIMIZATION) $(CONVAI_CFLAGS)' \
+	CONVAI_LDFLAGS='$(CONVAI_LDFLAGS)' $(1) setup.py $(if $(filter 1,$(VERBOSE)),,--quiet) build_ext --inplace
 
 # --- build ------------------------------------------------------------------------------------------
 
 .PHONY: all debug release core module install uninstall clean distclean
 
-all: module ## Build the core and the module (the default)
+all: ## Build the core and the module (the default)
+	$(Q)$(MAKE) module MODE=default
 
-debug: CONVAI_CFLAGS += -O0 -g3 -UNDEBUG
-debug: core-checked ## Build both unoptimized, with assertions
-	$(Q)$(MODULE_MAKE) debug
-
-release: CONVAI_CFLAGS += -O2 -DNDEBUG
-release: core-checked ## Build both optimized, without assertions
-	$(Q)$(MODULE_MAKE) release
+debug release: ## Build both without optimization, or without assertions
+	$(Q)$(MAKE) module MODE=$@
 
 core: ## Build only pyconvai/_core, in place; needs no Asterisk
 	$(Q)$(PYTHON) scripts/check_deps.py --quiet core
-	$(call say,CORE,pyconvai/_core for $(PYTHON))
 	$(Q)$(call BUILD_CORE,$(PYTHON))
 
-# The core of a module build: what the module itself lacks is said before anything is compiled.
-.PHONY: core-checked module-deps
-core-checked: module-deps
-	$(Q)$(MAKE) core
-
-module-deps:
+# What the module lacks is said before anything is compiled.
+module:
 	$(Q)$(PYTHON) scripts/check_deps.py --quiet module
-
-module: core-checked
+	$(Q)$(MAKE) core
 	$(Q)$(MODULE_MAKE) all
+	$(Q)echo $(MODE) > build/mode
 
 install: module ## Install module, engine, documentation; DESTDIR=, ASTERISK_CONF=
 	$(Q)$(MODULE_MAKE) install
@@ -132,7 +136,6 @@ $(LINT_STAMP): requirements/lint.txt $(TEST_STAMP)
 .PHONY: test test-unit test-full test-all host-core root mock-server demo bench
 
 host-core: $(TEST_STAMP)
-	$(call say,CORE,pyconvai/_core for $(HOST))
 	$(Q)$(call BUILD_CORE,$(HOST))
 
 test-unit: host-core ## Run the tests that need no Asterisk (under a minute)

@@ -19,10 +19,12 @@ Switches, all by environment:
 
 from __future__ import annotations
 
+import filecmp
 import os
 import platform
 import re
 import shlex
+import shutil
 import sys
 import sysconfig
 from pathlib import Path
@@ -136,6 +138,21 @@ class BuildCore(build_ext):
         super().build_extension(ext)
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(wanted, encoding="utf-8")
+
+    def copy_extensions_to_source(self) -> None:
+        """Put the built extensions beside their sources, by rename and only if they differ.
+
+        A process that runs has the old file mapped, and another may be about to import it.
+        """
+        for ext in self.extensions:
+            name = self.get_ext_filename(ext.name)
+            built, wanted = Path(self.build_lib) / name, ROOT / name
+            if wanted.exists() and filecmp.cmp(built, wanted, shallow=False):
+                continue
+            staged = wanted.with_suffix(".new")
+            shutil.copyfile(built, staged)
+            staged.replace(wanted)
+            print(f"  {'CORE':<8} {name}", flush=True)
 
     def _record(self, ext: Extension) -> Path:
         """Return the file that remembers how this output, at this place, was built."""

@@ -145,7 +145,7 @@ class BuildCore(build_ext):
         A process that runs has the old file mapped, and another may be about to import it.
         """
         for ext in self.extensions:
-            name = self.get_ext_filename(ext.name)
+            name = ext.name.replace(".", os.sep) + sysconfig.get_config_var("EXT_SUFFIX")
             built, wanted = Path(self.build_lib) / name, ROOT / name
             if wanted.exists() and filecmp.cmp(built, wanted, shallow=False):
                 continue

@@ -1,0 +1,177 @@
+"""The protocol without I/O: each message becomes one event, whatever state it arrives in."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pyconvai import protocol
+from pyconvai.protocol import (
+    AgentSaid,
+    AgentSays,
+    Audio,
+    CallerSaid,
+    Conversation,
+    Event,
+    Interruption,
+    Metadata,
+    Note,
+    Ping,
+    ServiceError,
+    ToolCall,
+    ToolResponse,
+    Unknown,
+)
+from pyconvai.settings import Call, Settings
+
+METADATA = "conversation_initiation_metadata"
+TOOL = {"tool_name": "transfer", "tool_call_id": "c1", "parameters": {"to": "200"}}
+
+
+def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str:
+    return json.dumps({"type": kind} | ({body_key: body} if body_key else {}) | more)
+
+
+@pytest.mark.parametrize(
+    ("text", "event"),
+    [
+        (
+            message(
+                METADATA,
+                f"{METADATA}_event",
+                {
+                    "conversation_id": "conv_1",
+                    "agent_output_audio_format": "pcm_24000",
+                    "user_input_audio_format": "ulaw_8000",
+                },
+            ),
+            Metadata("conv_1", "pcm_24000", "ulaw_8000"),
+        ),
+        (message(METADATA), Metadata("", "pcm_16000", "pcm_16000")),
+        (
+            message("audio", "audio_event", {"audio_base_64": "QUJD", "event_id": 0}),
+            Audio("QUJD", 0, stale=False),
+        ),
+        (
+            message("audio", "audio_event", {"audio_base_64": "QUJD", "event_id": "3"}),
+            Audio("QUJD", 3, stale=False),
+        ),
+        (
+            message("audio", "audio_event", {"audio_base_64": "", "event_id": 3, "is_final": True}),
+            Audio("", 3, stale=False),
+        ),
+        (message("audio", "audio", {"chunk": "QUJD"}), Audio("QUJD", 0, stale=False)),
+        (message("audio"), Audio("", 0, stale=False)),
+        (message("audio", "audio_event", "no object"), Audio("", 0, stale=False)),
+        (message("interruption", "interruption_event", {"event_id": 8}), Interruption(8)),
+        (message("interruption"), Interruption(0)),
+        (message("ping", "ping_event", {"event_id": 0, "ping_ms": None}), Ping(0)),
+        (message("ping", "ping_event", {"event_id": "1001"}), Ping(1001)),
+        (message("ping", "ping_event", {"event_id": [1]}), Ping(0)),
+        (
+            message("agent_response", "agent_response_event", {"agent_response": " Hi. "}),
+            AgentSays("Hi."),
+        ),
+        (
+            message(
+                "agent_response_correction",
+                "agent_response_correction_event",
+                {"corrected_agent_response": "Hi,"},
+            ),
+            AgentSaid("Hi,"),
+        ),
+        (
+            message("user_transcript", "user_transcription_event", {"user_transcript": "Yes"}),
+            CallerSaid("Yes"),
+        ),
+        (
+            message("client_tool_call", "client_tool_call", TOOL),
+            ToolCall("transfer", "c1", {"to": "200"}),
+        ),
+        (
+            message("agent_tool_response", "agent_tool_response", {"tool_name": "end_call"}),
+            ToolResponse("end_call", is_error=False),
+        ),
+        (
+            message(
+                "agent_tool_response_full_payload",
+                "agent_tool_response_full_payload",
+                {"tool_name": "x", "is_error": True},
+            ),
+            ToolResponse("x", is_error=True),
+        ),
+        (
+            message("client_error", "error_event", {"code": 1, "error_name": "n", "message": "m"}),
+            ServiceError("n: m"),
+        ),
+        (
+            message("error", "error_event", {"code": 1002, "error_type": "t", "reason": "r"}),
+            ServiceError("t: r"),
+        ),
+        (message("error", message="quota"), ServiceError("quota")),
+        (message("error"), ServiceError("an error without words")),
+        (message("vad_score", "vad_score_event", {"vad_score": 0.5}), Note("vad_score")),
+        (message("of_tomorrow"), Unknown("of_tomorrow")),
+        ('{"no": "type"}', Unknown("no type")),
+        ('{"type": 7}', Unknown("no type")),
+        ("[1]", Unknown("no type")),
+        ("{", Unknown("no JSON")),
+        ("", Unknown("no JSON")),
+    ],
+)
+def test_a_message_becomes_an_event(text: str, event: Event) -> None:
+    assert Conversation().receive(text) == event
+    assert Conversation().receive(text.encode()) == event
+
+
+def test_only_audio_older_than_the_interruption_is_stale() -> None:
+    conversation = Conversation()
+    conversation.receive(message("interruption", "interruption_event", {"event_id": 5}))
+    for event_id, stale in ((4, True), (5, False), ("6", False), (0, True)):
+        body = {"audio_base_64": "QQ==", "event_id": event_id}
+        event = conversation.receive(message("audio", "audio_event", body))
+        assert isinstance(event, Audio)
+        assert event.stale is stale
+    legacy = conversation.receive(message("audio", "audio", {"chunk": "QQ=="}))
+    assert isinstance(legacy, Audio)
+    assert not legacy.stale, "audio without an id can't be known to be old"
+
+
+def test_opening_leaves_out_what_is_empty() -> None:
+    opening = json.loads(protocol.opening(Call(Settings("agent_x"), {}, {})))
+    assert set(opening) == {"type", "source_info"}
+    assert opening["source_info"]["source"] == "unknown"
+    assert len(opening["source_info"]["version"]) <= 50
+
+
+def test_answers() -> None:
+    assert json.loads(protocol.pong(0)) == {"type": "pong", "event_id": 0}
+    assert json.loads(protocol.tool_result("c1", "no", is_error=True)) == {
+        "type": "client_tool_result",
+        "tool_call_id": "c1",
+        "result": "no",
+        "is_error": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "shown", "cut"),
+    [
+        ('{"user_audio_chunk":"QUJD"}', "<4>", "QUJD"),
+        ('{"audio_event":{"audio_base_64":"QUJD","alignment":{"chars":["Q"]}}}', "<4>", "QUJD"),
+        ('{"dynamic_variables":{"secret__pin":"1234","name":"Ada"}}', "Ada", "1234"),
+        ('{"list":[{"secret__x":"hush"}]}', "<secret>", "hush"),
+        ("no json", "no JSON, 7 bytes", "no json"),
+    ],
+)
+def test_the_log_shows_neither_audio_nor_secrets(text: str, shown: str, cut: str) -> None:
+    line = protocol.for_log(text)
+    assert shown in line
+    assert cut not in line
+
+
+def test_a_logged_message_has_a_limit() -> None:
+    line = protocol.for_log(json.dumps({"text": "x" * 100_000}))
+    assert len(line) < protocol.MAX_LOGGED_CHARACTERS + 50

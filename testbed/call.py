@@ -55,6 +55,7 @@ class Call:
     board: Switchboard = field(repr=False)
     said: bytes = field(default=b"", repr=False)
     """All payload given to say so far, sent already or still queued."""
+    placed_at: float | None = None
     ringing_at: float | None = None
     answered_at: float | None = None
     ended_at: float | None = None
@@ -62,6 +63,8 @@ class Call:
     """`caller`, `asterisk`, `refused` (see `status`) or `failed` (see SIPp's errors)."""
     status: int = 0
     """SIP status: 200 once answered, that of the refusal if refused."""
+    hanging_up: bool = field(default=False, repr=False)
+    """Whether this side has been told to end the call."""
     complete: bool = field(default=False, repr=False)
     """Whether the call is over and its record closed."""
     _recording: Recording | None = field(default=None, repr=False)
@@ -88,7 +91,7 @@ class Call:
         return self
 
     def hangup(self) -> Call:
-        """End the call, or give up ringing."""
+        """End the call; give up if it still rings, or as soon as it does."""
         self.board.hangup(self)
         return self
 

@@ -208,8 +208,15 @@ class Callers:
         self._endpoint.command(command, call.number, arguments)
 
     def hangup(self, call: Call) -> None:
-        """Have SIPp end the call."""
-        if self._sipp is not None:
+        """Have SIPp end the call; one that Asterisk does not know yet, as soon as it does."""
+        with self._changed:
+            again, call.hanging_up = call.hanging_up, True
+            # SIPp takes a second request for an unexpected message and drops the call.
+            if call.placed_at is not None and not again:
+                self._send_hangup(call)
+
+    def _send_hangup(self, call: Call) -> None:
+        if self._sipp is not None and call.ended_at is None:
             self._sipp.hangup(call.number)
 
     def flush(self, call: Call) -> None:
@@ -279,7 +286,11 @@ class Callers:
     def _take_event(self, call: Call, what: str, detail: list[str]) -> None:
         """Take in one log line of SIPp."""
         now = time.monotonic()
-        if what == "ringing":
+        if what == "placed":
+            call.placed_at = now
+            if call.hanging_up:
+                self._send_hangup(call)
+        elif what == "ringing":
             call.ringing_at = call.ringing_at or now
         elif what == "answered":
             call.answered_at, call.status = now, 200

@@ -3,6 +3,7 @@
 Each call is one line of an injection file: number, RTP port, extension, caller, codec. SIPp reports
 what happens as log lines into a FIFO:
 
+    <number> placed                        Asterisk has it (100); only now may it be cancelled
     <number> ringing 180
     <number> answered <Asterisk's RTP port>
     <number> refused <SIP status>          the call was not answered
@@ -229,7 +230,7 @@ SCENARIO = """\
 <send retrans="500"><![CDATA[
 {invite}
 ]]></send>
-<recv response="100" optional="true"/>
+<recv response="100" optional="true"><action><log message="[field0] placed"/></action></recv>
 <recv response="180" optional="true"><action><log message="[field0] ringing 180"/></action></recv>
 <recv response="183" optional="true"><action><log message="[field0] ringing 183"/></action></recv>
 <recv request="INFO" optional="true" next="cancel"/>

@@ -39,7 +39,7 @@
 #include "variables.h"
 
 /*** DOCUMENTATION
-	<application name="ElevenLabsConvAI" language="en_US">
+	<application name="ElevenLabsConvAI" language="en_US" module="app_elevenlabs_convai">
 		<synopsis>
 			Let the caller talk with an ElevenLabs voice agent.
 		</synopsis>
@@ -260,6 +260,19 @@ static void run(struct ast_channel *channel, const char *name, int answer)
 	ao2_cleanup(config);
 }
 
+/*! \brief Parse option letters; Asterisk's own parser passes over those it does not know */
+static int parse_options(char *text, struct ast_flags *options)
+{
+	const char *c;
+
+	for (c = text; *c; c++) {
+		if ((unsigned char) *c >= ARRAY_LEN(option_table) || !option_table[(int) *c].flag) {
+			return -1;
+		}
+	}
+	return ast_app_parse_options(option_table, options, NULL, text);
+}
+
 /*! \brief The application. \return 0, so that the dialplan decides; -1 only when the channel is gone */
 static int convai_exec(struct ast_channel *channel, const char *data)
 {
@@ -275,7 +288,7 @@ static int convai_exec(struct ast_channel *channel, const char *data)
 	if (ast_strlen_zero(args.agent)) {
 		refuse(channel, CONVAI_STATUS_NOAGENT, "no agent named: ElevenLabsConvAI(agent)");
 	} else if (!ast_strlen_zero(args.options)
-		&& ast_app_parse_options(option_table, &options, NULL, args.options)) {
+		&& parse_options(args.options, &options)) {
 		refuse(channel, CONVAI_STATUS_ERROR, "options \"%s\" are not understood", args.options);
 	} else {
 		run(channel, args.agent, !ast_test_flag(&options, OPTION_NO_ANSWER));

@@ -311,6 +311,7 @@ static char *debug(struct ast_cli_args *a)
 	const char *word = a->argv[a->argc - 1];
 	int on = !strcasecmp(word, "on");
 
+	/* `elevenlabs debug on` and `elevenlabs set debug on` come here. */
 	if (a->argc != 3 + !strcasecmp(a->argv[1], "set") || (!on && strcasecmp(word, "off"))) {
 		return CLI_SHOWUSAGE;
 	}
@@ -394,6 +395,13 @@ static char *complete_session(struct ast_cli_args *a)
 	return a->pos == 3 ? complete_channels(a->word) : NULL;
 }
 
+static char *complete_switch(struct ast_cli_args *a, int position)
+{
+	static const char * const words[] = { "on", "off", NULL };
+
+	return a->pos == position ? ast_cli_complete(a->word, words, a->n) : NULL;
+}
+
 static char *complete_hangup(struct ast_cli_args *a)
 {
 	if (a->pos != 2) {
@@ -427,18 +435,19 @@ COMMAND(reload, "elevenlabs reload",
 	"       Reads elevenlabs.conf again. A file with a fault changes nothing, and every\n"
 	"       fault is named. Calls that are up keep the configuration they began with.\n", NULL)
 
-COMMAND(debug, "elevenlabs debug {on|off}",
-	"Usage: elevenlabs debug {on|off}\n"
-	"       Logs every message of every session, without keys and audio.\n", NULL)
-
 static char *set_debug(struct ast_cli_args *a)
 {
 	return debug(a);
 }
 
-COMMAND(set_debug, "elevenlabs set debug {on|off}",
-	"Usage: elevenlabs set debug {on|off}\n"
-	"       Logs every message of every session, without keys and audio.\n", NULL)
+#define DEBUG_HELP \
+	"       Logs every message of every session, without keys and audio.\n"
+
+COMMAND(debug, "elevenlabs debug",
+	"Usage: elevenlabs debug on|off\n" DEBUG_HELP, complete_switch(a, 2))
+
+COMMAND(set_debug, "elevenlabs set debug",
+	"Usage: elevenlabs set debug on|off\n" DEBUG_HELP, complete_switch(a, 3))
 
 COMMAND(hangup, "elevenlabs hangup",
 	"Usage: elevenlabs hangup <channel>|all\n"

@@ -17,13 +17,13 @@
 #include <unistd.h>	/* access(2) */
 
 #include "asterisk/astobj2.h"	/* ao2 objects */
-#include "asterisk/cli.h"	/* ast_cli */
 #include "asterisk/config.h"	/* Asterisk's parser */
 #include "asterisk/paths.h"	/* ast_config_AST_CONFIG_DIR */
 #include "asterisk/strings.h"	/* S_OR */
 #include "asterisk/utils.h"	/* ast_strdup */
 
 #include "config.h"
+#include "config_report.h"
 
 /*! Longest line of a key file; keys have some 50 characters */
 #define KEY_FILE_LINE 512
@@ -34,59 +34,25 @@ static AO2_GLOBAL_OBJ_STATIC(current);
 struct level {
 	const char *section;
 	char *values[KEY_COUNT];	/*!< canonical; NULL where the section says nothing */
-	const struct ast_variable *origin[KEY_COUNT];
+	const struct ast_variable *origin[KEY_COUNT];	/*!< its lines, also where the value is not allowed */
 };
 
-static void say(const struct config_report *report, int level, const char *text)
+static const char *file_of(const struct ast_variable *var)
 {
-	if (report->fd >= 0) {
-		ast_cli(report->fd, "%s: %s\n", level == __LOG_ERROR ? "ERROR" : "WARNING", text);
-	} else if (level == __LOG_ERROR) {
-		ast_log(LOG_ERROR, "%s\n", text);
-	} else {
-		ast_log(LOG_WARNING, "%s\n", text);
-	}
+	return var ? var->file : NULL;
 }
 
-/*!
- * \brief Report something about the file, a section of it, or one of its lines
- * \param level __LOG_ERROR for a fault, __LOG_WARNING for what only deserves a look
- * \param section NULL when it concerns the whole file
- * \param var the line, or NULL
- */
-static void __attribute__((format(printf, 5, 6))) report_at(struct config_report *report,
-	int level, const char *section, const struct ast_variable *var, const char *format, ...)
+static int line_of(const struct ast_variable *var)
 {
-	struct ast_str *text = ast_str_create(256);
-	va_list ap;
-
-	if (level == __LOG_ERROR) {
-		report->faults++;
-	} else {
-		report->warnings++;
-	}
-	if (!text) {
-		return;
-	}
-	ast_str_set(&text, 0, "%s", S_OR(var ? var->file : NULL, CONFIG_FILE));
-	if (var && var->lineno) {
-		ast_str_append(&text, 0, ":%d", var->lineno);
-	}
-	if (section) {
-		ast_str_append(&text, 0, " [%s]", section);
-	}
-	ast_str_append(&text, 0, ": ");
-	va_start(ap, format);
-	ast_str_append_va(&text, 0, format, ap);
-	va_end(ap);
-	say(report, level, ast_str_buffer(text));
-	ast_free(text);
+	return var ? var->lineno : 0;
 }
 
+/*! \brief Report what makes the file invalid; var is the line, or NULL */
 #define fault(report, section, var, ...) \
-	report_at(report, __LOG_ERROR, section, var, __VA_ARGS__)
+	config_say(report, __LOG_ERROR, section, file_of(var), line_of(var), __VA_ARGS__)
+/*! \brief Report what is allowed, but deserves a look */
 #define warning(report, section, var, ...) \
-	report_at(report, __LOG_WARNING, section, var, __VA_ARGS__)
+	config_say(report, __LOG_WARNING, section, file_of(var), line_of(var), __VA_ARGS__)
 
 static void config_destructor(void *object)
 {
@@ -116,12 +82,10 @@ static void level_free(struct level *level)
 	}
 }
 
-static void level_set(struct level *level, enum config_key_id id, const char *value,
-	const struct ast_variable *var)
+static void level_set(struct level *level, enum config_key_id id, const char *value)
 {
 	ast_free(level->values[id]);
 	level->values[id] = ast_strdup(value);
-	level->origin[id] = var;
 }
 
 static void unknown_key(struct config_report *report, const char *section,
@@ -156,6 +120,7 @@ static void read_variable(struct config_report *report, struct level *level, int
 			key->name);
 		return;
 	}
+	level->origin[key - config_keys] = var;
 	if (key->check(key, var->value, canonical, sizeof(canonical))) {
 		fault(report, level->section, var, "%s = %s: allowed is %s", var->name,
 			key->flags & KEY_HIDDEN ? "(not shown)" : var->value, key->allowed);
@@ -164,7 +129,7 @@ static void read_variable(struct config_report *report, struct level *level, int
 	if (key->flags & KEY_WITHOUT_EFFECT) {
 		warning(report, level->section, var, "%s has no effect in this version", key->name);
 	}
-	level_set(level, key - config_keys, canonical, var);
+	level_set(level, key - config_keys, canonical);
 }
 
 /*! \brief First line of a file, without the blanks around it */
@@ -195,7 +160,7 @@ static void take_key(struct config_report *report, struct level *level,
 			var->value, key->allowed);
 		return;
 	}
-	level_set(level, KEY_API_KEY, canonical, var);
+	level_set(level, KEY_API_KEY, canonical);
 }
 
 /*! \brief Whichever way the section names its key, leave the key itself in KEY_API_KEY */
@@ -203,26 +168,26 @@ static void resolve_key(struct config_report *report, struct level *level)
 {
 	const struct ast_variable *file = level->origin[KEY_API_KEY_FILE];
 	const struct ast_variable *env = level->origin[KEY_API_KEY_ENV];
+	const char *path = level->values[KEY_API_KEY_FILE];
+	const char *name = level->values[KEY_API_KEY_ENV];
 	char line[KEY_FILE_LINE];
 
-	if (!!level->values[KEY_API_KEY] + !!file + !!env > 1) {
+	if (!!level->origin[KEY_API_KEY] + !!file + !!env > 1) {
 		fault(report, level->section, file ? file : env,
 			"give one of api_key, api_key_file and api_key_env, not several");
-	} else if (file && read_key_file(file->value, line, sizeof(line))) {
-		fault(report, level->section, file, "cannot read a key from %s: %s", file->value,
-			errno ? strerror(errno) : "it is empty");
-	} else if (file) {
+	} else if (path && read_key_file(path, line, sizeof(line))) {
+		fault(report, level->section, file, "%s is not a file with a key in its first line", path);
+	} else if (path) {
 		take_key(report, level, file, line, "file");
-	} else if (env && !getenv(env->value)) {
-		fault(report, level->section, env, "Asterisk's environment has no variable %s",
-			env->value);
-	} else if (env) {
-		ast_copy_string(line, getenv(env->value), sizeof(line));
+	} else if (name && !getenv(name)) {
+		fault(report, level->section, env, "Asterisk's environment has no variable %s", name);
+	} else if (name) {
+		ast_copy_string(line, getenv(name), sizeof(line));
 		take_key(report, level, env, line, "environment variable");
 	}
 }
 
-static int read_level(struct config_report *report, const struct ast_config *file,
+static void read_level(struct config_report *report, const struct ast_config *file,
 	struct level *level, const char *section, int general)
 {
 	const struct ast_variable *var;
@@ -232,15 +197,13 @@ static int read_level(struct config_report *report, const struct ast_config *fil
 	for (var = ast_variable_browse(file, section); var; var = var->next) {
 		read_variable(report, level, general, var);
 	}
-	errno = 0;
 	resolve_key(report, level);
-	return 0;
 }
 
 static int names_key(const struct level *level)
 {
-	return level->values[KEY_API_KEY] || level->values[KEY_API_KEY_FILE]
-		|| level->values[KEY_API_KEY_ENV];
+	return level->origin[KEY_API_KEY] || level->origin[KEY_API_KEY_FILE]
+		|| level->origin[KEY_API_KEY_ENV];
 }
 
 static const char *effective(const struct level *general, const struct level *own,
@@ -267,6 +230,10 @@ static void warn_about(struct config_report *report, const struct config_agent *
 {
 	char host[CONFIG_VALUE_SIZE];
 
+	if (report->faults) {
+		/* They would follow from the faults. */
+		return;
+	}
 	config_agent_host(agent, host, sizeof(host));
 	if (!strcmp(agent->values[KEY_AUTH], "signed_url") && !agent->values[KEY_API_KEY][0]) {
 		warning(report, agent->name, first, "calls will end with AUTH: auth is signed_url and "
@@ -327,7 +294,7 @@ static void read_agent(struct config_report *report, const struct ast_config *fi
 		return;
 	}
 	read_level(report, file, &own, name, 0);
-	if (!own.values[KEY_AGENT_ID] && !own.origin[KEY_AGENT_ID]) {
+	if (!own.origin[KEY_AGENT_ID]) {
 		fault(report, name, first, "there is no agent_id; every section but [general] needs one");
 	}
 	agent = agent_make(name, general, &own);
@@ -359,6 +326,27 @@ static void warn_about_mode(struct config_report *report, const struct config *c
 	}
 }
 
+/*! \brief Check the lines of every file that variables came from, each file once */
+static void check_files(struct config_report *report, const struct ast_config *file)
+{
+	AST_VECTOR(, const char *) seen;
+	const struct ast_variable *var;
+	char *section = NULL;
+
+	AST_VECTOR_INIT(&seen, 4);
+	AST_VECTOR_APPEND(&seen, CONFIG_FILE);
+	config_check_lines(report, CONFIG_FILE);
+	while ((section = ast_category_browse((struct ast_config *) file, section))) {
+		for (var = ast_variable_browse(file, section); var; var = var->next) {
+			if (!ast_strlen_zero(var->file) && !AST_VECTOR_GET_CMP(&seen, var->file, !strcmp)) {
+				AST_VECTOR_APPEND(&seen, var->file);
+				config_check_lines(report, var->file);
+			}
+		}
+	}
+	AST_VECTOR_FREE(&seen);
+}
+
 static struct config *config_read(struct config_report *report, const struct ast_config *file)
 {
 	struct config *config;
@@ -374,6 +362,7 @@ static struct config *config_read(struct config_report *report, const struct ast
 	if (!file) {
 		return config;
 	}
+	check_files(report, file);
 	read_level(report, file, &general, "general", 1);
 	config->max_sessions = strtoul(S_OR(general.values[KEY_MAX_SESSIONS], "0"), NULL, 10);
 	while ((section = ast_category_browse((struct ast_config *) file, section))) {

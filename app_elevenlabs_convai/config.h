@@ -17,11 +17,10 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
-#include <stdarg.h>
-
 #include "asterisk/vector.h"	/* AST_VECTOR */
 
 #include "config_keys.h"
+#include "config_report.h"
 #include "convai_ops.h"
 
 #define CONFIG_FILE "elevenlabs.conf"
@@ -41,13 +40,6 @@ struct config_agent {
 struct config {
 	AST_VECTOR(, struct config_agent *) agents;	/*!< in the order of the file; owns a reference each */
 	unsigned int max_sessions;	/*!< of all agents together, 0: no limit */
-};
-
-/*! Where a load says what it found. The list of faults may be long: each is said as it is found. */
-struct config_report {
-	int fd;		/*!< a CLI descriptor, or -1 for the log */
-	unsigned int faults;
-	unsigned int warnings;
 };
 
 /*!

@@ -22,7 +22,7 @@ BUILD_ID_DIGITS = 12  # 48 bits: no two builds of anybody's collide
 BUILD_ID_FILE = "_build_id.txt"
 LINK = "current"
 # Files that are part of the engine besides Python's sources; the core is added for one Python.
-DATA_SUFFIXES = (".py", ".json", ".wav", ".pem", ".typed")
+DATA_SUFFIXES = (".py", ".toml", ".json", ".wav", ".pem", ".typed")
 
 
 def core_name() -> str:

@@ -178,7 +178,7 @@ setup(
     license="GPL-2.0-only",
     python_requires=">=3.11",
     packages=["pyconvai", "pyconvai.mock"],
-    package_data={"pyconvai": ["py.typed", "*.pyi"]},
+    package_data={"pyconvai": ["*.pyi"], "pyconvai.mock": ["scenarios/*.toml"]},
     ext_modules=extensions(),
     cmdclass={"build_ext": BuildCore},
     options={"build": {"build_base": str(BUILD)}},

@@ -21,6 +21,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -30,6 +31,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from testbed import config
+from testbed.claims import claim
 from testbed.errors import TestbedError
 from testbed.measure import Counters, process_counters
 from testbed.paths import BUILD
@@ -107,6 +109,7 @@ class Instance:
         self.env = dict(env or {})
         self.wrapper = tuple(wrapper)
         self.verbose, self.debug = verbose, debug
+        self._claim: socket.socket | None = None
         self._ports: PortBlock | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._console: BinaryIO | None = None
@@ -128,6 +131,10 @@ class Instance:
 
     def prepare(self) -> None:
         """Write directories and configuration, in place of the last instance of this name."""
+        if self._claim is None:
+            self._claim = claim(folder_key(self.folder))
+        if self._claim is None:
+            raise TestbedError(f"instance '{self.name}' is in use by another process of {BUILD}")
         if self._ports is None:
             self._ports = PortBlock()
         if self.folder.exists():
@@ -189,6 +196,9 @@ class Instance:
         if self._ports is not None:
             self._ports.release()
             self._ports = None
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
         self._remove_short_rundir()
         return status
 
@@ -342,8 +352,7 @@ class Instance:
         return str(self._short_rundir())
 
     def _short_rundir(self) -> Path:
-        digest = hashlib.sha256(str(self.folder).encode()).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"testbed-{os.getuid()}-{digest}"
+        return Path(tempfile.gettempdir()) / f"testbed-{os.getuid()}-{folder_key(self.folder)}"
 
     def _remove_short_rundir(self) -> None:
         if self._rundir() == str(self._short_rundir()):
@@ -370,8 +379,8 @@ class Instance:
 
     def _wait_booted(self) -> None:
         deadline = time.monotonic() + BOOT_SECONDS
-        socket = self.root.host(f"{self._rundir()}/asterisk.ctl")
-        while not socket.exists():
+        control = self.root.host(f"{self._rundir()}/asterisk.ctl")
+        while not control.exists():
             self._check_booting(deadline)
             time.sleep(POLL_SECONDS)
         while "fully booted" not in self._try_cli("core waitfullybooted", deadline):
@@ -406,3 +415,18 @@ class Instance:
                 continue
         process.kill()
         process.wait()
+
+
+def folder_key(folder: Path) -> str:
+    """Return a short name for an instance's folder, the same in every process."""
+    return hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+
+
+def remove_folder(folder: Path) -> bool:
+    """Remove what an instance left; False if it is in use, or no instance's folder."""
+    held = claim(folder_key(folder)) if (folder / "etc" / "asterisk.conf").exists() else None
+    if held is None:
+        return False
+    with held:
+        shutil.rmtree(folder)
+    return True

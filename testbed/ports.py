@@ -1,8 +1,4 @@
-"""Free ports on loopback that two instances, or two checkouts, never both take.
-
-A block of ports is claimed by binding an abstract UNIX socket named after it: the kernel knows one
-name per network, exactly as it knows one set of ports, and lets go of it when the process ends.
-"""
+"""Free ports on loopback that two instances, or two checkouts, never both take."""
 
 from __future__ import annotations
 
@@ -10,6 +6,7 @@ import itertools
 import socket
 from collections.abc import Iterator
 
+from testbed.claims import claim
 from testbed.errors import TestbedError
 
 FIRST_PORT = 10_000
@@ -21,8 +18,6 @@ LAST_PORT = 32_000
 BLOCK = 2_000
 """Ports of one instance: two RTP ports each for 450 calls on either side, and room for others."""
 
-CLAIM = "\0app_elevenlabs_convai-testbed-ports-{}"
-
 
 class PortBlock:
     """The ports of one instance and of the callers that ring it.
@@ -31,8 +26,12 @@ class PortBlock:
     hand out ports to callers, going round when all have been used once.
     """
 
-    def __init__(self) -> None:
-        self._claim, first = _claim_block()
+    def __init__(self, first: int | None = None) -> None:
+        """Claim a block; or, given its first port, join one that another process has claimed."""
+        self._claim: socket.socket | None = None
+        if first is None:
+            self._claim, first = _claim_block()
+        self.first = first
         self.sip, self.manager, self.http = first, first + 1, first + 2
         self._single = itertools.cycle(range(first + 10, first + 100))
         self.rtp = range(first + 100, first + 1_100)
@@ -51,20 +50,18 @@ class PortBlock:
 
     def release(self) -> None:
         """Let another instance have the block."""
-        self._claim.close()
+        if self._claim is not None:
+            self._claim.close()
 
 
 def _claim_block() -> tuple[socket.socket, int]:
     for first in range(FIRST_PORT, LAST_PORT - BLOCK + 1, BLOCK):
-        claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            claim.bind(CLAIM.format(first))
-        except OSError:
-            claim.close()
+        held = claim(f"ports-{first}")
+        if held is None:
             continue
         if all(is_free(first + offset) for offset in range(3)):
-            return claim, first
-        claim.close()
+            return held, first
+        held.close()
     raise TestbedError(f"no free block of {BLOCK} ports between {FIRST_PORT} and {LAST_PORT}")
 
 

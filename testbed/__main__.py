@@ -1,0 +1,223 @@
+"""`python3 -m testbed`: a private Asterisk and its callers, from the shell."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from testbed import rootfolder, service
+from testbed.baresip import BaresipCall
+from testbed.call import Call
+from testbed.callers import Callers
+from testbed.config import DEFAULT_CODECS
+from testbed.errors import TestbedError
+from testbed.instance import remove_folder
+from testbed.paths import BUILD
+from testbed.root import Root
+from testbed.rtp import CODECS
+from testbed.speech import encode, speech
+
+EPILOG = """\
+example:
+  python3 -m testbed up --install --elevenlabs my.conf --dialplan my-extensions.conf
+  python3 -m testbed cli "elevenlabs show agents"
+  python3 -m testbed call 100 --say "What does it cost?" --hangup-after 10
+  python3 -m testbed down
+
+Calls enter the dialplan at context [callers]; without --dialplan, extension 100 is Echo().
+"""
+
+CALL_SECONDS = 300.0
+"""Limit on `call` when Asterisk is to hang up."""
+
+
+def main() -> int:
+    """Run one command; return the exit status."""
+    # So that `finally` and `with` run on kill, as they do on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    options = _parser().parse_args()
+    commands: dict[str, Callable[[argparse.Namespace], int]] = {
+        "root": _root,
+        "up": _up,
+        "serve": _serve,
+        "down": _down,
+        "status": _status,
+        "cli": _cli,
+        "log": _log,
+        "call": _call,
+        "clean": _clean,
+    }
+    try:
+        return commands[options.command](options)
+    except TestbedError as error:
+        print(f"testbed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python3 -m testbed",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--name", default="default", help="name of the instance (default)")
+        return sub
+
+    command("root", "find or make the root that Asterisk runs in, and show what is in it")
+    for name, text in (("up", "start an instance"), ("serve", "the same in the foreground")):
+        sub = command(name, text)
+        sub.add_argument("--dialplan", metavar="FILE", help="text of extensions.conf")
+        sub.add_argument("--elevenlabs", metavar="FILE", help="text of elevenlabs.conf")
+        sub.add_argument(
+            "--codecs", default=",".join(DEFAULT_CODECS), help="in order of preference"
+        )
+        sub.add_argument(
+            "--install", action="store_true", help="build and install the module first"
+        )
+    command("down", "stop an instance")
+    command("status", "show the instances that run, and their versions")
+    command("cli", "run one command in Asterisk's CLI").add_argument("text", nargs="+")
+    command("log", "print the log so far")
+    _add_call(command("call", "place one call or many, and say what was heard"))
+    sub = command("clean", "remove what stopped instances left in build/testbed")
+    sub.add_argument("--root", action="store_true", help="and the root folders in the cache")
+    return parser
+
+
+def _add_call(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("extension")
+    sub.add_argument("-n", type=int, default=1, help="how many at once")
+    sub.add_argument("--say", metavar="TEXT", default="", help="speak this")
+    sub.add_argument("--noise", metavar="SECONDS", type=float, default=0.0, help="send noise")
+    sub.add_argument("--hangup-after", metavar="SECONDS", type=float, help="else Asterisk does")
+    sub.add_argument("--codec", choices=sorted(CODECS), default="ulaw")
+    sub.add_argument("--baresip", action="store_true", help="call with a real client, record a WAV")
+
+
+def _root(options: argparse.Namespace) -> int:
+    for name, version in Root.find(_say).versions().items():
+        print(f"{name:12} {version}")
+    return 0
+
+
+def _up(options: argparse.Namespace) -> int:
+    Root.find(_say)
+    arguments = [f"--codecs={options.codecs}", *(["--install"] if options.install else [])]
+    for key in ("dialplan", "elevenlabs"):
+        if file := getattr(options, key):
+            arguments.append(f"--{key}={Path(file).resolve()}")
+    state = service.up(options.name, arguments)
+    print(f"{options.name}: Asterisk runs, pid {state.pid}, SIP on 127.0.0.1:{state.first_port}")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    service.serve(options)
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    service.down(options.name)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    running = service.names()
+    if not running:
+        print("no instance runs")
+    for name in running:
+        instance = service.attach(name)
+        ports = instance.ports
+        print(f"{name}: pid {instance.pid}, supervisor {instance.state.supervisor}")
+        print(f"  SIP 127.0.0.1:{ports.sip}, AMI :{ports.manager}, HTTP :{ports.http}")
+        print(f"  RTP {ports.rtp.start}-{ports.rtp.stop - 1}, files {instance.folder}")
+        print(f"  {instance.counters()}")
+        for what, version in instance.root.versions().items():
+            print(f"  {what:12} {version}")
+    return 0
+
+
+def _cli(options: argparse.Namespace) -> int:
+    print(service.attach(options.name).cli(" ".join(options.text)))
+    return 0
+
+
+def _log(options: argparse.Namespace) -> int:
+    print((BUILD / "testbed" / options.name / "log" / "full.log").read_text(errors="replace"))
+    return 0
+
+
+def _call(options: argparse.Namespace) -> int:
+    instance = service.attach(options.name)
+    limit = options.hangup_after or CALL_SECONDS
+    if options.baresip:
+        return _call_with_baresip(instance, options, limit)
+    codec = CODECS[options.codec]
+    spoken = speech(instance.root, options.say) if options.say else None
+    said = encode(instance.root, spoken, codec) if spoken else b""
+    with Callers(
+        instance,
+        options.n,
+        options.extension,
+        codec=options.codec,
+        send=lambda i: said + codec.noise(options.noise, i),
+        hangup_after=options.hangup_after,
+    ) as calls:
+        calls.wait(limit + service.DOWN_SECONDS)
+    for call in calls:
+        print(_describe(call))
+    return 0 if all(call.answered_at for call in calls) else 1
+
+
+def _describe(call: Call) -> str:
+    heard = call.recording
+    return (
+        f"call {call.number}: {call.ended_by} (SIP {call.status}) after {call.seconds:.2f} s, "
+        f"sent {call.codec.seconds(heard.sent):.2f} s, heard {call.codec.seconds(heard.heard):.2f} s"
+        f", lost {heard.lost}, gaps {len(heard.gaps)}; {call.record}"
+    )
+
+
+def _call_with_baresip(instance: service.Attached, options: argparse.Namespace, end: float) -> int:
+    instance: service.Attached, options: argparse.Namespace, limit: float
+) -> int:
+    wav = speech(instance.root, options.say or "Hello?")
+    with BaresipCall(instance, options.extension, play=wav, limit=end + 5) as call:
+        call.wait_up()
+        if options.hangup_after:
+            time.sleep(options.hangup_after)
+            call.hangup()
+        call.wait()
+    assert call.up_at is not None
+    assert call.closed_at is not None
+    print(f"up for {call.closed_at - call.up_at:.2f} s, ended: {call.why or 'by Asterisk'}")
+    print(f"heard: {call.heard}")
+    return 0
+
+
+def _clean(options: argparse.Namespace) -> int:
+    for folder in sorted((BUILD / "testbed").glob("*")):
+        if remove_folder(folder):
+            _say(f"removed {folder}")
+    if options.root:
+        rootfolder.remove_all(_say)
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

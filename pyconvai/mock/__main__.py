@@ -9,10 +9,12 @@ import json
 import signal
 import ssl
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from .faults import BODIES, CATALOGUE, HTTP_STAGES, SOCKET_STAGES
+from .record import LogSink
 from .report import summary
 from .scenario import ScenarioError, shipped
 from .server import MockAgent
@@ -64,21 +66,22 @@ def _tls(arguments: argparse.Namespace) -> ssl.SSLContext | None:
 
 
 @contextlib.contextmanager
-def _live_log(target: str | None) -> Any:
+def _live_log(target: str | None) -> Iterator[LogSink | None]:
     """A sink for live events, or None."""
     if target is None:
         yield None
-        return
-    stream: TextIO = sys.stdout if target == "-" else open(target, "w", encoding="utf-8")
+    elif target == "-":
+        yield _writer(sys.stdout)
+    else:
+        with Path(target).open("w", encoding="utf-8") as stream:
+            yield _writer(stream)
 
+
+def _writer(stream: TextIO) -> LogSink:
     def write(entry: dict[str, Any]) -> None:
         print(json.dumps(entry, ensure_ascii=False), file=stream, flush=True)
 
-    try:
-        yield write
-    finally:
-        if stream is not sys.stdout:
-            stream.close()
+    return write
 
 
 async def _serve(arguments: argparse.Namespace) -> int:

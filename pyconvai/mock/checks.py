@@ -75,8 +75,8 @@ class Checks:
                 self.violation("init_late", at_ms, f"first message came after {at_ms:.0f} ms")
             self._init_at = at_ms
         elif self._init_at is None and kind != "enclave_setup_config":
-            self.violation("init_first", at_ms, f"{kind} before the initiation")
-            self._init_at = at_ms  # once is enough
+            if "init_first" not in self.counts:
+                self.violation("init_first", at_ms, f"{kind} before the initiation")
 
     def metadata(self, at_ms: float) -> None:
         """Metadata has been sent: the client's stream may begin."""

@@ -55,6 +55,7 @@ class Record:
         self.close_code: int | None = None
         self.close_reason = ""
         self.closed_by = ""
+        self.complete = False  # set when the session is over and its recordings are written
         self.heard_speech_ms = 0
         self.sent_ms = 0.0
         self.spoke_ms = 0.0

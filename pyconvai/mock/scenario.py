@@ -106,7 +106,7 @@ class Agent:
     first_message: Utterance | None = None
     turns: tuple[Turn, ...] = ()
     when_done: str = "listen"  # listen | repeat | end
-    turn_settings: TurnSettings = TurnSettings()
+    turn_settings: TurnSettings = field(default_factory=TurnSettings)
     client_events: tuple[str, ...] = DEFAULT_EVENTS
     overrides: tuple[str, ...] | None = None  # None: all allowed
     required_variables: tuple[str, ...] = ()
@@ -165,8 +165,8 @@ class Scenario:
 
     title: str
     agents: dict[str, Agent]
-    limits: Limits = Limits()
-    server: Server = Server()
+    limits: Limits = field(default_factory=Limits)
+    server: Server = field(default_factory=Server)
 
     def agent(self, agent_id: str) -> Agent | None:
         """The agent for an id: its own section, else ``[agents.default]``, else None."""
@@ -186,7 +186,7 @@ def load(source: str | Path | dict[str, Any] | Scenario | None) -> Scenario:
     if isinstance(source, Scenario):
         return source
     if isinstance(source, dict):
-        return _parse(source, "scenario", Path.cwd())
+        return _parse(source, "(scenario)", Path.cwd())
     path = _find(str(source or "default"))
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -205,7 +205,7 @@ def _find(name: str) -> Path:
 
 
 def _parse(raw: dict[str, Any], file: str, base: Path) -> Scenario:
-    top = Table(raw, file)
+    top = Table(raw, f"{file}:")
     limits = top.table("limits")
     server = top.table("server")
     sections = top.table("agents")
@@ -215,7 +215,7 @@ def _parse(raw: dict[str, Any], file: str, base: Path) -> Scenario:
     agents = {}
     for name in names:
         merged = _merged(raw["agents"], name, sections, ())
-        agents[name] = _agent(name, Table(merged, f"{sections.where}.{name}"), base)
+        agents[name] = _agent(name, Table(merged, sections.path(name)), base)
     scenario = Scenario(top.text("title", file), agents, _limits(limits), _server(server))
     top.finish()
     return scenario
@@ -225,7 +225,7 @@ def _merged(
     raw: dict[str, Any], name: str, sections: Table, seen: tuple[str, ...]
 ) -> dict[str, Any]:
     """The section with what it takes from the one named by ``like``."""
-    own = Table(raw[name], f"{sections.where}.{name}")
+    own = Table(raw[name], sections.path(name))
     like = own.text("like")
     values = {key: value for key, value in raw[name].items() if key not in _NOT_INHERITED}
     if not like:

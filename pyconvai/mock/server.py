@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import urllib.parse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -55,19 +55,19 @@ class SessionHandle:
         self._mock = mock
         self._number = number
 
-    async def started(self, timeout: float = _WAIT_S) -> Record:
+    async def started(self, limit_s: float = _WAIT_S) -> Record:
         """The session's record as soon as its socket is open. Raises TimeoutError."""
-        return await self._mock.wait_for(self._find, timeout)
+        return await self._mock.wait_for(self._find, limit_s)
 
-    async def ended(self, timeout: float = _WAIT_S) -> Record:
+    async def ended(self, limit_s: float = _WAIT_S) -> Record:
         """The complete record, when the session is over. Raises TimeoutError."""
-        return await self._mock.wait_for(lambda: self._find(ended=True), timeout)
+        return await self._mock.wait_for(lambda: self._find(ended=True), limit_s)
 
     def _find(self, ended: bool = False) -> Record | None:
         if self._number >= len(self._mock.sessions):
             return None
         record = self._mock.sessions[self._number]
-        return record if record.closed_by or not ended else None
+        return record if record.complete or not ended else None
 
 
 class MockAgent:
@@ -153,9 +153,9 @@ class MockAgent:
         """The JSON report so far; see report.py."""
         return report(self.scenario, self.sessions, self.requests)
 
-    async def wait_for(self, find: Callable[[], T | None], timeout: float = _WAIT_S) -> T:
+    async def wait_for(self, find: Callable[[], T | None], limit_s: float = _WAIT_S) -> T:
         """Waits until ``find()`` gives something other than None. Raises TimeoutError."""
-        async with asyncio.timeout(timeout), self._changed:
+        async with asyncio.timeout(limit_s), self._changed:
             while (found := find()) is None:
                 await self._changed.wait()
             return found
@@ -175,7 +175,7 @@ class MockAgent:
         except TimeoutError:
             return False
 
-    def befalls(self, agent: Agent, fault: Fault) -> bool:
+    def befalls(self, fault: Fault) -> bool:
         """Counts the uses of a fault that is limited by ``times``."""
         used = self._fault_uses.get(id(fault), 0)
         self._fault_uses[id(fault)] = used + 1
@@ -228,8 +228,9 @@ class MockAgent:
         self, connection: ServerConnection, stage: str, agent_id: str
     ) -> Response | None:
         """Acts out the faults of an HTTP stage."""
-        for agent, fault in self._http_faults(agent_id, stage):
-            if not self.befalls(agent, fault):
+        agent = self.scenario.agent(agent_id)
+        for fault in agent.faults if agent else ():
+            if fault.stage != stage or not self.befalls(fault):
                 continue
             if fault.after_ms or fault.name == "delay":
                 await asyncio.sleep((fault.after_ms + fault.integer("ms", 0)) / 1000)
@@ -248,12 +249,6 @@ class MockAgent:
             await connection.wait_closed()
         finally:
             self._held.discard(connection)
-
-    def _http_faults(self, agent_id: str, stage: str) -> Iterator[tuple[Agent, Fault]]:
-        agent = self.scenario.agent(agent_id)
-        for fault in agent.faults if agent else ():
-            if agent is not None and fault.stage == stage:
-                yield agent, fault
 
     async def _converse(self, connection: ServerConnection) -> None:
         """Handler of one WebSocket."""
@@ -283,6 +278,7 @@ class MockAgent:
                 self._active[agent.name] -= 1
             if self._record_dir is not None:
                 await asyncio.to_thread(record.write_audio, self._record_dir, agent)
+            record.complete = True
             await self._notify()
 
     def _authorize(

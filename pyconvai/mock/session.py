@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import binascii
+import contextlib
 import itertools
 import json
 import re
@@ -54,7 +55,7 @@ class House(Protocol):
     async def admit(self, agent: Agent, limit_ms: int) -> bool:
         """Waits for a free place of the agent; False when there is none in time."""
 
-    def befalls(self, agent: Agent, fault: Fault) -> bool:
+    def befalls(self, fault: Fault) -> bool:
         """Whether a fault limited by ``times`` is still to be acted out; counts it."""
 
 
@@ -153,10 +154,8 @@ class Session:
             self._message(data)
 
     async def _refuse_message(self) -> None:
-        try:
+        with contextlib.suppress(Over):
             await self.link.close(1008, "Invalid message received")
-        except Over:
-            pass
 
     def _audio(self, text: Any) -> None:
         record = self.record
@@ -401,9 +400,9 @@ class Session:
 
     async def _stage(self, stage: str) -> None:
         for fault in self.agent.faults:
-            if fault.stage == stage and fault.turn in (0, self._reply):
-                if self._house.befalls(self.agent, fault):
-                    await act(self, fault)
+            due = fault.stage == stage and fault.turn in (0, self._reply)
+            if due and self._house.befalls(fault):
+                await act(self, fault)
 
     # --- the clock ---------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ class Table:
     """One table whose keys are taken one by one; ``finish`` refuses what nobody took."""
 
     def __init__(self, raw: Any, where: str):
-        """``where`` names file and path, for example ``demo.toml: agents.sales``."""
+        """``where`` names file and path: ``demo.toml:`` or ``demo.toml: agents.sales``."""
         self.where = where
         if not isinstance(raw, dict):
             raise ScenarioError(
@@ -26,7 +26,11 @@ class Table:
 
     def error(self, key: str, problem: str) -> ScenarioError:
         """The error to raise for ``key``."""
-        return ScenarioError(f"{self.where}.{key}: {problem}")
+        return ScenarioError(f"{self.path(key)}: {problem}")
+
+    def path(self, key: str) -> str:
+        """File and path of ``key``."""
+        return f"{self.where}{' ' if self.where.endswith(':') else '.'}{key}"
 
     def has(self, key: str) -> bool:
         """Whether the key is given; also marks it as known."""
@@ -92,7 +96,7 @@ class Table:
 
     def table(self, key: str) -> Table:
         """A sub-table; empty when the key is missing."""
-        return Table(self.raw(key) or {}, f"{self.where}.{key}")
+        return Table(self.raw(key) or {}, self.path(key))
 
     def tables(self, key: str) -> list[Table]:
         """A list of tables (``[[key]]``); empty when the key is missing."""
@@ -101,7 +105,7 @@ class Table:
             return []
         if not isinstance(value, list):
             raise self.error(key, f"expected a list of tables, found {value!r}; write [[…{key}]]")
-        return [Table(item, f"{self.where}.{key}[{n}]") for n, item in enumerate(value, 1)]
+        return [Table(item, f"{self.path(key)}[{n}]") for n, item in enumerate(value, 1)]
 
     def names(self) -> list[str]:
         """All keys, for tables whose keys are free; marks them as known."""

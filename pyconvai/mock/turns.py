@@ -128,11 +128,10 @@ class TurnTaker:
         spoken = self._last_loud_ms - self._start_ms
         if not agent_speaking:
             self._barged = False
-        elif not self._barged and spoken >= self._settings.barge_in_ms:
-            # Only while still speaking: the silent tail of a turn interrupts nobody.
-            if self._recent[-1]:
-                self._barged = True
-                events.append(BargeIn(self.position_ms))
+        # Only a loud window interrupts: the silent tail of a turn is no barge-in.
+        elif not self._barged and self._recent[-1] and spoken >= self._settings.barge_in_ms:
+            self._barged = True
+            events.append(BargeIn(self.position_ms))
         if self.position_ms - self._last_loud_ms >= self._settings.end_of_turn_ms:
             events.append(SpeechEnded(self._start_ms, self._last_loud_ms))
             self._start_ms = None

@@ -42,8 +42,9 @@ class VoiceError(Exception):
 
 def cache_directory() -> Path:
     """Where speech is kept: ``$XDG_CACHE_HOME`` or ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(base) / "app_elevenlabs_convai" / "speech"
+    base = os.environ.get("XDG_CACHE_HOME")
+    root = Path(base) if base else Path.home() / ".cache"
+    return root / "app_elevenlabs_convai" / "speech"
 
 
 class Voice:
@@ -57,10 +58,10 @@ class Voice:
         self._rendered: dict[tuple[str, str | None, str, str], bytes] = {}
 
     def render(self, text: str, sound: str | None, name: str, fmt: AudioFormat) -> bytes:
-        """Bytes of one utterance. ``sound`` (``noise:SEED:MS`` or a file) replaces speech of
-        ``text``; ``name`` is the espeak-ng voice. May block: run it in a thread.
+        """Bytes of one utterance. May block: run it in a thread.
 
-        Raises VoiceError for a sound file that cannot be used.
+        ``sound`` (``noise:SEED:MS`` or a file) replaces speech of ``text``; ``name`` is the
+        espeak-ng voice. Raises VoiceError for a sound file that cannot be used.
         """
         key = (text, sound, name, fmt.name)
         if key not in self._rendered:
@@ -133,7 +134,7 @@ class Voice:
             handle, temporary = tempfile.mkstemp(dir=self.cache, suffix=".part")
             os.close(handle)
             write_wav(Path(temporary), encode(samples, _pcm(rate)), _pcm(rate))
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
         except OSError as exc:
             self._say_once(f"speech is not kept: {self.cache}: {exc.strerror}")
 

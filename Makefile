@@ -28,8 +28,9 @@ HOST_PYTHON ?= python3
 VERBOSE ?= 0
 # 1 makes compiler warnings errors.
 WERROR ?= 1
-# default, debug or release; what was built last, so that `make debug install` installs just that.
-MODE ?= $(or $(file <build/mode),default)
+# default, debug or release: what was built last, so that `make debug && make install` installs just that.
+# Not taken from the environment, where the name may mean something else.
+MODE := $(or $(file <build/mode),default)
 # Added last to the arguments of compiler and linker (sanitizers, coverage).
 CONVAI_CFLAGS ?=
 CONVAI_LDFLAGS ?=

@@ -448,7 +448,7 @@ static int start_engine(void)
 	if (!embed_start(&host, error, sizeof(error))) {
 		return 0;
 	}
-	ast_log(LOG_ERROR, "%s\n", error);
+	ast_log(LOG_ERROR, "Not loaded: %s\n", error);
 	return -1;
 }
 
@@ -456,6 +456,7 @@ static int load_module(void)
 {
 	struct config_report report = { .fd = -1 };
 
+	registry_close(0);
 	if (config_load(&report)) {
 		ast_log(LOG_ERROR, "Not loaded: %s has %u fault%s\n", CONFIG_FILE, report.faults,
 			ESS(report.faults));
@@ -463,7 +464,6 @@ static int load_module(void)
 	}
 	if (start_engine() || cli_register() || ast_register_atexit(at_exit)
 		|| ast_register_application_xml(app, convai_exec)) {
-		ast_log(LOG_ERROR, "Not loaded\n");
 		unload_module();
 		return AST_MODULE_LOAD_DECLINE;
 	}

@@ -127,6 +127,8 @@ static void channel_left(struct call *call)
 		call_end(call, CONVAI_STATUS_HANGUP, "hung up from the Asterisk CLI");
 	} else if (flags & AST_SOFTHANGUP_ASYNCGOTO) {
 		call_end(call, CONVAI_STATUS_HANGUP, "the channel was sent elsewhere in the dialplan");
+	} else if (flags & AST_SOFTHANGUP_SHUTDOWN) {
+		call_end(call, CONVAI_STATUS_HANGUP, "Asterisk is stopping");
 	} else if (flags & AST_SOFTHANGUP_TIMEOUT) {
 		call_end(call, CONVAI_STATUS_TIMEOUT, "the channel's absolute time-out was reached");
 	} else {

@@ -14,7 +14,6 @@
 #include "asterisk.h"
 
 #include <sys/stat.h>	/* stat(2) */
-#include <unistd.h>	/* access(2) */
 
 #include "asterisk/astobj2.h"	/* ao2 objects */
 #include "asterisk/config.h"	/* Asterisk's parser */
@@ -383,6 +382,7 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 {
 	struct ast_flags always_read = { 0 };
 	char path[PATH_MAX];
+	struct stat info;
 
 	*file = ast_config_load(CONFIG_FILE, always_read);
 	if (*file == CONFIG_STATUS_FILEINVALID) {
@@ -394,9 +394,8 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 		return 0;
 	}
 	snprintf(path, sizeof(path), "%s/%s", ast_config_AST_CONFIG_DIR, CONFIG_FILE);
-	if (!access(path, F_OK)) {
-		fault(report, NULL, NULL, "cannot read %s: %s", path,
-			access(path, R_OK) ? strerror(errno) : "see the log above");
+	if (!stat(path, &info)) {
+		fault(report, NULL, NULL, "cannot read %s; the user that Asterisk runs as needs to", path);
 		return -1;
 	}
 	warning(report, NULL, NULL, "there is no %s, so there are no agents", path);

@@ -14,7 +14,6 @@
 #include "asterisk.h"
 
 #include <ctype.h>	/* isgraph(3) */
-#include <unistd.h>	/* access(2) */
 
 #include "asterisk/strings.h"	/* ast_strlen_zero, ast_true */
 #include "asterisk/utf8.h"	/* ast_utf8_is_valid */
@@ -90,9 +89,12 @@ static int check_auth(const struct config_key *key, const char *value, char *can
 static int check_readable(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
 {
-	if (value[0] != '/' || access(value, R_OK)) {
+	FILE *file = value[0] == '/' ? fopen(value, "re") : NULL;
+
+	if (!file) {
 		return -1;
 	}
+	fclose(file);
 	return check_text(key, value, canonical, size);
 }
 

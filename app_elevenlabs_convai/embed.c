@@ -16,7 +16,7 @@
 #include "asterisk.h"
 
 #include <dlfcn.h>	/* dladdr(3), dlopen(3) */
-#include <unistd.h>	/* readlink(2), access(2) */
+#include <stdlib.h>	/* realpath(3) */
 
 #include "asterisk/logger.h"	/* ast_debug, ast_log */
 #include "asterisk/paths.h"	/* ast_config_AST_MODULE_DIR */
@@ -34,10 +34,15 @@
 /*! An engine that was imported. There is one at a time; where there are several, each has its own. */
 struct embed_engine {
 	char directory[PATH_MAX];	/*!< its own: the link is followed once, before the import */
-	const struct convai_ops *ops;	/*!< NULL when none runs */
+	const struct convai_ops *ops;	/*!< NULL when none runs; atomic, calls look at it */
 };
 
 static struct embed_engine engine;
+
+static void set_ops(const struct convai_ops *ops)
+{
+	__atomic_store_n(&engine.ops, ops, __ATOMIC_RELEASE);
+}
 
 /*
  * Imports the engine from its own directory under its own parent name, because the same file is never
@@ -198,12 +203,14 @@ out:
 
 static const struct convai_ops *check_ops(PyObject *capsule, char *error, size_t size)
 {
-	const struct convai_ops *ops = PyCapsule_GetPointer(capsule, CONVAI_OPS_CAPSULE);
+	const struct convai_ops *ops;
 
-	if (!ops) {
-		take_python_error(error, size);
+	if (!PyCapsule_IsValid(capsule, CONVAI_OPS_CAPSULE)) {
+		snprintf(error, size, "the engine in %s has no table of functions; install it again",
+			engine.directory);
 		return NULL;
 	}
+	ops = PyCapsule_GetPointer(capsule, CONVAI_OPS_CAPSULE);
 	if (ops->abi_version != CONVAI_ABI_VERSION || ops->size != sizeof(*ops)) {
 		snprintf(error, size, "the engine in %s speaks version %u of the contract (%u bytes), "
 			"the module version %u (%zu bytes); install both from the same source",
@@ -241,6 +248,7 @@ static const struct convai_ops *import_engine(const struct convai_host *host, ch
 
 int embed_start(const struct convai_host *host, char *error, size_t size)
 {
+	const struct convai_ops *ops;
 	PyGILState_STATE gil;
 
 	if (find_engine(engine.directory, error, size) || make_libpython_global(error, size)
@@ -251,22 +259,25 @@ int embed_start(const struct convai_host *host, char *error, size_t size)
 		return -1;
 	}
 	gil = PyGILState_Ensure();
-	engine.ops = import_engine(host, error, size);
+	ops = import_engine(host, error, size);
 	PyGILState_Release(gil);
-	return engine.ops ? 0 : -1;
+	set_ops(ops);
+	return ops ? 0 : -1;
 }
 
 const struct convai_ops *embed_ops(void)
 {
-	return engine.ops;
+	return __atomic_load_n(&engine.ops, __ATOMIC_ACQUIRE);
 }
 
 int embed_stop(uint32_t limit_ms)
 {
-	if (engine.ops && engine.ops->stop(limit_ms)) {
+	const struct convai_ops *ops = embed_ops();
+
+	if (ops && ops->stop(limit_ms)) {
 		return -1;
 	}
-	engine.ops = NULL;
+	set_ops(NULL);
 	return 0;
 }
 
@@ -277,5 +288,5 @@ const char *embed_python_version(void)
 
 const char *embed_directory(void)
 {
-	return engine.ops ? engine.directory : "";
+	return embed_ops() ? engine.directory : "";
 }

@@ -50,6 +50,7 @@ static unsigned int count_live(const char *agent)
 /*! \brief The tally of an agent, new if need be; NULL when out of memory. The lock is held. */
 static struct tally *find_tally(const char *agent)
 {
+	size_t size = strlen(agent) + 1;
 	struct tally *tally;
 
 	AST_LIST_TRAVERSE(&tallies, tally, entry) {
@@ -57,9 +58,9 @@ static struct tally *find_tally(const char *agent)
 			return tally;
 		}
 	}
-	tally = ast_calloc(1, sizeof(*tally) + strlen(agent) + 1);
+	tally = ast_calloc(1, sizeof(*tally) + size);
 	if (tally) {
-		strcpy(tally->agent, agent); /* made to fit */
+		memcpy(tally->agent, agent, size);
 		AST_LIST_INSERT_TAIL(&tallies, tally, entry);
 	}
 	return tally;

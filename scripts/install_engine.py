@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Install the engine into a directory of its own, then move one link to it.
 
-An engine in use is never written over: every build goes to ``<target>/<build id>/pyconvai``, and the
-link ``<target>/current`` is moved last, by rename.  Who follows the link finds a whole engine at any
-time.  The build id is the beginning of the SHA-256 of all names and contents, so that the same build
-is installed once, and it is left in ``pyconvai/_build_id.txt`` for the engine to read.
+An engine in use is never written over: every build goes to ``<target>/<build id>/pyconvai``, and
+the link ``<target>/current`` is moved last, by rename, so that whoever follows it finds a whole
+engine at any time.  The build id is the beginning of the SHA-256 of all names and contents, so that
+the same build is installed once, and it is left in ``_build_id.txt`` for the engine to read.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def engine_files(package: Path) -> list[Path]:
     """Return the paths of what is installed, relative to the package, in a fixed order."""
     core = package / core_name()
     if not core.is_file():
-        raise FileNotFoundError(f"{core} is missing; build it: {sys.executable} setup.py build_ext --inplace")
+        raise FileNotFoundError(
+            f"{core} is missing; build it: {sys.executable} setup.py build_ext --inplace"
+        )
     found = [
         path.relative_to(package)
         for path in package.rglob("*")

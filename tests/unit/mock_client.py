@@ -154,7 +154,8 @@ class Client:
             while True:
                 await self.next()
         except ConnectionClosed:
-            return self.connection.close_code, self.connection.close_reason
+            protocol = self.connection.protocol  # its properties are older than the connection's
+            return protocol.close_code, protocol.close_reason
 
     def heard(self, event_id: Any = None) -> bytes:
         """All audio received, or that of one turn."""

@@ -152,11 +152,14 @@ def test_bad_arguments_are_refused(arguments: list[str], message: str) -> None:
 
 def test_it_needs_nothing_but_websockets() -> None:
     program = (
-        "import sys, pyconvai.mock, pyconvai.mock.caller, pyconvai.mock.__main__;"
-        "print(*sorted({n.partition('.')[0] for n in sys.modules} - set(sys.stdlib_module_names)))"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); before = set(sys.modules);"
+        "import pyconvai.mock, pyconvai.mock.caller, pyconvai.mock.__main__;"
+        "names = {n.partition('.')[0] for n in set(sys.modules) - before};"
+        "print(*names - set(sys.stdlib_module_names));"
+        "print(*(n for n in sys.modules if n.startswith('pyconvai.')))"
     )
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {program}"],
-        capture_output=True, text=True, timeout=LIMIT, check=True,
-    )  # fmt: skip
-    assert set(done.stdout.split()) <= {"__main__", "pyconvai", "websockets"}
+    command = [sys.executable, "-I", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=True)
+    packages, modules = done.stdout.splitlines()
+    assert set(packages.split()) == {"pyconvai", "websockets"}
+    assert all(module.startswith("pyconvai.mock") for module in modules.split())

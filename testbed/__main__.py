@@ -181,17 +181,16 @@ def _call(options: argparse.Namespace) -> int:
 
 
 def _describe(call: Call) -> str:
-    heard = call.recording
+    media = call.recording
+    sent, heard = call.codec.seconds(media.sent), call.codec.seconds(media.heard)
     return (
         f"call {call.number}: {call.ended_by} (SIP {call.status}) after {call.seconds:.2f} s, "
-        f"sent {call.codec.seconds(heard.sent):.2f} s, heard {call.codec.seconds(heard.heard):.2f} s"
-        f", lost {heard.lost}, gaps {len(heard.gaps)}; {call.record}"
+        f"sent {sent:.2f} s, heard {heard:.2f} s, lost {media.lost}, gaps {len(media.gaps)}; "
+        f"{call.record}"
     )
 
 
 def _call_with_baresip(instance: service.Attached, options: argparse.Namespace, end: float) -> int:
-    instance: service.Attached, options: argparse.Namespace, limit: float
-) -> int:
     wav = speech(instance.root, options.say or "Hello?")
     with BaresipCall(instance, options.extension, play=wav, limit=end + 5) as call:
         call.wait_up()

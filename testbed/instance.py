@@ -56,6 +56,8 @@ POLL_SECONDS = 0.02
 BUILD_SECONDS = 300.0
 """Limit on `make install`."""
 
+CONFIG_MODE = 0o640
+
 SOCKET_LIMIT = 100
 """Longest path of a UNIX socket is 107 bytes; Asterisk appends nothing, we keep some distance."""
 
@@ -161,7 +163,9 @@ class Instance:
             files=self.files,
         )
         for name, text in config.render(settings).items():
-            (self.etc / name).write_text(text, encoding="utf-8")
+            path = self.etc / name
+            path.touch(CONFIG_MODE)  # elevenlabs.conf may hold a key, and the module says so
+            path.write_text(text, encoding="utf-8")
 
     def start(self) -> None:
         """Start Asterisk and wait until it is fully booted; TestbedError has the log's end."""

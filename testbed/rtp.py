@@ -31,7 +31,8 @@ from testbed.root import Root
 PACKET_MS = 20
 """Audio in one packet, as nearly all telephones send it."""
 
-SOURCE = Path(__file__).with_name("rtp_endpoint.c")
+SOURCES = [Path(__file__).with_name(name) for name in ("rtp_endpoint.c", "rtp_call.c")]
+HEADER = Path(__file__).with_name("rtp_call.h")
 COMPILE = ("gcc", "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wshadow", "-Werror")
 COMPILE_SECONDS = 120.0
 QUIT_SECONDS = 5.0
@@ -267,12 +268,13 @@ class RtpEndpoint:
 
 def _compiled(root: Root) -> Path:
     """Return the endpoint's program, compiled in the root when its source or the root is new."""
-    key = hashlib.sha256(SOURCE.read_bytes() + str(root.folder).encode()).hexdigest()[:12]
+    texts = [path.read_bytes() for path in (*SOURCES, HEADER)]
+    key = hashlib.sha256(b"".join([*texts, str(root.folder).encode()])).hexdigest()[:12]
     program = BUILD / "testbed" / "bin" / f"rtp_endpoint-{key}"
     if not program.exists():
         program.parent.mkdir(parents=True, exist_ok=True)
         unfinished = program.with_name(f"{program.name}.{os.getpid()}")
-        command = [*COMPILE, root.path(SOURCE), "-o", root.path(unfinished)]
+        command = [*COMPILE, *map(root.path, SOURCES), "-o", root.path(unfinished)]
         root.run(command, timeout=COMPILE_SECONDS)
         unfinished.replace(program)
     return program

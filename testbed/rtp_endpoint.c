@@ -19,107 +19,24 @@
  * A command that cannot be carried out is answered with: error <id> <reason>
  */
 #define _GNU_SOURCE
+#include "rtp_call.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
-#include <netinet/in.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAX_CALLS 512
-#define MAX_PACKET 2048
 #define MAX_LINE 4096
-#define RTP_HEADER 12
-
-#define NS_PER_MS INT64_C(1000000)
-#define NS_PER_S INT64_C(1000000000)
-
-/* One packet per call and PTIME. All work is done on a tick: 200 wake-ups a second, however many
- * calls there are. Arrival times do not suffer, they are the kernel's. */
-#define PTIME_NS (20 * NS_PER_MS)
-#define TICK_NS (5 * NS_PER_MS)
-
-/* Far more than arrives for one call between two ticks; a bound, so that no call starves others */
-#define MAX_PACKETS_PER_TICK 64
-
-/* RFC 4733: the end of an event is sent three times */
-#define DTMF_ENDS 3
-#define DTMF_VOLUME 10
-
-enum direction { RECEIVED = 0, SENT = 1 };
-
-/*! What precedes each packet's payload in a record file; host byte order */
-struct record {
-	int64_t at_ns;		/*!< CLOCK_MONOTONIC */
-	uint32_t timestamp;
-	uint32_t ssrc;
-	uint16_t sequence;
-	uint16_t bytes;		/*!< of payload, which follows */
-	uint8_t direction;	/*!< enum direction */
-	uint8_t payload_type;
-	uint8_t marker;
-	uint8_t unused;
-};
-
-/*! Bytes to say, one file of them */
-struct speech {
-	struct speech *next;
-	size_t size;
-	size_t said;
-	uint8_t bytes[];
-};
-
-/*! A digit on its way */
-struct dtmf {
-	unsigned int packets;	/*!< still to be sent, the ends included; 0: none under way */
-	uint32_t timestamp;	/*!< of its start */
-	uint16_t duration;
-	uint8_t event;
-	uint8_t payload_type;
-	bool started;
-};
-
-struct call {
-	bool used;
-	bool muted;
-	bool resuming;		/*!< the next packet is the first after a pause: marker bit */
-	int fd;
-	int rtcp_fd;		/*!< bound so that RTCP is not refused; never read */
-	int fill;
-	FILE *record;
-	struct sockaddr_in remote;	/*!< port 0 until known */
-	int64_t due_ns;		/*!< when the next packet is to be sent */
-	uint32_t ssrc;
-	uint32_t timestamp;
-	uint32_t step;
-	uint16_t sequence;
-	uint8_t payload_type;
-	size_t packet_bytes;
-	struct speech *speech;	/*!< list; the first is being said */
-	struct dtmf dtmf;
-};
 
 static struct call calls[MAX_CALLS];
 static int sockets_epoll = -1;
 static int64_t real_minus_monotonic_ns;
 
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 __attribute__((format(printf, 2, 3)))
 static void complain(unsigned int id, const char *format, ...)
@@ -133,229 +50,6 @@ static void complain(unsigned int id, const char *format, ...)
 	va_end(arguments);
 }
 
-static void append_record(struct call *call, const struct record *record, const uint8_t *payload)
-{
-	fwrite(record, sizeof(*record), 1, call->record);
-	fwrite(payload, 1, record->bytes, call->record);
-}
-
-
-/* --- sending --- */
-
-static void send_packet(struct call *call, const struct record *record, const uint8_t *payload)
-{
-	uint8_t packet[RTP_HEADER + MAX_PACKET];
-	uint16_t sequence = htons(record->sequence);
-	uint32_t timestamp = htonl(record->timestamp);
-	uint32_t ssrc = htonl(record->ssrc);
-
-	packet[0] = 0x80;
-	packet[1] = (uint8_t) (record->marker << 7 | record->payload_type);
-	memcpy(packet + 2, &sequence, sizeof(sequence));
-	memcpy(packet + 4, &timestamp, sizeof(timestamp));
-	memcpy(packet + 8, &ssrc, sizeof(ssrc));
-	memcpy(packet + RTP_HEADER, payload, record->bytes);
-
-	/* A refused packet (the far end has gone) is lost as it would be on a wire. */
-	sendto(call->fd, packet, RTP_HEADER + record->bytes, 0,
-		(struct sockaddr *) &call->remote, sizeof(call->remote));
-	append_record(call, record, payload);
-}
-
-/*! Take up to size bytes of what there is to say; files are joined without a seam */
-static size_t take_speech(struct call *call, uint8_t *to, size_t size)
-{
-	size_t taken = 0;
-
-	while (call->speech && taken < size) {
-		struct speech *speech = call->speech;
-		size_t bytes = speech->size - speech->said;
-
-		if (bytes > size - taken) {
-			bytes = size - taken;
-		}
-		memcpy(to + taken, speech->bytes + speech->said, bytes);
-		taken += bytes;
-		speech->said += bytes;
-		if (speech->said == speech->size) {
-			call->speech = speech->next;
-			free(speech);
-		}
-	}
-	return taken;
-}
-
-static struct record next_record(struct call *call, int64_t now_ns)
-{
-	return (struct record) {
-		.at_ns = now_ns,
-		.timestamp = call->timestamp,
-		.ssrc = call->ssrc,
-		.sequence = call->sequence++,
-		.direction = SENT,
-		.payload_type = call->payload_type,
-	};
-}
-
-static void send_audio(struct call *call, int64_t now_ns)
-{
-	uint8_t payload[MAX_PACKET];
-	size_t bytes = call->muted ? 0 : take_speech(call, payload, call->packet_bytes);
-	struct record record;
-
-	if (call->fill >= 0 && !call->muted) {
-		memset(payload + bytes, call->fill, call->packet_bytes - bytes);
-		bytes = call->packet_bytes;
-	}
-	if (!bytes) {
-		call->resuming = true;
-		return;
-	}
-	record = next_record(call, now_ns);
-	record.bytes = (uint16_t) bytes;
-	record.marker = call->resuming;
-	call->resuming = false;
-	send_packet(call, &record, payload);
-}
-
-static void send_dtmf(struct call *call, int64_t now_ns)
-{
-	struct dtmf *dtmf = &call->dtmf;
-	bool end = dtmf->packets <= DTMF_ENDS;
-	struct record record = next_record(call, now_ns);
-	uint8_t payload[4];
-
-	if (!dtmf->started) {
-		dtmf->timestamp = call->timestamp;
-	}
-	if (!end || !dtmf->started) {
-		dtmf->duration = (uint16_t) (dtmf->duration + call->step);
-	}
-	payload[0] = dtmf->event;
-	payload[1] = (uint8_t) (end << 7 | DTMF_VOLUME);
-	payload[2] = (uint8_t) (dtmf->duration >> 8);
-	payload[3] = (uint8_t) dtmf->duration;
-	record.timestamp = dtmf->timestamp;
-	record.payload_type = dtmf->payload_type;
-	record.marker = !dtmf->started;
-	record.bytes = sizeof(payload);
-	dtmf->started = true;
-	dtmf->packets--;
-	send_packet(call, &record, payload);
-}
-
-/*! Send all that is due. After a delay of ours that is several packets: no sample is left out. */
-static void send_due(struct call *call, int64_t now_ns)
-{
-	if (!call->remote.sin_port) {
-		return;
-	}
-	for (; call->due_ns <= now_ns; call->due_ns += PTIME_NS) {
-		if (call->dtmf.packets) {
-			send_dtmf(call, now_ns);
-		} else {
-			send_audio(call, now_ns);
-		}
-		call->timestamp += call->step;
-	}
-}
-
-static void start_sending(struct call *call, uint16_t port)
-{
-	if (!call->remote.sin_port) {
-		/* From the next tick on, exactly: then only the wake-up's delay is in the pace. */
-		call->due_ns = (clock_ns(CLOCK_MONOTONIC) / TICK_NS + 1) * TICK_NS;
-	}
-	call->remote.sin_port = port;
-}
-
-
-/* --- receiving --- */
-
-/*! The kernel's time of arrival as CLOCK_MONOTONIC */
-static int64_t arrival_ns(struct msghdr *message)
-{
-	struct cmsghdr *header;
-
-	for (header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
-		if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
-			struct timespec stamp;
-
-			memcpy(&stamp, CMSG_DATA(header), sizeof(stamp));
-			return stamp.tv_sec * NS_PER_S + stamp.tv_nsec - real_minus_monotonic_ns;
-		}
-	}
-	return clock_ns(CLOCK_MONOTONIC);
-}
-
-/*! Length of everything in front of the payload, or 0 if this is no RTP packet */
-static size_t header_length(const uint8_t *packet, size_t size)
-{
-	size_t length;
-
-	if (size < RTP_HEADER || packet[0] >> 6 != 2) {
-		return 0;
-	}
-	length = RTP_HEADER + 4 * (size_t) (packet[0] & 0x0f);
-	if (packet[0] & 0x10) {
-		if (size < length + 4) {
-			return 0;
-		}
-		length += 4 + 4 * (size_t) (packet[length + 2] << 8 | packet[length + 3]);
-	}
-	return length <= size ? length : 0;
-}
-
-static void take_packet(struct call *call, const uint8_t *packet, size_t size, int64_t at_ns)
-{
-	size_t header = header_length(packet, size);
-	size_t padding = header && (packet[0] & 0x20) ? packet[size - 1] : 0;
-	struct record record = { .at_ns = at_ns, .direction = RECEIVED };
-
-	if (!header || header + padding > size) {
-		return;
-	}
-	memcpy(&record.sequence, packet + 2, sizeof(record.sequence));
-	memcpy(&record.timestamp, packet + 4, sizeof(record.timestamp));
-	memcpy(&record.ssrc, packet + 8, sizeof(record.ssrc));
-	record.sequence = ntohs(record.sequence);
-	record.timestamp = ntohl(record.timestamp);
-	record.ssrc = ntohl(record.ssrc);
-	record.payload_type = packet[1] & 0x7f;
-	record.marker = packet[1] >> 7;
-	record.bytes = (uint16_t) (size - header - padding);
-	append_record(call, &record, packet + header);
-}
-
-static void receive_all(struct call *call)
-{
-	uint8_t packet[MAX_PACKET];
-	char control[CMSG_SPACE(sizeof(struct timespec))];
-	struct sockaddr_in from;
-	int i;
-
-	for (i = 0; i < MAX_PACKETS_PER_TICK; i++) {
-		struct iovec part = { .iov_base = packet, .iov_len = sizeof(packet) };
-		struct msghdr message = {
-			.msg_name = &from,
-			.msg_namelen = sizeof(from),
-			.msg_iov = &part,
-			.msg_iovlen = 1,
-			.msg_control = control,
-			.msg_controllen = sizeof(control),
-		};
-		ssize_t size = recvmsg(call->fd, &message, 0);
-
-		if (size < 0) {
-			return;
-		}
-		if (!call->remote.sin_port) {
-			start_sending(call, from.sin_port);
-		}
-		take_packet(call, packet, (size_t) size, arrival_ns(&message));
-	}
-}
-
 static void tick(void)
 {
 	struct epoll_event ready[MAX_CALLS];
@@ -365,58 +59,17 @@ static void tick(void)
 	real_minus_monotonic_ns = clock_ns(CLOCK_REALTIME) - now_ns;
 	for (i = 0; i < MAX_CALLS; i++) {
 		if (calls[i].used) {
-			send_due(&calls[i], now_ns);
+			call_send_due(&calls[i], now_ns);
 		}
 	}
 	count = epoll_wait(sockets_epoll, ready, MAX_CALLS, 0);
 	for (i = 0; i < count; i++) {
-		receive_all(ready[i].data.ptr);
+		call_receive(ready[i].data.ptr, real_minus_monotonic_ns);
 	}
 }
 
 
 /* --- commands --- */
-
-static int bound_socket(uint16_t port)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int on = 1;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	if (fd < 0) {
-		return -1;
-	}
-	if (bind(fd, (struct sockaddr *) &address, sizeof(address))
-		|| setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static void release_call(struct call *call)
-{
-	while (call->speech) {
-		struct speech *next = call->speech->next;
-
-		free(call->speech);
-		call->speech = next;
-	}
-	if (call->record) {
-		fclose(call->record);
-	}
-	if (call->fd >= 0) {
-		close(call->fd);
-	}
-	if (call->rtcp_fd >= 0) {
-		close(call->rtcp_fd);
-	}
-	memset(call, 0, sizeof(*call));
-}
 
 static void command_open(struct call *call, unsigned int id, const char *arguments)
 {
@@ -449,7 +102,7 @@ static void command_open(struct call *call, unsigned int id, const char *argumen
 	if (call->fd < 0 || call->rtcp_fd < 0 || !call->record
 		|| epoll_ctl(sockets_epoll, EPOLL_CTL_ADD, call->fd, &event)) {
 		complain(id, "cannot open port %u or %s: %s", port, path, strerror(errno));
-		release_call(call);
+		call_release(call);
 		return;
 	}
 	printf("opened %u\n", id);
@@ -502,7 +155,7 @@ static void command_remote(struct call *call, unsigned int id, const char *argum
 		complain(id, "bad remote port:%s", arguments);
 		return;
 	}
-	start_sending(call, htons((uint16_t) port));
+	call_start(call, htons((uint16_t) port));
 }
 
 static void command_dtmf(struct call *call, unsigned int id, const char *arguments)
@@ -524,7 +177,7 @@ static void command_dtmf(struct call *call, unsigned int id, const char *argumen
 static void command_flush(struct call *call, unsigned int id, const char *arguments)
 {
 	(void) arguments;
-	receive_all(call);
+	call_receive(call, real_minus_monotonic_ns);
 	fflush(call->record);
 	printf("flushed %u\n", id);
 }
@@ -532,8 +185,8 @@ static void command_flush(struct call *call, unsigned int id, const char *argume
 static void command_close(struct call *call, unsigned int id, const char *arguments)
 {
 	(void) arguments;
-	receive_all(call);
-	release_call(call);
+	call_receive(call, real_minus_monotonic_ns);
+	call_release(call);
 	printf("closed %u\n", id);
 }
 
@@ -675,7 +328,7 @@ int main(void)
 	}
 	for (id = 0; id < MAX_CALLS; id++) {
 		if (calls[id].used) {
-			release_call(&calls[id]);
+			call_release(&calls[id]);
 		}
 	}
 	return 0;

@@ -1,0 +1,287 @@
+/*
+ * One call's media: packets out, packets in, and the record of both. See rtp_endpoint.c.
+ */
+#define _GNU_SOURCE
+#include "rtp_call.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RTP_HEADER 12
+#define DTMF_VOLUME 10
+
+/* Far more than arrives for one call between two ticks; a bound, so that no call starves others */
+#define MAX_PACKETS_PER_TICK 64
+
+int64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+int bound_socket(uint16_t port)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int on = 1;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0) {
+		return -1;
+	}
+	if (bind(fd, (struct sockaddr *) &address, sizeof(address))
+		|| setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void append_record(struct call *call, const struct record *record, const uint8_t *payload)
+{
+	fwrite(record, sizeof(*record), 1, call->record);
+	fwrite(payload, 1, record->bytes, call->record);
+}
+
+
+/* --- sending --- */
+
+static void send_packet(struct call *call, const struct record *record, const uint8_t *payload)
+{
+	uint8_t packet[RTP_HEADER + MAX_PACKET];
+	uint16_t sequence = htons(record->sequence);
+	uint32_t timestamp = htonl(record->timestamp);
+	uint32_t ssrc = htonl(record->ssrc);
+
+	packet[0] = 0x80;
+	packet[1] = (uint8_t) (record->marker << 7 | record->payload_type);
+	memcpy(packet + 2, &sequence, sizeof(sequence));
+	memcpy(packet + 4, &timestamp, sizeof(timestamp));
+	memcpy(packet + 8, &ssrc, sizeof(ssrc));
+	memcpy(packet + RTP_HEADER, payload, record->bytes);
+
+	/* A refused packet (the far end has gone) is lost as it would be on a wire. */
+	sendto(call->fd, packet, RTP_HEADER + record->bytes, 0,
+		(struct sockaddr *) &call->remote, sizeof(call->remote));
+	append_record(call, record, payload);
+}
+
+/*! Take up to size bytes of what there is to say; files are joined without a seam */
+static size_t take_speech(struct call *call, uint8_t *to, size_t size)
+{
+	size_t taken = 0;
+
+	while (call->speech && taken < size) {
+		struct speech *speech = call->speech;
+		size_t bytes = speech->size - speech->said;
+
+		if (bytes > size - taken) {
+			bytes = size - taken;
+		}
+		memcpy(to + taken, speech->bytes + speech->said, bytes);
+		taken += bytes;
+		speech->said += bytes;
+		if (speech->said == speech->size) {
+			call->speech = speech->next;
+			free(speech);
+		}
+	}
+	return taken;
+}
+
+static struct record next_record(struct call *call, int64_t now_ns)
+{
+	return (struct record) {
+		.at_ns = now_ns,
+		.timestamp = call->timestamp,
+		.ssrc = call->ssrc,
+		.sequence = call->sequence++,
+		.direction = SENT,
+		.payload_type = call->payload_type,
+	};
+}
+
+static void send_audio(struct call *call, int64_t now_ns)
+{
+	uint8_t payload[MAX_PACKET];
+	size_t bytes = call->muted ? 0 : take_speech(call, payload, call->packet_bytes);
+	struct record record;
+
+	if (call->fill >= 0 && !call->muted) {
+		memset(payload + bytes, call->fill, call->packet_bytes - bytes);
+		bytes = call->packet_bytes;
+	}
+	if (!bytes) {
+		call->resuming = true;
+		return;
+	}
+	record = next_record(call, now_ns);
+	record.bytes = (uint16_t) bytes;
+	record.marker = call->resuming;
+	call->resuming = false;
+	send_packet(call, &record, payload);
+}
+
+static void send_dtmf(struct call *call, int64_t now_ns)
+{
+	struct dtmf *dtmf = &call->dtmf;
+	bool end = dtmf->packets <= DTMF_ENDS;
+	struct record record = next_record(call, now_ns);
+	uint8_t payload[4];
+
+	if (!dtmf->started) {
+		dtmf->timestamp = call->timestamp;
+	}
+	if (!end || !dtmf->started) {
+		dtmf->duration = (uint16_t) (dtmf->duration + call->step);
+	}
+	payload[0] = dtmf->event;
+	payload[1] = (uint8_t) (end << 7 | DTMF_VOLUME);
+	payload[2] = (uint8_t) (dtmf->duration >> 8);
+	payload[3] = (uint8_t) dtmf->duration;
+	record.timestamp = dtmf->timestamp;
+	record.payload_type = dtmf->payload_type;
+	record.marker = !dtmf->started;
+	record.bytes = sizeof(payload);
+	dtmf->started = true;
+	dtmf->packets--;
+	send_packet(call, &record, payload);
+}
+
+void call_send_due(struct call *call, int64_t now_ns)
+{
+	if (!call->remote.sin_port) {
+		return;
+	}
+	for (; call->due_ns <= now_ns; call->due_ns += PTIME_NS) {
+		if (call->dtmf.packets) {
+			send_dtmf(call, now_ns);
+		} else {
+			send_audio(call, now_ns);
+		}
+		call->timestamp += call->step;
+	}
+}
+
+void call_start(struct call *call, uint16_t port)
+{
+	if (!call->remote.sin_port) {
+		/* From the next tick on, exactly: then only the wake-up's delay is in the pace. */
+		call->due_ns = (clock_ns(CLOCK_MONOTONIC) / TICK_NS + 1) * TICK_NS;
+	}
+	call->remote.sin_port = port;
+}
+
+
+/* --- receiving --- */
+
+/*! The kernel's time of arrival as CLOCK_MONOTONIC */
+static int64_t arrival_ns(struct msghdr *message, int64_t real_minus_monotonic_ns)
+{
+	struct cmsghdr *header;
+
+	for (header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
+		if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
+			struct timespec stamp;
+
+			memcpy(&stamp, CMSG_DATA(header), sizeof(stamp));
+			return stamp.tv_sec * NS_PER_S + stamp.tv_nsec - real_minus_monotonic_ns;
+		}
+	}
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+/*! Length of everything in front of the payload, or 0 if this is no RTP packet */
+static size_t header_length(const uint8_t *packet, size_t size)
+{
+	size_t length;
+
+	if (size < RTP_HEADER || packet[0] >> 6 != 2) {
+		return 0;
+	}
+	length = RTP_HEADER + 4 * (size_t) (packet[0] & 0x0f);
+	if (packet[0] & 0x10) {
+		if (size < length + 4) {
+			return 0;
+		}
+		length += 4 + 4 * (size_t) (packet[length + 2] << 8 | packet[length + 3]);
+	}
+	return length <= size ? length : 0;
+}
+
+static void take_packet(struct call *call, const uint8_t *packet, size_t size, int64_t at_ns)
+{
+	size_t header = header_length(packet, size);
+	size_t padding = header && (packet[0] & 0x20) ? packet[size - 1] : 0;
+	struct record record = { .at_ns = at_ns, .direction = RECEIVED };
+
+	if (!header || header + padding > size) {
+		return;
+	}
+	memcpy(&record.sequence, packet + 2, sizeof(record.sequence));
+	memcpy(&record.timestamp, packet + 4, sizeof(record.timestamp));
+	memcpy(&record.ssrc, packet + 8, sizeof(record.ssrc));
+	record.sequence = ntohs(record.sequence);
+	record.timestamp = ntohl(record.timestamp);
+	record.ssrc = ntohl(record.ssrc);
+	record.payload_type = packet[1] & 0x7f;
+	record.marker = packet[1] >> 7;
+	record.bytes = (uint16_t) (size - header - padding);
+	append_record(call, &record, packet + header);
+}
+
+void call_receive(struct call *call, int64_t real_minus_monotonic_ns)
+{
+	uint8_t packet[MAX_PACKET];
+	char control[CMSG_SPACE(sizeof(struct timespec))];
+	struct sockaddr_in from;
+	int i;
+
+	for (i = 0; i < MAX_PACKETS_PER_TICK; i++) {
+		struct iovec part = { .iov_base = packet, .iov_len = sizeof(packet) };
+		struct msghdr message = {
+			.msg_name = &from,
+			.msg_namelen = sizeof(from),
+			.msg_iov = &part,
+			.msg_iovlen = 1,
+			.msg_control = control,
+			.msg_controllen = sizeof(control),
+		};
+		ssize_t size = recvmsg(call->fd, &message, 0);
+
+		if (size < 0) {
+			return;
+		}
+		if (!call->remote.sin_port) {
+			call_start(call, from.sin_port);
+		}
+		take_packet(call, packet, (size_t) size, arrival_ns(&message, real_minus_monotonic_ns));
+	}
+}
+
+void call_release(struct call *call)
+{
+	while (call->speech) {
+		struct speech *next = call->speech->next;
+
+		free(call->speech);
+		call->speech = next;
+	}
+	if (call->record) {
+		fclose(call->record);
+	}
+	if (call->fd >= 0) {
+		close(call->fd);
+	}
+	if (call->rtcp_fd >= 0) {
+		close(call->rtcp_fd);
+	}
+	memset(call, 0, sizeof(*call));
+}

@@ -1,0 +1,100 @@
+/*
+ * One call's media: packets out, packets in, and the record of both. See rtp_endpoint.c.
+ */
+#ifndef RTP_CALL_H
+#define RTP_CALL_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+#define MAX_PACKET 2048
+
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S INT64_C(1000000000)
+
+/* One packet per call and PTIME. All work is done on a tick: 200 wake-ups a second, however many
+ * calls there are. Arrival times do not suffer, they are the kernel's. */
+#define PTIME_NS (20 * NS_PER_MS)
+#define TICK_NS (5 * NS_PER_MS)
+
+/* RFC 4733: the end of an event is sent three times */
+#define DTMF_ENDS 3
+
+enum direction { RECEIVED = 0, SENT = 1 };
+
+/*! What precedes each packet's payload in a record file; host byte order */
+struct record {
+	int64_t at_ns;		/*!< CLOCK_MONOTONIC */
+	uint32_t timestamp;
+	uint32_t ssrc;
+	uint16_t sequence;
+	uint16_t bytes;		/*!< of payload, which follows */
+	uint8_t direction;	/*!< enum direction */
+	uint8_t payload_type;
+	uint8_t marker;
+	uint8_t unused;
+};
+
+/*! Bytes to say, one file of them */
+struct speech {
+	struct speech *next;
+	size_t size;
+	size_t said;
+	uint8_t bytes[];
+};
+
+/*! A digit on its way */
+struct dtmf {
+	unsigned int packets;	/*!< still to be sent, the ends included; 0: none under way */
+	uint32_t timestamp;	/*!< of its start */
+	uint16_t duration;
+	uint8_t event;
+	uint8_t payload_type;
+	bool started;
+};
+
+struct call {
+	bool used;
+	bool muted;
+	bool resuming;		/*!< the next packet is the first after a pause: marker bit */
+	int fd;
+	int rtcp_fd;		/*!< bound so that RTCP is not refused; never read */
+	int fill;
+	FILE *record;
+	struct sockaddr_in remote;	/*!< port 0 until known */
+	int64_t due_ns;		/*!< when the next packet is to be sent */
+	uint32_t ssrc;
+	uint32_t timestamp;
+	uint32_t step;
+	uint16_t sequence;
+	uint8_t payload_type;
+	size_t packet_bytes;
+	struct speech *speech;	/*!< list; the first is being said */
+	struct dtmf dtmf;
+};
+
+int64_t clock_ns(clockid_t clock);
+
+/*! \return a non-blocking UDP socket on loopback with times of arrival, or -1 with errno set */
+int bound_socket(uint16_t port);
+
+/*! Start sending to a port of loopback (network byte order), or go on there */
+void call_start(struct call *call, uint16_t port);
+
+/*! Send all that is due. After a delay of ours that is several packets: no sample is left out. */
+void call_send_due(struct call *call, int64_t now_ns);
+
+/*!
+ * Take in what has come
+ * \param real_minus_monotonic_ns turns the kernel's times of arrival into CLOCK_MONOTONIC
+ */
+void call_receive(struct call *call, int64_t real_minus_monotonic_ns);
+
+/*! Close and free all that the call holds; it may be half open */
+void call_release(struct call *call);
+
+#endif /* RTP_CALL_H */

@@ -1,0 +1,269 @@
+"""The parts of the testbed that need no Asterisk."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testbed import config, mirror, rootfolder
+from testbed.claims import claim
+from testbed.errors import TestbedError
+from testbed.measure import CpuWindow, process_counters
+from testbed.paths import PROJECT
+from testbed.ports import PortBlock
+from testbed.rtp import CODECS, EVENT_TYPE, RECORD, Recording
+from testbed.speech import decode_ulaw, loud_parts, read_wav, write_wav
+from tests.timing import SECOND
+
+ULAW = CODECS["ulaw"]
+
+DEB822 = """\
+# A comment
+Types: deb
+URIs: http://mirror.example/debian-security
+Suites: bookworm-security
+Components: main
+
+Types: deb-src
+URIs: http://source.example/debian
+Suites: bookworm
+Components: main
+
+Types: deb deb-src
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+ contrib
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+"""
+
+ONE_LINE = """\
+# deb http://commented.example/debian bookworm main
+deb-src http://source.example/debian bookworm main
+deb http://tools.example/apt stable main
+deb [arch=amd64 signed-by=/x.gpg] http://list.example/debian bookworm main contrib # why
+"""
+
+
+# --- the mirror ---
+
+
+def test_the_mirror_is_that_of_the_machines_own_suite(tmp_path: Path) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list.d/debian.sources").write_text(DEB822)
+    assert mirror.find_mirror(tmp_path, "bookworm") == "http://mirror.example/debian"
+
+
+def test_the_mirror_from_the_one_line_format(tmp_path: Path) -> None:
+    (tmp_path / "sources.list").write_text(ONE_LINE)
+    assert mirror.find_mirror(tmp_path, "bookworm") == "http://list.example/debian"
+
+
+def test_a_disabled_source_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    disabled = DEB822.replace("Types: deb deb-src", "Enabled: no\nTypes: deb deb-src")
+    (tmp_path / "sources.list.d/debian.sources").write_text(disabled)
+    with pytest.raises(TestbedError, match="TESTBED_MIRROR"):
+        mirror.find_mirror(tmp_path, "bookworm")
+
+
+def test_a_list_of_mirrors_stands_for_its_first(tmp_path: Path) -> None:
+    names = tmp_path / "mirrors"
+    names.write_text("# ours\nhttp://first.example/debian\thigh\nhttp://second.example/debian\n")
+    (tmp_path / "sources.list").write_text(f"deb mirror+file:{names} bookworm main\n")
+    assert mirror.find_mirror(tmp_path, "bookworm") == "http://first.example/debian"
+
+
+def test_the_environment_has_the_last_word(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TESTBED_MIRROR", "http://chosen.example/debian")
+    assert mirror.find_mirror(tmp_path, "bookworm") == "http://chosen.example/debian"
+
+
+# --- the root folder ---
+
+
+def test_the_folders_name_follows_the_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = rootfolder.name()
+    assert before == rootfolder.name()
+    monkeypatch.setattr(rootfolder, "PACKAGES", (*rootfolder.PACKAGES, "one-more"))
+    assert before != rootfolder.name()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_a_folder_with_a_mount_in_it_is_not_removed(tmp_path: Path) -> None:
+    """In a mount namespace of its own, so that the mount vanishes whatever happens."""
+    (tmp_path / "root/dev").mkdir(parents=True)
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/file").touch()
+    script = (
+        "from pathlib import Path; from testbed.rootfolder import remove;"
+        f"remove(Path({str(tmp_path / 'root')!r}))"
+    )
+    mount = f"mount --bind {tmp_path}/precious {tmp_path}/root/dev && exec '{sys.executable}' -c "
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", f'{mount} "$0"', script],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=20 * SECOND,
+        check=False,
+    )
+    assert "not removed" in done.stderr
+    assert (tmp_path / "precious/file").exists()
+
+
+# --- claims and ports ---
+
+
+def test_a_name_is_held_once_until_it_is_let_go() -> None:
+    name = f"test-{os.getpid()}"
+    held = claim(name)
+    assert held is not None
+    assert claim(name) is None
+    held.close()
+    again = claim(name)
+    assert again is not None
+    again.close()
+
+
+def test_two_blocks_of_ports_do_not_meet() -> None:
+    one, two = PortBlock(), PortBlock()
+    try:
+        assert not set(one.rtp) & set(two.rtp)
+        assert one.sip != two.sip
+        media = one.take_rtp(200)
+        assert len(set(media)) == 200
+        assert all(port % 2 == 0 and port not in one.rtp for port in media)
+        with pytest.raises(TestbedError, match="at once"):
+            one.take_rtp(1000)
+    finally:
+        one.release()
+        two.release()
+
+
+# --- configuration ---
+
+
+def test_everything_listens_on_loopback_only() -> None:
+    ports = PortBlock()
+    try:
+        directories = dict.fromkeys(config.DIRECTORIES, "/x")
+        texts = config.render(config.Settings(directories, ports, files={"extra.conf": "mine"}))
+    finally:
+        ports.release()
+    binds = [
+        line.split("=")[1].strip()
+        for text in texts.values()
+        for line in text.splitlines()
+        if line.startswith("bind") and "port" not in line
+    ]
+    assert len(binds) == 3
+    assert all(bind.startswith("127.0.0.1") for bind in binds)
+    assert texts["extra.conf"] == "mine"
+    assert "elevenlabs.conf" not in texts
+
+
+# --- recordings ---
+
+
+def _record(
+    path: Path, packets: list[tuple[int, int, bytes]], *, ssrc: int = 7, kind: int = 0
+) -> Recording:
+    """Append received packets (sequence, timestamp, payload) to a record file and read it."""
+    with path.open("ab") as file:
+        for sequence, timestamp, payload in packets:
+            size = len(payload)
+            file.write(RECORD.pack(10**9, timestamp, ssrc, sequence, size, 0, kind, 0) + payload)
+    return Recording.read(path, ULAW)
+
+
+def _packets(*sequences: int) -> list[tuple[int, int, bytes]]:
+    return [(n % 65536, (n * 160) % 2**32, bytes([n % 256]) * 160) for n in sequences]
+
+
+def test_packets_in_order_are_heard_as_they_came(tmp_path: Path) -> None:
+    heard = _record(tmp_path / "r", _packets(65534, 65535, 65536, 65537))
+    assert heard.heard == b"".join(bytes([n]) * 160 for n in (254, 255, 0, 1))
+    assert (heard.lost, heard.reordered, heard.duplicated, heard.gaps) == (0, 0, 0, [])
+
+
+def test_what_is_late_is_put_right_and_counted(tmp_path: Path) -> None:
+    heard = _record(tmp_path / "r", _packets(65535, 65537, 65536, 65538))
+    assert heard.heard == b"".join(bytes([n]) * 160 for n in (255, 0, 1, 2))
+    assert (heard.lost, heard.reordered, heard.gaps) == (0, 1, [])
+
+
+def test_what_is_lost_leaves_a_gap(tmp_path: Path) -> None:
+    heard = _record(tmp_path / "r", _packets(1, 2, 5))
+    assert heard.lost == 2
+    assert [(gap.at_byte, gap.ms) for gap in heard.gaps] == [(320, 40.0)]
+
+
+def test_what_was_never_sent_is_a_gap_without_loss(tmp_path: Path) -> None:
+    heard = _record(tmp_path / "r", [(1, 0, bytes(160)), (2, 160 + 800, bytes(160))])
+    assert heard.lost == 0
+    assert [gap.ms for gap in heard.gaps] == [100.0]
+
+
+def test_what_comes_twice_is_heard_once(tmp_path: Path) -> None:
+    heard = _record(tmp_path / "r", _packets(1, 2, 2, 3))
+    assert len(heard.heard) == 3 * 160
+    assert heard.duplicated == 1
+
+
+def test_a_change_of_source_is_seen(tmp_path: Path) -> None:
+    _record(tmp_path / "r", _packets(1, 2), ssrc=7)
+    heard = _record(tmp_path / "r", _packets(900, 901), ssrc=8)
+    assert heard.ssrcs == [7, 8]
+    assert (heard.lost, heard.gaps, len(heard.heard)) == (0, [], 640)
+
+
+def test_digits_are_not_audio(tmp_path: Path) -> None:
+    _record(tmp_path / "r", _packets(1))
+    events = [(2, 320, b"\x05\x0a\x00\xa0"), (3, 320, b"\x05\x8a\x01\x40")]
+    _record(tmp_path / "r", events, kind=EVENT_TYPE)
+    heard = _record(tmp_path / "r", _packets(4))
+    assert heard.digits == "5"
+    assert len(heard.heard) == 320
+    assert heard.lost == 0
+
+
+def test_a_record_cut_short_is_read_up_to_there(tmp_path: Path) -> None:
+    _record(tmp_path / "r", _packets(1, 2))
+    with (tmp_path / "r").open("r+b") as file:
+        file.truncate(2 * RECORD.size + 160 + 80)
+    assert len(Recording.read(tmp_path / "r", ULAW).heard) == 160
+
+
+# --- speech and measures ---
+
+
+def test_loud_parts_are_found_and_short_pauses_bridged() -> None:
+    loud, quiet = b"\x00\x20" * 1600, bytes(3200)
+    parts = loud_parts(quiet + loud + quiet[:1600] + loud + quiet * 2 + loud)
+    assert parts == [(0.2, 0.7), (1.1, 1.3)]
+
+
+def test_ulaw_is_decoded_by_the_book() -> None:
+    assert decode_ulaw(b"\xff\x7f\x80\x00") == b"\x00\x00" * 2 + b"\x7c\x7d" + b"\x84\x82"
+
+
+def test_a_wav_file_of_another_form_is_refused(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", bytes(320), rate=16000)
+    with pytest.raises(TestbedError, match="8000 Hz"):
+        read_wav(tmp_path / "a.wav")
+    assert read_wav(tmp_path / "a.wav", rate=16000) == bytes(320)
+
+
+def test_counters_see_a_descriptor_and_busy_time() -> None:
+    before = process_counters(os.getpid())
+    window = CpuWindow(os.getpid())
+    with Path(os.devnull).open("rb"):
+        assert process_counters(os.getpid()).grown_since(before) == {"descriptors": 1}
+        while window.percent() == 0:
+            pass
+    assert before.pss_kb > 0

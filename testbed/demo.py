@@ -1,0 +1,260 @@
+r"""`make demo`: one real call, from end to end, told as it happens.
+
+A SIP client (baresip) plays a caller's speech into a private Asterisk; the dialplan runs
+`ElevenLabsConvAI(sales_agent)`; the module talks the service's protocol with the mock agent; and the
+client records what the caller hears. Ends with 0 only if each side has heard the other, the agent
+was interrupted, and the agent ended the call.
+
+Leaves in build/demo: summary.json, caller_heard.wav, asterisk.log, mock.json.
+"""
+
+from __future__ import annotations
+
+import array
+import json
+import re
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from testbed.baresip import BaresipCall
+from testbed.errors import TestbedError
+from testbed.instance import Instance
+from testbed.mock import SPEECH_CACHE, MockAgent
+from testbed.paths import BUILD
+from testbed.root import Root
+from testbed.speech import RATE, read_wav
+
+FOLDER = BUILD / "demo"
+SCENARIO = "demo"
+
+CALL_SECONDS = 90.0
+"""Limit on the whole call, which takes about 40 s."""
+
+TRACK_SECONDS = 120.0
+"""Limit on the making of the caller's speech."""
+
+POLL_SECONDS = 0.1
+"""How often to look for something new to tell."""
+
+DIALPLAN = """\
+[callers]
+exten => 100,1,NoOp(a call for the sales agent)
+ same => n,ElevenLabsConvAI(sales_agent)
+ same => n,Log(NOTICE,demo: ${ELEVENLABSSTATUS} ${ELEVENLABSCONVERSATIONID} ${ELEVENLABSREASON})
+ same => n,Hangup()
+"""
+
+CONFIG = """\
+[general]
+api_key = any-key-will-do
+base_url = {url}
+
+[sales_agent]
+agent_id = agent_demo
+"""
+
+RESULT = re.compile(r"demo: (\S+) (\S*) (.*)$", re.MULTILINE)
+
+LOUD = 500
+"""A frame with a sample above this is speech; the testbed's lines have no noise."""
+
+FRAME = RATE // 50
+
+
+@dataclass
+class Outcome:
+    """What the call came to."""
+
+    status: str = ""
+    conversation_id: str = ""
+    reason: str = ""
+    session: dict[str, Any] = field(default_factory=dict)
+    caller_heard_ms: int = 0
+    agent_heard_ms: int = 0
+
+    def faults(self) -> Iterator[str]:
+        """Say what keeps the demo from being a success."""
+        if self.status != "AGENT_ENDED":
+            yield f"the call ended with {self.status or 'no status'}, not with AGENT_ENDED"
+        if not self.caller_heard_ms:
+            yield "the caller heard no speech"
+        if not self.agent_heard_ms:
+            yield "the agent heard no speech"
+        if not self.session.get("interruptions"):
+            yield "the caller did not interrupt the agent"
+        for violation in self.session.get("violations", ()):
+            yield f"the agent complains about its client: {violation}"
+
+
+def step(text: str) -> None:
+    """Say what is being done."""
+    print(f"==> {text}", flush=True)
+
+
+def caller_track(root: Root) -> Path:
+    """Make the caller's speech, every line at the place that the scenario gives it."""
+    target = FOLDER / "caller_says.wav"
+    SPEECH_CACHE.mkdir(parents=True, exist_ok=True)
+    command = ["python3", "-m", "pyconvai.mock.caller", "--scenario", SCENARIO]
+    command += ["--rate", str(RATE), "--speech-cache", root.path(SPEECH_CACHE), root.path(target)]
+    root.run(command, timeout=TRACK_SECONDS)
+    return target
+
+
+@contextmanager
+def told_live(mock: MockAgent) -> Iterator[None]:
+    """Print the conversation while the block runs, as the agent's end sees it."""
+    over = threading.Event()
+
+    def tell() -> None:
+        told = 0
+        last = False
+        while not last:
+            last = over.wait(POLL_SECONDS)
+            events = mock.events()
+            for event in events[told:]:
+                if line := _line(event):
+                    print(f"    {event['at_ms'] / 1000:6.2f} s  {line}", flush=True)
+            told = len(events)
+
+    teller = threading.Thread(target=tell, name="demo-teller")
+    teller.start()
+    try:
+        yield
+    finally:
+        over.set()
+        teller.join()
+
+
+def _line(event: dict[str, Any]) -> str:
+    """One event as a line for people, or nothing."""
+    match event["event"]:
+        case "open":
+            return "the module has connected"
+        case "transcript":
+            return f"{event['speaker']:>6}: {event['text']}"
+        case "interruption":
+            return "        (the caller interrupts)"
+        case "close" | "closed":
+            return "the conversation is closed"
+    return ""
+
+
+def place_the_call(asterisk: Instance, mock: MockAgent, track: Path) -> Outcome:
+    """Hold the conversation and gather what came of it."""
+    step("calling extension 100: ElevenLabsConvAI(sales_agent)")
+    folder = FOLDER / "baresip"
+    with BaresipCall(asterisk, "100", play=track, limit=CALL_SECONDS, folder=folder) as call:
+        with told_live(mock):
+            call.wait_up()
+            print("    the call is up; on the Asterisk CLI, `elevenlabs show sessions` says:")
+            time.sleep(1.0)  # for people: a second of conversation, so that there is one to show
+            print("      " + asterisk.cli("elevenlabs show sessions").replace("\n", "\n      "))
+            call.wait()
+        asterisk.wait_no_channels()
+        found = asterisk.wait_log(RESULT.pattern.removesuffix("$"))
+        found = RESULT.search(asterisk.log()) or found
+        shutil.copy(call.heard, FOLDER / "caller_heard.wav")
+    mock.stop()
+    sessions = mock.report.get("sessions") or [{}]
+    return Outcome(
+        status=found[1],
+        conversation_id=found[2],
+        reason=found[3],
+        session=sessions[0],
+        caller_heard_ms=loud_ms(FOLDER / "caller_heard.wav"),
+        agent_heard_ms=int(sessions[0].get("heard_speech_ms", 0)),
+    )
+
+
+def loud_ms(file: Path) -> int:
+    """How much of a recording is speech, in ms."""
+    samples = array.array("h", read_wav(file))
+    frames = (samples[at : at + FRAME] for at in range(0, len(samples), FRAME))
+    return 20 * sum(max(map(abs, frame)) > LOUD for frame in frames)
+
+
+def write_summary(outcome: Outcome, asterisk: Instance, build: str) -> Path:
+    """Write what programs read."""
+    summary = {
+        "asterisk_version": asterisk.root.versions()["asterisk"],
+        "engine_build": build,
+        "conversation_id": outcome.conversation_id,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "caller_heard_ms": outcome.caller_heard_ms,
+        "agent_heard_ms": outcome.agent_heard_ms,
+        "interruptions": outcome.session.get("interruptions", 0),
+        "transcript": outcome.session.get("transcript", []),
+    }
+    file = FOLDER / "summary.json"
+    file.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return file
+
+
+def engine_build(asterisk: Instance) -> str:
+    """The id of the engine that is running, as it says itself."""
+    found = re.search(r"build (\w+)", asterisk.cli("elevenlabs show version"))
+    return found[1] if found else ""
+
+
+def demo() -> int:
+    """Do all of it. Returns the exit status."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    step("looking for an Asterisk; without one, a root folder is made (about a minute, once)")
+    root = Root.find(lambda line: print(f"    {line}", flush=True))
+    step("preparing speech and starting the mock agent")
+    track = caller_track(root)
+    with MockAgent(root, SCENARIO) as mock:
+        asterisk = Instance(root, "demo", dialplan=DIALPLAN, elevenlabs=CONFIG.format(url=mock.url))
+        asterisk.prepare()
+        step("building the module and installing it into a private Asterisk")
+        print("    " + asterisk.build_and_install().strip().replace("\n", "\n    "))
+        step("starting Asterisk")
+        with asterisk:
+            build = engine_build(asterisk)
+            print("    " + asterisk.cli("elevenlabs show agents").replace("\n", "\n    "))
+            try:
+                outcome = place_the_call(asterisk, mock, track)
+            finally:
+                shutil.copy(asterisk.log_path, FOLDER / "asterisk.log")
+            summary = write_summary(outcome, asterisk, build)
+        (FOLDER / "mock.json").write_text(json.dumps(mock.report, indent=1), encoding="utf-8")
+    return _conclude(outcome, summary)
+
+
+def _conclude(outcome: Outcome, summary: Path) -> int:
+    print(f"    ELEVENLABSSTATUS={outcome.status} ({outcome.reason})")
+    print(f"    the caller heard {outcome.caller_heard_ms / 1000:.1f} s of speech,")
+    print(f"    the agent heard {outcome.agent_heard_ms / 1000:.1f} s of speech")
+    print(f"    {summary.relative_to(BUILD.parent)}")
+    print(f"    {(FOLDER / 'caller_heard.wav').relative_to(BUILD.parent)}")
+    faults = list(outcome.faults())
+    for fault in faults:
+        print(f"FAILED: {fault}", file=sys.stderr)
+    if not faults:
+        step("done: a real call, both sides heard")
+    return 1 if faults else 0
+
+
+def main() -> int:
+    """Exit status: 0 if it worked, 1 if not, 130 after Ctrl-C."""
+    try:
+        return demo()
+    except TestbedError as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

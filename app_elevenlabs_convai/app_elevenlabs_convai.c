@@ -10,8 +10,9 @@
  * \file
  * \brief ElevenLabsConvAI: talk with an ElevenLabs voice agent from any Asterisk channel
  *
- * What Asterisk calls is here: the application, load, reload and unload. A call is in call.c, the
- * configuration in config.c, the commands in cli.c, and Python, which this file never sees, in embed.c.
+ * What Asterisk calls is here: the application, load, reload and unload. A call is in
+ * call.c, the configuration in config.c, the commands in cli.c, and Python, which this
+ * file never sees, in embed.c.
  */
 
 /*** MODULEINFO
@@ -180,7 +181,10 @@ AST_APP_OPTIONS(option_table, {
 
 /* ---- The application ---- */
 
-/*! \brief Take up a call that the registry has admitted, and leave its result on the channel */
+/*!
+ * \brief Take up a call that the registry has admitted, and leave its result on the
+ * channel
+ */
 static void carry_out(struct call *call, int answer)
 {
 	struct ast_channel *channel = call->channel;
@@ -188,9 +192,9 @@ static void carry_out(struct call *call, int answer)
 	call_run(call, answer);
 	registry_remove(call);
 	result_set(channel, call->status, call->reason, call->conversation_id);
-	ast_verb(3, "%s: agent %s %s after %d s: %s\n", ast_channel_name(channel), call->agent->name,
-		status_name(call->status), (int) ((monotonic_us() - call->started_us) / 1000000),
-		call->reason);
+	ast_verb(3, "%s: agent %s %s after %d s: %s\n", ast_channel_name(channel),
+		call->agent->name, status_name(call->status),
+		(int) ((monotonic_us() - call->started_us) / 1000000), call->reason);
 }
 
 static void __attribute__((format(printf, 3, 4))) refuse(struct ast_channel *channel,
@@ -202,7 +206,8 @@ static void __attribute__((format(printf, 3, 4))) refuse(struct ast_channel *cha
 	va_start(ap, format);
 	vsnprintf(reason, sizeof(reason), format, ap);
 	va_end(ap);
-	ast_log(LOG_WARNING, "%s: %s: %s\n", ast_channel_name(channel), status_name(status), reason);
+	ast_log(LOG_WARNING, "%s: %s: %s\n", ast_channel_name(channel), status_name(status),
+		reason);
 	result_set(channel, status, reason, "");
 }
 
@@ -214,7 +219,8 @@ static void admit(struct ast_channel *channel, struct config_agent *agent, int a
 	struct call *call;
 
 	if (!ops) {
-		refuse(channel, CONVAI_STATUS_ERROR, "the engine is not running; reload the module");
+		refuse(channel, CONVAI_STATUS_ERROR,
+			"the engine is not running; reload the module");
 		return;
 	}
 	call = call_make(channel, agent, ops);
@@ -223,11 +229,13 @@ static void admit(struct ast_channel *channel, struct config_agent *agent, int a
 		carry_out(call, answer);
 		break;
 	case REGISTRY_FULL:
-		refuse(channel, CONVAI_STATUS_LIMIT, "all %u sessions of max_sessions in [general] are "
+		refuse(channel, CONVAI_STATUS_LIMIT,
+			"all %u sessions of max_sessions in [general] are "
 			"in use", max_sessions);
 		break;
 	case REGISTRY_AGENT_FULL:
-		refuse(channel, CONVAI_STATUS_LIMIT, "all %u sessions of max_sessions in [%s] are in use",
+		refuse(channel, CONVAI_STATUS_LIMIT,
+			"all %u sessions of max_sessions in [%s] are in use",
 			agent->max_sessions, agent->name);
 		break;
 	case REGISTRY_CLOSED:
@@ -240,7 +248,10 @@ static void admit(struct ast_channel *channel, struct config_agent *agent, int a
 	ao2_cleanup(call);
 }
 
-/*! \brief Look the agent up and find out what can be found out without touching the channel */
+/*!
+ * \brief Look the agent up and find out what can be found out without touching the
+ * channel
+ */
 static void run(struct ast_channel *channel, const char *name, int answer)
 {
 	struct config *config = config_get();
@@ -260,20 +271,26 @@ static void run(struct ast_channel *channel, const char *name, int answer)
 	ao2_cleanup(config);
 }
 
-/*! \brief Parse option letters; Asterisk's own parser passes over those it does not know */
+/*!
+ * \brief Parse option letters; Asterisk's own parser passes over those it does not know
+ */
 static int parse_options(char *text, struct ast_flags *options)
 {
 	const char *c;
 
 	for (c = text; *c; c++) {
-		if ((unsigned char) *c >= ARRAY_LEN(option_table) || !option_table[(int) *c].flag) {
+		if ((unsigned char) *c >= ARRAY_LEN(option_table)
+			|| !option_table[(int) *c].flag) {
 			return -1;
 		}
 	}
 	return ast_app_parse_options(option_table, options, NULL, text);
 }
 
-/*! \brief The application. \return 0, so that the dialplan decides; -1 only when the channel is gone */
+/*!
+ * \brief The application. \return 0, so that the dialplan decides; -1 only when the
+ * channel is gone
+ */
 static int convai_exec(struct ast_channel *channel, const char *data)
 {
 	struct ast_flags options = { 0 };
@@ -289,7 +306,8 @@ static int convai_exec(struct ast_channel *channel, const char *data)
 		refuse(channel, CONVAI_STATUS_NOAGENT, "no agent named: ElevenLabsConvAI(agent)");
 	} else if (!ast_strlen_zero(args.options)
 		&& parse_options(args.options, &options)) {
-		refuse(channel, CONVAI_STATUS_ERROR, "options \"%s\" are not understood", args.options);
+		refuse(channel, CONVAI_STATUS_ERROR, "options \"%s\" are not understood",
+			args.options);
 	} else {
 		run(channel, args.agent, !ast_test_flag(&options, OPTION_NO_ANSWER));
 	}
@@ -331,8 +349,9 @@ static const struct convai_host host = {
 /*!
  * \brief Whether a channel is in our application
  *
- * pbx_exec names the application on the channel until it has done with it, which is later than our
- * function's return. A channel that is locked right now is taken for one of ours: look again.
+ * pbx_exec names the application on the channel until it has done with it, which is later
+ * than our function's return. A channel that is locked right now is taken for one of
+ * ours: look again.
  */
 static int is_in_application(struct ast_channel *channel)
 {
@@ -376,7 +395,10 @@ static int wait_until_left(int limit_ms)
 	return 0;
 }
 
-/*! \brief `core stop now` and `restart now` do not unload: leave no conversation open at the service */
+/*!
+ * \brief `core stop now` and `restart now` do not unload: leave no conversation open at
+ * the service
+ */
 static void at_exit(void)
 {
 	const struct convai_ops *ops = embed_ops();
@@ -389,10 +411,11 @@ static void at_exit(void)
 }
 
 /*!
- * \brief End all calls, wait until none is in the application any more, and take everything back
+ * \brief End all calls, wait until none is in the application any more, and take
+ * everything back
  *
- * Also undoes a load that failed half way. After a refusal before the engine is stopped, the module
- * works on as if nothing had been asked.
+ * Also undoes a load that failed half way. After a refusal before the engine is stopped,
+ * the module works on as if nothing had been asked.
  */
 static int unload_module(void)
 {
@@ -409,7 +432,8 @@ static int unload_module(void)
 		return -1;
 	}
 	if (cli_unregister(CLI_LIMIT_MS)) {
-		ast_log(LOG_ERROR, "Not unloaded: a command has not ended within %d ms\n", CLI_LIMIT_MS);
+		ast_log(LOG_ERROR, "Not unloaded: a command has not ended within %d ms\n",
+			CLI_LIMIT_MS);
 		cli_register();
 		registry_close(0);
 		return -1;
@@ -436,8 +460,8 @@ static int reload_module(void)
 	if (!config_load(&report)) {
 		return AST_MODULE_RELOAD_SUCCESS;
 	}
-	ast_log(LOG_ERROR, "%s has %u fault%s; the old configuration stays in use\n", CONFIG_FILE,
-		report.faults, ESS(report.faults));
+	ast_log(LOG_ERROR, "%s has %u fault%s; the old configuration stays in use\n",
+		CONFIG_FILE, report.faults, ESS(report.faults));
 	return AST_MODULE_RELOAD_ERROR;
 }
 

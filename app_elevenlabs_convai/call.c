@@ -8,10 +8,12 @@
 
 /*!
  * \file
- * \brief One call with an agent, from the moment it is admitted to the status it ends with
+ * \brief One call with an agent, from the moment it is admitted to the status it ends
+ * with
  *
- * Everything here runs on the channel thread, which never attaches to Python and never waits for
- * anything but its channel and the session's event descriptor, until the next playout deadline.
+ * Everything here runs on the channel thread, which never attaches to Python and never
+ * waits for anything but its channel and the session's event descriptor, until the next
+ * playout deadline.
  */
 
 #include "asterisk.h"
@@ -27,14 +29,21 @@
 #include "monotonic.h"
 #include "variables.h"
 
-/*! After so long without a voice frame (muted, DTX, a quiet Local channel) the agent gets silence in
- * its place, because it only advances on audio. Jitter stays below that. */
+/*!
+ * After so long without a voice frame (muted, DTX, a quiet Local channel) the agent gets
+ * silence in its place, because it only advances on audio. Jitter stays below that.
+ */
 #define GAP_US 300000
 /*! Silence in place of missing audio is given in whole steps of this */
 #define GAP_STEP_MS 20
-/*! A longer gap at once is a stall of ours, not of the caller's; the rest of it is forgotten */
+/*!
+ * A longer gap at once is a stall of ours, not of the caller's; the rest of it is
+ * forgotten
+ */
 #define GAP_MS_MAX 1000
-/*! Silence after the agent's last word: the far end's jitter buffer still holds that word */
+/*!
+ * Silence after the agent's last word: the far end's jitter buffer still holds that word
+ */
 #define TAIL_US 200000
 /*! A queue plays out in real time; so much later something is wrong with it */
 #define PLAY_OUT_GRACE_US 10000000
@@ -93,7 +102,10 @@ static void push_frame(void *data, struct ast_frame *frame)
 	call->ops->push(call->session, frame->data.ptr, frame->datalen);
 }
 
-/*! \brief Pass a voice frame on, keep it for later, or drop it: as far as the conversation is */
+/*!
+ * \brief Pass a voice frame on, keep it for later, or drop it: as far as the conversation
+ * is
+ */
 static void take_voice(struct call *call, struct ast_frame *frame, int64_t now)
 {
 	count(&call->statistics.voice_frames_read);
@@ -111,7 +123,10 @@ static void take_voice(struct call *call, struct ast_frame *frame, int64_t now)
 	}
 }
 
-/*! \brief Why ast_read gave nothing: the caller is gone, sent elsewhere, or the module is to go */
+/*!
+ * \brief Why ast_read gave nothing: the caller is gone, sent elsewhere, or the module is
+ * to go
+ */
 static void channel_left(struct call *call)
 {
 	int flags = ast_channel_softhangup_internal_flag(call->channel);
@@ -126,11 +141,13 @@ static void channel_left(struct call *call)
 	} else if (operator_hangup) {
 		call_end(call, CONVAI_STATUS_HANGUP, "hung up from the Asterisk CLI");
 	} else if (flags & AST_SOFTHANGUP_ASYNCGOTO) {
-		call_end(call, CONVAI_STATUS_HANGUP, "the channel was sent elsewhere in the dialplan");
+		call_end(call, CONVAI_STATUS_HANGUP,
+			"the channel was sent elsewhere in the dialplan");
 	} else if (flags & AST_SOFTHANGUP_SHUTDOWN) {
 		call_end(call, CONVAI_STATUS_HANGUP, "Asterisk is stopping");
 	} else if (flags & AST_SOFTHANGUP_TIMEOUT) {
-		call_end(call, CONVAI_STATUS_TIMEOUT, "the channel's absolute time-out was reached");
+		call_end(call, CONVAI_STATUS_TIMEOUT,
+			"the channel's absolute time-out was reached");
 	} else {
 		call_end(call, CONVAI_STATUS_HANGUP, "the caller hung up");
 	}
@@ -261,7 +278,10 @@ static void begin_end(struct call *call)
 		+ PLAY_OUT_GRACE_US;
 }
 
-/*! \brief Poll the session and act on what has changed; metadata and end may come in one step */
+/*!
+ * \brief Poll the session and act on what has changed; metadata and end may come in one
+ * step
+ */
 static void take_progress(struct call *call)
 {
 	uint32_t before = call->progress.state;
@@ -292,7 +312,8 @@ static int64_t wait_and_read(struct call *call)
 	int ready_fd = -1;
 	struct ast_channel *ready;
 
-	ready = ast_waitfor_nandfds(&call->channel, 1, &call->event_fd, 1, NULL, &ready_fd, &ms);
+	ready = ast_waitfor_nandfds(&call->channel, 1, &call->event_fd, 1, NULL, &ready_fd,
+		&ms);
 	if (ready) {
 		return read_channel(call);
 	}
@@ -383,7 +404,10 @@ void call_run(struct call *call, int answer)
 	if (open_session(call)) {
 		goto done;
 	}
-	/* The engine is on its way already: answering takes some channels longer than a look-up. */
+	/*
+	 * The engine is on its way already: answering takes some channels longer than a
+	 * look-up.
+	 */
 	if (answer && ast_channel_state(call->channel) != AST_STATE_UP
 		&& ast_raw_answer(call->channel)) {
 		channel_left(call);

@@ -8,7 +8,8 @@
 
 /*!
  * \file
- * \brief One call with an agent, from the moment it is admitted to the status it ends with
+ * \brief One call with an agent, from the moment it is admitted to the status it ends
+ * with
  */
 
 #ifndef CALL_H
@@ -26,7 +27,10 @@ struct config_agent;
 /*! Longest reason, with its terminator; longer ones of the engine's are cut */
 #define CALL_REASON_SIZE 512
 
-/*! What the channel's side of a call counts. Only the channel thread writes, anybody reads. */
+/*!
+ * What the channel's side of a call counts. Only the channel thread writes, anybody
+ * reads.
+ */
 struct call_statistics {
 	uint64_t voice_frames_read;
 	uint64_t foreign_frames;	/*!< voice in a format that was not agreed on: dropped */
@@ -37,8 +41,9 @@ struct call_statistics {
 };
 
 /*!
- * One call: an ao2 object with a lock. The channel thread makes it, runs it and lets go of the session
- * before the application returns; the CLI looks at it through the registry.
+ * One call: an ao2 object with a lock. The channel thread makes it, runs it and lets go
+ * of the session before the application returns; the CLI looks at it through the
+ * registry.
  */
 struct call {
 	struct ast_channel *channel;	/*!< with a reference */
@@ -48,7 +53,8 @@ struct call {
 
 	/* Guarded by the object's lock. */
 	struct convai_session *session;	/*!< NULL before open and after release */
-	struct convai_progress progress;	/*!< as polled last; its strings live as long as the session */
+	/*! as polled last; its strings live as long as the session */
+	struct convai_progress progress;
 	unsigned int operator_hangup:1;	/*!< `elevenlabs hangup` was the reason */
 
 	struct call_statistics statistics;
@@ -59,7 +65,8 @@ struct call {
 	int event_fd;
 	int64_t caller_heard_us;	/*!< when the last voice frame came */
 	int64_t covered_us;	/*!< up to here the agent has been given audio or silence */
-	int64_t leave_us;	/*!< ended, audio being played out: leave at this time at the latest */
+	/*! ended, audio being played out: leave at this time at the latest */
+	int64_t leave_us;
 	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */
 	unsigned int over:1;	/*!< status and reason are final */
 	enum convai_status status;
@@ -74,12 +81,15 @@ struct call *call_make(struct ast_channel *channel, struct config_agent *agent,
 /*!
  * \brief Answer, connect, talk, and clean up behind it
  *
- * Blocks the channel thread until the call with the agent is over. Afterwards status, reason and
- * conversation_id are set, the session is released and the channel has its formats back.
+ * Blocks the channel thread until the call with the agent is over. Afterwards status,
+ * reason and conversation_id are set, the session is released and the channel has its
+ * formats back.
  */
 void call_run(struct call *call, int answer);
 
-/*! \brief Let the call end with this status, unless it has ended already. Channel thread. */
+/*!
+ * \brief Let the call end with this status, unless it has ended already. Channel thread.
+ */
 void call_end(struct call *call, enum convai_status status, const char *reason);
 
 #endif /* CALL_H */

@@ -10,8 +10,9 @@
  * \file
  * \brief What an operator types: the `elevenlabs ...` commands
  *
- * They run on threads of Asterisk's. A session is looked at under the lock of its call, so that the
- * channel thread cannot release it meanwhile; nothing here takes the GIL, or waits longer than for that.
+ * They run on threads of Asterisk's. A session is looked at under the lock of its call,
+ * so that the channel thread cannot release it meanwhile; nothing here takes the GIL, or
+ * waits longer than for that.
  */
 
 #include "asterisk.h"
@@ -152,7 +153,8 @@ static char *show_agents(struct ast_cli_args *a)
 	if (a->argc != 3) {
 		return CLI_SHOWUSAGE;
 	}
-	ast_cli(a->fd, AGENTS_FORMAT, "Name", "Agent ID", "Host", "Auth", "Caller", "Now", "In all");
+	ast_cli(a->fd, AGENTS_FORMAT, "Name", "Agent ID", "Host", "Auth", "Caller", "Now",
+		"In all");
 	config = config_get();
 	if (config) {
 		count = AST_VECTOR_SIZE(&config->agents);
@@ -161,8 +163,8 @@ static char *show_agents(struct ast_cli_args *a)
 		}
 		ao2_ref(config, -1);
 	}
-	ast_cli(a->fd, "%zu agent%s, %u session%s now, %u in all\n", count, ESS(count), numbers.now,
-		ESS(numbers.now), numbers.in_all);
+	ast_cli(a->fd, "%zu agent%s, %u session%s now, %u in all\n", count, ESS(count),
+		numbers.now, ESS(numbers.now), numbers.in_all);
 	return CLI_SUCCESS;
 }
 
@@ -177,8 +179,8 @@ static char *show_sessions(struct ast_cli_args *a)
 	if (a->argc != 3) {
 		return CLI_SHOWUSAGE;
 	}
-	ast_cli(a->fd, SESSIONS_FORMAT, "Channel", "Agent", "Conversation", "State", "Duration",
-		"Heard", "Spoken");
+	ast_cli(a->fd, SESSIONS_FORMAT, "Channel", "Agent", "Conversation", "State",
+		"Duration", "Heard", "Spoken");
 	count = registry_list(&calls);
 	for (i = 0; i < count; i++) {
 		struct view view;
@@ -216,13 +218,15 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	ast_cli(fd, "Formats:          agent hears %s, speaks %s\n",
 		media_format_name(&view->caller, caller, sizeof(caller)),
 		media_format_name(&view->agent, spoken, sizeof(spoken)));
-	ast_cli(fd, "Heard:            %.2f s, of which %.2f s silence in place of missing audio\n",
+	ast_cli(fd,
+		"Heard:            %.2f s, of which %.2f s silence in place of missing audio\n",
 		seconds_of(&view->caller, c->pushed_bytes), c->silence_ms / 1000.0);
 	ast_cli(fd, "  not taken:      %.2f s by the queue, %.2f s by the socket\n",
 		seconds_of(&view->caller, c->push_dropped_bytes),
 		seconds_of(&view->caller, c->send_dropped_bytes));
 	ast_cli(fd, "Spoken:           %.2f s of %.2f s received\n",
-		seconds_of(&view->agent, c->played_bytes), seconds_of(&view->agent, c->received_bytes));
+		seconds_of(&view->agent, c->played_bytes),
+		seconds_of(&view->agent, c->received_bytes));
 	ast_cli(fd, "  not spoken:     %.2f s interrupted, %.2f s stale, %.2f s overflow\n",
 		seconds_of(&view->agent, c->flushed_bytes),
 		seconds_of(&view->agent, c->stale_dropped_bytes),
@@ -294,7 +298,8 @@ static char *reload(struct ast_cli_args *a)
 		return CLI_SHOWUSAGE;
 	}
 	if (config_load(&report)) {
-		ast_cli(a->fd, "ElevenLabs configuration not reloaded: %u fault%s; the old one stays in "
+		ast_cli(a->fd,
+			"ElevenLabs configuration not reloaded: %u fault%s; the old one stays in "
 			"use\n", report.faults, ESS(report.faults));
 		return CLI_FAILURE;
 	}
@@ -312,7 +317,8 @@ static char *debug(struct ast_cli_args *a)
 	int on = !strcasecmp(word, "on");
 
 	/* `elevenlabs debug on` and `elevenlabs set debug on` come here. */
-	if (a->argc != 3 + !strcasecmp(a->argv[1], "set") || (!on && strcasecmp(word, "off"))) {
+	if (a->argc != 3 + !strcasecmp(a->argv[1], "set")
+		|| (!on && strcasecmp(word, "off"))) {
 		return CLI_SHOWUSAGE;
 	}
 	if (!ops) {
@@ -374,9 +380,13 @@ static char *run(struct ast_cli_args *a, char *(*command)(struct ast_cli_args *a
 	return result;
 }
 
-/*! \brief Define the handler of a command; the name is also that of the function that carries it out */
+/*!
+ * \brief Define the handler of a command; the name is also that of the function that
+ * carries it out
+ */
 #define COMMAND(function, words, help, completion) \
-	static char *handle_##function(struct ast_cli_entry *e, int cmd, struct ast_cli_args *a) \
+	static char *handle_##function(struct ast_cli_entry *e, int cmd, \
+		struct ast_cli_args *a) \
 	{ \
 		switch (cmd) { \
 		case CLI_INIT: \
@@ -414,13 +424,13 @@ static char *complete_hangup(struct ast_cli_args *a)
 COMMAND(show_agents, "elevenlabs show agents",
 	"Usage: elevenlabs show agents\n"
 	"       Lists the agents of elevenlabs.conf: name for the dialplan, agent id, host,\n"
-	"       authentication, whether the caller's number is sent, and sessions now and in\n"
-	"       all since the module was loaded.\n", NULL)
+	"       authentication, whether the caller's number is sent, and sessions now and\n"
+	"       in all since the module was loaded.\n", NULL)
 
 COMMAND(show_sessions, "elevenlabs show sessions",
 	"Usage: elevenlabs show sessions\n"
-	"       Lists the calls that talk with an agent: channel, agent, conversation id, state,\n"
-	"       duration, and how much the agent has heard and spoken.\n", NULL)
+	"       Lists the calls that talk with an agent: channel, agent, conversation id,\n"
+	"       state, duration, and how much the agent has heard and spoken.\n", NULL)
 
 COMMAND(show_session, "elevenlabs show session",
 	"Usage: elevenlabs show session <channel>\n"
@@ -433,7 +443,7 @@ COMMAND(show_version, "elevenlabs show version",
 COMMAND(reload, "elevenlabs reload",
 	"Usage: elevenlabs reload\n"
 	"       Reads elevenlabs.conf again. A file with a fault changes nothing, and every\n"
-	"       fault is named. Calls that are up keep the configuration they began with.\n", NULL)
+	"       fault is named. Calls that are up keep what they began with.\n", NULL)
 
 static char *set_debug(struct ast_cli_args *a)
 {
@@ -470,7 +480,9 @@ int cli_register(void)
 	return ast_cli_register_multiple(commands, ARRAY_LEN(commands));
 }
 
-/*! \brief Unregister what is not in use. \return whether anything is left, or still runs */
+/*!
+ * \brief Unregister what is not in use. \return whether anything is left, or still runs
+ */
 static int unregister_idle(void)
 {
 	int busy = __atomic_load_n(&running, __ATOMIC_ACQUIRE) != 0;

@@ -33,7 +33,8 @@ static AO2_GLOBAL_OBJ_STATIC(current);
 struct level {
 	const char *section;
 	char *values[KEY_COUNT];	/*!< canonical; NULL where the section says nothing */
-	const struct ast_variable *origin[KEY_COUNT];	/*!< its lines, also where the value is not allowed */
+	/*! its lines, also where the value is not allowed */
+	const struct ast_variable *origin[KEY_COUNT];
 };
 
 static const char *file_of(const struct ast_variable *var)
@@ -93,14 +94,15 @@ static void unknown_key(struct config_report *report, const char *section,
 	const char *suggestion = config_key_suggest(var->name);
 
 	if (config_key_is_legacy(var->name)) {
-		warning(report, section, var, "%s is of an earlier module and has no effect here; "
+		warning(report, section, var,
+			"%s is of an earlier module and has no effect here; "
 			"remove the line", var->name);
 	} else if (suggestion) {
 		fault(report, section, var, "there is no key %s; did you mean %s?", var->name,
 			suggestion);
 	} else {
-		fault(report, section, var, "there is no key %s; %s.example lists them all", var->name,
-			CONFIG_FILE);
+		fault(report, section, var, "there is no key %s; %s.example lists them all",
+			var->name, CONFIG_FILE);
 	}
 }
 
@@ -126,7 +128,8 @@ static void read_variable(struct config_report *report, struct level *level, int
 		return;
 	}
 	if (key->flags & KEY_WITHOUT_EFFECT) {
-		warning(report, level->section, var, "%s has no effect in this version", key->name);
+		warning(report, level->section, var, "%s has no effect in this version",
+			key->name);
 	}
 	level_set(level, key - config_keys, canonical);
 }
@@ -175,11 +178,13 @@ static void resolve_key(struct config_report *report, struct level *level)
 		fault(report, level->section, file ? file : env,
 			"give one of api_key, api_key_file and api_key_env, not several");
 	} else if (path && read_key_file(path, line, sizeof(line))) {
-		fault(report, level->section, file, "%s is not a file with a key in its first line", path);
+		fault(report, level->section, file,
+			"%s is not a file with a key in its first line", path);
 	} else if (path) {
 		take_key(report, level, file, line, "file");
 	} else if (name && !getenv(name)) {
-		fault(report, level->section, env, "Asterisk's environment has no variable %s", name);
+		fault(report, level->section, env, "Asterisk's environment has no variable %s",
+			name);
 	} else if (name) {
 		ast_copy_string(line, getenv(name), sizeof(line));
 		take_key(report, level, env, line, "environment variable");
@@ -234,16 +239,20 @@ static void warn_about(struct config_report *report, const struct config_agent *
 		return;
 	}
 	config_agent_host(agent, host, sizeof(host));
-	if (!strcmp(agent->values[KEY_AUTH], "signed_url") && !agent->values[KEY_API_KEY][0]) {
-		warning(report, agent->name, first, "calls will end with AUTH: auth is signed_url and "
+	if (!strcmp(agent->values[KEY_AUTH], "signed_url")
+		&& !agent->values[KEY_API_KEY][0]) {
+		warning(report, agent->name, first,
+			"calls will end with AUTH: auth is signed_url and "
 			"there is no api_key; give one, or set auth = none for a public agent");
 	}
 	if (!strcmp(agent->values[KEY_TLS_VERIFY], "no")) {
-		warning(report, agent->name, first, "tls_verify is no: anybody on the way may listen "
+		warning(report, agent->name, first,
+			"tls_verify is no: anybody on the way may listen "
 			"to calls and take the key; ca_file trusts a private authority");
 	}
 	if (!strncmp(agent->values[KEY_BASE_URL], "http:", 5) && !is_loopback(host)) {
-		warning(report, agent->name, first, "base_url is not encrypted: key and calls can be "
+		warning(report, agent->name, first,
+			"base_url is not encrypted: key and calls can be "
 			"read on the way to %s", host);
 	}
 }
@@ -254,7 +263,8 @@ static struct config_agent *agent_make(const char *name, const struct level *gen
 	struct config_agent *agent;
 	unsigned int i;
 
-	agent = ao2_alloc_options(sizeof(*agent), agent_destructor, AO2_ALLOC_OPT_LOCK_NOLOCK);
+	agent = ao2_alloc_options(sizeof(*agent), agent_destructor,
+		AO2_ALLOC_OPT_LOCK_NOLOCK);
 	if (!agent || !(agent->name = ast_strdup(name))) {
 		goto failed;
 	}
@@ -289,12 +299,14 @@ static void read_agent(struct config_report *report, const struct ast_config *fi
 
 	if (agent) {
 		ao2_ref(agent, -1);
-		fault(report, name, NULL, "this section is there twice; use [%s](+) to add to it", name);
+		fault(report, name, NULL, "this section is there twice; use [%s](+) to add to it",
+			name);
 		return;
 	}
 	read_level(report, file, &own, name, 0);
 	if (!own.origin[KEY_AGENT_ID]) {
-		fault(report, name, first, "there is no agent_id; every section but [general] needs one");
+		fault(report, name, first,
+			"there is no agent_id; every section but [general] needs one");
 	}
 	agent = agent_make(name, general, &own);
 	if (!agent || AST_VECTOR_APPEND(&config->agents, agent)) {
@@ -337,7 +349,8 @@ static void check_files(struct config_report *report, const struct ast_config *f
 	config_check_lines(report, CONFIG_FILE);
 	while ((section = ast_category_browse((struct ast_config *) file, section))) {
 		for (var = ast_variable_browse(file, section); var; var = var->next) {
-			if (!ast_strlen_zero(var->file) && !AST_VECTOR_GET_CMP(&seen, var->file, !strcmp)) {
+			if (!ast_strlen_zero(var->file)
+				&& !AST_VECTOR_GET_CMP(&seen, var->file, !strcmp)) {
 				AST_VECTOR_APPEND(&seen, var->file);
 				config_check_lines(report, var->file);
 			}
@@ -346,13 +359,15 @@ static void check_files(struct config_report *report, const struct ast_config *f
 	AST_VECTOR_FREE(&seen);
 }
 
-static struct config *config_read(struct config_report *report, const struct ast_config *file)
+static struct config *config_read(struct config_report *report,
+	const struct ast_config *file)
 {
 	struct config *config;
 	struct level general;
 	char *section = NULL;
 
-	config = ao2_alloc_options(sizeof(*config), config_destructor, AO2_ALLOC_OPT_LOCK_NOLOCK);
+	config = ao2_alloc_options(sizeof(*config), config_destructor,
+		AO2_ALLOC_OPT_LOCK_NOLOCK);
 	if (!config) {
 		fault(report, NULL, NULL, "out of memory");
 		return NULL;
@@ -395,7 +410,8 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 	}
 	snprintf(path, sizeof(path), "%s/%s", ast_config_AST_CONFIG_DIR, CONFIG_FILE);
 	if (!stat(path, &info)) {
-		fault(report, NULL, NULL, "cannot read %s; the user that Asterisk runs as needs to", path);
+		fault(report, NULL, NULL,
+			"cannot read %s; the user that Asterisk runs as needs to", path);
 		return -1;
 	}
 	warning(report, NULL, NULL, "there is no %s, so there are no agents", path);

@@ -10,8 +10,8 @@
  * \file
  * \brief elevenlabs.conf as one immutable, reference-counted snapshot
  *
- * A call keeps the agent it started with; a reload puts a new snapshot in the place of the old one,
- * and an invalid file puts nothing there.
+ * A call keeps the agent it started with; a reload puts a new snapshot in the place of
+ * the old one, and an invalid file puts nothing there.
  */
 
 #ifndef CONFIG_H
@@ -29,7 +29,8 @@
 struct config_agent {
 	char *name;
 	char *values[KEY_COUNT];	/*!< canonical, never NULL; "" where there is no value */
-	struct convai_pair settings[KEY_COUNT];	/*!< those of the values that the engine is told */
+	/*! those of the values that the engine is told */
+	struct convai_pair settings[KEY_COUNT];
 	unsigned int setting_count;
 	unsigned int max_sessions;	/*!< 0: no limit of its own */
 	unsigned int send_caller_number:1;
@@ -38,14 +39,16 @@ struct config_agent {
 
 /*! The whole file. An ao2 object without a lock. */
 struct config {
-	AST_VECTOR(, struct config_agent *) agents;	/*!< in the order of the file; owns a reference each */
+	/*! in the order of the file; owns a reference each */
+	AST_VECTOR(, struct config_agent *) agents;
 	unsigned int max_sessions;	/*!< of all agents together, 0: no limit */
 };
 
 /*!
  * \brief Read the file and, if it is valid, put it in the place of the one before
  *
- * Reads files; never call it from a channel thread. A missing file is a valid one without agents.
+ * Reads files; never call it from a channel thread. A missing file is a valid one without
+ * agents.
  *
  * \return 0, or -1 after at least one fault was reported, and then nothing has changed
  */
@@ -54,7 +57,9 @@ int config_load(struct config_report *report);
 /*! \brief Forget the snapshot. Calls keep the agents they have. */
 void config_unload(void);
 
-/*! \brief The snapshot in use, with a reference for the caller; NULL before the first load */
+/*!
+ * \brief The snapshot in use, with a reference for the caller; NULL before the first load
+ */
 struct config *config_get(void);
 
 /*! \brief The agent of this name, with a reference for the caller, or NULL */

@@ -86,8 +86,8 @@ static int check_auth(const struct config_key *key, const char *value, char *can
 	return keep(value, canonical, size);
 }
 
-static int check_readable(const struct config_key *key, const char *value, char *canonical,
-	size_t size)
+static int check_readable(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
 {
 	FILE *file = value[0] == '/' ? fopen(value, "re") : NULL;
 
@@ -99,8 +99,8 @@ static int check_readable(const struct config_key *key, const char *value, char 
 }
 
 /*! \brief An absolute http or https URL with a host; one trailing slash is dropped */
-static int check_http_url(const struct config_key *key, const char *value, char *canonical,
-	size_t size)
+static int check_http_url(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
 {
 	const char *host;
 	size_t length;
@@ -123,8 +123,8 @@ static int check_http_url(const struct config_key *key, const char *value, char 
 	return 0;
 }
 
-static int check_base_url(const struct config_key *key, const char *value, char *canonical,
-	size_t size)
+static int check_base_url(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
 {
 	static const struct {
 		const char *name;
@@ -145,8 +145,8 @@ static int check_base_url(const struct config_key *key, const char *value, char 
 	return strpbrk(value, "?") ? -1 : check_http_url(key, value, canonical, size);
 }
 
-static int check_endpoint(const struct config_key *key, const char *value, char *canonical,
-	size_t size)
+static int check_endpoint(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
 {
 	if (value[0] == '/') {
 		return check_token(key, value, canonical, size);
@@ -158,47 +158,167 @@ static int check_endpoint(const struct config_key *key, const char *value, char 
 #define RESERVED "any text (reserved for a later version)"
 
 const struct config_key config_keys[KEY_COUNT] = {
-	[KEY_AGENT_ID] = { "agent_id", "elevenlabs_agent_id", check_token, 0, 0, "",
-		"the agent's id as the service shows it, without blanks",
-		KEY_TO_ENGINE | KEY_SECTION_ONLY },
-	[KEY_API_KEY] = { "api_key", "elevenlabs_api_key", check_token, 0, 0, "",
-		"the key as the service shows it, without blanks", KEY_TO_ENGINE | KEY_HIDDEN },
-	[KEY_API_KEY_FILE] = { "api_key_file", NULL, check_readable, 0, 0, "",
-		"the full path of a file that Asterisk may read, with the key in its first line", 0 },
-	[KEY_API_KEY_ENV] = { "api_key_env", NULL, check_token, 0, 0, "",
-		"the name of an environment variable of Asterisk's that holds the key", 0 },
-	[KEY_BASE_URL] = { "base_url", NULL, check_base_url, 0, 0, "https://api.elevenlabs.io",
-		"us, eu, in, sg, or a URL such as https://api.elevenlabs.io", KEY_TO_ENGINE },
-	[KEY_AUTH] = { "auth", NULL, check_auth, 0, 0, "signed_url",
-		"signed_url (needs a key) or none (public agents)", KEY_TO_ENGINE },
-	[KEY_SIGNED_URL_ENDPOINT] = { "signed_url_endpoint", "elevenlabs_get_signed_url_endpoint",
-		check_endpoint, 0, 0, "",
-		"a path beginning with / on base_url, or a full http or https URL", KEY_TO_ENGINE },
-	[KEY_CHUNK_MS] = { "chunk_ms", "elevenlabs_audio_frames_buffer_ms", check_number, 20, 1000,
-		"20", "a whole number of milliseconds from 20 to 1000", KEY_TO_ENGINE },
-	[KEY_MAX_SESSIONS] = { "max_sessions", NULL, check_number, 0, 100000, "0",
-		"a whole number from 0 (no limit) to 100000", 0 },
-	[KEY_CONNECT_TIMEOUT] = { "connect_timeout", "connection_timeout_seconds", check_number, 1,
-		60, "10", "a whole number of seconds from 1 to 60", KEY_TO_ENGINE },
-	[KEY_CONNECT_ATTEMPTS] = { "connect_attempts", "max_connection_attempts", check_number, 1,
-		10, "3", "a whole number from 1 to 10", KEY_TO_ENGINE },
-	[KEY_SEND_CALLER_NUMBER] = { "send_caller_number", "elevenlabs_send_caller_number",
-		check_flag, 0, 0, "yes", YES_OR_NO, 0 },
-	[KEY_MAX_DURATION] = { "max_duration", NULL, check_number, 0, 86400, "0",
-		"a whole number of seconds from 0 (no limit) to 86400", KEY_TO_ENGINE },
-	[KEY_SILENCE] = { "silence", NULL, check_flag, 0, 0, "yes", YES_OR_NO, 0 },
-	[KEY_CA_FILE] = { "ca_file", NULL, check_readable, 0, 0, "",
-		"the full path of a PEM file that Asterisk may read", KEY_TO_ENGINE },
-	[KEY_TLS_VERIFY] = { "tls_verify", NULL, check_flag, 0, 0, "yes", YES_OR_NO,
-		KEY_TO_ENGINE },
-	[KEY_DEBUG] = { "debug", NULL, check_flag, 0, 0, "no", YES_OR_NO, KEY_TO_ENGINE },
-	[KEY_SILENCE_TIMEOUT] = { "silence_timeout", NULL, check_number, 0, 86400, "0",
-		"a whole number of seconds from 0 (off) to 86400", KEY_WITHOUT_EFFECT },
-	[KEY_TOOLS] = { "tools", NULL, check_text, 0, 0, "", RESERVED, KEY_WITHOUT_EFFECT },
-	[KEY_TRANSFER_ALLOW] = { "transfer_allow", NULL, check_text, 0, 0, "", RESERVED,
-		KEY_WITHOUT_EFFECT },
-	[KEY_FALLBACK_AGENT] = { "fallback_agent", NULL, check_text, 0, 0, "", RESERVED,
-		KEY_WITHOUT_EFFECT },
+	[KEY_AGENT_ID] = {
+		.name = "agent_id",
+		.alias = "elevenlabs_agent_id",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the agent's id as the service shows it, without blanks",
+		.flags = KEY_TO_ENGINE | KEY_SECTION_ONLY,
+	},
+	[KEY_API_KEY] = {
+		.name = "api_key",
+		.alias = "elevenlabs_api_key",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the key as the service shows it, without blanks",
+		.flags = KEY_TO_ENGINE | KEY_HIDDEN,
+	},
+	[KEY_API_KEY_FILE] = {
+		.name = "api_key_file",
+		.check = check_readable,
+		.preset = "",
+		.allowed = "the full path of a readable file with the key in its first line",
+	},
+	[KEY_API_KEY_ENV] = {
+		.name = "api_key_env",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the name of an environment variable of Asterisk's that holds the key",
+	},
+	[KEY_BASE_URL] = {
+		.name = "base_url",
+		.check = check_base_url,
+		.preset = "https://api.elevenlabs.io",
+		.allowed = "us, eu, in, sg, or a URL such as https://api.elevenlabs.io",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_AUTH] = {
+		.name = "auth",
+		.check = check_auth,
+		.preset = "signed_url",
+		.allowed = "signed_url (needs a key) or none (public agents)",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_SIGNED_URL_ENDPOINT] = {
+		.name = "signed_url_endpoint",
+		.alias = "elevenlabs_get_signed_url_endpoint",
+		.check = check_endpoint,
+		.preset = "",
+		.allowed = "a path beginning with / on base_url, or a full http or https URL",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_CHUNK_MS] = {
+		.name = "chunk_ms",
+		.alias = "elevenlabs_audio_frames_buffer_ms",
+		.check = check_number,
+		.min = 20,
+		.max = 1000,
+		.preset = "20",
+		.allowed = "a whole number of milliseconds from 20 to 1000",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_MAX_SESSIONS] = {
+		.name = "max_sessions",
+		.check = check_number,
+		.min = 0,
+		.max = 100000,
+		.preset = "0",
+		.allowed = "a whole number from 0 (no limit) to 100000",
+	},
+	[KEY_CONNECT_TIMEOUT] = {
+		.name = "connect_timeout",
+		.alias = "connection_timeout_seconds",
+		.check = check_number,
+		.min = 1,
+		.max = 60,
+		.preset = "10",
+		.allowed = "a whole number of seconds from 1 to 60",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_CONNECT_ATTEMPTS] = {
+		.name = "connect_attempts",
+		.alias = "max_connection_attempts",
+		.check = check_number,
+		.min = 1,
+		.max = 10,
+		.preset = "3",
+		.allowed = "a whole number from 1 to 10",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_SEND_CALLER_NUMBER] = {
+		.name = "send_caller_number",
+		.alias = "elevenlabs_send_caller_number",
+		.check = check_flag,
+		.preset = "yes",
+		.allowed = YES_OR_NO,
+	},
+	[KEY_MAX_DURATION] = {
+		.name = "max_duration",
+		.check = check_number,
+		.min = 0,
+		.max = 86400,
+		.preset = "0",
+		.allowed = "a whole number of seconds from 0 (no limit) to 86400",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_SILENCE] = {
+		.name = "silence",
+		.check = check_flag,
+		.preset = "yes",
+		.allowed = YES_OR_NO,
+	},
+	[KEY_CA_FILE] = {
+		.name = "ca_file",
+		.check = check_readable,
+		.preset = "",
+		.allowed = "the full path of a readable PEM file",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_TLS_VERIFY] = {
+		.name = "tls_verify",
+		.check = check_flag,
+		.preset = "yes",
+		.allowed = YES_OR_NO,
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_DEBUG] = {
+		.name = "debug",
+		.check = check_flag,
+		.preset = "no",
+		.allowed = YES_OR_NO,
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_SILENCE_TIMEOUT] = {
+		.name = "silence_timeout",
+		.check = check_number,
+		.min = 0,
+		.max = 86400,
+		.preset = "0",
+		.allowed = "a whole number of seconds from 0 (off) to 86400",
+		.flags = KEY_WITHOUT_EFFECT,
+	},
+	[KEY_TOOLS] = {
+		.name = "tools",
+		.check = check_text,
+		.preset = "",
+		.allowed = RESERVED,
+		.flags = KEY_WITHOUT_EFFECT,
+	},
+	[KEY_TRANSFER_ALLOW] = {
+		.name = "transfer_allow",
+		.check = check_text,
+		.preset = "",
+		.allowed = RESERVED,
+		.flags = KEY_WITHOUT_EFFECT,
+	},
+	[KEY_FALLBACK_AGENT] = {
+		.name = "fallback_agent",
+		.check = check_text,
+		.preset = "",
+		.allowed = RESERVED,
+		.flags = KEY_WITHOUT_EFFECT,
+	},
 };
 
 const struct config_key *config_key_find(const char *name)
@@ -208,14 +328,18 @@ const struct config_key *config_key_find(const char *name)
 	for (i = 0; i < KEY_COUNT; i++) {
 		const struct config_key *key = &config_keys[i];
 
-		if (!strcasecmp(name, key->name) || (key->alias && !strcasecmp(name, key->alias))) {
+		if (!strcasecmp(name, key->name)
+			|| (key->alias && !strcasecmp(name, key->alias))) {
 			return key;
 		}
 	}
 	return NULL;
 }
 
-/*! \brief How many letters must be inserted, dropped or changed to make one word of the other */
+/*!
+ * \brief How many letters must be inserted, dropped or changed to make one word of the
+ * other
+ */
 static size_t distance(const char *a, const char *b)
 {
 	size_t row[LONGEST_NAME + 1];
@@ -259,7 +383,9 @@ const char *config_key_suggest(const char *name)
 
 int config_key_is_legacy(const char *name)
 {
-	static const char * const legacy[] = { "loglevel", "enable_stt", "stt_websocket_url" };
+	static const char * const legacy[] = {
+		"loglevel", "enable_stt", "stt_websocket_url",
+	};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(legacy); i++) {

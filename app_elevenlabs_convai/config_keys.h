@@ -16,7 +16,10 @@
 
 #include <stddef.h>
 
-/*! Index of a key in config_keys and in every array of values; the order is that of `show agents` help */
+/*!
+ * Index of a key in config_keys and in every array of values; the order is that of `show
+ * agents` help
+ */
 enum config_key_id {
 	KEY_AGENT_ID,
 	KEY_API_KEY,
@@ -59,7 +62,8 @@ struct config_key {
 	 * \brief Check a value and write its canonical form
 	 * \return 0, or -1 if it is not allowed
 	 */
-	int (*check)(const struct config_key *key, const char *value, char *canonical, size_t size);
+	int (*check)(const struct config_key *key, const char *value, char *canonical,
+		size_t size);
 	long min;
 	long max;
 	const char *preset;	/*!< canonical default, "" for none */
@@ -72,7 +76,9 @@ extern const struct config_key config_keys[KEY_COUNT];
 /*! \brief The key of this name or alias, or NULL */
 const struct config_key *config_key_find(const char *name);
 
-/*! \brief The name that comes closest to one that does not exist, or NULL if none is close */
+/*!
+ * \brief The name that comes closest to one that does not exist, or NULL if none is close
+ */
 const char *config_key_suggest(const char *name);
 
 /*! \brief Whether the name is of an earlier module's and has no counterpart here */

@@ -36,8 +36,8 @@ static void emit(const struct config_report *report, int level, const char *text
 	}
 }
 
-void config_say(struct config_report *report, int level, const char *section, const char *file,
-	int line, const char *format, ...)
+void config_say(struct config_report *report, int level, const char *section,
+	const char *file, int line, const char *format, ...)
 {
 	struct ast_str *text = ast_str_create(256);
 	va_list ap;
@@ -68,8 +68,8 @@ void config_say(struct config_report *report, int level, const char *section, co
 /*!
  * \brief Take the comments out of a line, in place
  *
- * `;` begins one that ends with the line, `;--` one that ends with `--;` and may hold others and go on
- * for many lines; `\;` is a semicolon.
+ * `;` begins one that ends with the line, `;--` one that ends with `--;` and may hold
+ * others and go on for many lines; `\;` is a semicolon.
  *
  * \param[in,out] depth of the comments that the line begins in, and that it leaves open
  */
@@ -122,14 +122,15 @@ static void check_directive(struct config_report *report, const char *file, int 
 	}
 }
 
-static void check_line(struct config_report *report, const char *file, int number, char *line)
+static void check_line(struct config_report *report, const char *file, int number,
+	char *line)
 {
 	line = ast_strip(line);
 	if (*line == '#') {
 		check_directive(report, file, number, line);
 	} else if (*line && *line != '[' && !strchr(line, '=')) {
 		config_say(report, __LOG_ERROR, NULL, file, number,
-			"a line is [section], key = value, or a comment that begins with a semicolon");
+			"a line is [section], key = value, or a comment, which begins with ;");
 	}
 }
 

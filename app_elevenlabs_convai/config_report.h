@@ -14,7 +14,9 @@
 #ifndef CONFIG_REPORT_H
 #define CONFIG_REPORT_H
 
-/*! Where a load says what it finds. There may be much of it: each is said as it is found. */
+/*!
+ * Where a load says what it finds. There may be much of it: each is said as it is found.
+ */
 struct config_report {
 	int fd;		/*!< a CLI descriptor, or -1 for the log */
 	unsigned int faults;	/*!< of these one is enough to refuse the file */
@@ -28,14 +30,14 @@ struct config_report {
  * \param file NULL for elevenlabs.conf itself
  * \param line 0 when it concerns no single line
  */
-void __attribute__((format(printf, 6, 7))) config_say(struct config_report *report, int level,
-	const char *section, const char *file, int line, const char *format, ...);
+void __attribute__((format(printf, 6, 7))) config_say(struct config_report *report,
+	int level, const char *section, const char *file, int line, const char *format, ...);
 
 /*!
  * \brief Report the lines of a file that Asterisk's parser would skip
  *
- * It logs lines without an equal sign and directives that it does not know, and then reports success;
- * a key that was meant to be set would silently not be.
+ * It logs lines without an equal sign and directives that it does not know, and then
+ * reports success; a key that was meant to be set would silently not be.
  *
  * \param file as Asterisk names it: a path, or a name in its configuration directory
  */

@@ -25,15 +25,22 @@
 #include "embed.h"
 
 #ifdef Py_GIL_DISABLED
-#error "A free-threaded Python cannot run the engine; build with an ordinary one: make PYTHON=..."
+#error "A free-threaded Python cannot run the engine; name another: make PYTHON=..."
 #endif
 
-/*! Below the directory of Asterisk's modules: engines by build id, and the link to the one to use */
+/*!
+ * Below the directory of Asterisk's modules: engines by build id, and the link to the one
+ * to use
+ */
 #define ENGINE_LINK "app_elevenlabs_convai.d/current"
 
-/*! An engine that was imported. There is one at a time; where there are several, each has its own. */
+/*!
+ * An engine that was imported. There is one at a time; where there are several, each has
+ * its own.
+ */
 struct embed_engine {
-	char directory[PATH_MAX];	/*!< its own: the link is followed once, before the import */
+	/*! its own: the link is followed once, before the import */
+	char directory[PATH_MAX];
 	const struct convai_ops *ops;	/*!< NULL when none runs; atomic, calls look at it */
 };
 
@@ -45,9 +52,9 @@ static void set_ops(const struct convai_ops *ops)
 }
 
 /*
- * Imports the engine from its own directory under its own parent name, because the same file is never
- * loaded twice into one process: two engines that share neither are two engines. Gives either the
- * capsule, or what went wrong in one line and in full.
+ * Imports the engine from its own directory under its own parent name, because the same
+ * file is never loaded twice into one process: two engines that share neither are two
+ * engines. Gives either the capsule, or what went wrong in one line and in full.
  */
 static const char bootstrap[] =
 	"import importlib, importlib.util, os, sys, traceback\n"
@@ -57,7 +64,8 @@ static const char bootstrap[] =
 	"    package = os.path.join(directory, 'pyconvai')\n"
 	"    if name not in sys.modules:\n"
 	"        spec = importlib.util.spec_from_file_location(\n"
-	"            name, os.path.join(package, '__init__.py'), submodule_search_locations=[package])\n"
+	"            name, os.path.join(package, '__init__.py'),\n"
+	"            submodule_search_locations=[package])\n"
 	"        module = sys.modules[name] = importlib.util.module_from_spec(spec)\n"
 	"        try:\n"
 	"            spec.loader.exec_module(module)\n"
@@ -77,8 +85,9 @@ static const char bootstrap[] =
 /*!
  * \brief Make libpython's symbols visible to Python's own extension modules
  *
- * Asterisk opens modules RTLD_LOCAL, and what they are linked with along with them. Extension modules
- * are not linked with libpython; they find it only among the global symbols.
+ * Asterisk opens modules RTLD_LOCAL, and what they are linked with along with them.
+ * Extension modules are not linked with libpython; they find it only among the global
+ * symbols.
  */
 static int make_libpython_global(char *error, size_t size)
 {
@@ -114,8 +123,8 @@ static int check_version(char *error, size_t size)
 /*!
  * \brief Start the interpreter on this thread and let go of the GIL
  *
- * Isolated: no environment, no user's site directory, no signal handlers. The program name lets a
- * virtual environment that the module was built with be found.
+ * Isolated: no environment, no user's site directory, no signal handlers. The program
+ * name lets a virtual environment that the module was built with be found.
  */
 static int initialize(char *error, size_t size)
 {
@@ -130,7 +139,8 @@ static int initialize(char *error, size_t size)
 	}
 	PyConfig_Clear(&config);
 	if (PyStatus_Exception(status)) {
-		snprintf(error, size, "cannot start Python: %s", S_OR(status.err_msg, "no reason given"));
+		snprintf(error, size, "cannot start Python: %s",
+			S_OR(status.err_msg, "no reason given"));
 		return -1;
 	}
 	PyEval_SaveThread();
@@ -139,7 +149,9 @@ static int initialize(char *error, size_t size)
 
 /* ---- The engine ---- */
 
-/*! \brief Follow the link, so that what is imported keeps its place when the link moves on */
+/*!
+ * \brief Follow the link, so that what is imported keeps its place when the link moves on
+ */
 static int find_engine(char *directory, char *error, size_t size)
 {
 	char link[PATH_MAX];
@@ -163,8 +175,8 @@ static void take_python_error(char *error, size_t size)
 
 	PyErr_Fetch(&type, &value, &traceback);
 	text = PyObject_Str(value ? value : type);
-	ast_copy_string(error, S_OR(text ? PyUnicode_AsUTF8(text) : NULL, "unknown Python error"),
-		size);
+	ast_copy_string(error,
+		S_OR(text ? PyUnicode_AsUTF8(text) : NULL, "unknown Python error"), size);
 	PyErr_Clear();
 	Py_XDECREF(text);
 	Py_XDECREF(type);
@@ -172,7 +184,10 @@ static void take_python_error(char *error, size_t size)
 	Py_XDECREF(traceback);
 }
 
-/*! \brief Run the bootstrap. The GIL is held. \return what its start returned, or NULL with an error */
+/*!
+ * \brief Run the bootstrap. The GIL is held. \return what its start returned, or NULL
+ * with an error
+ */
 static PyObject *run_bootstrap(const char *directory, const struct convai_host *host)
 {
 	PyObject *scope = PyDict_New();
@@ -186,15 +201,18 @@ static PyObject *run_bootstrap(const char *directory, const struct convai_host *
 	done = PyRun_String(bootstrap, Py_file_input, scope, scope);
 	capsule = PyCapsule_New((void *) host, CONVAI_HOST_CAPSULE, NULL);
 	if (done && capsule) {
-		result = PyObject_CallFunction(PyDict_GetItemString(scope, "start"), "sO", directory,
-			capsule);
+		result = PyObject_CallFunction(PyDict_GetItemString(scope, "start"), "sO",
+			directory, capsule);
 	}
 
 out:
 	Py_XDECREF(capsule);
 	Py_XDECREF(done);
 	if (scope) {
-		/* Its functions refer back to it: without this it would only go with a collection. */
+		/*
+		 * Its functions refer back to it: without this it would only go with a
+		 * collection.
+		 */
 		PyDict_Clear(scope);
 	}
 	Py_XDECREF(scope);
@@ -206,15 +224,18 @@ static const struct convai_ops *check_ops(PyObject *capsule, char *error, size_t
 	const struct convai_ops *ops;
 
 	if (!PyCapsule_IsValid(capsule, CONVAI_OPS_CAPSULE)) {
-		snprintf(error, size, "the engine in %s has no table of functions; install it again",
+		snprintf(error, size,
+			"the engine in %s has no table of functions; install it again",
 			engine.directory);
 		return NULL;
 	}
 	ops = PyCapsule_GetPointer(capsule, CONVAI_OPS_CAPSULE);
 	if (ops->abi_version != CONVAI_ABI_VERSION || ops->size != sizeof(*ops)) {
-		snprintf(error, size, "the engine in %s speaks version %u of the contract (%u bytes), "
+		snprintf(error, size,
+			"the engine in %s speaks version %u of the contract (%u bytes), "
 			"the module version %u (%zu bytes); install both from the same source",
-			engine.directory, ops->abi_version, ops->size, CONVAI_ABI_VERSION, sizeof(*ops));
+			engine.directory, ops->abi_version, ops->size, CONVAI_ABI_VERSION,
+			sizeof(*ops));
 		return NULL;
 	}
 	return ops;
@@ -223,7 +244,8 @@ static const struct convai_ops *check_ops(PyObject *capsule, char *error, size_t
 /*!
  * \brief Import and start the engine. The GIL is held.
  *
- * The table outlives its capsule: it is part of an extension module, and those are never unloaded.
+ * The table outlives its capsule: it is part of an extension module, and those are never
+ * unloaded.
  */
 static const struct convai_ops *import_engine(const struct convai_host *host, char *error,
 	size_t size)
@@ -237,7 +259,8 @@ static const struct convai_ops *import_engine(const struct convai_host *host, ch
 	if (!result || !PyArg_ParseTuple(result, "Oss", &capsule, &message, &traceback)) {
 		take_python_error(error, size);
 	} else if (capsule == Py_None) {
-		snprintf(error, size, "the engine in %s does not start: %s", engine.directory, message);
+		snprintf(error, size, "the engine in %s does not start: %s", engine.directory,
+			message);
 		ast_debug(1, "%s\n", traceback);
 	} else {
 		ops = check_ops(capsule, error, size);

@@ -10,9 +10,9 @@
  * \file
  * \brief The Python interpreter and the engine in it
  *
- * embed.c is the only file of the module that includes Python.h. It is entered from the threads that
- * load, reload and unload the module, never from a channel's. Between two calls it holds neither the
- * GIL nor a Python object.
+ * embed.c is the only file of the module that includes Python.h. It is entered from the
+ * threads that load, reload and unload the module, never from a channel's. Between two
+ * calls it holds neither the GIL nor a Python object.
  */
 
 #ifndef EMBED_H
@@ -24,14 +24,18 @@
 #include "convai_ops.h"
 
 /*!
- * \brief Start the interpreter, if it does not run yet, import the engine that is installed, start it
+ * \brief Start the interpreter, if it does not run yet, import the engine that is
+ * installed, start it
  * \param host what the engine may call; must stay valid until embed_stop has succeeded
  * \param[out] error one line on what is wrong and what helps
  * \return 0, or -1 with error set
  */
 int embed_start(const struct convai_host *host, char *error, size_t size);
 
-/*! \brief The table of the engine that runs, or NULL. It stays valid for ever, if not useful. */
+/*!
+ * \brief The table of the engine that runs, or NULL. It stays valid for ever, if not
+ * useful.
+ */
 const struct convai_ops *embed_ops(void);
 
 /*!

@@ -8,7 +8,8 @@
 
 /*!
  * \file
- * \brief Formats and frames: what the channel carries against what the agent hears and speaks
+ * \brief Formats and frames: what the channel carries against what the agent hears and
+ * speaks
  */
 
 #include "asterisk.h"
@@ -24,7 +25,15 @@
 #define ULAW_SILENCE 0xff
 #define ALAW_SILENCE 0xd5
 
-/*! \brief The format of Asterisk's for one of the contract, borrowed from the cache, or NULL */
+static int same_format(const struct ast_format *one, const struct ast_format *other)
+{
+	return ast_format_cmp(one, other) == AST_FORMAT_CMP_EQUAL;
+}
+
+/*!
+ * \brief The format of Asterisk's for one of the contract, borrowed from the cache, or
+ * NULL
+ */
 static struct ast_format *to_ast_format(const struct convai_format *format)
 {
 	struct ast_format *found;
@@ -115,7 +124,8 @@ static int refuse(const char *side, const struct convai_format *format, const ch
 {
 	char name[32];
 
-	snprintf(reason, size, "the agent %s %s, %s; set its audio format to ulaw_8000 or pcm_16000",
+	snprintf(reason, size,
+		"the agent %s %s, %s; set its audio format to ulaw_8000 or pcm_16000",
 		side, media_format_name(format, name, sizeof(name)), why);
 	return -1;
 }
@@ -164,8 +174,8 @@ void media_preroll_keep(struct media *media, struct ast_frame *frame)
 }
 
 /*! rief Give a translated frame, or the several that it became, to the taker */
-static void give(struct ast_frame *frames, void (*take)(void *data, struct ast_frame *frame),
-	void *data)
+static void give(struct ast_frame *frames,
+	void (*take)(void *data, struct ast_frame *frame), void *data)
 {
 	struct ast_frame *frame;
 
@@ -177,8 +187,8 @@ static void give(struct ast_frame *frames, void (*take)(void *data, struct ast_f
 	}
 }
 
-void media_preroll_drain(struct media *media, void (*take)(void *data, struct ast_frame *frame),
-	void *data)
+void media_preroll_drain(struct media *media,
+	void (*take)(void *data, struct ast_frame *frame), void *data)
 {
 	struct ast_trans_pvt *path = NULL;
 	struct ast_format *source = NULL;
@@ -186,11 +196,11 @@ void media_preroll_drain(struct media *media, void (*take)(void *data, struct as
 
 	while ((frame = AST_LIST_REMOVE_HEAD(&media->preroll, frame_list))) {
 		AST_LIST_NEXT(frame, frame_list) = NULL;
-		if (ast_format_cmp(frame->subclass.format, media->caller) == AST_FORMAT_CMP_EQUAL) {
+		if (same_format(frame->subclass.format, media->caller)) {
 			give(frame, take, data);
 			continue;
 		}
-		if (!path || ast_format_cmp(source, frame->subclass.format) != AST_FORMAT_CMP_EQUAL) {
+		if (!path || !same_format(source, frame->subclass.format)) {
 			if (path) {
 				ast_translator_free_path(path);
 			}
@@ -227,9 +237,9 @@ int media_write_native_silence(struct media *media)
 	}
 	samples = ast_format_get_sample_rate(format) / FRAMES_PER_SECOND;
 	bytes = samples;
-	if (ast_format_cmp(format, ast_format_ulaw) == AST_FORMAT_CMP_EQUAL) {
+	if (same_format(format, ast_format_ulaw)) {
 		silence = ULAW_SILENCE;
-	} else if (ast_format_cmp(format, ast_format_alaw) == AST_FORMAT_CMP_EQUAL) {
+	} else if (same_format(format, ast_format_alaw)) {
 		silence = ALAW_SILENCE;
 	} else if (ast_format_cache_is_slinear(format)) {
 		silence = 0;

@@ -8,7 +8,8 @@
 
 /*!
  * \file
- * \brief Formats and frames: what the channel carries against what the agent hears and speaks
+ * \brief Formats and frames: what the channel carries against what the agent hears and
+ * speaks
  *
  * All of it is called from the channel thread alone.
  */
@@ -33,15 +34,18 @@ struct ast_format;
 
 struct media {
 	struct ast_channel *channel;	/*!< borrowed from the call */
-	struct ast_format *native_read;	/*!< what the channel had before us; restored at the end */
+	/*! what the channel had before us; restored at the end */
+	struct ast_format *native_read;
 	struct ast_format *native_write;
-	struct ast_format *caller;	/*!< what the agent hears, NULL until media_agree; borrowed, cached */
+	/*! what the agent hears, NULL until media_agree; borrowed, cached */
+	struct ast_format *caller;
 	struct ast_format *agent;	/*!< what the agent speaks, likewise */
 	AST_LIST_HEAD_NOLOCK(, ast_frame) preroll;	/*!< owned */
 	unsigned int preroll_ms;
 	unsigned int frame_bytes;	/*!< of one frame of agent's audio */
 	struct ast_frame frame;		/*!< the one that is written, again and again */
-	uint8_t buffer[AST_FRIENDLY_OFFSET + MEDIA_FRAME_BYTES_MAX];	/*!< headroom and its audio */
+	/*! headroom and its audio */
+	uint8_t buffer[AST_FRIENDLY_OFFSET + MEDIA_FRAME_BYTES_MAX];
 };
 
 /*! \brief Note the channel's formats, so that media_close can restore them */
@@ -57,15 +61,17 @@ void media_close(struct media *media);
 int media_agree(struct media *media, const struct convai_progress *progress, char *reason,
 	size_t size);
 
-/*! \brief Keep a copy of a caller's frame until the agent is there, and forget the oldest */
+/*!
+ * \brief Keep a copy of a caller's frame until the agent is there, and forget the oldest
+ */
 void media_preroll_keep(struct media *media, struct ast_frame *frame);
 
 /*!
  * \brief Hand over the pre-roll in the caller format, oldest first, and forget it
  * \param take is given each frame; it does not keep it
  */
-void media_preroll_drain(struct media *media, void (*take)(void *data, struct ast_frame *frame),
-	void *data);
+void media_preroll_drain(struct media *media,
+	void (*take)(void *data, struct ast_frame *frame), void *data);
 
 /*! \brief Where the audio of the frame that is written goes */
 static inline uint8_t *media_audio(struct media *media)
@@ -73,18 +79,22 @@ static inline uint8_t *media_audio(struct media *media)
 	return media->buffer + AST_FRIENDLY_OFFSET;
 }
 
-/*! \brief Write the frame whose audio is in place, frame_bytes of the agent format; as ast_write */
+/*!
+ * \brief Write the frame whose audio is in place, frame_bytes of the agent format; as
+ * ast_write
+ */
 int media_write(struct media *media);
 
 /*!
  * \brief Write a frame of silence in the format the channel has by itself
  *
- * The format is never changed for silence: switching in mid-stream is heard as noise. Where the
- * codec's silence is not known, nothing is written.
+ * The format is never changed for silence: switching in mid-stream is heard as noise.
+ * Where the codec's silence is not known, nothing is written.
  */
 int media_write_native_silence(struct media *media);
 
 /*! \brief Name of a format of the contract, such as "ulaw 8000 Hz" */
-const char *media_format_name(const struct convai_format *format, char *name, size_t size);
+const char *media_format_name(const struct convai_format *format, char *name,
+	size_t size);
 
 #endif /* MEDIA_H */

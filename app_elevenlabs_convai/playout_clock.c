@@ -21,7 +21,8 @@ void playout_clock_start(struct playout_clock *clock, int64_t now_us)
 /*!
  * \brief Move the deadlines towards the caller's frames
  *
- * Frames shorter than ours fall on deadlines only now and then; those in between say nothing.
+ * Frames shorter than ours fall on deadlines only now and then; those in between say
+ * nothing.
  */
 static void follow(struct playout_clock *clock, int64_t error_us)
 {
@@ -38,7 +39,8 @@ static void follow(struct playout_clock *clock, int64_t error_us)
 	clock->next_due_us += step;
 }
 
-unsigned int playout_clock_due(struct playout_clock *clock, int64_t now_us, int64_t caller_frame_us)
+unsigned int playout_clock_due(struct playout_clock *clock, int64_t now_us,
+	int64_t caller_frame_us)
 {
 	int64_t tolerance = caller_frame_us ? PLAYOUT_EARLY_US : -PLAYOUT_LATE_US;
 	int64_t error = now_us - clock->next_due_us;

@@ -10,13 +10,15 @@
  * \file
  * \brief When the next frame for the caller is due
  *
- * Playout is paced by CLOCK_MONOTONIC, one frame each PLAYOUT_FRAME_US, but it is the caller's own
- * frames that wake us: a timer beside them would cost a second wake-up every 20 ms. So a frame counts
- * as due when a caller's frame comes a little before its deadline, a time-out stands in when none has
- * come a little after it, and the phase of the deadlines slowly follows the caller's frames, so that
- * two clocks that drift apart do not end up waking us twice.
+ * Playout is paced by CLOCK_MONOTONIC, one frame each PLAYOUT_FRAME_US, but it is the
+ * caller's own frames that wake us: a timer beside them would cost a second wake-up every
+ * 20 ms. So a frame counts as due when a caller's frame comes a little before its
+ * deadline, a time-out stands in when none has come a little after it, and the phase of
+ * the deadlines slowly follows the caller's frames, so that two clocks that drift apart
+ * do not end up waking us twice.
  *
- * Plain arithmetic: no locks, no system calls, nothing of Asterisk. The channel thread owns the clock.
+ * Plain arithmetic: no locks, no system calls, nothing of Asterisk. The channel thread
+ * owns the clock.
  */
 
 #ifndef PLAYOUT_CLOCK_H
@@ -28,9 +30,15 @@
 #define PLAYOUT_FRAME_US 20000
 /*! A caller's frame that comes up to this long before a deadline meets it */
 #define PLAYOUT_EARLY_US 5000
-/*! Without a caller's frame, a deadline is met this long after it; more would be heard as jitter */
+/*!
+ * Without a caller's frame, a deadline is met this long after it; more would be heard as
+ * jitter
+ */
 #define PLAYOUT_LATE_US 5000
-/*! Further behind than this, frames are no longer made up for: a burst would only fill jitter buffers */
+/*!
+ * Further behind than this, frames are no longer made up for: a burst would only fill
+ * jitter buffers
+ */
 #define PLAYOUT_RESYNC_US 100000
 /*! The deadlines follow the caller's frames by this part of the distance ... */
 #define PLAYOUT_FOLLOW_DIVISOR 16
@@ -47,12 +55,17 @@ void playout_clock_start(struct playout_clock *clock, int64_t now_us);
 
 /*!
  * \brief Say how many frames are to be written now, and move the deadline past them
- * \param caller_frame_us length of the caller's frame that woke us, 0 if something else did
+ * \param caller_frame_us length of the caller's frame that woke us, 0 if something else
+ * did
  * \return 0, 1, or more after a stall; at most PLAYOUT_RESYNC_US / PLAYOUT_FRAME_US + 1
  */
-unsigned int playout_clock_due(struct playout_clock *clock, int64_t now_us, int64_t caller_frame_us);
+unsigned int playout_clock_due(struct playout_clock *clock, int64_t now_us,
+	int64_t caller_frame_us);
 
-/*! \brief Milliseconds until a frame must be written even without a caller's frame, rounded up */
+/*!
+ * \brief Milliseconds until a frame must be written even without a caller's frame,
+ * rounded up
+ */
 int playout_clock_wait_ms(const struct playout_clock *clock, int64_t now_us);
 
 #endif /* PLAYOUT_CLOCK_H */

@@ -23,7 +23,10 @@
 #include "config.h"
 #include "registry.h"
 
-/*! How often an agent was called. Kept by name: it outlives a reload, and the agent itself. */
+/*!
+ * How often an agent was called. Kept by name: it outlives a reload, and the agent
+ * itself.
+ */
 struct tally {
 	AST_LIST_ENTRY(tally) entry;
 	unsigned int in_all;
@@ -47,7 +50,10 @@ static unsigned int count_live(const char *agent)
 	return found;
 }
 
-/*! \brief The tally of an agent, new if need be; NULL when out of memory. The lock is held. */
+/*!
+ * \brief The tally of an agent, new if need be; NULL when out of memory. The lock is
+ * held.
+ */
 static struct tally *find_tally(const char *agent)
 {
 	size_t size = strlen(agent) + 1;

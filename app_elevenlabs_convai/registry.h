@@ -10,8 +10,8 @@
  * \file
  * \brief The calls that are up, and how many there have been
  *
- * One mutex guards all of it. It is held for a walk through the list and no longer, and no channel or
- * call is locked meanwhile.
+ * One mutex guards all of it. It is held for a walk through the list and no longer, and
+ * no channel or call is locked meanwhile.
  */
 
 #ifndef REGISTRY_H
@@ -37,7 +37,8 @@ struct registry_numbers {
 
 /*!
  * \brief Enter a call, if the limits allow one more; counting and entering are one step
- * \param max_sessions limit for all agents together, 0 for none; the agent's own is in the call
+ * \param max_sessions limit for all agents together, 0 for none; the agent's own is in
+ * the call
  */
 enum registry_verdict registry_admit(struct call *call, unsigned int max_sessions);
 

@@ -45,7 +45,9 @@ static int is_dynamic(uint32_t kind)
 	return kind == CONVAI_PAIR_VARIABLE || kind == CONVAI_PAIR_JSON;
 }
 
-/*! \brief Whether there is one of this name already; it shadows the one that comes later */
+/*!
+ * \brief Whether there is one of this name already; it shadows the one that comes later
+ */
 static int is_taken(const struct pair_list *list, uint32_t kind, const char *name)
 {
 	size_t i;
@@ -86,7 +88,8 @@ static char *copy_utf8(const char *text, const char *channel, const char *name)
 	if (!copy || ast_utf8_is_valid(copy)) {
 		return copy;
 	}
-	ast_log(LOG_WARNING, "%s: %s is not UTF-8; the agent gets question marks\n", channel, name);
+	ast_log(LOG_WARNING, "%s: %s is not UTF-8; the agent gets question marks\n", channel,
+		name);
 	for (c = copy; *c; c++) {
 		if (!isascii(*c)) {
 			*c = '?';
@@ -107,7 +110,8 @@ static int append(struct pair_list *list, const char *channel, enum convai_pair_
 	}
 	name_copy = copy_utf8(name, channel, "the name of a variable");
 	value_copy = copy_utf8(value, channel, name);
-	if (!name_copy || !value_copy || (list->count == list->capacity && reserve(list, PAIRS_STEP))) {
+	if (!name_copy || !value_copy
+		|| (list->count == list->capacity && reserve(list, PAIRS_STEP))) {
 		ast_free(name_copy);
 		ast_free(value_copy);
 		return -1;
@@ -130,7 +134,9 @@ static int append_settings(struct pair_list *list, const struct config_agent *ag
 	return 0;
 }
 
-/*! \brief The variables that the dialplan has set for the agent. The channel is locked. */
+/*!
+ * \brief The variables that the dialplan has set for the agent. The channel is locked.
+ */
 static int append_variables(struct pair_list *list, struct ast_channel *channel)
 {
 	const struct ast_var_t *variable;
@@ -144,8 +150,8 @@ static int append_variables(struct pair_list *list, struct ast_channel *channel)
 			size_t length = strlen(prefixes[i].prefix);
 
 			if (!strncmp(name, prefixes[i].prefix, length) && name[length]) {
-				res |= append(list, ast_channel_name(channel), prefixes[i].kind, name + length,
-					S_OR(ast_var_value(variable), ""));
+				res |= append(list, ast_channel_name(channel), prefixes[i].kind,
+					name + length, S_OR(ast_var_value(variable), ""));
 			}
 		}
 	}
@@ -163,7 +169,10 @@ static const char *caller_number(struct ast_channel *channel)
 	return S_OR(number->str, "");
 }
 
-/*! \brief What every agent is told, unless the dialplan has said otherwise. The channel is locked. */
+/*!
+ * \brief What every agent is told, unless the dialplan has said otherwise. The channel is
+ * locked.
+ */
 static int append_defaults(struct pair_list *list, struct ast_channel *channel,
 	const struct config_agent *agent)
 {
@@ -171,13 +180,16 @@ static int append_defaults(struct pair_list *list, struct ast_channel *channel,
 	int res = 0;
 
 	if (agent->send_caller_number) {
-		res |= append(list, name, CONVAI_PAIR_VARIABLE, "caller_number", caller_number(channel));
+		res |= append(list, name, CONVAI_PAIR_VARIABLE, "caller_number",
+			caller_number(channel));
 	}
 	res |= append(list, name, CONVAI_PAIR_VARIABLE, "called_number",
 		S_OR(ast_channel_dialed(channel)->number.str, ast_channel_exten(channel)));
 	res |= append(list, name, CONVAI_PAIR_VARIABLE, "channel", name);
-	res |= append(list, name, CONVAI_PAIR_VARIABLE, "unique_id", ast_channel_uniqueid(channel));
-	res |= append(list, name, CONVAI_PAIR_VARIABLE, "linked_id", ast_channel_linkedid(channel));
+	res |= append(list, name, CONVAI_PAIR_VARIABLE, "unique_id",
+		ast_channel_uniqueid(channel));
+	res |= append(list, name, CONVAI_PAIR_VARIABLE, "linked_id",
+		ast_channel_linkedid(channel));
 	return res;
 }
 
@@ -241,8 +253,8 @@ void result_clear(struct ast_channel *channel)
 	set(channel, "ELEVENLABSCONVERSATIONID", NULL);
 }
 
-void result_set(struct ast_channel *channel, enum convai_status status, const char *reason,
-	const char *conversation_id)
+void result_set(struct ast_channel *channel, enum convai_status status,
+	const char *reason, const char *conversation_id)
 {
 	set(channel, "ELEVENLABSSTATUS", status_name(status));
 	set(channel, "ELEVENLABSREASON", reason);

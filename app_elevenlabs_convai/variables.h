@@ -30,9 +30,11 @@ struct pair_list {
 };
 
 /*!
- * \brief Collect the agent's settings, and dynamic variables and overrides from the channel
+ * \brief Collect the agent's settings, and dynamic variables and overrides from the
+ * channel
  *
- * Locks the channel. The list borrows strings of the agent's, so it must be freed before the agent.
+ * Locks the channel. The list borrows strings of the agent's, so it must be freed before
+ * the agent.
  *
  * \return 0, or -1 when out of memory; the list is to be freed in either case
  */
@@ -48,7 +50,7 @@ const char *status_name(enum convai_status status);
 void result_clear(struct ast_channel *channel);
 
 /*! \brief Leave the result of this call on the channel */
-void result_set(struct ast_channel *channel, enum convai_status status, const char *reason,
-	const char *conversation_id);
+void result_set(struct ast_channel *channel, enum convai_status status,
+	const char *reason, const char *conversation_id);
 
 #endif /* VARIABLES_H */

@@ -1,9 +1,9 @@
 r"""`make demo`: one real call, from end to end, told as it happens.
 
 A SIP client (baresip) plays a caller's speech into a private Asterisk; the dialplan runs
-`ElevenLabsConvAI(sales_agent)`; the module talks the service's protocol with the mock agent; and the
-client records what the caller hears. Ends with 0 only if each side has heard the other, the agent
-was interrupted, and the agent ended the call.
+`ElevenLabsConvAI(sales_agent)`; the module talks the service's protocol with the mock agent; and
+the client records what the caller hears. Ends with 0 only if each side has heard the other, the
+agent was interrupted, and the agent ended the call.
 
 Leaves in build/demo: summary.json, caller_heard.wav, asterisk.log, mock.json.
 """
@@ -30,6 +30,7 @@ from testbed.mock import SPEECH_CACHE, MockAgent
 from testbed.paths import BUILD
 from testbed.root import Root
 from testbed.speech import RATE, read_wav
+from testbed.tls import certificate
 
 FOLDER = BUILD / "demo"
 SCENARIO = "demo"
@@ -55,12 +56,13 @@ CONFIG = """\
 [general]
 api_key = any-key-will-do
 base_url = {url}
+ca_file = {ca}
 
 [sales_agent]
 agent_id = agent_demo
 """
 
-RESULT = re.compile(r"demo: (\S+) (\S*) (.*)$", re.MULTILINE)
+RESULT = re.compile(r"NOTICE.* demo: (\S+) (\S*) (.*)")
 
 LOUD = 500
 """A frame with a sample above this is speech; the testbed's lines have no noise."""
@@ -147,6 +149,11 @@ def _line(event: dict[str, Any]) -> str:
     return ""
 
 
+def _indented(*texts: str) -> str:
+    """Output of others, as part of ours."""
+    return "\n".join(f"    {line}" for text in texts for line in text.strip().splitlines())
+
+
 def place_the_call(asterisk: Instance, mock: MockAgent, track: Path) -> Outcome:
     """Hold the conversation and gather what came of it."""
     step("calling extension 100: ElevenLabsConvAI(sales_agent)")
@@ -154,13 +161,11 @@ def place_the_call(asterisk: Instance, mock: MockAgent, track: Path) -> Outcome:
     with BaresipCall(asterisk, "100", play=track, limit=CALL_SECONDS, folder=folder) as call:
         with told_live(mock):
             call.wait_up()
-            print("    the call is up; on the Asterisk CLI, `elevenlabs show sessions` says:")
             time.sleep(1.0)  # for people: a second of conversation, so that there is one to show
-            print("      " + asterisk.cli("elevenlabs show sessions").replace("\n", "\n      "))
+            print(_indented("*CLI> elevenlabs show agents", asterisk.cli("elevenlabs show agents")))
             call.wait()
         asterisk.wait_no_channels()
-        found = asterisk.wait_log(RESULT.pattern.removesuffix("$"))
-        found = RESULT.search(asterisk.log()) or found
+        found = asterisk.wait_log(RESULT.pattern)
         shutil.copy(call.heard, FOLDER / "caller_heard.wav")
     mock.stop()
     sessions = mock.report.get("sessions") or [{}]
@@ -192,7 +197,10 @@ def write_summary(outcome: Outcome, asterisk: Instance, build: str) -> Path:
         "caller_heard_ms": outcome.caller_heard_ms,
         "agent_heard_ms": outcome.agent_heard_ms,
         "interruptions": outcome.session.get("interruptions", 0),
-        "transcript": outcome.session.get("transcript", []),
+        "transcript": [
+            {key: line[key] for key in ("speaker", "text", "at_ms")}
+            for line in outcome.session.get("transcript", ())
+        ],
     }
     file = FOLDER / "summary.json"
     file.write_text(json.dumps(summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -213,20 +221,22 @@ def demo() -> int:
     root = Root.find(lambda line: print(f"    {line}", flush=True))
     step("preparing speech and starting the mock agent")
     track = caller_track(root)
-    with MockAgent(root, SCENARIO) as mock:
-        asterisk = Instance(root, "demo", dialplan=DIALPLAN, elevenlabs=CONFIG.format(url=mock.url))
+    tls = certificate(root, "tls-demo")
+    with MockAgent(root, SCENARIO, tls=tls) as mock:
+        config = CONFIG.format(url=mock.url, ca=root.path(tls.ca))
+        asterisk = Instance(root, "demo", dialplan=DIALPLAN, elevenlabs=config)
         asterisk.prepare()
         step("building the module and installing it into a private Asterisk")
-        print("    " + asterisk.build_and_install().strip().replace("\n", "\n    "))
+        print(_indented(asterisk.build_and_install()))
         step("starting Asterisk")
-        with asterisk:
+        asterisk.start()
+        try:
             build = engine_build(asterisk)
-            print("    " + asterisk.cli("elevenlabs show agents").replace("\n", "\n    "))
-            try:
-                outcome = place_the_call(asterisk, mock, track)
-            finally:
-                shutil.copy(asterisk.log_path, FOLDER / "asterisk.log")
+            outcome = place_the_call(asterisk, mock, track)
             summary = write_summary(outcome, asterisk, build)
+        finally:
+            shutil.copy(asterisk.log_path, FOLDER / "asterisk.log")
+            asterisk.stop()
         (FOLDER / "mock.json").write_text(json.dumps(mock.report, indent=1), encoding="utf-8")
     return _conclude(outcome, summary)
 

@@ -93,9 +93,12 @@ def remove_all(say: Say) -> None:
     if not cache().is_dir():
         return
     with _lock(cache(), say):
-        for folder in sorted(cache().glob("root-*")):
-            say(f"removing {folder}")
-            remove(folder)
+        for path in sorted(cache().glob("root-*")):
+            say(f"removing {path}")
+            if path.is_dir():
+                remove(path)
+            else:
+                path.unlink()
 
 
 def _build(folder: Path, say: Say) -> None:

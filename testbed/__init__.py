@@ -8,7 +8,10 @@ The pieces, from the bottom up:
 - `testbed.baresip`   one call by a real SIP client that plays a WAV file and records another
 - `testbed.mock`      the mock agent as a child process
 - `testbed.speech`    speech to say, as WAV or as RTP payload
+- `testbed.tls`       a certificate authority and a certificate for loopback
 - `testbed.measure`   CPU, memory, threads and descriptors of a running instance
+- `testbed.echo`      what a call costs in Echo(), the yardstick for all other costs
+- `testbed.service`   instances in the background, for the shell
 
 The package needs Python 3.11 and its standard library only, and everything it starts listens on
 loopback. A call against the dialplan application Echo(), from first to last line:

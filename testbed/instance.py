@@ -97,9 +97,9 @@ class Instance:
         texts for generated ones. env: environment of Asterisk, for example LD_PRELOAD. wrapper:
         command put in front of Asterisk, for example valgrind.
         """
-        if not re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", name):
+        if not re.fullmatch(r"(?!\.)[A-Za-z0-9_.-]{1,40}", name):
             raise TestbedError(
-                f"instance name {name!r}: use 1 to 40 letters, digits, '_', '.', '-'"
+                f"instance name {name!r}: use 1 to 40 letters, digits, '_', '-', '.' (not first)"
             )
         self.root = root
         self.name = name
@@ -346,10 +346,11 @@ class Instance:
             "astsbindir": "sbin",
         }
         found = {key: self.root.path(self.folder / name) for key, name in names.items()}
-        return {**found, "astrundir": self._rundir()}
+        return {**found, "astrundir": self.rundir}
 
-    def _rundir(self) -> str:
-        """Return where asterisk.ctl goes: a short folder in /tmp when the checkout lies deep."""
+    @property
+    def rundir(self) -> str:
+        """Where asterisk.ctl goes, inside the root: a short folder in /tmp for a deep checkout."""
         inside = self.root.path(self.folder / "run")
         if len(f"{inside}/asterisk.ctl") <= SOCKET_LIMIT:
             return inside
@@ -359,7 +360,7 @@ class Instance:
         return Path(tempfile.gettempdir()) / f"testbed-{os.getuid()}-{folder_key(self.folder)}"
 
     def _remove_short_rundir(self) -> None:
-        if self._rundir() == str(self._short_rundir()):
+        if self.rundir == str(self._short_rundir()):
             shutil.rmtree(self._short_rundir(), ignore_errors=True)
 
     def _link_distribution(self) -> None:
@@ -383,7 +384,7 @@ class Instance:
 
     def _wait_booted(self) -> None:
         deadline = time.monotonic() + BOOT_SECONDS
-        control = self.root.host(f"{self._rundir()}/asterisk.ctl")
+        control = self.root.host(f"{self.rundir}/asterisk.ctl")
         while not control.exists():
             self._check_booting(deadline)
             time.sleep(POLL_SECONDS)

@@ -12,9 +12,11 @@ import pytest
 from testbed import config, mirror, rootfolder
 from testbed.claims import claim
 from testbed.errors import TestbedError
+from testbed.instance import Instance
 from testbed.measure import CpuWindow, process_counters
 from testbed.paths import PROJECT
 from testbed.ports import PortBlock
+from testbed.root import Root
 from testbed.rtp import CODECS, EVENT_TYPE, RECORD, Recording
 from testbed.speech import decode_ulaw, loud_parts, read_wav, write_wav
 from tests.timing import SECOND
@@ -143,6 +145,34 @@ def test_two_blocks_of_ports_do_not_meet() -> None:
     finally:
         one.release()
         two.release()
+
+
+# --- instances ---
+
+
+def test_a_deep_checkout_still_has_a_socket_that_fits(tmp_path: Path) -> None:
+    shallow, deep = (Instance(Root(Path("/")), "x") for _ in range(2))
+    shallow.folder = Path("/p/build/testbed/x")
+    deep.folder = tmp_path / ("d" * 100)
+    assert shallow.rundir == "/p/build/testbed/x/run"
+    assert len(f"{deep.rundir}/asterisk.ctl") < 108
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 41])
+def test_a_name_that_is_no_folders_name_is_refused(name: str) -> None:
+    with pytest.raises(TestbedError, match="instance name"):
+        Instance(Root(Path("/")), name)
+
+
+def test_paths_are_translated_into_the_root_and_back() -> None:
+    root = Root(Path("/some/root"))
+    assert root.path(PROJECT / "build/x") == "/project/build/x"
+    assert root.path("/some/root/usr/lib/y") == "/usr/lib/y"
+    assert root.host("/project/build/x") == PROJECT / "build/x"
+    assert root.host("/usr/lib/y") == Path("/some/root/usr/lib/y")
+    with pytest.raises(TestbedError, match="outside"):
+        root.path("/elsewhere")
+    assert Root(Path("/")).path("/elsewhere") == "/elsewhere"
 
 
 # --- configuration ---

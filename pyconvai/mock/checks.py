@@ -21,6 +21,7 @@ _KEPT_OF_EACH = 20
 _PREROLL_WINDOW_MS = 1000.0
 
 
+_MAY_COME_FIRST = {"enclave_setup_config"}  # of clients that talk with a service on premises
 _CALL_OVER_CODES = {1000, 1001, None}
 
 
@@ -74,9 +75,12 @@ class Checks:
             elif at_ms > self.limits.init_ms:
                 self.violation("init_late", at_ms, f"first message came after {at_ms:.0f} ms")
             self._init_at = at_ms
-        elif self._init_at is None and kind != "enclave_setup_config":
-            if "init_first" not in self.counts:
-                self.violation("init_first", at_ms, f"{kind} before the initiation")
+        elif self._init_at is None and kind not in _MAY_COME_FIRST:
+            self._early(kind, at_ms)
+
+    def _early(self, kind: str, at_ms: float) -> None:
+        if "init_first" not in self.counts:  # said once, not for every chunk
+            self.violation("init_first", at_ms, f"{kind} before the initiation")
 
     def metadata(self, at_ms: float) -> None:
         """Metadata has been sent: the client's stream may begin."""

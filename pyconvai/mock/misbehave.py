@@ -36,7 +36,7 @@ async def _silence(session: Session, fault: Fault) -> None:
 
 
 async def _stop_reading(session: Session, fault: Fault) -> None:
-    session.reading.clear()
+    session.stop_reading()
     session.record.checks.suspended = True
 
 

@@ -72,6 +72,7 @@ class Record:
         self._start = time.monotonic()
         self._started = datetime.datetime.now(datetime.UTC)
         self._span: dict[str, Any] | None = None
+        self._span_start = (0, 0.0)  # chunks and milliseconds before the span
 
     def now(self) -> float:
         """Milliseconds since the socket was open."""
@@ -106,24 +107,27 @@ class Record:
         """One chunk of caller audio; contiguous chunks become one span of the timeline."""
         now = self.now()
         stream = self.checks.stream
-        gaps = stream.gaps
-        self.checks.audio(len(data), fmt, now)
-        if self._span is None or stream.gaps > gaps:
-            self._span = {
-                "at_ms": round(now),
-                "event": "caller_audio",
-                "chunks": 0,
-                "audio_ms": 0.0,
-            }
+        if self._span is None or now - stream.last_ms > self.checks.limits.gap_ms:
+            self._end_span()
+            self._span = {"at_ms": round(now), "event": "caller_audio"}
+            self._span_start = (stream.chunks, stream.audio_ms)
             self.timeline.append(self._span)
-        self._span["chunks"] += 1
-        self._span["audio_ms"] = round(self._span["audio_ms"] + fmt.ms(len(data)), 3)
-        self._span["until_ms"] = round(now)
+        self.checks.audio(len(data), fmt, now)
         if self.keep_audio:
             self.caller_audio.append(data)
 
+    def _end_span(self) -> None:
+        """Completes the span of caller audio, so that a chunk costs nothing here."""
+        if self._span is not None:
+            stream = self.checks.stream
+            chunks, audio_ms = self._span_start
+            self._span["chunks"] = stream.chunks - chunks
+            self._span["audio_ms"] = round(stream.audio_ms - audio_ms, 3)
+            self._span["until_ms"] = round(stream.last_ms)
+
     def as_dict(self) -> dict[str, Any]:
         """The session as JSON-ready data; see the module's description."""
+        self._end_span()
         checks = self.checks
         pongs = checks.pong_ms
         init = self.init or {}

@@ -22,7 +22,7 @@ from websockets.typing import Subprotocol
 
 from . import rest
 from .faults import Fault
-from .link import reset_connection
+from .link import DirectConnection, reset_connection
 from .messages import dump
 from .record import LogSink, Record
 from .report import report
@@ -123,6 +123,7 @@ class MockAgent:
             port,
             ssl=self._tls,
             process_request=self._request,
+            create_connection=DirectConnection,
             select_subprotocol=_select_subprotocol,
             compression="deflate" if self.scenario.server.deflate else None,
             max_size=_MAX_MESSAGE_BYTES,
@@ -253,6 +254,7 @@ class MockAgent:
     async def _converse(self, connection: ServerConnection) -> None:
         """Handler of one WebSocket."""
         assert connection.request is not None
+        assert isinstance(connection, DirectConnection)
         path, query = rest.query_of(connection.request.path)
         agent_id = query.get("agent_id", "")
         agent = self.scenario.agent(agent_id)

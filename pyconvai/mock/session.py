@@ -18,12 +18,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from . import messages
 from .faults import Fault
-from .link import Link, Over
+from .link import DirectConnection, Link, Over
 from .misbehave import act
 from .record import Record
 from .scenario import Agent, ToolCall, Turn, Utterance
@@ -64,7 +63,7 @@ class Session:
 
     def __init__(
         self,
-        connection: ServerConnection,
+        connection: DirectConnection,
         agent: Agent,
         record: Record,
         house: House,
@@ -93,6 +92,7 @@ class Session:
         self._max_duration_ms = agent.max_duration_s * 1000
         self._reply = 0  # number of the answer that is being given; 0: the greeting
         self._input_at = 0.0
+        self._refusing: asyncio.Task[None] | None = None
         self._pinging = False
         self._next_ping = agent.first_ping_id
         self._ping_ms: int | None = None
@@ -129,12 +129,20 @@ class Session:
             async for message in self.connection:
                 if not self.reading.is_set():
                     await self.reading.wait()
-                self._input_at = self.record.now()
-                await self._received(message)
+                self._received(message)
+                # What has queued up until now is read without a pause, so nothing can overtake it.
+                if self.reading.is_set():
+                    self.connection.deliver = self._received
         except ConnectionClosed:
             pass  # the codes are read from the connection when the session is finished
 
-    async def _received(self, message: str | bytes) -> None:
+    def stop_reading(self) -> None:
+        """From now on messages pile up: first here, then in the client."""
+        self.connection.deliver = None
+        self.reading.clear()
+
+    def _received(self, message: str | bytes) -> None:
+        self._input_at = self.record.now()
         if isinstance(message, bytes):
             self.record.received["(binary)"] += 1
             self.record.violation("binary_frame", f"a binary frame of {len(message)} bytes")
@@ -146,7 +154,7 @@ class Session:
         except ValueError as exc:
             self.record.received["(not JSON)"] += 1
             self.record.violation("json", f"{exc}: {message[:80]!r}")
-            await self._refuse_message()
+            self._refusing = asyncio.create_task(self._refuse_message())
             return
         if "user_audio_chunk" in data:
             self._audio(data["user_audio_chunk"])

@@ -99,7 +99,8 @@ class TurnTaker:
         return events
 
     def _window(self, loudness: float, agent_speaking: bool, events: list[TurnEvent]) -> None:
-        loud = loudness > self._threshold()
+        # Silence costs one comparison: the line's noise matters only above the least threshold.
+        loud = loudness > _THRESHOLD_MIN and loudness > self._threshold()
         self._levels.append(loudness)
         self._recent.append(loud)
         if loud:

@@ -117,8 +117,22 @@ cdef class Link:
     cdef readonly str agent
 
     def __dealloc__(self):
+        self.release()
+
+    cpdef release(self):
+        """Let go of the session; its descriptor closes as soon as the channel has let go as well.
+
+        Not left to the garbage collector: an exception's traceback may keep this object for long.
+        """
         if self.session is not NULL:
             convai_session_unref(self.session)
+        self.session = NULL
+        self.chunk_bytes = 0
+
+    cdef convai_session *held(self) except NULL:
+        if self.session is NULL:
+            raise ValueError("this session has been released")
+        return self.session
 
     @property
     def pairs(self):
@@ -126,17 +140,17 @@ cdef class Link:
         cdef uint32_t i
         return [
             (
-                self.session.pairs[i].kind,
-                self.session.pairs[i].name.decode("utf-8", "replace"),
-                self.session.pairs[i].value.decode("utf-8", "replace"),
+                self.held().pairs[i].kind,
+                self.held().pairs[i].name.decode("utf-8", "replace"),
+                self.held().pairs[i].value.decode("utf-8", "replace"),
             )
-            for i in range(self.session.pair_count)
+            for i in range(self.held().pair_count)
         ]
 
     @property
     def hung_up(self):
         """True once the channel is through with this session."""
-        return convai_session_hung_up(self.session) != 0
+        return convai_session_hung_up(self.held()) != 0
 
     def talk(self, caller, agent, str conversation_id not None, int chunk_ms):
         """Let audio flow. caller and agent are (encoding, rate). MemoryError leaves it connecting."""
@@ -145,12 +159,12 @@ cdef class Link:
         agent_format.encoding, agent_format.rate = agent
         self.chunk_bytes = convai_ms_to_bytes(&caller_format, chunk_ms)
         self.limit_bytes = convai_ms_to_bytes(&agent_format, CONVAI_PLAYOUT_MS)
-        if convai_session_talk(self.session, caller_format, agent_format, conversation_id.encode()):
+        if convai_session_talk(self.held(), caller_format, agent_format, conversation_id.encode()):
             raise MemoryError("no memory for the audio of a call")
 
     def end(self, int status, str reason not None, bint play_out=False):
         """Tell the channel that it is over. Only the first call has an effect."""
-        convai_session_end(self.session, status, reason.encode(), play_out)
+        convai_session_end(self.held(), status, reason.encode(), play_out)
 
     def attach(self, transport, protocol, open_state):
         """Send caller audio to transport for as long as protocol.state is open_state."""
@@ -162,14 +176,14 @@ cdef class Link:
 
     cdef int send_waiting(self) except -1:
         """Send every whole chunk that waits; drop them if the network is not keeping up."""
-        cdef convai_ring *ring = &self.session.uplink
+        cdef convai_ring *ring = &self.held().uplink
         cdef uint64_t waiting = convai_ring_waiting(ring)
         waiting -= waiting % self.chunk_bytes
         if self.transport is None or self.protocol.state is not self.open_state:
             return 0
         if self.transport.get_write_buffer_size() > SEND_BUFFER_LIMIT:
             convai_ring_skip(ring, waiting)
-            convai_tally(&self.session.tally.send_dropped_bytes, waiting)
+            convai_tally(&self.held().tally.send_dropped_bytes, waiting)
             return 0
         while waiting:
             self.transport.write(self.next_frame())
@@ -180,8 +194,8 @@ cdef class Link:
         global scratch
         if <uint64_t>scratch.shape[0] < self.chunk_bytes:
             scratch = bytearray(self.chunk_bytes)
-        convai_ring_take(&self.session.uplink, &scratch[0], self.chunk_bytes)
-        convai_tally(&self.session.tally.chunks_sent, 1)
+        convai_ring_take(&self.held().uplink, &scratch[0], self.chunk_bytes)
+        convai_tally(&self.held().tally.chunks_sent, 1)
         return chunk_frame(&scratch[0], self.chunk_bytes)
 
     def play(self, str audio_base64 not None):
@@ -198,8 +212,8 @@ cdef class Link:
             raise ValueError(f"base64 text of {n} characters: not a multiple of 4")
         if length == 0:
             return 0
-        if convai_playout_queued(&self.session.playout) + length > self.limit_bytes:
-            convai_tally(&self.session.tally.overflow_dropped_bytes, length)
+        if convai_playout_queued(&self.held().playout) + length > self.limit_bytes:
+            convai_tally(&self.held().tally.overflow_dropped_bytes, length)
             return 0
         segment = convai_segment_new(length)
         if segment is NULL:
@@ -207,8 +221,8 @@ cdef class Link:
         if base64_decode_into(segment.data, text, n, padding):
             free(segment)
             raise ValueError("base64 text has a character that does not belong there")
-        convai_playout_append(&self.session.playout, segment)
-        convai_tally(&self.session.tally.received_bytes, length)
+        convai_playout_append(&self.held().playout, segment)
+        convai_tally(&self.held().tally.received_bytes, length)
         return length
 
     def align(self):
@@ -217,51 +231,51 @@ cdef class Link:
         A response may end in the middle of a sample; without this every later one would be noise.
         """
         cdef convai_segment *segment
-        if convai_session_misaligned(self.session):
+        if convai_session_misaligned(self.held()):
             segment = convai_segment_new(1)
             if segment is NULL:
                 raise MemoryError("no memory for agent audio")
             segment.data[0] = 0
-            convai_playout_append(&self.session.playout, segment)
+            convai_playout_append(&self.held().playout, segment)
 
     def flush(self):
         """Let nothing that is queued be heard any more. Returns the ms of audio thrown away."""
         cdef uint64_t stale
         self.align()
-        stale = convai_playout_flush(&self.session.playout)
-        convai_tally(&self.session.tally.flushed_bytes, stale)
-        convai_tally(&self.session.tally.interruptions, 1)
+        stale = convai_playout_flush(&self.held().playout)
+        convai_tally(&self.held().tally.flushed_bytes, stale)
+        convai_tally(&self.held().tally.interruptions, 1)
         return self.to_ms(stale)
 
     cdef uint64_t to_ms(self, uint64_t n):
-        cdef uint64_t second = convai_ms_to_bytes(&self.session.agent_format, 1000)
+        cdef uint64_t second = convai_ms_to_bytes(&self.held().agent_format, 1000)
         return n * 1000 // second if second else 0
 
     @property
     def queued_ms(self):
         """Agent audio that waits to be heard, in ms."""
-        return self.to_ms(convai_playout_queued(&self.session.playout))
+        return self.to_ms(convai_playout_queued(&self.held().playout))
 
     @property
     def played_ms(self):
         """Agent audio that has been handed to the channel, in ms."""
-        return self.to_ms(convai_session_played(self.session))
+        return self.to_ms(convai_session_played(self.held()))
 
     def count_message(self):
         """Count one message from the agent."""
-        convai_tally(&self.session.tally.messages_received, 1)
+        convai_tally(&self.held().tally.messages_received, 1)
 
     def count_unknown(self):
         """Count one message of a type that is not known."""
-        convai_tally(&self.session.tally.unknown_messages, 1)
+        convai_tally(&self.held().tally.unknown_messages, 1)
 
     def count_pong(self):
         """Count one ping that was answered."""
-        convai_tally(&self.session.tally.pings_answered, 1)
+        convai_tally(&self.held().tally.pings_answered, 1)
 
     def count_stale(self, Py_ssize_t characters):
         """Count one piece of agent audio that was older than the interruption, by its base64."""
-        convai_tally(&self.session.tally.stale_dropped_bytes, characters // 4 * 3)
+        convai_tally(&self.held().tally.stale_dropped_bytes, characters // 4 * 3)
 
 
 def send_waiting_audio(list links not None):

@@ -80,6 +80,7 @@ class Runtime:
     def _gone(self, task: asyncio.Task[None]) -> None:
         session = self._sessions.pop(task)
         self._links.remove(session.link)
+        session.link.release()
 
     def _end_hung_up(self) -> None:
         for session in list(self._sessions.values()):

@@ -1,19 +1,20 @@
 r"""A real Asterisk with the module in it, and an agent to talk to, as fixtures.
 
     def test_something(asterisk, agent):
-        mock = agent("default")
-        pbx = asterisk(dialplan=..., elevenlabs=f"[general]\nbase_url = {mock.url}\n...")
-        call = place_call(pbx, "100", send=..., hangup_after=3)
+        with agent("default") as mock:
+            pbx = asterisk(dialplan=..., elevenlabs=f"[general]\nbase_url = {mock.url}\n...")
+            call = place_call(pbx, "100", send=..., hangup_after=3)
+        print(mock.report)
 
-`asterisk` lives as long as the test module and `agent` as long as the test; both clean up after
-themselves, and an Asterisk that did not end by itself, with status 0, fails its module.
+`asterisk` lives as long as the test module and cleans up after itself; an Asterisk that did not end
+by itself, with status 0, fails its module.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +68,6 @@ def asterisk(root: Root, request: pytest.FixtureRequest) -> Iterator[StartAsteri
 
 
 @pytest.fixture
-def agent(root: Root) -> Iterator[StartAgent]:
-    """Start a mock agent: takes the arguments of MockAgent but the first."""
-    with ExitStack() as stack:
-
-        def start(scenario: str | Path = "default", **arguments: Any) -> MockAgent:
-            return stack.enter_context(MockAgent(root, scenario, **arguments))
-
-        yield start
+def agent(root: Root) -> StartAgent:
+    """A mock agent: `with agent(scenario, **arguments of MockAgent) as mock`."""
+    return partial(MockAgent, root)

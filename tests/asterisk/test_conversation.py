@@ -1,0 +1,275 @@
+"""Calls with an agent through a real Asterisk, sample for sample."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from testbed.callers import Callers, place_call
+from testbed.instance import Instance
+from testbed.mock import MockAgent
+from testbed.rtp import CODECS
+from tests.asterisk.conftest import StartAgent, StartAsterisk
+from tests.asterisk.phone import DIALPLAN, configure, section, wait_result
+from tests.timing import MS, SECOND
+
+ULAW = CODECS["ulaw"]
+SILENCE = bytes([ULAW.silence])
+
+TALKER = """\
+title = "talker"
+[agents.default]
+format = "ulaw_8000"
+first_message = { text = "Noise.", sound = "noise:1:3000", interruptible = false }
+"""
+
+INTERRUPTED = """\
+title = "interrupted"
+[agents.default]
+format = "ulaw_8000"
+chunk_ms = 1000
+pace = 0
+first_message = { text = "A very long greeting.", sound = "noise:1:30000" }
+[[agents.default.turns]]
+say = { text = "A reply.", sound = "noise:2:1000" }
+[[agents.default.turns]]
+say = { text = "Farewell.", sound = "noise:3:4000" }
+end = true
+"""
+
+
+@pytest.fixture(scope="module")
+def pbx(asterisk: StartAsterisk) -> Instance:
+    return asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
+
+
+def recorded(mock: MockAgent, side: str) -> bytes:
+    """What the mock kept of its first session."""
+    (file,) = Path(mock.folder / "record").glob(f"0000-*-{side}.raw")
+    return file.read_bytes()
+
+
+def test_every_sample_arrives_in_both_directions(pbx: Instance, agent: StartAgent) -> None:
+    """mu-law on both sides: nothing is lost, changed, repeated or put out of place."""
+    with agent(TALKER, record=True) as mock:
+        configure(pbx, section("sales_agent", mock.url))
+        said = ULAW.noise(3.0, seed=11)
+        start = len(pbx.log())
+        call = place_call(pbx, "sales_agent", send=said, hangup_after=5.0)
+        result = wait_result(pbx, start)
+    assert result.status == "HANGUP"
+    assert not result.went_on
+    assert result.conversation_id.startswith("conv_")
+    spoken = recorded(mock, "agent")
+    assert len(spoken) == ULAW.bytes_in(3.0)
+    assert spoken in call.heard
+    assert set(call.heard.replace(spoken, b"")) == set(SILENCE)
+    assert (call.recording.gaps, call.recording.lost) == ([], 0)
+    assert said in recorded(mock, "caller")
+    (session,) = mock.report["sessions"]
+    assert session["violations"] == []
+    assert session["close_code"] == 1000
+    assert session["closed_by"] == "client"
+
+
+def test_the_first_message_of_the_client_tells_who_calls(pbx: Instance, agent: StartAgent) -> None:
+    with agent(TALKER) as mock:
+        configure(pbx, section("sales_agent", mock.url))
+        place_call(pbx, "sales_agent", hangup_after=1.0)
+    (session,) = mock.report["sessions"]
+    variables = session["dynamic_variables"]
+    assert variables["called_number"] == "sales_agent"
+    assert variables["channel"].startswith("PJSIP/")
+    assert re.fullmatch(r"\d+\.\d+", variables["unique_id"])
+    assert variables["linked_id"] == variables["unique_id"]
+    assert variables["caller_number"]
+
+
+def stale_frames_after(call_bytes: bytes, stale: bytes) -> int:
+    """How many whole frames of `stale` are in what was heard."""
+    size = ULAW.packet_bytes
+    frames = {stale[at : at + size] for at in range(0, len(stale), size)}
+    return sum(call_bytes[at : at + size] in frames for at in range(0, len(call_bytes), size))
+
+
+def test_interruption_reply_and_farewell(pbx: Instance, agent: StartAgent) -> None:
+    """Barge-in silences the agent at once; the reply is whole; the farewell is not cut."""
+    with agent(INTERRUPTED, record=True) as mock:
+        configure(pbx, section("sales_agent", mock.url, debug="yes"))
+        start = len(pbx.log())
+        with Callers(pbx, 1, "sales_agent") as calls:
+            calls.wait_up()
+            call = calls[0]
+            mock.wait_event(lambda e: e["event"] == "transcript", 5 * SECOND)
+            time.sleep(2.0 * SECOND)  # that much of the greeting is heard
+            call.say(ULAW.noise(1.5, seed=3))
+            interrupted = pbx.wait_log(
+                r"\[([-\d]+ [:.\d]+)\][^\n]*<- \{\"type\":\"interruption\"", start=start
+            )
+            mock.wait_event(lambda e: e.get("text") == "A reply.", 10 * SECOND)
+            pbx.wait_log(r"A reply", start=start)
+            time.sleep(1.5 * SECOND)  # the reply is being heard; then the caller's second turn
+            call.say(ULAW.noise(0.8, seed=4))
+            calls.wait(30 * SECOND)
+        result = wait_result(pbx, start)
+    assert result.status == "AGENT_ENDED", result
+    assert result.went_on
+    sent = recorded(mock, "agent")
+    greeting, reply, farewell = (
+        sent[: ULAW.bytes_in(30.0)],
+        sent[ULAW.bytes_in(30.0) : ULAW.bytes_in(31.0)],
+        sent[ULAW.bytes_in(31.0) :],
+    )
+    assert len(farewell) == ULAW.bytes_in(4.0)
+    assert reply in call.heard
+    assert farewell in call.heard, "the farewell was cut"
+    begin = call.heard.find(greeting[: 50 * ULAW.packet_bytes])
+    assert begin >= 0
+    heard_of_greeting = stale_frames_after(call.heard, greeting)
+    whole = heard_of_greeting * ULAW.packet_bytes
+    assert call.heard[begin : begin + whole] == greeting[:whole], "gaps or repeats"
+    # The module logs a message just before it acts on it. Both clocks are this machine's.
+    flushed_at = time.mktime(time.strptime(interrupted[1][:19], "%Y-%m-%d %H:%M:%S")) + float(
+        interrupted[1][19:]
+    )
+    to_wall = time.time() - time.monotonic()
+    frames = {greeting[at : at + 160] for at in range(0, len(greeting), 160)}
+    last = max(p.at for p in call.recording.audio if p.payload in frames) + to_wall
+    assert last - flushed_at <= 40 * MS
+    (session,) = mock.report["sessions"]
+    assert session["interruptions"] == 1
+    assert session["violations"] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["stale-audio", "equal-audio", "equal-reply", "text-ids", "zero-ids"]
+)
+def test_event_ids_after_an_interruption(pbx: Instance, agent: StartAgent, name: str) -> None:
+    """Older audio is never heard, and a reply always is, whatever ids the service gives."""
+    greeting = 'first_message = { text = "Long.", sound = "noise:1:20000" }\n'
+    shipped = Path("pyconvai/mock/scenarios/faults.toml").read_text(encoding="utf-8")
+    scenario = re.sub(r"first_message = \{ text = \"Hello.*\n", greeting, shipped)
+    with agent(scenario, record=True) as mock:
+        configure(pbx, section(name, mock.url))
+        with Callers(pbx, 1, name) as calls:
+            calls.wait_up()
+            mock.wait_event(lambda e: e["event"] == "transcript", 5 * SECOND)
+            time.sleep(0.5 * SECOND)  # some of the greeting is heard
+            calls[0].say(ULAW.noise(1.0, seed=3))
+            mock.wait_event(lambda e: e.get("text") == "An answer.", 10 * SECOND)
+            time.sleep(3.0 * SECOND)  # it is 2 s long
+            call = calls[0].hangup()
+            calls.wait()
+    (session,) = mock.report["sessions"]
+    assert session["interruptions"] == 1
+    noise = noises()
+    assert noise[2] in call.heard, "the reply was not heard whole"
+    if name == "stale-audio":
+        assert noise[66][:160] not in call.heard
+    if name == "equal-audio":
+        assert noise[67] in call.heard
+
+
+def noises() -> dict[int, bytes]:
+    """The sounds of the shipped scenario of faults, as mu-law."""
+    from pyconvai.mock.audio import FORMATS, noise
+
+    lengths = {2: 2000, 66: 400, 67: 400}
+    return {seed: noise(seed, ms, FORMATS["ulaw_8000"]) for seed, ms in lengths.items()}
+
+
+def test_wideband_agent_on_a_narrowband_channel(pbx: Instance, agent: StartAgent) -> None:
+    """pcm_16000 is obeyed: Asterisk translates, and both sides hear speech of the right length."""
+    scenario = TALKER.replace("ulaw_8000", "pcm_16000")
+    with agent(scenario, record=True) as mock:
+        configure(pbx, section("sales_agent", mock.url))
+        said = ULAW.noise(3.0, seed=11)
+        call = place_call(pbx, "sales_agent", send=said, hangup_after=5.0)
+    (session,) = mock.report["sessions"]
+    assert session["input_format"] == "pcm_16000"
+    assert session["violations"] == []
+    heard = len(call.heard.strip(SILENCE)) / 8000
+    assert heard == pytest.approx(3.0, abs=0.1)
+    assert session["heard_speech_ms"] == pytest.approx(3000, abs=200)
+
+
+def test_silence_goes_up_while_the_caller_sends_nothing(pbx: Instance, agent: StartAgent) -> None:
+    """A muted telephone must not stop the agent, which only advances on audio."""
+    with agent(TALKER) as mock:
+        configure(pbx, section("sales_agent", mock.url))
+        with Callers(pbx, 1, "sales_agent") as calls:
+            calls.wait_up()
+            mock.wait_event(lambda e: e["event"] == "transcript", 5 * SECOND)
+            calls[0].mute()
+            time.sleep(3 * SECOND)
+            calls[0].unmute()
+            time.sleep(0.5 * SECOND)
+            shown = pbx.cli("elevenlabs show session " + channel_name(pbx))
+            calls.hangup_all()
+            calls.wait()
+    (session,) = mock.report["sessions"]
+    assert session["violations"] == []
+    assert session["heard_ms"] == pytest.approx(session["duration_ms"], abs=500)
+    assert "ilence" in shown
+
+
+def channel_name(pbx: Instance) -> str:
+    """The only channel that there is."""
+    found = re.search(r"^(PJSIP/\S+)", pbx.cli("core show channels concise"), re.MULTILINE)
+    assert found
+    return found[1].partition("!")[0]
+
+
+def test_the_cli_during_a_call(pbx: Instance, agent: StartAgent) -> None:
+    with agent(TALKER) as mock:
+        configure(pbx, section("sales_agent", mock.url, api_key="sk_very_secret"))
+        with Callers(pbx, 1, "sales_agent") as calls:
+            calls.wait_up()
+            mock.wait_event(lambda e: e["event"] == "transcript", 5 * SECOND)
+            agents = pbx.cli("elevenlabs show agents")
+            sessions = pbx.cli("elevenlabs show sessions")
+            details = pbx.cli(f"elevenlabs show session {channel_name(pbx)}")
+            assert re.search(
+                r"^sales_agent +sales_agent +127\.0\.0\.1:\d+ .* 1 +\d+$", agents, re.M
+            )
+            assert re.search(r"^PJSIP/\S+ +sales_agent +conv_\w+ +talking", sessions, re.M)
+            said = pbx.cli(f"elevenlabs hangup {channel_name(pbx)}")
+            calls.wait()
+    assert "sk_very_secret" not in agents + sessions + details + said
+    assert calls[0].ended_by == "asterisk"
+    assert re.search(r"^sales_agent .* 0 +\d+$", pbx.cli("elevenlabs show agents"), re.M)
+
+
+def test_debug_can_be_switched(pbx: Instance, agent: StartAgent) -> None:
+    """On: every message with the channel's name, without audio and key. Off: nothing."""
+    with agent(TALKER) as mock:
+        configure(pbx, section("sales_agent", mock.url, api_key="sk_very_secret"))
+        lengths = []
+        for switch in ("on", "off"):
+            pbx.cli(f"elevenlabs debug {switch}")
+            start = len(pbx.log())
+            place_call(pbx, "sales_agent", hangup_after=1.5)
+            wait_result(pbx, start)
+            lengths.append(len(re.findall(r"PJSIP/\S+: (?:<-|->) \{", pbx.log()[start:])))
+    assert lengths[0] > 3
+    assert lengths[1] == 0
+    assert "sk_very_secret" not in pbx.log()
+    assert "conversation_signature" not in pbx.log()
+
+
+def test_application_and_commands_are_documented(pbx: Instance) -> None:
+    shown = pbx.cli("core show application ElevenLabsConvAI")
+    for word in ("Synopsis", "Syntax", "Arguments", "ELEVENLABSSTATUS", "ELEVENLABSREASON",
+                 "ELEVENLABSCONVERSATIONID", "ELEVENLABS_VAR_", "ELEVENLABS_OVERRIDE_",
+                 "AGENT_ENDED", "HANGUP", "TRANSFER", "TIMEOUT", "LIMIT", "NOAGENT", "AUTH",
+                 "REJECTED", "UNREACHABLE", "ERROR", "UNLOADED"):  # fmt: skip
+        assert word in shown, word
+    for command in ("show agents", "show sessions", "show version", "reload", "debug"):
+        usage = pbx.cli(f"core show help elevenlabs {command}")
+        assert "Usage:" in usage or "elevenlabs" in usage
+        assert "No such command" not in usage
+    assert json.dumps(pbx.cli("elevenlabs show version"))

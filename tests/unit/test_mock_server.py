@@ -430,6 +430,24 @@ def test_http_faults() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("agent", ["http-reset", "handshake-reset"])
+def test_a_reset_is_a_reset(agent: str) -> None:
+    async def run() -> None:
+        async with MockAgent("faults") as mock:
+            port = int(mock.url.rpartition(":")[2])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            path = (
+                "conversation" if agent.startswith("handshake") else "conversation/get-signed-url"
+            )
+            request = f"GET /v1/convai/{path}?agent_id={agent} HTTP/1.1\r\nHost: x\r\nUpgrade: x"
+            writer.write(f"{request}\r\n\r\n".encode())
+            with pytest.raises(ConnectionResetError):
+                await asyncio.wait_for(reader.read(), LIMIT)
+            writer.close()
+
+    asyncio.run(run())
+
+
 def test_silence_before_the_handshake_ends_with_the_mock() -> None:
     async def run() -> None:
         mock = MockAgent("faults")

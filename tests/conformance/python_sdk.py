@@ -26,6 +26,7 @@ from elevenlabs.core.api_error import ApiError
 
 CHUNK_S = 0.25  # what the client recommends
 RATE = 16000
+DISCONNECT_LIMIT_S = 5.0
 GREETING_BYTES = 19200
 # Seconds from the agent's text to the caller's next words; the second one interrupts.
 SPEAK_AFTER = {"Greeting.": 0.9, "A long answer.": 1.0, "The sum is 5.": 0.9}
@@ -90,6 +91,12 @@ def main(base_url: str, agent_id: str, mode: str) -> dict[str, Any]:
         seen["tools"].append({key: parameters[key] for key in ("a", "b")})
         return str(parameters["a"] + parameters["b"])
 
+    ended = threading.Event()
+
+    def disconnected(details: Any) -> None:
+        seen["closed"] = vars(details)
+        ended.set()
+
     tools = ClientTools()
     tools.register("add", add)
     conversation = Conversation(
@@ -104,11 +111,13 @@ def main(base_url: str, agent_id: str, mode: str) -> dict[str, Any]:
         callback_agent_response_correction=lambda old, new: seen["corrections"].append([old, new]),
         callback_user_transcript=seen["transcripts"].append,
         callback_latency_measurement=lambda ms: seen.setdefault("latencies", []).append(ms),
-        callback_disconnect=lambda details: seen.update(closed=vars(details)),
+        callback_disconnect=disconnected,
     )
     try:
         conversation.start_session()
         seen["conversation_id"] = conversation.wait_for_session_end()
+        # The audio thread may be the one that notices the close, and tells it a little later.
+        ended.wait(DISCONNECT_LIMIT_S)
     except ApiError as error:
         seen["http_status"] = error.status_code
     seen["interrupts"] = line.interrupts

@@ -92,6 +92,7 @@ cdef extern from "engine.h" nogil:
     void convai_engine_closed()
     void convai_engine_log(uint32_t level, const char *channel, const char *text)
     convai_ops *convai_engine_ops(const char *build_id, const char *version)
+    int convai_op_stop(uint32_t limit_ms)
 
 
 include "codec.pxi"
@@ -306,6 +307,14 @@ def open_engine(host_capsule):
         )
     if convai_engine_open(host):
         raise OSError("no file descriptor for the engine's wake-up")
+
+
+def stop_engine(uint32_t limit_ms):
+    """What the module asks of a running engine: stop. Not on the loop thread; True if it ended."""
+    cdef int left
+    with nogil:
+        left = convai_op_stop(limit_ms)
+    return left == 0
 
 
 def close_engine():

@@ -50,8 +50,16 @@ class Runtime:
         try:
             self._loop.run_forever()
         finally:
+            self._end_what_is_left()
             self._network.close()
             self._loop.close()
+
+    def _end_what_is_left(self) -> None:
+        """Let nobody wait for a loop that has ended. Only after a fault is anything left."""
+        self._end_all(Ending(Status.ERROR, "the engine's loop has failed"))
+        if self._sessions:
+            closing = asyncio.wait(self._sessions, timeout=CLOSE_ALL_SECONDS)
+            self._loop.run_until_complete(closing)
 
     # ---- What other threads want ----
 
@@ -138,6 +146,7 @@ def start(host: Any) -> Any:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     if not ready.wait(START_SECONDS):
+        _core.stop_engine(0)  # should it come up later, it ends at once
         raise RuntimeError(f"the engine's loop did not start within {START_SECONDS:.0f} s")
     return _core.ops_capsule(build_id(), __version__)
 

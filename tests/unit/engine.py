@@ -67,9 +67,12 @@ class Engine:
         self.host.abi_version = int(macro("CONVAI_ABI_VERSION"))
         self.host.size = ffi.sizeof("struct convai_host")
         self.host.log = self._log
-        address = int(ffi.cast("uintptr_t", self.host))
-        self.capsule = runtime.start(_new(address, _HOST_CAPSULE, None))
+        self.capsule = runtime.start(self.host_capsule())
         self.ops: Any = ffi.cast("struct convai_ops *", _get(self.capsule, _OPS_CAPSULE))
+
+    def host_capsule(self) -> Any:
+        """The host table, as the module hands it over."""
+        return _new(int(ffi.cast("uintptr_t", self.host)), _HOST_CAPSULE, None)
 
     def _on_log(self, level: int, channel: Any, text: Any) -> None:
         self.lines.append((level, string(channel), string(text)))

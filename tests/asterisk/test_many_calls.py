@@ -1,0 +1,134 @@
+"""Forty calls at once for a minute, over TLS: every sample of every call, and what a call costs.
+
+The costs are written to build/forty_calls.json and printed. They are no test: a busy machine fails
+nothing here but the comparison of samples.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from testbed.callers import Callers
+from testbed.echo import Cost, cpu_per_call
+from testbed.instance import Instance
+from testbed.measure import Counters, CpuWindow
+from testbed.mock import MockAgent
+from testbed.paths import BUILD
+from testbed.root import Root
+from testbed.rtp import CODECS
+from testbed.tls import Certificate
+from tests.asterisk.conftest import StartAsterisk
+from tests.asterisk.phone import DIALPLAN, configure, results, section, settled
+from tests.timing import SECOND
+
+CALLS = 40
+TALK_SECONDS = 60.0
+CALLER_SEED = 1000
+SETTLE_SECONDS = 5.0
+"""After the last call is up, before the cost is measured: set-up is not what is measured."""
+
+WINDOW_SECONDS = 20.0
+"""How long the cost is measured, for each of Echo() and the agents."""
+
+AFTER_SECONDS = 3.0
+"""Between the end of what both say and the end of the call."""
+
+ULAW = CODECS["ulaw"]
+
+# A little faster than real time, in pieces of 200 ms: the whole way in is busy all the time.
+AGENT = """
+[agents.agent{number}]
+format = "ulaw_8000"
+chunk_ms = 200
+pace = 1.2
+first_message = {{ text = "Noise.", sound = "noise:{number}:{ms}", interruptible = false }}
+"""
+
+
+@pytest.fixture(scope="module")
+def pbx(asterisk: StartAsterisk) -> Instance:
+    pbx = asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n", verbose=0, debug=0)
+    # The engine's pool of threads comes with the first calls and stays.
+    configure(pbx, section("warm", "http://127.0.0.1:9", connect_attempts="1"))
+    with Callers(pbx, CALLS, "warm") as calls:
+        calls.wait()
+    return pbx
+
+
+def scenario() -> str:
+    """Agents that each speak noise of their own for a minute."""
+    ms = int(TALK_SECONDS * 1000)
+    agents = (AGENT.format(number=number, ms=ms) for number in range(CALLS))
+    return 'title = "forty"\n[agents.default]\n' + "".join(agents)
+
+
+@pytest.mark.limit(400)
+def test_forty_calls_for_a_minute(pbx: Instance, root: Root, tls: Certificate) -> None:
+    echo = cpu_per_call(pbx, "200", calls=CALLS, seconds=WINDOW_SECONDS)
+    pbx.wait_no_channels()
+    with MockAgent(root, scenario(), tls=tls, record=True) as mock:
+        names = [f"agent{number}" for number in range(CALLS)]
+        ca = root.path(tls.ca)
+        configure(pbx, "".join(section(name, mock.url, ca_file=ca) for name in names))
+        before = pbx.counters()
+        with Callers(
+            pbx,
+            CALLS,
+            names.__getitem__,
+            send=lambda i: ULAW.noise(TALK_SECONDS, CALLER_SEED + i),
+            hangup_after=TALK_SECONDS + AFTER_SECONDS,
+        ) as calls:
+            calls.wait_up()
+            time.sleep(SETTLE_SECONDS)
+            window = CpuWindow(pbx.pid)
+            time.sleep(WINDOW_SECONDS)
+            percent = window.percent() / CALLS
+            during = pbx.counters()
+            calls.wait((TALK_SECONDS + 30) * SECOND)
+        grown = settled(pbx, before)
+    report(percent, echo, before, during)
+    assert not grown
+    assert [result.status for result in results(pbx)[-CALLS:]] == ["HANGUP"] * CALLS
+    check_samples(mock, calls)
+    calls.delete_files()
+
+
+def report(percent: float, echo: Cost, before: Counters, during: Counters) -> None:
+    """Say what a call costs, as a multiple of Echo() in the same run."""
+    costs = {
+        "calls": CALLS,
+        "cpu_percent_per_call": round(percent, 3),
+        "echo_cpu_percent_per_call": round(echo.percent, 3),
+        "times_echo": round(percent / echo.percent, 2),
+        "pss_kb_per_call": round((during.pss_kb - before.pss_kb) / CALLS),
+        "echo_pss_kb_per_call": round(echo.pss_kb),
+        "threads_per_call": round((during.threads - before.threads) / CALLS, 2),
+        "echo_threads_per_call": round(echo.threads, 2),
+        "descriptors_per_call": round((during.descriptors - before.descriptors) / CALLS, 2),
+    }
+    (BUILD / "forty_calls.json").write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
+    print(f"\nforty calls over TLS, agents speaking all the time: {costs}")
+
+
+def check_samples(mock: MockAgent, calls: Callers) -> None:
+    """Both directions of every call, byte for byte, and in time."""
+    sessions = {session["agent_id"]: session for session in mock.report["sessions"]}
+    assert len(sessions) == CALLS
+    record = Path(mock.folder / "record")
+    for number, call in enumerate(calls):
+        session = sessions[f"agent{number}"]
+        assert session["violations"] == []
+        by_agent, by_caller = (
+            next(record.glob(f"*-{session['conversation_id']}-{side}.raw")).read_bytes()
+            for side in ("agent", "caller")
+        )
+        assert len(by_agent) == ULAW.bytes_in(TALK_SECONDS)
+        assert by_agent in call.heard, f"call {number}: the agent's audio is not intact"
+        rest = call.heard.replace(by_agent, b"", 1)
+        assert set(rest) <= {ULAW.silence}, f"call {number}: something else was heard"
+        assert (call.recording.gaps, call.recording.lost) == ([], 0)
+        assert call.said in by_caller, f"call {number}: the caller's audio is not intact"

@@ -28,9 +28,9 @@ address deserves its chance within the time a caller bears silence."""
 MAX_RESPONSE_BYTES = 65_536
 """A signed URL or an error body has a few hundred bytes."""
 
-TLS_READ_BYTES = 16_384
-"""What asyncio sets aside to read from each TLS connection. Its own choice of 256 KiB costs that
-much a call; no TLS record is longer than this."""
+READ_BYTES = 16_384
+"""What asyncio sets aside to read from a connection. Its own choice of 256 KiB costs that much
+memory for each TLS connection, and time for each read of a plain one; no TLS record is longer."""
 
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 
@@ -65,12 +65,13 @@ class Endpoint:
         return f"{self.host}:{self.port}"
 
 
-def shrink_tls_buffers() -> None:
-    """Let asyncio set aside less per TLS connection, where it has the knob that is known here."""
-    from asyncio import sslproto
+def shrink_read_buffers() -> None:
+    """Let asyncio set aside less per connection, where it has the knobs that are known here."""
+    from asyncio import selector_events, sslproto
 
-    if getattr(sslproto.SSLProtocol, "max_size", 0) > TLS_READ_BYTES:
-        sslproto.SSLProtocol.max_size = TLS_READ_BYTES
+    for owner in (sslproto.SSLProtocol, getattr(selector_events, "_SelectorTransport", None)):
+        if getattr(owner, "max_size", 0) > READ_BYTES:
+            owner.max_size = READ_BYTES  # type: ignore[union-attr]
 
 
 class Network:

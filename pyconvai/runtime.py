@@ -17,7 +17,7 @@ from typing import Any
 
 from . import __version__, _core, log
 from .endings import Ending, Status
-from .net import Network, shrink_tls_buffers
+from .net import Network, shrink_read_buffers
 from .session import Session
 
 TICK_SECONDS = 0.005
@@ -133,7 +133,7 @@ def start(host: Any) -> Any:
     log.install(logging.getLogger(__package__))
     log.install(logging.getLogger("websockets"))
     log.install(logging.getLogger("asyncio"))
-    shrink_tls_buffers()
+    shrink_read_buffers()
     _core.open_engine(host)
     ready = threading.Event()
     # The new thread inherits the mask: signals go to Asterisk's own threads.

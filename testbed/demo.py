@@ -5,7 +5,8 @@ A SIP client (baresip) plays a caller's speech into a private Asterisk; the dial
 the client records what the caller hears. Ends with 0 only if each side has heard the other, the
 agent was interrupted, and the agent ended the call.
 
-Leaves in build/demo: summary.json, caller_heard.wav, asterisk.log, mock.json.
+Leaves in build/demo: summary.json, caller_heard.wav, asterisk.log, and in agent/ what the agent
+said and heard.
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ def demo() -> int:
     step("preparing speech and starting the mock agent")
     track = caller_track(root)
     tls = certificate(root, "tls-demo")
-    with MockAgent(root, SCENARIO, tls=tls) as mock:
+    with MockAgent(root, SCENARIO, tls=tls, record=True) as mock:
         config = CONFIG.format(url=mock.url, ca=root.path(tls.ca))
         asterisk = Instance(root, "demo", dialplan=DIALPLAN, elevenlabs=config)
         asterisk.prepare()
@@ -237,7 +238,7 @@ def demo() -> int:
         finally:
             shutil.copy(asterisk.log_path, FOLDER / "asterisk.log")
             asterisk.stop()
-        (FOLDER / "mock.json").write_text(json.dumps(mock.report, indent=1), encoding="utf-8")
+        shutil.copytree(mock.folder / "record", FOLDER / "agent")
     return _conclude(outcome, summary)
 
 

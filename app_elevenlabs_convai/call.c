@@ -47,6 +47,16 @@
 #define TAIL_US 200000
 /*! A queue plays out in real time; so much later something is wrong with it */
 #define PLAY_OUT_GRACE_US 10000000
+/*!
+ * The engine keeps to connect_timeout by itself; if so much later it has said nothing,
+ * it hangs. Longer than the pauses of a loop that is only busy.
+ */
+#define ENGINE_GRACE_US 3000000
+/*!
+ * The engine empties its queue, which holds seconds, every few ms; if it is full for so
+ * long, the engine hangs
+ */
+#define ENGINE_STALL_US 5000000
 
 static int64_t audio_us(const struct convai_format *format, uint64_t bytes)
 {
@@ -95,11 +105,23 @@ void call_end(struct call *call, enum convai_status status, const char *reason)
 
 /* ---- The caller's side ---- */
 
+/*! \brief Note since when the engine has been refusing audio */
+static void note_push(struct call *call, int taken)
+{
+	if (taken) {
+		call->refused_us = 0;
+	} else if (!call->refused_us) {
+		call->refused_us = monotonic_us();
+	}
+}
+
 static void push_frame(void *data, struct ast_frame *frame)
 {
 	struct call *call = data;
 
-	call->ops->push(call->session, frame->data.ptr, frame->datalen);
+	if (frame->datalen > 0) {
+		note_push(call, call->ops->push(call->session, frame->data.ptr, frame->datalen));
+	}
 }
 
 /*!
@@ -191,7 +213,7 @@ static void fill_gap(struct call *call, int64_t now)
 	} else {
 		call->covered_us += (int64_t) missing_ms * 1000;
 	}
-	call->ops->push_silence(call->session, missing_ms);
+	note_push(call, call->ops->push_silence(call->session, missing_ms));
 }
 
 /* ---- The agent's side ---- */
@@ -303,6 +325,24 @@ static void take_progress(struct call *call)
 	}
 }
 
+/*!
+ * \brief Leave without the engine where it clearly hangs
+ *
+ * Its own limits depend on its loop; this one holds when that loop does not run any more.
+ */
+static void watch_engine(struct call *call, int64_t now)
+{
+	int64_t patience = call->agent->connect_timeout * INT64_C(1000000) + ENGINE_GRACE_US;
+
+	if (call->progress.state == CONVAI_STATE_CONNECTING
+		&& now - call->opened_us >= patience) {
+		call_end(call, CONVAI_STATUS_ERROR, "the engine does not answer");
+	} else if (call->progress.state == CONVAI_STATE_TALKING && call->refused_us
+		&& now - call->refused_us >= ENGINE_STALL_US) {
+		call_end(call, CONVAI_STATUS_ERROR, "the engine is not taking audio");
+	}
+}
+
 /* ---- The loop ---- */
 
 /*! \return length of the voice frame that woke us, in microseconds, or 0 */
@@ -345,6 +385,7 @@ static void talk(struct call *call)
 		} else if (call->progress.state == CONVAI_STATE_ENDED) {
 			play_out(call, now);
 		}
+		watch_engine(call, now);
 	}
 }
 
@@ -363,6 +404,7 @@ static int open_session(struct call *call)
 			.pairs = pairs.pairs,
 			.pair_count = pairs.count,
 		};
+		call->opened_us = monotonic_us();
 		session = call->ops->open(&request);
 	}
 	if (session) {

@@ -65,6 +65,8 @@ struct call {
 	int event_fd;
 	int64_t caller_heard_us;	/*!< when the last voice frame came */
 	int64_t covered_us;	/*!< up to here the agent has been given audio or silence */
+	int64_t opened_us;	/*!< when the engine was asked for the session */
+	int64_t refused_us;	/*!< since then the engine takes no audio; 0 while it does */
 	/*! ended, audio being played out: leave at this time at the latest */
 	int64_t leave_us;
 	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */

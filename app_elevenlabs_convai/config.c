@@ -281,6 +281,7 @@ static struct config_agent *agent_make(const char *name, const struct level *gen
 	/* In [general] it limits all agents together, which is not the limit of each. */
 	agent->max_sessions = own->values[KEY_MAX_SESSIONS]
 		? strtoul(own->values[KEY_MAX_SESSIONS], NULL, 10) : 0;
+	agent->connect_timeout = strtoul(agent->values[KEY_CONNECT_TIMEOUT], NULL, 10);
 	agent->send_caller_number = ast_true(agent->values[KEY_SEND_CALLER_NUMBER]);
 	agent->silence = ast_true(agent->values[KEY_SILENCE]);
 	return agent;

@@ -33,6 +33,7 @@ struct config_agent {
 	struct convai_pair settings[KEY_COUNT];
 	unsigned int setting_count;
 	unsigned int max_sessions;	/*!< 0: no limit of its own */
+	unsigned int connect_timeout;	/*!< seconds */
 	unsigned int send_caller_number:1;
 	unsigned int silence:1;		/*!< write silence while the agent is quiet */
 };

@@ -1,0 +1,125 @@
+"""Everything that the engine says conforms to the service's own descriptions, and is said once."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+
+from pyconvai import _core, protocol
+from pyconvai.settings import OVERRIDES, Call, PairKind
+from tests.specs.schemas import faults
+from tests.unit.engine import TALKING, Engine
+from tests.unit.service import Conversation, Service
+from tests.unit.test_core import parse
+
+VALUES = {float: "0.8", int: "60", str: "en"}
+# Known to the service's public OpenAPI description alone, which has no messages.
+ELSEWHERE = {"model_id", "max_duration_seconds"}
+VARIABLES = [("text", '"01234"'), ("number", "7.5"), ("flag", "true"), ("none", "null")]
+OPENINGS = {
+    "nothing": [],
+    "variables": [
+        (PairKind.VARIABLE, "caller_number", "+431234"),
+        *((PairKind.JSON, name, value) for name, value in VARIABLES),
+        (PairKind.JSON, "list", '["a",1,null]'),
+    ],
+    "empty override": [(PairKind.OVERRIDE, "first_message", "")],
+    "all overrides": [
+        (PairKind.OVERRIDE, name, VALUES[kind])
+        for name, (_, kind) in OVERRIDES.items()
+        if name not in ELSEWHERE
+    ],
+    **{
+        f"override {name}": [(PairKind.OVERRIDE, name, VALUES[kind])]
+        for name, (_, kind) in OVERRIDES.items()
+        if name not in ELSEWHERE
+    },
+}
+
+
+@pytest.mark.parametrize("pairs", OPENINGS.values(), ids=OPENINGS)
+def test_openings(pairs: list[tuple[int, str, str]]) -> None:
+    call = Call.from_pairs([(PairKind.SETTING, "agent_id", "agent_x"), *pairs])
+    assert faults("client", json.loads(protocol.opening(call))) == []
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
+def test_overrides_that_neither_description_has(name: str) -> None:
+    """Nothing but the override itself is against them; once they have it, it leaves the list."""
+    value = VALUES[OVERRIDES[name][1]]
+    settings = (PairKind.SETTING, "agent_id", "agent_x")
+    call = Call.from_pairs([settings, (PairKind.OVERRIDE, name, value)])
+    said = faults("client", json.loads(protocol.opening(call)))
+    assert said
+    assert all(f"'{name}' was unexpected" in line for line in said)
+
+
+@pytest.mark.parametrize("event_id", [0, 1, 2**31, -1])
+def test_pongs(event_id: int) -> None:
+    assert faults("client", json.loads(protocol.pong(event_id))) == []
+
+
+@pytest.mark.parametrize("is_error", [False, True])
+@pytest.mark.parametrize("result", ["", "done", 'quotes " and \\ and ü\n'])
+def test_tool_results(result: str, is_error: bool) -> None:
+    message = protocol.tool_result("call_1", result, is_error=is_error)
+    assert faults("client", json.loads(message)) == []
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 160, 640, 16_000, 96_000])
+def test_audio_of_every_padding(size: int) -> None:
+    frame = parse(_core.encode_chunk_frame(os.urandom(size)))
+    assert faults("client", json.loads(bytes(frame.data))) == []
+
+
+def test_a_whole_session(engine: Engine) -> None:
+    """What the service asks for is answered once, in order, and every message conforms."""
+    messages: list[dict[str, Any]] = []
+    tool = {"tool_name": "fly", "parameters": {}, "event_id": 1, "expects_response": True}
+
+    async def take(agent: Conversation, kind: str) -> None:
+        while not messages or messages[-1].get("type") != kind:
+            messages.append(json.loads(await agent.connection.recv()))
+
+    async def script(agent: Conversation) -> None:
+        await take(agent, "conversation_initiation_client_data")
+        await agent.metadata()
+        await agent.speak(b"\x01" * 800, 1)
+        await agent.send(type="ping", ping_event={"event_id": 1, "ping_ms": None})
+        await agent.send(type="interruption", interruption_event={"event_id": 2})
+        await agent.send(type="client_tool_call", client_tool_call=tool | {"tool_call_id": "c1"})
+        await agent.send(type="client_error", error_event={"code": 1, "error_name": "odd"})
+        await agent.send(type="of_tomorrow")
+        await agent.send(type="client_tool_call", client_tool_call=tool | {"tool_call_id": "c2"})
+        while len([m for m in messages if "user_audio_chunk" in m]) < 8:
+            messages.append(json.loads(await agent.connection.recv()))
+        # Whatever the engine still had to say comes before its answer to this.
+        await agent.send(type="ping", ping_event={"event_id": 99, "ping_ms": 12})
+        while messages[-1] != {"type": "pong", "event_id": 99}:
+            messages.append(json.loads(await agent.connection.recv()))
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(
+            settings=service.settings(), variables={"name": "Ada"}, overrides={"language": "de"}
+        )
+        call.wait(TALKING)
+        for _ in range(8):
+            assert call.push(b"\x55" * 160) == 160
+        assert call.ending()[0] == "AGENT_ENDED"
+        service.outcome()
+        call.release()
+    for message in messages:
+        assert faults("client", message) == []
+    said = [(m["type"], m.get("event_id", m.get("tool_call_id"))) for m in messages if "type" in m]
+    assert said == [
+        ("conversation_initiation_client_data", None),
+        ("pong", 1),
+        ("client_tool_result", "c1"),
+        ("client_tool_result", "c2"),
+        ("pong", 99),
+    ]
+    assert len(messages) == len(said) + 8

@@ -14,6 +14,7 @@ import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from .endings import Ending, SetupFailed, Status
@@ -27,6 +28,9 @@ address deserves its chance within the time a caller bears silence."""
 
 MAX_RESPONSE_BYTES = 65_536
 """A signed URL or an error body has a few hundred bytes."""
+
+CERTIFICATES_SECONDS = 300.0
+"""How long certificate files are not read again: one that is renewed counts within that time."""
 
 READ_BYTES = 16_384
 """What asyncio sets aside to read from a connection. Its own choice of 256 KiB costs that much
@@ -62,7 +66,7 @@ class Endpoint:
         return cls(host, port, secure, f"{target}?{parts.query}" if parts.query else target)
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def shrink_read_buffers() -> None:
@@ -81,14 +85,11 @@ class Network:
         self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="convai-net")
         self._lookups: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
         self._contexts: dict[tuple[str, bool], asyncio.Future[ssl.SSLContext]] = {}
+        self._contexts_since = 0.0
 
     def close(self) -> None:
         """Start nothing new. A look-up under way ends by itself, in a thread that holds nothing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def forget_certificates(self) -> None:
-        """Read certificate files again for the next call, for they may have changed."""
-        self._contexts.clear()
 
     async def connect(self, endpoint: Endpoint) -> socket.socket:
         """Open a TCP connection, trying each address in turn. SetupFailed says what went wrong."""
@@ -111,7 +112,12 @@ class Network:
             loop = asyncio.get_running_loop()
             lookup = loop.run_in_executor(self._pool, _look_up, *key)
             self._lookups[key] = lookup
-            lookup.add_done_callback(lambda _: self._lookups.pop(key, None))
+
+            def done(finished: asyncio.Future[list[Address]]) -> None:
+                self._lookups.pop(key, None)
+                _take_note(finished)
+
+            lookup.add_done_callback(done)
         try:
             return await asyncio.shield(lookup)
         except OSError as error:
@@ -121,12 +127,16 @@ class Network:
             ) from None
 
     async def tls(self, ca_file: str, verify: bool) -> ssl.SSLContext:
-        """The TLS context for these settings; read once, for it costs some 10 ms."""
+        """The TLS context for these settings; kept for a while, for reading costs some 10 ms."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._contexts_since > CERTIFICATES_SECONDS:
+            self._contexts.clear()
+            self._contexts_since = loop.time()
         key = (ca_file, verify)
         made = self._contexts.get(key)
         if made is None:
-            loop = asyncio.get_running_loop()
             made = loop.run_in_executor(self._pool, _make_context, ca_file, verify)
+            made.add_done_callback(_take_note)
             self._contexts[key] = made
         try:
             return await asyncio.shield(made)
@@ -154,7 +164,7 @@ class Network:
             )
         except OSError as error:
             sock.close()
-            raise tls_failure(endpoint, error) from None
+            raise handshake_failure(endpoint, error) from None
         try:
             writer.write(_request(endpoint, headers))
             answer = await _read_to_end(reader)
@@ -163,6 +173,12 @@ class Network:
         finally:
             writer.transport.abort()
         return _parse_response(answer, endpoint)
+
+
+def _take_note(finished: asyncio.Future[Any]) -> None:
+    """Look at a failure that nobody may be waiting for any more, or asyncio complains of it."""
+    if not finished.cancelled():
+        finished.exception()
 
 
 def _look_up(host: str, port: int) -> list[Address]:
@@ -198,8 +214,11 @@ def _unreachable(reason: str) -> SetupFailed:
     return SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True))
 
 
-def tls_failure(endpoint: Endpoint, error: OSError) -> SetupFailed:
-    """What to say when a TLS handshake has failed. Only a broken connection is worth a retry."""
+def handshake_failure(endpoint: Endpoint, error: OSError) -> SetupFailed:
+    """What to say when a connection came up but its handshake, TLS or WebSocket, did not.
+
+    A certificate that is not trusted now will not be trusted in a second; all else is retried.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         return SetupFailed(
             Ending(
@@ -209,7 +228,9 @@ def tls_failure(endpoint: Endpoint, error: OSError) -> SetupFailed:
             )
         )
     words = getattr(error, "reason", None) or error.strerror or str(error)
-    return _unreachable(f"no TLS with {endpoint}: {words}")
+    return _unreachable(
+        f"no {'TLS' if endpoint.secure else 'conversation'} with {endpoint}: {words}"
+    )
 
 
 def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:

@@ -20,7 +20,7 @@ from . import protocol
 from ._core import Link
 from .endings import Ending, SetupFailed, Status, from_close, from_http, one_line
 from .log import ChannelLog
-from .net import Endpoint, Network, tls_failure
+from .net import Endpoint, Network, handshake_failure
 from .protocol import (
     FORMATS,
     AgentSaid,
@@ -207,7 +207,7 @@ class Session:
             reason = one_line(f"{endpoint} does not speak WebSocket there: {error}")
             raise SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True)) from None
         except OSError as error:
-            raise tls_failure(endpoint, error) from None
+            raise handshake_failure(endpoint, error) from None
 
     async def _open_conversation(self, connection: ClientConnection, call: Call) -> Metadata:
         """Say who calls and wait for the metadata; anything may come before it."""

@@ -1,0 +1,171 @@
+"""Reaching the service: look-ups that are shared, answers that are read whole, limits that hold."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from pyconvai import net
+from pyconvai.endings import SetupFailed, Status
+from pyconvai.net import Endpoint, Network
+from tests.timing import SECOND
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "secure", "target"),
+    [
+        ("https://api.elevenlabs.io", "api.elevenlabs.io", 443, True, "/"),
+        ("wss://h/v1/x?agent_id=a&s=b", "h", 443, True, "/v1/x?agent_id=a&s=b"),
+        ("ws://127.0.0.1:8765/x", "127.0.0.1", 8765, False, "/x"),
+        ("http://[::1]:80", "::1", 80, False, "/"),
+    ],
+)
+def test_endpoint(url: str, host: str, port: int, secure: bool, target: str) -> None:
+    endpoint = Endpoint.of(url)
+    assert (endpoint.host, endpoint.port) == (host, port)
+    assert (endpoint.secure, endpoint.target) == (secure, target)
+
+
+@pytest.mark.parametrize("url", ["", "api.elevenlabs.io", "ftp://h", "http://", "http://h:port"])
+def test_what_is_no_endpoint_is_refused(url: str) -> None:
+    with pytest.raises(SetupFailed, match="base_url"):
+        Endpoint.of(url)
+
+
+def get(handler: Handler, path: str = "/") -> tuple[int, bytes]:
+    """One request to a server that follows a script."""
+
+    async def run() -> tuple[int, bytes]:
+        network = Network()
+        server = await asyncio.start_server(handler, "127.0.0.1", 0)
+        try:
+            port = server.sockets[0].getsockname()[1]
+            async with asyncio.timeout(10 * SECOND):
+                return await network.get(
+                    f"http://127.0.0.1:{port}{path}", {"xi-api-key": "k"}, None
+                )
+        finally:
+            server.close()
+            network.close()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            if others:  # the server's end of the connection
+                await asyncio.wait(others, timeout=5 * SECOND)
+            await asyncio.sleep(0)  # both transports close in the loop's next round
+
+    return asyncio.run(run())
+
+
+def answering(answer: bytes, close: bool = True) -> Handler:
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        assert b"\r\nxi-api-key: k\r\n" in request
+        assert b"\r\nConnection: close\r\n" in request
+        writer.write(answer)
+        await writer.drain()
+        if not close:
+            await reader.read()  # until the client has gone
+        writer.close()
+
+    return handler
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_an_answer_with_a_length(close: bool) -> None:
+    """Read without waiting for a server that keeps the connection open."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    assert get(answering(answer, close)) == (200, b"{}")
+
+
+def test_an_answer_in_chunks() -> None:
+    answer = b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    assert get(answering(answer)) == (401, b"abc")
+
+
+def test_an_answer_without_length() -> None:
+    assert get(answering(b"HTTP/1.0 200 OK\r\n\r\nabc")) == (200, b"abc")
+
+
+def test_an_answer_has_a_limit() -> None:
+    endless = b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * (4 * net.MAX_RESPONSE_BYTES)
+    _, body = get(answering(endless))
+    assert len(body) < net.MAX_RESPONSE_BYTES
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_no_http_is_unreachable(answer: bytes) -> None:
+    with pytest.raises(SetupFailed) as failed:
+        get(answering(answer))
+    assert failed.value.ending.status is Status.UNREACHABLE
+
+
+def test_one_look_up_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that hangs takes one thread, however many calls want it; others go on."""
+    free, asked = threading.Event(), []
+
+    def look_up(host: str, port: int) -> list[net.Address]:
+        asked.append(host)
+        if host == "slow":
+            free.wait(10 * SECOND)
+        raise socket.gaierror(1, "no such host")
+
+    monkeypatch.setattr(net, "_look_up", look_up)
+
+    async def run() -> None:
+        network = Network()
+        slow = [asyncio.create_task(network.connect(Endpoint("slow", 1, False, "/"))) for _ in "ab"]
+        for _ in range(net.POOL_THREADS * 2):
+            with pytest.raises(SetupFailed, match="no such host"):
+                await network.connect(Endpoint("quick", 1, False, "/"))
+        free.set()
+        ends = await asyncio.gather(*slow, return_exceptions=True)
+        assert all(isinstance(end, SetupFailed) for end in ends)
+        network.close()
+
+    asyncio.run(run())
+    assert asked.count("slow") == 1
+
+
+def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))  # bound, not listening: refused at once
+            dead = (socket.AF_INET, unused.getsockname())
+            alive: net.Address = (socket.AF_INET, ("127.0.0.1", port))
+            monkeypatch.setattr(net, "_look_up", lambda host, port: [dead, alive])
+
+            async def run() -> int:
+                network = Network()
+                sock = await network.connect(Endpoint("two", 1, False, "/"))
+                network.close()
+                with sock:
+                    return int(sock.getpeername()[1])
+
+            assert asyncio.run(run()) == port
+
+
+def test_certificates_are_read_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> tuple[bool, bool]:
+        network = Network()
+        first = await network.tls("", verify=True)
+        same = await network.tls("", verify=True) is first
+        monkeypatch.setattr(net, "CERTIFICATES_SECONDS", -1.0)
+        again = await network.tls("", verify=True) is first
+        network.close()
+        return same, again
+
+    assert asyncio.run(run()) == (True, False)

@@ -97,6 +97,12 @@ def client_tool_call(
     return {"type": "client_tool_call", "client_tool_call": call}
 
 
+def agent_tool_request(name: str, call_id: str, kind: str, event_id: EventId) -> Message:
+    """A tool is about to run; ``kind``: client, system, webhook or mcp."""
+    request = {"tool_name": name, "tool_call_id": call_id, "tool_type": kind, "event_id": event_id}
+    return {"type": "agent_tool_request", "agent_tool_request": request}
+
+
 def agent_tool_response(
     name: str, call_id: str, kind: str, is_error: bool, event_id: EventId
 ) -> Message:

@@ -32,6 +32,9 @@ from .voice import Voice
 
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
+# Scores of a voice activity detection that is sure.
+_SPEECH_SCORE, _SILENCE_SCORE = 0.95, 0.05
+
 # How often the time limits are looked at when no ping is due.
 _WATCH_S = 1.0
 
@@ -86,7 +89,7 @@ class Session:
         self._taker = TurnTaker(agent.input_format, agent.turn_settings)
         self._inbox: asyncio.Queue[SpeechStarted | SpeechEnded | Typed] = asyncio.Queue()
         self._init: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._results: dict[str, asyncio.Future[str]] = {}
+        self._results: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._variables: dict[str, Any] = {}
         self._first_message = agent.first_message
         self._max_duration_ms = agent.max_duration_s * 1000
@@ -213,7 +216,7 @@ class Session:
         self.record.event("tool_result", **result)
         waiter = self._results.get(str(data.get("tool_call_id")))
         if waiter is not None and not waiter.done():
-            waiter.set_result(str(data.get("result")))
+            waiter.set_result(data)
 
     def _on_user_message(self, data: dict[str, Any]) -> None:
         self._on_text(data)
@@ -335,6 +338,10 @@ class Session:
                     return None
                 timeout = None
                 continue
+            if isinstance(event, SpeechStarted | SpeechEnded):
+                begins = isinstance(event, SpeechStarted)
+                score = _SPEECH_SCORE if begins else _SILENCE_SCORE
+                await self.link.send(messages.vad_score(score))
             if not isinstance(event, SpeechStarted):
                 return event
             await self._stage("caller")
@@ -378,6 +385,7 @@ class Session:
     async def _call_tool(self, tool: ToolCall) -> None:
         call_id = f"call_{secrets.token_hex(6)}"
         event_id = self.speaker.ids.current()
+        request = messages.agent_tool_request(tool.name, call_id, "client", event_id)
         message = messages.client_tool_call(
             tool.name, call_id, tool.parameters, event_id, tool.expects_response
         )
@@ -385,24 +393,27 @@ class Session:
         self.last_tool_call = message
         self.record.checks.tool_call(call_id)
         self.record.event("tool_call", tool_name=tool.name, tool_call_id=call_id)
+        await self.link.send(request)
         await self.link.send(message)
         await self._stage("tool")
         if tool.expects_response is False:
             return
         try:
-            self._variables["tool_result"] = await asyncio.wait_for(waiter, tool.timeout_ms / 1000)
+            result = await asyncio.wait_for(waiter, tool.timeout_ms / 1000)
         except TimeoutError:
             self.record.checks.tool_overdue(call_id, self.record.now(), tool.timeout_ms)
+            return
+        self._variables["tool_result"] = str(result.get("result"))
+        is_error = bool(result.get("is_error"))
+        await self.link.send(
+            messages.agent_tool_response(tool.name, call_id, "client", is_error, event_id)
+        )
 
     async def _end(self) -> None:
-        response = messages.agent_tool_response(
-            "end_call",
-            f"end_call_{secrets.token_hex(6)}",
-            "system",
-            False,
-            self.speaker.ids.current(),
-        )
-        await self.link.send(response)
+        name, call_id = "end_call", f"end_call_{secrets.token_hex(6)}"
+        event_id = self.speaker.ids.current()
+        await self.link.send(messages.agent_tool_request(name, call_id, "system", event_id))
+        await self.link.send(messages.agent_tool_response(name, call_id, "system", False, event_id))
         await self._stage("end")
         await self.link.close(1000, "")
 

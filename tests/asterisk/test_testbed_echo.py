@@ -197,7 +197,8 @@ def test_a_fault_in_the_configuration_is_shown(root: Root) -> None:
 
 
 INTERRUPTED = """\
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's child ignores it
 from testbed.baresip import BaresipCall
 from testbed.callers import Callers
 from testbed.instance import Instance

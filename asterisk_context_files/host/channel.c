@@ -1,0 +1,625 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief Scripted channels: frames come in at their times, and what is written is kept
+ */
+
+#include "host_internal.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include "asterisk/chanvars.h"
+
+/*! In real time a wait looks this often whether an event is due */
+#define REAL_SLICE_MS 5
+/*! Descriptors that one wait may have */
+#define MAX_FDS 8
+
+struct ast_channel {
+	char name[AST_CHANNEL_NAME];
+	char number[64];	/*!< of the caller */
+	char dialed_number[64];
+	const char *application;
+	enum ast_channel_state state;
+	struct ast_party_caller caller;
+	struct ast_party_dialed dialed;
+	struct varshead variables;
+	struct ast_format *codec;
+	struct ast_format *read_format;
+	struct ast_format *write_format;
+	AST_LIST_HEAD_NOLOCK(, ast_frame) incoming;
+	int alert_fd;	/*!< readable while something is incoming */
+	int softhangup;
+	int write_fails;
+	int64_t answer_us;
+	int64_t lateness_us;
+	struct host_written *written;
+	size_t written_count;
+	size_t written_room;
+	struct ast_channel *next;
+};
+
+struct ast_channel_iterator {
+	struct ast_channel **channels;
+	size_t count;
+	size_t next;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ast_channel *channels;
+
+static void channel_destructor(void *object)
+{
+	struct ast_channel *channel = object;
+	struct ast_channel **place = &channels;
+	struct ast_frame *frame;
+	struct ast_var_t *variable;
+
+	pthread_mutex_lock(&lock);
+	while (*place && *place != channel) {
+		place = &(*place)->next;
+	}
+	if (*place) {
+		*place = channel->next;
+	}
+	pthread_mutex_unlock(&lock);
+	while ((frame = AST_LIST_REMOVE_HEAD(&channel->incoming, frame_list))) {
+		ast_frfree(frame);
+	}
+	while ((variable = AST_LIST_REMOVE_HEAD(&channel->variables, entries))) {
+		free(variable->value);
+		free(variable);
+	}
+	ao2_cleanup(channel->codec);
+	ao2_cleanup(channel->read_format);
+	ao2_cleanup(channel->write_format);
+	close(channel->alert_fd);
+	free(channel->written);
+}
+
+struct ast_channel *host_channel(const char *name, struct ast_format *codec)
+{
+	struct ast_channel *channel = ao2_alloc(sizeof(*channel), channel_destructor);
+
+	if (!channel) {
+		FAIL("no memory for a channel");
+	}
+	ast_copy_string(channel->name, name, sizeof(channel->name));
+	channel->state = AST_STATE_RING;
+	channel->codec = ao2_bump(codec);
+	channel->read_format = ao2_bump(codec);
+	channel->write_format = ao2_bump(codec);
+	channel->alert_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC | EFD_SEMAPHORE);
+	pthread_mutex_lock(&lock);
+	channel->next = channels;
+	channels = channel;
+	pthread_mutex_unlock(&lock);
+	return channel;
+}
+
+/* ---- What a test sets ---- */
+
+void host_channel_caller(struct ast_channel *channel, const char *number, int presentation)
+{
+	ast_copy_string(channel->number, number, sizeof(channel->number));
+	channel->caller.id.number.str = channel->number;
+	channel->caller.id.number.valid = 1;
+	channel->caller.id.number.presentation = presentation;
+}
+
+void host_channel_dialed(struct ast_channel *channel, const char *number)
+{
+	ast_copy_string(channel->dialed_number, number, sizeof(channel->dialed_number));
+	channel->dialed.number.str = channel->dialed_number;
+}
+
+void host_channel_answer_takes(struct ast_channel *channel, int64_t us)
+{
+	channel->answer_us = us;
+}
+
+void host_channel_write_fails(struct ast_channel *channel, int fails)
+{
+	channel->write_fails = fails;
+}
+
+void host_channel_state(struct ast_channel *channel, enum ast_channel_state state)
+{
+	channel->state = state;
+}
+
+void host_channel_leaves_late(struct ast_channel *channel, int64_t us)
+{
+	channel->lateness_us = us;
+}
+
+int64_t host_channel_lateness(const struct ast_channel *channel)
+{
+	return channel->lateness_us;
+}
+
+void host_channel_set_application(struct ast_channel *channel, const char *application)
+{
+	ao2_lock(channel);
+	channel->application = application;
+	ao2_unlock(channel);
+}
+
+void host_channel_application(struct ast_channel *channel, const char *application)
+{
+	host_channel_set_application(channel, application);
+}
+
+/* ---- What comes in ---- */
+
+static void wake(struct ast_channel *channel)
+{
+	if (eventfd_write(channel->alert_fd, 1)) {
+		FAIL("cannot write to an eventfd");
+	}
+}
+
+/*! Takes the frame */
+static void queue_frame(struct ast_channel *channel, struct ast_frame *frame)
+{
+	ao2_lock(channel);
+	AST_LIST_INSERT_TAIL(&channel->incoming, frame, frame_list);
+	ao2_unlock(channel);
+	wake(channel);
+}
+
+/*! Made without the module's faults: it is the network's memory */
+static struct ast_frame *frame_make(enum ast_frame_type type, struct ast_format *format,
+	unsigned int samples, uint8_t first)
+{
+	unsigned int bytes = format ? samples * host_sample_bytes(format) : 0;
+	uint8_t *audio = host_alloc(bytes + 1);
+	struct ast_frame head = {
+		.frametype = type,
+		.subclass.format = format,
+		.samples = samples,
+		.datalen = bytes,
+		.src = "host",
+		.data.ptr = audio,
+	};
+	struct ast_frame *frame;
+	unsigned int i;
+
+	for (i = 0; i < bytes; i++) {
+		audio[i] = first + i / host_sample_bytes(format);
+	}
+	while (!(frame = ast_frdup(&head))) {
+		/* A fault meant for the module; the next one succeeds. */
+	}
+	free(audio);
+	return frame;
+}
+
+void host_channel_voice_as(struct ast_channel *channel, struct ast_format *format,
+	unsigned int samples)
+{
+	struct ast_frame *frame = frame_make(AST_FRAME_VOICE, format, samples, 0);
+
+	frame->flags = 1u << 31;
+	queue_frame(channel, frame);
+}
+
+void host_channel_voice(struct ast_channel *channel, unsigned int samples, uint8_t first)
+{
+	queue_frame(channel, frame_make(AST_FRAME_VOICE, channel->codec, samples, first));
+}
+
+void host_channel_frame(struct ast_channel *channel, enum ast_frame_type type)
+{
+	queue_frame(channel, frame_make(type, NULL, 0, 0));
+}
+
+void host_channel_hangup(struct ast_channel *channel)
+{
+	ast_softhangup(channel, AST_SOFTHANGUP_DEV);
+}
+
+/*! Somebody who talks */
+struct talker {
+	struct ast_channel *channel;
+	int64_t next_us;
+	int64_t end_us;
+	int64_t interval_us;
+	unsigned int samples;
+	unsigned int spoken;
+};
+
+static void talk(void *data)
+{
+	struct talker *talker = data;
+
+	host_channel_voice(talker->channel, talker->samples, talker->spoken);
+	talker->spoken += talker->samples;
+	talker->next_us += talker->interval_us;
+	if (talker->next_us < talker->end_us && !talker->channel->softhangup) {
+		host_at(talker->next_us, talk, talker);
+	} else {
+		ast_channel_unref(talker->channel);
+		free(talker);
+	}
+}
+
+void host_channel_talk(struct ast_channel *channel, int64_t start_us, int64_t end_us,
+	int64_t frame_us, int64_t interval_us)
+{
+	struct talker *talker = host_alloc(sizeof(*talker));
+
+	*talker = (struct talker) {
+		.channel = ast_channel_ref(channel),
+		.next_us = start_us,
+		.end_us = end_us,
+		.interval_us = interval_us,
+		.samples = ast_format_get_sample_rate(channel->codec) * frame_us / 1000000,
+	};
+	host_at(start_us, talk, talker);
+}
+
+/* ---- What the module reads and writes ---- */
+
+static int is_incoming(struct ast_channel *channel)
+{
+	int res;
+
+	ao2_lock(channel);
+	res = channel->softhangup || !AST_LIST_EMPTY(&channel->incoming);
+	ao2_unlock(channel);
+	return res;
+}
+
+/*! A descriptor that is ready goes before the channel, as in Asterisk */
+static int ready_fd(const int *fds, int nfds)
+{
+	struct pollfd polled[MAX_FDS];
+	int i;
+
+	if (nfds > MAX_FDS) {
+		FAIL("a wait for %d descriptors", nfds);
+	}
+	for (i = 0; i < nfds; i++) {
+		polled[i] = (struct pollfd) { .fd = fds[i], .events = POLLIN | POLLPRI };
+	}
+	if (nfds && poll(polled, nfds, 0) > 0) {
+		for (i = 0; i < nfds; i++) {
+			if (polled[i].revents & POLLNVAL) {
+				FAIL("a wait for descriptor %d, which is not open", fds[i]);
+			}
+			if (polled[i].revents) {
+				return fds[i];
+			}
+		}
+	}
+	return -1;
+}
+
+/*! Really wait, but not long: an event of the script may be due */
+static void poll_slice(struct ast_channel *channel, const int *fds, int nfds,
+	int64_t until_us)
+{
+	struct pollfd polled[MAX_FDS + 1];
+	int64_t left_ms = (host_next_event(until_us) - host_now() + 999) / 1000;
+	int i;
+
+	for (i = 0; i < nfds; i++) {
+		polled[i] = (struct pollfd) { .fd = fds[i], .events = POLLIN };
+	}
+	polled[nfds] = (struct pollfd) { .fd = channel->alert_fd, .events = POLLIN };
+	if (left_ms > 0) {
+		poll(polled, nfds + 1, left_ms > REAL_SLICE_MS ? REAL_SLICE_MS : (int) left_ms);
+	}
+}
+
+struct ast_channel *ast_waitfor_nandfds(struct ast_channel **chan, int n, int *fds,
+	int nfds, int *exception, int *outfd, int *ms)
+{
+	int64_t deadline_us = *ms < 0 ? INT64_MAX : host_now() + (int64_t) *ms * 1000;
+	struct ast_channel *ready = NULL;
+	int fd = -1;
+
+	if (n != 1) {
+		FAIL("a wait for %d channels", n);
+	}
+	if (host_call_fails(__func__)) {
+		*ms = -1;
+		return NULL;
+	}
+	for (;;) {
+		host_run_due();
+		fd = ready_fd(fds, nfds);
+		ready = fd < 0 && is_incoming(*chan) ? *chan : NULL;
+		if (fd >= 0 || ready || host_now() >= deadline_us) {
+			break;
+		}
+		if (host_time_is_virtual()) {
+			host_jump(host_next_event(deadline_us));
+		} else {
+			poll_slice(*chan, fds, nfds, deadline_us);
+		}
+	}
+	if (outfd) {
+		*outfd = fd >= 0 ? fd : -99999;
+	}
+	if (deadline_us != INT64_MAX) {
+		*ms = host_now() >= deadline_us ? 0 : (int) ((deadline_us - host_now()) / 1000);
+	}
+	return ready;
+}
+
+static struct ast_frame *take_incoming(struct ast_channel *channel)
+{
+	struct ast_frame *frame = NULL;
+	eventfd_t value;
+
+	ao2_lock(channel);
+	if (!channel->softhangup) {
+		frame = AST_LIST_REMOVE_HEAD(&channel->incoming, frame_list);
+	}
+	ao2_unlock(channel);
+	if (frame && eventfd_read(channel->alert_fd, &value)) {
+		FAIL("an eventfd has lost count");
+	}
+	return frame;
+}
+
+struct ast_frame *ast_read(struct ast_channel *chan)
+{
+	struct ast_frame *frame = take_incoming(chan);
+	struct ast_frame *translated;
+
+	if (!frame || frame->frametype != AST_FRAME_VOICE
+		|| frame->subclass.format == chan->read_format || frame->flags & 1u << 31) {
+		return frame;
+	}
+	translated = host_translate(frame, chan->read_format);
+	ast_frfree(frame);
+	return translated;
+}
+
+static void check_frame(const struct ast_channel *channel, const struct ast_frame *frame)
+{
+	const struct ast_format *format = frame->subclass.format;
+
+	if (frame->frametype != AST_FRAME_VOICE || !frame->src || !frame->data.ptr) {
+		FAIL("a frame without type, source or data is written");
+	}
+	if (format != channel->write_format) {
+		FAIL("a frame is written in a format that is not the channel's write format");
+	}
+	if (frame->offset < AST_FRIENDLY_OFFSET) {
+		FAIL("a frame with %d bytes of room is written", frame->offset);
+	}
+	if (frame->datalen != frame->samples * (int) host_sample_bytes(format)) {
+		FAIL("a frame of %d bytes has %d samples", frame->datalen, frame->samples);
+	}
+	if (frame->datalen > (int) sizeof(channel->written->audio)) {
+		FAIL("a frame of %d bytes is written", frame->datalen);
+	}
+	if (AST_LIST_NEXT(frame, frame_list)) {
+		FAIL("a frame is written that is in a list");
+	}
+}
+
+/*! Also writes where Asterisk would: before the audio, in the room that the frame offers */
+int ast_write(struct ast_channel *chan, struct ast_frame *frame)
+{
+	struct host_written *written;
+
+	check_frame(chan, frame);
+	memset((char *) frame->data.ptr - AST_FRIENDLY_OFFSET, 0xaa, AST_FRIENDLY_OFFSET);
+	if (chan->write_fails || ast_check_hangup(chan)) {
+		return -1;
+	}
+	if (chan->written_count == chan->written_room) {
+		chan->written_room = chan->written_room * 2 + 64;
+		chan->written = realloc(chan->written, chan->written_room * sizeof(*written));
+	}
+	written = &chan->written[chan->written_count++];
+	written->at_us = host_now();
+	written->format = frame->subclass.format;
+	written->samples = frame->samples;
+	written->bytes = frame->datalen;
+	memcpy(written->audio, frame->data.ptr, frame->datalen);
+	return 0;
+}
+
+size_t host_written_count(const struct ast_channel *channel)
+{
+	return channel->written_count;
+}
+
+const struct host_written *host_written(const struct ast_channel *channel, size_t i)
+{
+	if (i >= channel->written_count) {
+		FAIL("frame %zu of %zu", i, channel->written_count);
+	}
+	return &channel->written[i];
+}
+
+int ast_set_read_format(struct ast_channel *chan, struct ast_format *format)
+{
+	if (host_call_fails(__func__)) {
+		return -1;
+	}
+	ao2_lock(chan);
+	ao2_replace(chan->read_format, format);
+	ao2_unlock(chan);
+	return 0;
+}
+
+int ast_set_write_format(struct ast_channel *chan, struct ast_format *format)
+{
+	if (host_call_fails(__func__)) {
+		return -1;
+	}
+	ao2_lock(chan);
+	ao2_replace(chan->write_format, format);
+	ao2_unlock(chan);
+	return 0;
+}
+
+int ast_raw_answer(struct ast_channel *chan)
+{
+	host_sleep(chan->answer_us);
+	if (host_call_fails(__func__) || ast_check_hangup(chan)) {
+		return -1;
+	}
+	chan->state = AST_STATE_UP;
+	return 0;
+}
+
+/* ---- Hanging up ---- */
+
+int ast_check_hangup(struct ast_channel *chan)
+{
+	return ast_channel_softhangup_internal_flag(chan) != 0;
+}
+
+int ast_softhangup(struct ast_channel *chan, int reason)
+{
+	ao2_lock(chan);
+	chan->softhangup |= reason;
+	ao2_unlock(chan);
+	wake(chan);
+	return 0;
+}
+
+void ast_channel_clear_softhangup(struct ast_channel *chan, int flag)
+{
+	ao2_lock(chan);
+	chan->softhangup &= ~flag;
+	ao2_unlock(chan);
+}
+
+int ast_channel_softhangup_internal_flag(struct ast_channel *chan)
+{
+	int flags;
+
+	ao2_lock(chan);
+	flags = chan->softhangup;
+	ao2_unlock(chan);
+	return flags;
+}
+
+unsigned int host_channels_hangup(int reason)
+{
+	struct ast_channel *channel;
+	unsigned int count = 0;
+
+	pthread_mutex_lock(&lock);
+	for (channel = channels; channel; channel = channel->next) {
+		if (channel->application) {
+			ast_softhangup(channel, reason);
+			count++;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return count;
+}
+
+/* ---- Looking at it ---- */
+
+const char *ast_channel_name(const struct ast_channel *chan)
+{
+	return chan->name;
+}
+
+const char *ast_channel_uniqueid(const struct ast_channel *chan)
+{
+	return "1700000000.1";
+}
+
+const char *ast_channel_linkedid(const struct ast_channel *chan)
+{
+	return "1700000000.0";
+}
+
+const char *ast_channel_exten(const struct ast_channel *chan)
+{
+	return "100";
+}
+
+const char *ast_channel_appl(const struct ast_channel *chan)
+{
+	return chan->application;
+}
+
+enum ast_channel_state ast_channel_state(const struct ast_channel *chan)
+{
+	return chan->state;
+}
+
+struct ast_party_caller *ast_channel_caller(struct ast_channel *chan)
+{
+	return &chan->caller;
+}
+
+struct ast_party_dialed *ast_channel_dialed(struct ast_channel *chan)
+{
+	return &chan->dialed;
+}
+
+struct varshead *ast_channel_varshead(struct ast_channel *chan)
+{
+	return &chan->variables;
+}
+
+struct ast_format *ast_channel_readformat(struct ast_channel *chan)
+{
+	return chan->read_format;
+}
+
+struct ast_format *ast_channel_writeformat(struct ast_channel *chan)
+{
+	return chan->write_format;
+}
+
+/* ---- All of them ---- */
+
+struct ast_channel_iterator *ast_channel_iterator_all_new(void)
+{
+	struct ast_channel_iterator *iterator;
+	struct ast_channel *channel;
+
+	if (host_call_fails(__func__)) {
+		return NULL;
+	}
+	iterator = host_alloc(sizeof(*iterator));
+	pthread_mutex_lock(&lock);
+	for (channel = channels; channel; channel = channel->next) {
+		iterator->count++;
+	}
+	iterator->channels = host_alloc((iterator->count + 1) * sizeof(channel));
+	iterator->count = 0;
+	for (channel = channels; channel; channel = channel->next) {
+		iterator->channels[iterator->count++] = ast_channel_ref(channel);
+	}
+	pthread_mutex_unlock(&lock);
+	return iterator;
+}
+
+struct ast_channel *ast_channel_iterator_next(struct ast_channel_iterator *i)
+{
+	return i->next < i->count ? i->channels[i->next++] : NULL;
+}
+
+struct ast_channel_iterator *ast_channel_iterator_destroy(struct ast_channel_iterator *i)
+{
+	while (i->next < i->count) {
+		ast_channel_unref(i->channels[i->next++]);
+	}
+	free(i->channels);
+	free(i);
+	return NULL;
+}

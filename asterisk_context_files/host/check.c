@@ -1,0 +1,226 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The runner: each test in a process of its own, and nothing left behind
+ *
+ *     host-tests [--list] [suite | suite/test]...
+ *
+ * Prints a line for each test and what failed tests have to say; exits 0 if all passed.
+ */
+
+#include "host_internal.h"
+
+#include <dirent.h>
+#include <sys/wait.h>
+
+/*! One test in seconds of real time, if HOST_TEST_LIMIT does not say otherwise */
+#define TEST_LIMIT_S 30
+
+static struct host_test *tests;
+
+void host_test_add(struct host_test *test)
+{
+	struct host_test **place = &tests;
+
+	while (*place) {
+		place = &(*place)->next;
+	}
+	*place = test;
+}
+
+/* ---- Checking ---- */
+
+void host_fail(const char *file, int line, const char *format, ...)
+{
+	va_list ap;
+
+	printf("# %s:%d: ", file, line);
+	va_start(ap, format);
+	vprintf(format, ap);
+	va_end(ap);
+	printf("\n# at %.3f ms; the log:\n%s", host_now() / 1000.0, host_log());
+	fflush(stdout);
+	/* Not exit: what the test has not freed is no leak now. */
+	_exit(1);
+}
+
+void host_check_int(const char *file, int line, const char *what, long long actual,
+	long long expected)
+{
+	if (actual != expected) {
+		host_fail(file, line, "%s is %lld, not %lld", what, actual, expected);
+	}
+}
+
+void host_check_str(const char *file, int line, const char *what, const char *actual,
+	const char *expected)
+{
+	if (!actual || strcmp(actual, expected)) {
+		host_fail(file, line, "%s is \"%s\", not \"%s\"", what, actual ? actual : "(null)",
+			expected);
+	}
+}
+
+void host_check_has(const char *file, int line, const char *what, const char *actual,
+	const char *part)
+{
+	if (!actual || !strstr(actual, part)) {
+		host_fail(file, line, "%s does not contain \"%s\":\n%s", what, part,
+			actual ? actual : "(null)");
+	}
+}
+
+/* ---- Leaks ---- */
+
+static unsigned int entries(const char *path)
+{
+	DIR *stream = opendir(path);
+	unsigned int count = 0;
+
+	while (stream && readdir(stream)) {
+		count++;
+	}
+	if (stream) {
+		closedir(stream);
+	}
+	return count;
+}
+
+static unsigned int compare_entries(const char *what, unsigned int before,
+	unsigned int after)
+{
+	if (after > before) {
+		printf("# leak: %u %s\n", after - before, what);
+	}
+	return after > before ? after - before : 0;
+}
+
+/*! What is still scheduled holds channels; let it come and go */
+static void drain_events(void)
+{
+	while (host_time_is_virtual() && host_next_event(INT64_MAX) != INT64_MAX) {
+		host_sleep(host_next_event(INT64_MAX) - host_now());
+	}
+}
+
+/* ---- Running ---- */
+
+static void run_here(const struct host_test *test)
+{
+	unsigned int descriptors = entries("/proc/self/fd");
+	unsigned int threads = entries("/proc/self/task");
+	unsigned int left = 0;
+
+	host_formats_begin();
+	host_config_begin();
+	test->function();
+	host_fail_allocation(0);
+	drain_events();
+	host_config_end();
+	host_formats_end();
+	left += host_registrations_left();
+	left += host_frames_left();
+	left += host_objects_left();
+	left += host_memory_left();
+	left += compare_entries("descriptor(s)", descriptors, entries("/proc/self/fd"));
+	if (!getenv("HOST_THREADS_MAY_STAY")) {
+		left += compare_entries("thread(s)", threads, entries("/proc/self/task"));
+	}
+	if (left) {
+		FAIL("something is left behind");
+	}
+}
+
+static unsigned int limit_s(void)
+{
+	const char *text = getenv("HOST_TEST_LIMIT");
+
+	return text ? (unsigned int) atoi(text) : TEST_LIMIT_S;
+}
+
+/*! \return 0 if it passed */
+static int run(const struct host_test *test, const char *suite)
+{
+	int status = 0;
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	if (child < 0) {
+		perror("fork");
+		return -1;
+	}
+	if (!child) {
+		alarm(limit_s());
+		run_here(test);
+		exit(0);
+	}
+	waitpid(child, &status, 0);
+	printf("%s %s/%s\n", status ? "FAILED" : "ok", suite, test->name);
+	if (WIFSIGNALED(status)) {
+		printf("# ended by signal %d (%s)\n", WTERMSIG(status),
+			strsignal(WTERMSIG(status)));
+	}
+	return status;
+}
+
+/*! tests/host/test_call.c holds the suite call */
+static void suite_of(const struct host_test *test, char *suite, size_t size)
+{
+	const char *name = strrchr(test->suite, '/');
+
+	name = name ? name + 1 : test->suite;
+	if (!strncmp(name, "test_", 5)) {
+		name += 5;
+	}
+	snprintf(suite, size, "%.*s", (int) strcspn(name, "."), name);
+}
+
+static int is_selected(const char *suite, const char *name, int argc, char **argv)
+{
+	char whole[256];
+	int i;
+
+	snprintf(whole, sizeof(whole), "%s/%s", suite, name);
+	for (i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], suite) || !strcmp(argv[i], whole)) {
+			return 1;
+		}
+	}
+	return argc == 1;
+}
+
+int main(int argc, char **argv)
+{
+	const struct host_test *test;
+	int list = argc > 1 && !strcmp(argv[1], "--list");
+	unsigned int passed = 0;
+	unsigned int failed = 0;
+
+	for (test = tests; test; test = test->next) {
+		char suite[64];
+
+		suite_of(test, suite, sizeof(suite));
+		if (list) {
+			printf("%s/%s\n", suite, test->name);
+		} else if (is_selected(suite, test->name, argc, argv)) {
+			if (run(test, suite)) {
+				failed++;
+			} else {
+				passed++;
+			}
+		}
+	}
+	if (list) {
+		return 0;
+	}
+	printf("%u passed, %u failed\n", passed, failed);
+	return failed || !passed;
+}

@@ -1,0 +1,188 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The scripted host: what a test says to the stand-in for Asterisk, and asks it
+ *
+ * A test is a function of its own process. It loads the module, makes a channel, says what
+ * is to happen at which time, runs the application on the test's own thread, and then looks
+ * at what was written, logged and set. Time is virtual: it stands still while code runs and
+ * jumps to the next thing that happens when the module waits. When a test is through, nothing
+ * may be left: no memory, object, frame, registration, descriptor or thread.
+ */
+
+#ifndef HOST_H
+#define HOST_H
+
+#include "asterisk.h"
+
+#include "asterisk/channel.h"
+#include "asterisk/format_cache.h"
+#include "asterisk/frame.h"
+
+#define MS 1000	/*!< microseconds */
+
+/* ---- Tests ---- */
+
+struct host_test {
+	const char *suite;	/*!< name of its file */
+	const char *name;
+	void (*function)(void);
+	struct host_test *next;
+};
+void host_test_add(struct host_test *test);
+
+/*! \brief Define a test; it is run in a process of its own */
+#define TEST(name) \
+	static void test_##name(void); \
+	static void __attribute__((constructor)) add_##name(void) \
+	{ \
+		static struct host_test test = { __FILE__, #name, test_##name, NULL }; \
+		host_test_add(&test); \
+	} \
+	static void test_##name(void)
+
+/*! \brief Print where and why, and end the test's process */
+void __attribute__((format(printf, 3, 4), noreturn)) host_fail(const char *file, int line,
+	const char *format, ...);
+#define FAIL(...) host_fail(__FILE__, __LINE__, __VA_ARGS__)
+
+void host_check_int(const char *file, int line, const char *what, long long actual,
+	long long expected);
+void host_check_str(const char *file, int line, const char *what, const char *actual,
+	const char *expected);
+void host_check_has(const char *file, int line, const char *what, const char *actual,
+	const char *part);
+#define CHECK(condition) do { \
+	if (!(condition)) { \
+		FAIL("%s is false", #condition); \
+	} \
+} while (0)
+#define CHECK_INT(actual, expected) \
+	host_check_int(__FILE__, __LINE__, #actual, (actual), (expected))
+#define CHECK_STR(actual, expected) \
+	host_check_str(__FILE__, __LINE__, #actual, (actual), (expected))
+/*! The actual text contains this part */
+#define CHECK_HAS(actual, part) \
+	host_check_has(__FILE__, __LINE__, #actual, (actual), (part))
+
+/* ---- Time ---- */
+
+/*! \brief Microseconds since the test began */
+int64_t host_now(void);
+/*! \brief From now on real time passes, for tests with several threads */
+void host_use_real_time(void);
+/*! \brief Have something done at a time; earlier than now means as soon as somebody waits */
+void host_at(int64_t at_us, void (*action)(void *data), void *data);
+/*! \brief Let time pass with nothing happening, as if the thread had not been scheduled */
+void host_stall(int64_t us);
+/*! \brief Let time pass, and everything happen that is to happen in it */
+void host_sleep(int64_t us);
+
+/* ---- Faults ---- */
+
+/*! \brief The nth allocation of the module's from now on fails (1 is the next); 0: none */
+void host_fail_allocation(unsigned int n);
+/*! \brief Whether that one has come */
+int host_allocation_failed(void);
+/*!
+ * \brief The nth call from now on of this function of the host's fails
+ *
+ * Those that can: ast_register_application2, __ast_cli_register_multiple, ast_register_atexit,
+ * ast_set_read_format, ast_set_write_format, ast_raw_answer, ast_waitfor_nandfds,
+ * ast_translator_build_path, ast_translate, ast_channel_iterator_all_new.
+ */
+void host_fail_call(const char *function, unsigned int n);
+
+/* ---- Channels ---- */
+
+/*! One frame that was written to a channel */
+struct host_written {
+	int64_t at_us;
+	const struct ast_format *format;
+	int samples;
+	int bytes;
+	uint8_t audio[2 * 960 * 2];
+};
+
+/*! \brief A channel that is ringing, with this codec; the caller owns a reference */
+struct ast_channel *host_channel(const char *name, struct ast_format *codec);
+void host_channel_caller(struct ast_channel *channel, const char *number, int presentation);
+void host_channel_dialed(struct ast_channel *channel, const char *number);
+/*! \brief How long the channel takes to answer */
+void host_channel_answer_takes(struct ast_channel *channel, int64_t us);
+/*! \brief Writes fail from now on (1), or succeed (0) */
+void host_channel_write_fails(struct ast_channel *channel, int fails);
+void host_channel_state(struct ast_channel *channel, enum ast_channel_state state);
+
+/*! \brief A voice frame of the codec arrives now; its samples count up from first */
+void host_channel_voice(struct ast_channel *channel, unsigned int samples, uint8_t first);
+/*! \brief A voice frame arrives in a format that is not the channel's, and is not translated */
+void host_channel_voice_as(struct ast_channel *channel, struct ast_format *format,
+	unsigned int samples);
+/*! \brief A frame that is not voice arrives now */
+void host_channel_frame(struct ast_channel *channel, enum ast_frame_type type);
+/*! \brief The far end hangs up now */
+void host_channel_hangup(struct ast_channel *channel);
+/*! \brief A voice frame of frame_us arrives at start_us and every interval_us up to end_us */
+void host_channel_talk(struct ast_channel *channel, int64_t start_us, int64_t end_us,
+	int64_t frame_us, int64_t interval_us);
+
+size_t host_written_count(const struct ast_channel *channel);
+const struct host_written *host_written(const struct ast_channel *channel, size_t i);
+/*! \brief A channel variable, "" if it is not set, NULL if it was deleted or never was */
+const char *host_variable(struct ast_channel *channel, const char *name);
+/*! \brief Run an application on this thread, as the dialplan does. \return what it returned */
+int host_exec(struct ast_channel *channel, const char *application, const char *data);
+/*! \brief The application stays on the channel for so long after it has returned */
+void host_channel_leaves_late(struct ast_channel *channel, int64_t us);
+/*! \brief Pretend that the channel is in this application; NULL: in none */
+void host_channel_application(struct ast_channel *channel, const char *application);
+
+/*! \brief The slin format of a rate; any rate is made, unlike Asterisk's cache */
+struct ast_format *host_slin(unsigned int rate);
+/*! \brief A translation gives several frames of at most this many samples; 0: one */
+void host_translate_in_pieces(unsigned int samples);
+
+/* ---- The module ---- */
+
+/*! \return what load returned: enum ast_module_load_result */
+int host_load(void);
+/*! \brief Unload as `module unload` does, or as `module unload -f`. \return 0 or -1 */
+int host_unload(int force);
+/*! \return what reload returned: enum ast_module_reload_result */
+int host_reload(void);
+/*! \brief `core stop now`: run what was registered for the end, unload nothing */
+void host_stop_now(void);
+int host_application_registered(const char *application);
+/*! \brief Everything registered with the host */
+unsigned int host_registrations(void);
+
+/* ---- Configuration ---- */
+
+/*! \brief Write a file of the configuration directory */
+void host_write_config(const char *name, const char *text);
+void host_remove_config(const char *name);
+/*! \brief The configuration directory, made for this test */
+const char *host_config_directory(void);
+
+/* ---- Log and commands ---- */
+
+/*! \brief All lines so far: "WARNING text\n" ... */
+const char *host_log(void);
+void host_log_clear(void);
+/*! \brief Lines that contain this */
+unsigned int host_logged(const char *part);
+
+/*! \brief Type a command. \return what it prints, until the next command of this thread */
+const char *host_cli(const char *line);
+/*! \brief Complete the last word. \return all candidates, sorted, with a blank between them */
+const char *host_complete(const char *line);
+
+#endif /* HOST_H */

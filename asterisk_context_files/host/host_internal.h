@@ -1,0 +1,62 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief What the files of the host know of each other
+ */
+
+#ifndef HOST_INTERNAL_H
+#define HOST_INTERNAL_H
+
+#include "host.h"
+
+/*! \brief malloc that ends the test instead of failing: the host's own memory has no faults */
+void *host_alloc(size_t size);
+
+/*! \brief Whether this allocation of the module's is to fail */
+int host_allocation_fails(void);
+/*! \brief Whether this call is to fail */
+int host_call_fails(const char *function);
+
+/*! \brief Time to wait until the next event, at most until this time */
+int64_t host_next_event(int64_t until_us);
+/*! \brief Do what is due */
+void host_run_due(void);
+int host_time_is_virtual(void);
+/*! \brief Jump to a time, virtual time only */
+void host_jump(int64_t to_us);
+
+void host_log_add(const char *level, const char *format, va_list ap);
+
+/*! \brief Make or free what is there before and after every test */
+void host_formats_begin(void);
+void host_formats_end(void);
+void host_config_begin(void);
+void host_config_end(void);
+
+unsigned int host_sample_bytes(const struct ast_format *format);
+/*! \brief The frame in another format, in one or several pieces, or NULL */
+struct ast_frame *host_translate(struct ast_frame *frame, struct ast_format *to);
+/*! \brief What the dialplan sees as the application that the channel is in */
+void host_channel_set_application(struct ast_channel *channel, const char *application);
+/*! \brief How long the channel stays in an application after it has returned */
+int64_t host_channel_lateness(const struct ast_channel *channel);
+
+/*! \brief Say what is left, one line each. \return how much */
+unsigned int host_memory_left(void);
+unsigned int host_objects_left(void);
+unsigned int host_frames_left(void);
+unsigned int host_registrations_left(void);
+/*! \brief Commands that are registered */
+unsigned int host_commands_left(void);
+
+/*! \brief Soft-hangup of every channel that is in an application of the module */
+unsigned int host_channels_hangup(int reason);
+
+#endif /* HOST_INTERNAL_H */

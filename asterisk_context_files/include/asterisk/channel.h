@@ -1,0 +1,130 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief Channels
+ */
+
+#ifndef CONTEXT_CHANNEL_H
+#define CONTEXT_CHANNEL_H
+
+#include "asterisk/astobj2.h"
+#include "asterisk/channelstate.h"
+#include "asterisk/frame.h"
+#include "asterisk/linkedlists.h"
+#include "asterisk/utils.h"
+
+#define AST_CHANNEL_NAME 80
+
+struct ast_channel;
+struct ast_channel_iterator;
+struct ast_format;
+struct varshead;
+
+struct ast_party_name {
+	char *str;
+	int char_set;
+	int presentation;
+	unsigned char valid;
+};
+
+struct ast_party_number {
+	char *str;
+	int plan;
+	int presentation;
+	unsigned char valid;
+};
+
+struct ast_party_subaddress {
+	char *str;
+	int type;
+	unsigned char odd_even_indicator;
+	unsigned char valid;
+};
+
+struct ast_party_id {
+	struct ast_party_name name;
+	struct ast_party_number number;
+	struct ast_party_subaddress subaddress;
+	char *tag;
+};
+
+struct ast_party_caller {
+	struct ast_party_id id;
+	struct ast_party_id ani;
+	struct ast_party_id priv;
+	int ani2;
+};
+
+struct ast_party_dialed {
+	struct {
+		char *str;
+		int plan;
+	} number;
+	struct ast_party_subaddress subaddress;
+	int transit_network_select;
+};
+
+enum {
+	AST_SOFTHANGUP_DEV = 1 << 0,
+	AST_SOFTHANGUP_ASYNCGOTO = 1 << 1,
+	AST_SOFTHANGUP_SHUTDOWN = 1 << 2,
+	AST_SOFTHANGUP_TIMEOUT = 1 << 3,
+	AST_SOFTHANGUP_APPUNLOAD = 1 << 4,
+	AST_SOFTHANGUP_EXPLICIT = 1 << 5,
+	AST_SOFTHANGUP_HANGUP_EXEC = 1 << 7,
+	AST_SOFTHANGUP_ALL = 0xFFFFFFFF,
+};
+
+const char *ast_channel_name(const struct ast_channel *chan);
+const char *ast_channel_uniqueid(const struct ast_channel *chan);
+const char *ast_channel_linkedid(const struct ast_channel *chan);
+const char *ast_channel_exten(const struct ast_channel *chan);
+const char *ast_channel_appl(const struct ast_channel *chan);
+enum ast_channel_state ast_channel_state(const struct ast_channel *chan);
+struct ast_party_caller *ast_channel_caller(struct ast_channel *chan);
+struct ast_party_dialed *ast_channel_dialed(struct ast_channel *chan);
+struct varshead *ast_channel_varshead(struct ast_channel *chan);
+struct ast_format *ast_channel_readformat(struct ast_channel *chan);
+struct ast_format *ast_channel_writeformat(struct ast_channel *chan);
+
+int ast_raw_answer(struct ast_channel *chan);
+struct ast_channel *ast_waitfor_nandfds(struct ast_channel **chan, int n, int *fds,
+	int nfds, int *exception, int *outfd, int *ms);
+struct ast_frame *ast_read(struct ast_channel *chan);
+int ast_write(struct ast_channel *chan, struct ast_frame *frame);
+int ast_set_read_format(struct ast_channel *chan, struct ast_format *format);
+int ast_set_write_format(struct ast_channel *chan, struct ast_format *format);
+
+int ast_check_hangup(struct ast_channel *chan);
+int ast_softhangup(struct ast_channel *chan, int reason);
+void ast_channel_clear_softhangup(struct ast_channel *chan, int flag);
+int ast_channel_softhangup_internal_flag(struct ast_channel *chan);
+
+struct ast_channel_iterator *ast_channel_iterator_all_new(void);
+struct ast_channel *ast_channel_iterator_next(struct ast_channel_iterator *i);
+struct ast_channel_iterator *ast_channel_iterator_destroy(struct ast_channel_iterator *i);
+
+#define ast_channel_lock(chan) ao2_lock(chan)
+#define ast_channel_trylock(chan) ao2_trylock(chan)
+#define ast_channel_unlock(chan) ao2_unlock(chan)
+#define ast_channel_ref(c) ({ \
+	ao2_ref(c, +1); \
+	(c); \
+})
+#define ast_channel_unref(c) ({ \
+	ao2_ref(c, -1); \
+	(struct ast_channel *) NULL; \
+})
+#define ast_channel_cleanup(c) ({ \
+	ao2_cleanup(c); \
+	(struct ast_channel *) NULL; \
+})
+
+#endif /* CONTEXT_CHANNEL_H */

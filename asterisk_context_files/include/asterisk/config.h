@@ -1,0 +1,50 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief Configuration files
+ */
+
+#ifndef CONTEXT_CONFIG_H
+#define CONTEXT_CONFIG_H
+
+#include "asterisk/utils.h"	/* struct ast_flags */
+
+struct ast_comment;
+struct ast_config;
+
+struct ast_variable {
+	const char *name;
+	const char *value;
+	struct ast_variable *next;
+	const char *file;
+	int lineno;
+	int object;
+	int blanklines;
+	int inherited;
+	struct ast_comment *precomments;
+	struct ast_comment *sameline;
+	struct ast_comment *trailing;
+	char stuff[0];
+};
+
+#define CONFIG_STATUS_FILEMISSING ((void *) 0)
+#define CONFIG_STATUS_FILEUNCHANGED ((void *) -1)
+#define CONFIG_STATUS_FILEINVALID ((void *) -2)
+
+struct ast_config *ast_config_load2(const char *filename, const char *who_asked,
+	struct ast_flags flags);
+#define ast_config_load(filename, flags) ast_config_load2(filename, AST_MODULE, flags)
+void ast_config_destroy(struct ast_config *config);
+
+char *ast_category_browse(struct ast_config *config, const char *prev_name);
+struct ast_variable *ast_variable_browse(const struct ast_config *config,
+	const char *category_name);
+
+#endif /* CONTEXT_CONFIG_H */

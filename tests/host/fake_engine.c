@@ -1,0 +1,461 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief An engine that does what the test says, in the place of embed.c
+ */
+
+#include "fake_engine.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include "embed.h"
+#include "host.h"
+
+#define MAX_SESSIONS 64
+#define MAX_PUSHES 4096
+
+struct convai_session {
+	pthread_mutex_t lock;
+	int event_fd;
+	int released;
+	int hung_up;
+	int jammed;
+	struct convai_progress progress;
+	char reason[600];
+	char agent[80];
+	struct convai_pair *pairs;
+	uint32_t pair_count;
+	uint64_t said;	/*!< bytes since the start */
+	uint64_t played;	/*!< up to here; skipped ones count */
+	struct convai_counters counters;
+	struct fake_push pushes[MAX_PUSHES];
+	size_t push_count;
+};
+
+struct fake fake = { .debug = -1 };
+
+static struct convai_session *sessions[MAX_SESSIONS];
+static const struct convai_ops *running;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void add(uint64_t *counter, uint64_t value)
+{
+	__atomic_fetch_add(counter, value, __ATOMIC_RELAXED);
+}
+
+/* ---- The table ---- */
+
+static void copy_request(struct convai_session *session,
+	const struct convai_request *request)
+{
+	uint32_t i;
+
+	snprintf(session->agent, sizeof(session->agent), "%s", request->agent);
+	session->pair_count = request->pair_count;
+	session->pairs = calloc(request->pair_count + 1, sizeof(*session->pairs));
+	for (i = 0; i < request->pair_count; i++) {
+		session->pairs[i].kind = request->pairs[i].kind;
+		session->pairs[i].name = strdup(request->pairs[i].name);
+		session->pairs[i].value = strdup(request->pairs[i].value);
+	}
+}
+
+static struct convai_session *fake_open(const struct convai_request *request)
+{
+	struct convai_session *session;
+	unsigned int number;
+
+	if (fake.open_errno) {
+		errno = fake.open_errno;
+		return NULL;
+	}
+	session = calloc(1, sizeof(*session));
+	pthread_mutex_init(&session->lock, NULL);
+	session->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	session->progress.conversation_id = "";
+	session->progress.reason = "";
+	copy_request(session, request);
+	pthread_mutex_lock(&lock);
+	number = fake.opens++;
+	if (number >= MAX_SESSIONS) {
+		FAIL("more than %d sessions", MAX_SESSIONS);
+	}
+	sessions[number] = session;
+	pthread_mutex_unlock(&lock);
+	if (fake.opened) {
+		fake.opened(session);
+	}
+	return session;
+}
+
+static int fake_event_fd(const struct convai_session *session)
+{
+	return session->event_fd;
+}
+
+static void fake_poll(struct convai_session *session, struct convai_progress *progress)
+{
+	eventfd_t value;
+
+	pthread_mutex_lock(&session->lock);
+	eventfd_read(session->event_fd, &value);
+	*progress = session->progress;
+	pthread_mutex_unlock(&session->lock);
+}
+
+static void note_push(struct convai_session *session, struct fake_push push)
+{
+	if (session->released) {
+		FAIL("audio is pushed into a session that was released");
+	}
+	if (session->push_count == MAX_PUSHES) {
+		FAIL("more than %d pushes", MAX_PUSHES);
+	}
+	push.at_us = host_now();
+	session->pushes[session->push_count++] = push;
+}
+
+static uint32_t bytes_of(const struct convai_format *format, uint32_t ms)
+{
+	uint32_t sample_bytes = format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
+
+	return (uint64_t) format->rate * ms / 1000 * sample_bytes;
+}
+
+static uint32_t fake_push_audio(struct convai_session *session, const uint8_t *audio,
+	uint32_t bytes)
+{
+	pthread_mutex_lock(&session->lock);
+	if (session->progress.state != CONVAI_STATE_TALKING) {
+		add(&session->counters.push_dropped_bytes, bytes);
+		bytes = 0;
+	} else {
+		add(&session->counters.pushed_bytes, bytes);
+		note_push(session, (struct fake_push) { .bytes = bytes, .first = audio[0] });
+	}
+	pthread_mutex_unlock(&session->lock);
+	return bytes;
+}
+
+static uint32_t fake_push_silence(struct convai_session *session, uint32_t ms)
+{
+	uint32_t bytes = 0;
+
+	pthread_mutex_lock(&session->lock);
+	if (session->progress.state == CONVAI_STATE_TALKING) {
+		bytes = bytes_of(&session->progress.caller, ms);
+		add(&session->counters.pushed_bytes, bytes);
+		add(&session->counters.silence_ms, ms);
+		note_push(session, (struct fake_push) { .silence_ms = ms });
+	}
+	pthread_mutex_unlock(&session->lock);
+	return bytes;
+}
+
+static uint32_t fake_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes)
+{
+	int silence = session->progress.agent.encoding == CONVAI_ENCODING_ULAW ? 0xff : 0;
+	uint32_t taken = 0;
+
+	if (session->released) {
+		FAIL("audio is popped from a session that was released");
+	}
+	pthread_mutex_lock(&session->lock);
+	while (taken < bytes && session->played < session->said && !session->jammed) {
+		audio[taken++] = FAKE_AUDIO_FIRST + session->played++ % 250;
+	}
+	memset(audio + taken, silence, bytes - taken);
+	add(&session->counters.played_bytes, taken);
+	pthread_mutex_unlock(&session->lock);
+	return taken;
+}
+
+static uint64_t fake_queued(const struct convai_session *session)
+{
+	struct convai_session *own = (struct convai_session *) session;
+	uint64_t queued;
+
+	pthread_mutex_lock(&own->lock);
+	queued = session->said - session->played;
+	pthread_mutex_unlock(&own->lock);
+	return queued;
+}
+
+static void fake_hangup(struct convai_session *session)
+{
+	session->hung_up = 1;
+}
+
+static void fake_release(struct convai_session *session)
+{
+	if (session->released) {
+		FAIL("a session is released twice");
+	}
+	session->hung_up = 1;
+	session->released = 1;
+	__atomic_fetch_add(&fake.releases, 1, __ATOMIC_RELAXED);
+}
+
+static void fake_counters(const struct convai_session *session,
+	struct convai_counters *counters)
+{
+	struct convai_session *own = (struct convai_session *) session;
+
+	if (session->released) {
+		FAIL("the counters of a session that was released are asked for");
+	}
+	pthread_mutex_lock(&own->lock);
+	*counters = session->counters;
+	pthread_mutex_unlock(&own->lock);
+}
+
+static void fake_set_debug(int on)
+{
+	fake.debug = on;
+}
+
+static void fake_end_all(uint32_t status, const char *reason)
+{
+	unsigned int i;
+
+	fake.ends++;
+	fake.end_status = status;
+	for (i = 0; i < fake.opens; i++) {
+		if (!sessions[i]->released) {
+			fake_end(sessions[i], status, reason, 0);
+		}
+	}
+}
+
+static int fake_stop(uint32_t limit_ms)
+{
+	fake.stops++;
+	fake.stop_limit_ms = limit_ms;
+	if (fake.stop_failures) {
+		fake.stop_failures--;
+		return -1;
+	}
+	return 0;
+}
+
+static const struct convai_ops ops = {
+	.abi_version = CONVAI_ABI_VERSION,
+	.size = sizeof(ops),
+	.build_id = "fake-build",
+	.version = "0.fake",
+	.open = fake_open,
+	.event_fd = fake_event_fd,
+	.poll = fake_poll,
+	.push = fake_push_audio,
+	.push_silence = fake_push_silence,
+	.pop = fake_pop,
+	.queued = fake_queued,
+	.hangup = fake_hangup,
+	.release = fake_release,
+	.counters = fake_counters,
+	.set_debug = fake_set_debug,
+	.end_all = fake_end_all,
+	.stop = fake_stop,
+};
+
+/* ---- In the place of embed.c ---- */
+
+int embed_start(const struct convai_host *host, char *error, size_t size)
+{
+	fake.starts++;
+	if (fake.start_failures) {
+		fake.start_failures--;
+		snprintf(error, size, "%s", fake.start_error);
+		return -1;
+	}
+	fake.host = host;
+	__atomic_store_n(&running, &ops, __ATOMIC_RELEASE);
+	return 0;
+}
+
+const struct convai_ops *embed_ops(void)
+{
+	return __atomic_load_n(&running, __ATOMIC_ACQUIRE);
+}
+
+int embed_stop(uint32_t limit_ms)
+{
+	const struct convai_ops *table = embed_ops();
+
+	if (table && table->stop(limit_ms)) {
+		return -1;
+	}
+	__atomic_store_n(&running, NULL, __ATOMIC_RELEASE);
+	return 0;
+}
+
+const char *embed_python_version(void)
+{
+	return "0 (fake)";
+}
+
+const char *embed_directory(void)
+{
+	return embed_ops() ? "/fake/directory" : "";
+}
+
+/* ---- What the test says ---- */
+
+struct convai_session *fake_session(unsigned int n)
+{
+	if (n >= fake.opens) {
+		FAIL("session %u of %u", n, fake.opens);
+	}
+	return sessions[n];
+}
+
+const char *fake_value(const struct convai_session *session, uint32_t kind,
+	const char *name)
+{
+	uint32_t i;
+
+	for (i = 0; i < session->pair_count; i++) {
+		if (session->pairs[i].kind == kind && !strcmp(session->pairs[i].name, name)) {
+			return session->pairs[i].value;
+		}
+	}
+	return NULL;
+}
+
+const char *fake_agent(const struct convai_session *session)
+{
+	return session->agent;
+}
+
+uint32_t fake_pair_count(const struct convai_session *session)
+{
+	return session->pair_count;
+}
+
+static void announce(struct convai_session *session)
+{
+	eventfd_write(session->event_fd, 1);
+}
+
+void fake_talk_formats(struct convai_session *session, struct convai_format caller,
+	struct convai_format agent)
+{
+	pthread_mutex_lock(&session->lock);
+	session->progress.state = CONVAI_STATE_TALKING;
+	session->progress.caller = caller;
+	session->progress.agent = agent;
+	session->progress.conversation_id = "conv_fake";
+	announce(session);
+	pthread_mutex_unlock(&session->lock);
+}
+
+void fake_talk(struct convai_session *session, uint32_t encoding, uint32_t rate)
+{
+	struct convai_format format = { encoding, rate };
+
+	fake_talk_formats(session, format, format);
+}
+
+void fake_say(struct convai_session *session, unsigned int bytes)
+{
+	pthread_mutex_lock(&session->lock);
+	session->said += bytes;
+	add(&session->counters.received_bytes, bytes);
+	pthread_mutex_unlock(&session->lock);
+}
+
+void fake_interrupt(struct convai_session *session)
+{
+	pthread_mutex_lock(&session->lock);
+	add(&session->counters.flushed_bytes, session->said - session->played);
+	add(&session->counters.interruptions, 1);
+	session->played = session->said;
+	pthread_mutex_unlock(&session->lock);
+}
+
+void fake_end(struct convai_session *session, uint32_t status, const char *reason,
+	int play_out)
+{
+	pthread_mutex_lock(&session->lock);
+	if (session->progress.state != CONVAI_STATE_ENDED) {
+		session->progress.state = CONVAI_STATE_ENDED;
+		session->progress.status = status;
+		snprintf(session->reason, sizeof(session->reason), "%s", reason);
+		session->progress.reason = session->reason;
+		session->progress.play_out = play_out;
+		announce(session);
+	}
+	pthread_mutex_unlock(&session->lock);
+}
+
+void fake_jam(struct convai_session *session)
+{
+	session->jammed = 1;
+}
+
+size_t fake_push_count(const struct convai_session *session)
+{
+	return session->push_count;
+}
+
+const struct fake_push *fake_push(const struct convai_session *session, size_t i)
+{
+	if (i >= session->push_count) {
+		FAIL("push %zu of %zu", i, session->push_count);
+	}
+	return &session->pushes[i];
+}
+
+uint64_t fake_pushed_bytes(const struct convai_session *session)
+{
+	uint64_t bytes = 0;
+	size_t i;
+
+	for (i = 0; i < session->push_count; i++) {
+		bytes += session->pushes[i].bytes;
+	}
+	return bytes;
+}
+
+uint64_t fake_silence_ms(const struct convai_session *session)
+{
+	return session->counters.silence_ms;
+}
+
+int fake_hung_up(const struct convai_session *session)
+{
+	return session->hung_up;
+}
+
+void fake_forget(void)
+{
+	unsigned int i;
+	uint32_t j;
+
+	for (i = 0; i < fake.opens; i++) {
+		struct convai_session *session = sessions[i];
+
+		if (!session->released) {
+			FAIL("session %u is not released", i);
+		}
+		for (j = 0; j < session->pair_count; j++) {
+			free((char *) session->pairs[j].name);
+			free((char *) session->pairs[j].value);
+		}
+		free(session->pairs);
+		close(session->event_fd);
+		pthread_mutex_destroy(&session->lock);
+		free(session);
+	}
+	fake.opens = 0;
+	fake.releases = 0;
+}

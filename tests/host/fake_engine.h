@@ -1,0 +1,83 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief An engine that does what the test says, in the place of embed.c
+ */
+
+#ifndef FAKE_ENGINE_H
+#define FAKE_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "convai_ops.h"
+
+/*! Audio of the agent's counts up from here, byte by byte, so that what was skipped shows */
+#define FAKE_AUDIO_FIRST 1
+
+/*! What the engine does as a whole */
+extern struct fake {
+	const char *start_error;	/*!< embed_start fails with this */
+	unsigned int start_failures;	/*!< so often; UINT32_MAX: always */
+	unsigned int stop_failures;
+	int open_errno;	/*!< open fails with this */
+	/*! \brief Called at the end of each open, if set */
+	void (*opened)(struct convai_session *session);
+	/* What it was asked. */
+	unsigned int starts;
+	unsigned int stops;
+	uint32_t stop_limit_ms;
+	unsigned int opens;
+	unsigned int releases;
+	unsigned int ends;
+	uint32_t end_status;
+	int debug;	/*!< -1: never set */
+	const struct convai_host *host;
+} fake;
+
+/*! \brief The nth session since the start, also after its release */
+struct convai_session *fake_session(unsigned int n);
+/*! \brief The value that open was given for a name, or NULL */
+const char *fake_value(const struct convai_session *session, uint32_t kind,
+	const char *name);
+const char *fake_agent(const struct convai_session *session);
+uint32_t fake_pair_count(const struct convai_session *session);
+
+/*! \brief The metadata has come: both sides have this encoding and rate */
+void fake_talk(struct convai_session *session, uint32_t encoding, uint32_t rate);
+void fake_talk_formats(struct convai_session *session, struct convai_format caller,
+	struct convai_format agent);
+/*! \brief The agent says something, in bytes of the agent's format */
+void fake_say(struct convai_session *session, unsigned int bytes);
+/*! \brief The agent is interrupted: what is queued goes */
+void fake_interrupt(struct convai_session *session);
+/*! \brief The conversation ends */
+void fake_end(struct convai_session *session, uint32_t status, const char *reason,
+	int play_out);
+/*! \brief The queue says that it holds audio, and never gives any */
+void fake_jam(struct convai_session *session);
+
+/*! What the module has pushed, in order */
+struct fake_push {
+	int64_t at_us;
+	uint32_t bytes;	/*!< 0 for silence */
+	uint32_t silence_ms;
+	uint8_t first;
+};
+size_t fake_push_count(const struct convai_session *session);
+const struct fake_push *fake_push(const struct convai_session *session, size_t i);
+uint64_t fake_pushed_bytes(const struct convai_session *session);
+uint64_t fake_silence_ms(const struct convai_session *session);
+int fake_hung_up(const struct convai_session *session);
+
+/*! \brief Free the sessions; those not released fail the test */
+void fake_forget(void);
+
+#endif /* FAKE_ENGINE_H */

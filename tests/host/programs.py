@@ -1,0 +1,56 @@
+"""Building and running the programs of tests/host, for pytest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.timing import SCALE, SECOND
+
+ROOT = Path(__file__).parents[2]
+SUITES = sorted(
+    path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.c")
+)
+
+BUILD_LIMIT = 120 * SECOND
+# All suites together take some 3 s natively; valgrind is thirty times as slow.
+RUN_LIMIT = 110 * SECOND
+# One C test, in whole seconds. The slowest takes 1 s natively.
+TEST_LIMIT = 30 * SCALE
+
+
+def build(compiler: str, variant: str, target: str = "all") -> None:
+    """Build one variant; what has not changed is not built again."""
+    command = ["make", "-C", "asterisk_context_files", f"CC={compiler}", f"VARIANT={variant}"]
+    done = subprocess.run(
+        [*command, target], cwd=ROOT, capture_output=True, text=True, timeout=BUILD_LIMIT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def program(compiler: str, variant: str, name: str = "host-tests") -> Path:
+    """Where a variant is built."""
+    return ROOT / "build" / "host" / f"{compiler}-{variant}" / name
+
+
+def run_suite(
+    compiler: str, variant: str, *suites: str, under: list[str] | None = None, slower: int = 1
+) -> str:
+    """Run suites, all of them if none is named, and fail with what they print."""
+    command = [*(under or []), str(program(compiler, variant)), *suites]
+    # The thread sanitizer of gcc 12 can't map its shadow where the kernel randomizes more bits.
+    if variant == "tsan" and (setarch := shutil.which("setarch")):
+        command = [setarch, "-R", *command]
+    environment = os.environ | {
+        "HOST_TEST_LIMIT": str(int(TEST_LIMIT * slower)),
+        "ASAN_OPTIONS": "detect_stack_use_after_return=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+        "TSAN_OPTIONS": "halt_on_error=1",
+    }
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=RUN_LIMIT
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

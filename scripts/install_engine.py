@@ -21,8 +21,8 @@ from pathlib import Path
 BUILD_ID_DIGITS = 12  # 48 bits: no two builds of anybody's collide
 BUILD_ID_FILE = "_build_id.txt"
 LINK = "current"
-# Files that are part of the engine besides Python's sources; the core is added for one Python.
-DATA_SUFFIXES = (".py", ".toml", ".json", ".wav", ".pem", ".typed")
+# Folders that are no part of the engine: the mock agent is for tests, which run from the checkout.
+LEFT_OUT = {"__pycache__", "mock"}
 
 
 def core_name() -> str:
@@ -31,7 +31,10 @@ def core_name() -> str:
 
 
 def engine_files(package: Path) -> list[Path]:
-    """Return the paths of what is installed, relative to the package, in a fixed order."""
+    """Return the paths of what is installed, relative to the package, in a fixed order.
+
+    Python's sources, and the core for the Python that runs this; FileNotFoundError without it.
+    """
     core = package / core_name()
     if not core.is_file():
         raise FileNotFoundError(
@@ -39,8 +42,8 @@ def engine_files(package: Path) -> list[Path]:
         )
     found = [
         path.relative_to(package)
-        for path in package.rglob("*")
-        if path.is_file() and path.suffix in DATA_SUFFIXES and "__pycache__" not in path.parts
+        for path in package.rglob("*.py")
+        if path.is_file() and LEFT_OUT.isdisjoint(path.relative_to(package).parts)
     ]
     return sorted([*found, core.relative_to(package)])
 

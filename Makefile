@@ -147,6 +147,7 @@ root: $(TEST_STAMP)
 	$(Q)$(HOST) -m testbed root
 
 test: host-core root ## Run every test that needs no account: real calls through a real Asterisk
+	$(Q)PYTHON=$(HOST) tests/conformance/install.sh
 	$(Q)$(HOST) -m pytest $(wildcard tests/unit tests/asterisk tests/conformance) $(PYTEST_ARGS)
 
 test-full test-all: export CONVAI_FULL := 1

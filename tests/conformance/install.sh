@@ -1,24 +1,57 @@
-#!/bin/sh
-# Installs the official clients into DIR (default: build/conformance); tests/conformance/ skips
-# what is not there. Ends with 0 when something cannot be had, and says so.
-set -u
+#!/usr/bin/env bash
+# Install the official clients:  install.sh [DIRECTORY]     (default: build/conformance)
+#
+# Packages come from PyPI and npm as this machine is configured to reach them. What cannot be had is
+# said, and its tests are skipped; the status is 0 all the same. What is there already is left alone.
+set -uo pipefail
+
 here=$(cd "$(dirname "$0")" && pwd)
-dir=${1:-build/conformance}
+directory=${1:-build/conformance}
 python=${PYTHON:-python3}
-mkdir -p "$dir/node" || exit 1
+# Limits of one download, in seconds: a machine without network must not hold up its tests.
+readonly CONNECT_LIMIT=15 RETRIES=1
 
-if [ ! -x "$dir/venv/bin/python" ]; then
-	"$python" -m venv "$dir/venv" || echo "conformance: no venv: the Python client is not tested" >&2
-fi
-"$dir/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-	-r "$here/requirements.txt" ||
-	echo "conformance: cannot install from PyPI: the Python client is not tested" >&2
+# lacking WHAT WHO FOLDER: say so, as the tests will once more, and leave no half of it there.
+lacking() {
+    printf 'CONFORMANCE: %s; the tests with %s are skipped\n' "$1" "$2" >&2
+    rm -rf "${directory:?}/$3"
+}
 
-if command -v npm >/dev/null; then
-	cp "$here/package.json" "$here"/*.mjs "$dir/node/"
-	npm install --prefix "$dir/node" --silent --no-audit --no-fund ||
-		echo "conformance: cannot install from npm: the JavaScript clients are not tested" >&2
-else
-	echo "conformance: npm is not installed: the JavaScript clients are not tested" >&2
+# What an installation depends on, as one word.
+fingerprint() { { cat "$1"; "${@:2}"; } 2>&1 | sha256sum | cut -d' ' -f1; }
+
+# current STAMP FINGERPRINT: whether just that was installed
+current() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
+
+install_python() {
+    local stamp=$directory/venv/.installed wanted
+    wanted=$(fingerprint "$here/requirements.txt" "$python" -V)
+    current "$stamp" "$wanted" && return
+    echo "Installing the official Python client into $directory/venv"
+    rm -rf "$directory/venv"
+    "$python" -m venv "$directory/venv" &&
+        "$directory/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+            --retries "$RETRIES" --timeout "$CONNECT_LIMIT" --requirement "$here/requirements.txt" ||
+        return
+    echo "$wanted" >"$stamp"
+}
+
+install_node() {
+    local stamp=$directory/node/.installed wanted
+    wanted=$(fingerprint "$here/package.json" node --version)
+    current "$stamp" "$wanted" && return
+    echo "Installing the official JavaScript clients into $directory/node"
+    rm -rf "$directory/node"
+    mkdir -p "$directory/node" && cp "$here/package.json" "$directory/node/" || return
+    npm install --prefix "$directory/node" --silent --no-audit --no-fund --no-update-notifier \
+        --fetch-retries "$RETRIES" --fetch-timeout $((CONNECT_LIMIT * 1000)) || return
+    echo "$wanted" >"$stamp"
+}
+
+install_python || lacking 'PyPI gave no "elevenlabs"' 'the Python client' venv
+if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+    lacking 'there is no npm (install Node.js 20 or newer)' 'the JavaScript clients' node
+elif ! install_node; then
+    lacking 'npm gave no "@elevenlabs"' 'the JavaScript clients' node
 fi
 exit 0

@@ -44,7 +44,8 @@ install_node() {
     rm -rf "$directory/node"
     mkdir -p "$directory/node" && cp "$here/package.json" "$directory/node/" || return
     npm install --prefix "$directory/node" --silent --no-audit --no-fund --no-update-notifier \
-        --fetch-retries "$RETRIES" --fetch-timeout $((CONNECT_LIMIT * 1000)) || return
+        --fetch-retries "$RETRIES" --fetch-retry-maxtimeout 3000 --fetch-retry-mintimeout 1000 \
+        --fetch-timeout $((CONNECT_LIMIT * 1000)) || return
     echo "$wanted" >"$stamp"
 }
 

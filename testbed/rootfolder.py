@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,13 +33,17 @@ PACKAGES = (
     *("procps", "iproute2", "ca-certificates", "openssl"),
 )
 
+# Programs that make a root folder, and those that enter it, with the packages they are in.
+MAKING = {"mmdebstrap": "mmdebstrap"}
+ENTERING = {"unshare": "util-linux", "setpriv": "util-linux", "mount": "mount"}
+
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 BUILD_SECONDS = 1800.0
 """Limit on making the folder: some 300 MB over a slow line."""
 
 INSTALL_SECONDS = 600.0
-"""Limit on installing mmdebstrap with apt-get."""
+"""Limit on installing the tools with apt-get."""
 
 LOCK_SECONDS = BUILD_SECONDS
 """How long to wait for another run that is making the folder."""
@@ -62,6 +66,7 @@ def name() -> str:
 def ensure(say: Say) -> Path:
     """Return the root folder, making it if it is not there. Raises TestbedError."""
     folder = cache() / name()
+    _need_tools(ENTERING, say)
     if folder.is_dir():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +107,8 @@ def remove_all(say: Say) -> None:
 
 
 def _build(folder: Path, say: Say) -> None:
-    _need_mmdebstrap(say)
+    _need_rights()
+    _need_tools(MAKING, say)
     for stale in folder.parent.glob(f"{folder.name}.building*"):
         remove(stale)
     building = folder.with_name(f"{folder.name}.building")
@@ -168,20 +174,25 @@ def _wait(process: subprocess.Popen[bytes], log: Path, started: float, say: Say)
                 ) from None
 
 
-def _need_mmdebstrap(say: Say) -> None:
+def _need_rights() -> None:
     if os.geteuid() != 0 and not (shutil.which("newuidmap") and _has_subids()):
         raise TestbedError(
             "a root folder needs root, or package uidmap and a line for this user in /etc/subuid "
             "and /etc/subgid (then unshare works for ordinary users)"
         )
-    if shutil.which("mmdebstrap"):
+
+
+def _need_tools(tools: Mapping[str, str], say: Say) -> None:
+    missing = sorted({package for tool, package in tools.items() if not shutil.which(tool)})
+    if not missing:
         return
+    words = " ".join(missing)
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise TestbedError("mmdebstrap is missing; as root: apt-get install mmdebstrap")
-    say("installing mmdebstrap")
+        raise TestbedError(f"{words}: missing; as root: apt-get install {words}")
+    say(f"installing {words}")
     for arguments in (
         ["update", "-q"],
-        ["install", "-qy", "--no-install-recommends", "mmdebstrap"],
+        ["install", "-qy", "--no-install-recommends", *missing],
     ):
         done = subprocess.run(
             ["apt-get", *arguments],
@@ -192,8 +203,8 @@ def _need_mmdebstrap(say: Say) -> None:
             timeout=INSTALL_SECONDS,
             check=False,
         )
-    if done.returncode != 0 or not shutil.which("mmdebstrap"):
-        raise TestbedError(f"apt-get could not install mmdebstrap:\n{done.stdout}{done.stderr}")
+    if done.returncode != 0 or not all(map(shutil.which, tools)):
+        raise TestbedError(f"apt-get could not install {words}:\n{done.stdout}{done.stderr}")
 
 
 def _has_subids() -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import signal
 import sys
 import time
@@ -13,23 +15,28 @@ from testbed import rootfolder, service
 from testbed.baresip import BaresipCall
 from testbed.call import Call
 from testbed.callers import Callers
-from testbed.config import DEFAULT_CODECS
+from testbed.config import CONTEXT, DEFAULT_CODECS
 from testbed.errors import TestbedError
 from testbed.instance import remove_folder
 from testbed.paths import BUILD
 from testbed.root import Root
 from testbed.rtp import CODECS
 from testbed.speech import encode, speech
+from testbed.turns import take_turns
 
 EPILOG = """\
 example:
-  python3 -m testbed up --install --elevenlabs my.conf --dialplan my-extensions.conf
+  python3 -m testbed up --install --agent demo --elevenlabs my.conf --dialplan my-extensions.conf
   python3 -m testbed cli "elevenlabs show agents"
-  python3 -m testbed call 100 --say "What does it cost?" --hangup-after 10
+  python3 -m testbed call 100 --say "What does it cost?" --say "Goodbye." --hangup-after 30
   python3 -m testbed down
 
-Calls enter the dialplan at context [callers]; without --dialplan, extension 100 is Echo().
+Calls enter the dialplan at context [callers], or where --context says; without --dialplan,
+extension 100 is Echo(). docs/testing.md tells more.
 """
+
+NAME_VARIABLE = "TESTBED_NAME"
+"""Environment variable: the name of the instance, where --name does not say it."""
 
 CALL_SECONDS = 300.0
 """Limit on `call` when Asterisk is to hang up."""
@@ -71,7 +78,11 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.add_argument("--name", default="default", help="name of the instance (default)")
+        sub.add_argument(
+            "--name",
+            default=os.environ.get(NAME_VARIABLE) or "default",
+            help=f"of the instance (default: ${NAME_VARIABLE}, or 'default')",
+        )
         return sub
 
     command("root", "find or make the root that Asterisk runs in, and show what is in it")
@@ -79,6 +90,13 @@ def _parser() -> argparse.ArgumentParser:
         sub = command(name, text)
         sub.add_argument("--dialplan", metavar="FILE", help="text of extensions.conf")
         sub.add_argument("--elevenlabs", metavar="FILE", help="text of elevenlabs.conf")
+        sub.add_argument("--context", default=CONTEXT, help="of the dialplan, where calls come in")
+        sub.add_argument(
+            "--agent",
+            metavar="SCENARIO",
+            help="run a mock agent with it (a TOML file, or a shipped one's name), and lead all "
+            "agents of elevenlabs.conf there",
+        )
         sub.add_argument(
             "--codecs", default=",".join(DEFAULT_CODECS), help="in order of preference"
         )
@@ -98,7 +116,13 @@ def _parser() -> argparse.ArgumentParser:
 def _add_call(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("extension")
     sub.add_argument("-n", type=int, default=1, help="how many at once")
-    sub.add_argument("--say", metavar="TEXT", default="", help="speak this")
+    sub.add_argument(
+        "--say",
+        metavar="TEXT",
+        action="append",
+        default=[],
+        help="speak this once the other side is silent; again for the next turn",
+    )
     sub.add_argument("--noise", metavar="SECONDS", type=float, default=0.0, help="send noise")
     sub.add_argument("--hangup-after", metavar="SECONDS", type=float, help="else Asterisk does")
     sub.add_argument("--codec", choices=sorted(CODECS), default="ulaw")
@@ -114,11 +138,17 @@ def _root(options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     Root.find(_say)
     arguments = [f"--codecs={options.codecs}", *(["--install"] if options.install else [])]
-    for key in ("dialplan", "elevenlabs"):
-        if file := getattr(options, key):
-            arguments.append(f"--{key}={Path(file).resolve()}")
+    arguments.append(f"--context={options.context}")
+    for key in ("dialplan", "elevenlabs", "agent"):
+        if given := getattr(options, key):
+            file = Path(given)
+            # A scenario may be a name instead.
+            known = file.resolve() if file.exists() or key != "agent" else given
+            arguments.append(f"--{key}={known}")
     state = service.up(options.name, arguments)
     print(f"{options.name}: Asterisk runs, pid {state.pid}, SIP on 127.0.0.1:{state.first_port}")
+    if state.agent_url:
+        print(f"{options.name}: the mock agent is at {state.agent_url}")
     return 0
 
 
@@ -128,8 +158,19 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    service.down(options.name)
-    return 0
+    state = service.down(options.name)
+    return _tell_of_agent(Path(state.agent_folder)) if state.agent_folder else 0
+
+
+def _tell_of_agent(folder: Path) -> int:
+    """Print what the mock agent has seen; 1 if its client has violated a rule."""
+    report = folder / "report.json"
+    if not report.exists():
+        raise TestbedError(f"the mock agent left no report in {folder}")
+    output = (folder / "output").read_text(encoding="utf-8")
+    print(output.partition("\n")[2], end="")  # the first line was where it listens
+    print(f"mock agent: report.json, and what both sides said, in {folder}")
+    return 1 if json.loads(report.read_text(encoding="utf-8"))["violations"] else 0
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -142,6 +183,8 @@ def _status(options: argparse.Namespace) -> int:
         print(f"{name}: pid {instance.pid}, supervisor {instance.state.supervisor}")
         print(f"  SIP 127.0.0.1:{ports.sip}, AMI :{ports.manager}, HTTP :{ports.http}")
         print(f"  RTP {ports.rtp.start}-{ports.rtp.stop - 1}, files {instance.folder}")
+        if instance.state.agent_url:
+            print(f"  mock agent {instance.state.agent_url}")
         print(f"  {instance.counters()}")
         for what, version in instance.root.versions().items():
             print(f"  {what:12} {version}")
@@ -164,16 +207,16 @@ def _call(options: argparse.Namespace) -> int:
     if options.baresip:
         return _call_with_baresip(instance, options, limit)
     codec = CODECS[options.codec]
-    spoken = speech(instance.root, options.say) if options.say else None
-    said = encode(instance.root, spoken, codec) if spoken else b""
+    spoken = [encode(instance.root, speech(instance.root, text), codec) for text in options.say]
     with Callers(
         instance,
         options.n,
         options.extension,
         codec=options.codec,
-        send=lambda i: said + codec.noise(options.noise, i),
+        send=lambda i: codec.noise(options.noise, i),
         hangup_after=options.hangup_after,
     ) as calls:
+        take_turns(list(calls), spoken, limit)
         calls.wait(limit + service.DOWN_SECONDS)
     for call in calls:
         print(_describe(call))
@@ -191,7 +234,7 @@ def _describe(call: Call) -> str:
 
 
 def _call_with_baresip(instance: service.Attached, options: argparse.Namespace, end: float) -> int:
-    wav = speech(instance.root, options.say or "Hello?")
+    wav = speech(instance.root, " ".join(options.say) or "Hello?")
     with BaresipCall(instance, options.extension, play=wav, limit=end + 5) as call:
         call.wait_up()
         if options.hangup_after:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from testbed.config import DEFAULT_DIALPLAN
+from testbed.config import CONTEXT, DEFAULT_DIALPLAN
 from testbed.errors import TestbedError
 from testbed.instance import BOOT_SECONDS, BUILD_SECONDS, Instance
+from testbed.mock import READY_SECONDS, MockAgent
 from testbed.paths import BUILD, PROJECT
 from testbed.ports import PortBlock
 from testbed.root import Root
@@ -31,6 +34,11 @@ WATCH_SECONDS = 0.5
 
 POLL_SECONDS = 0.05
 
+_WHERE = re.compile(
+    r"(?m)^[ \t]*(base_url|signed_url_endpoint|api_key(_file|_env)?|ca_file|tls_verify)[ \t]*=.*\n?"
+)
+"""The lines of an elevenlabs.conf that say where the service is and how to get in."""
+
 
 @dataclass(frozen=True)
 class State:
@@ -42,6 +50,10 @@ class State:
     pid: int
     first_port: int
     root: str
+    agent_url: str = ""
+    """Of the mock agent that runs along; empty without."""
+    agent_folder: str = ""
+    """Where that agent leaves its output, its report and what was said."""
 
     @property
     def alive(self) -> bool:
@@ -114,7 +126,7 @@ def up(name: str, arguments: list[str]) -> State:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    deadline = time.monotonic() + BOOT_SECONDS + BUILD_SECONDS
+    deadline = time.monotonic() + BOOT_SECONDS + BUILD_SECONDS + READY_SECONDS
     try:
         while (state := read_state(name)) is None:
             if process.poll() is not None or time.monotonic() > deadline:
@@ -127,8 +139,8 @@ def up(name: str, arguments: list[str]) -> State:
     return state
 
 
-def down(name: str) -> None:
-    """End an instance that `up` started, and wait until it has gone."""
+def down(name: str) -> State:
+    """End an instance that `up` started, wait until it has gone, and return what it was."""
     state = read_state(name)
     if state is None:
         raise TestbedError(f"no instance '{name}' runs")
@@ -139,37 +151,74 @@ def down(name: str) -> None:
             os.kill(state.supervisor, signal.SIGKILL)
             raise TestbedError(f"instance '{name}' did not end within {DOWN_SECONDS:g} s; killed")
         time.sleep(POLL_SECONDS)
+    return state
 
 
 def serve(options: argparse.Namespace) -> None:
     """Be the supervisor: own an instance until SIGTERM, or until Asterisk ends by itself."""
+    with ExitStack() as stack:
+        root = Root.find()
+        agent = None
+        elevenlabs = _text(options.elevenlabs)
+        if options.agent:
+            agent = stack.enter_context(MockAgent(root, _scenario(options.agent), record=True))
+            elevenlabs = led_to(agent.url, elevenlabs or "")
+        instance = Instance(
+            root,
+            options.name,
+            dialplan=_dialplan(options),
+            elevenlabs=elevenlabs,
+            codecs=options.codecs.split(","),
+        )
+        _own(instance, agent, install=options.install)
+
+
+def _own(instance: Instance, agent: MockAgent | None, *, install: bool) -> None:
+    """Start the instance, write its state down, and stop it when that is asked for."""
     ends = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-    instance = Instance(
-        Root.find(),
-        options.name,
-        dialplan=_text(options.dialplan) or DEFAULT_DIALPLAN,
-        elevenlabs=_text(options.elevenlabs),
-        codecs=options.codecs.split(","),
-    )
     try:
         instance.prepare()
-        if options.install:
+        if install:
             print(instance.build_and_install(), flush=True)
         instance.start()
-        _write_state(instance)
+        _write_state(instance, agent)
         signal.pthread_sigmask(signal.SIG_BLOCK, ends)
         while instance.running and not signal.sigtimedwait(ends, WATCH_SECONDS):
             pass
     finally:
-        _state_path(options.name).unlink(missing_ok=True)
+        _state_path(instance.name).unlink(missing_ok=True)
         instance.stop()
+
+
+def led_to(url: str, text: str) -> str:
+    """Return an elevenlabs.conf all of whose agents are at this URL, with a key that means nothing.
+
+    So a file of production can be tried as it is: its own key is neither read nor sent.
+    """
+    where = f"base_url = {url}\napi_key = any-key-will-do\n"
+    text = _WHERE.sub("", text)
+    text, found = re.subn(r"(?m)^\s*\[general\].*\n?", rf"[general]\n{where}", text, count=1)
+    return text if found else f"[general]\n{where}\n{text}"
+
+
+def _dialplan(options: argparse.Namespace) -> str:
+    """Return the dialplan that was given, and the way from the callers into it."""
+    text = _text(options.dialplan) or DEFAULT_DIALPLAN
+    if options.context == CONTEXT:
+        return text
+    return f"{text}\n[{CONTEXT}]\ninclude => {options.context}\n"
+
+
+def _scenario(given: str) -> str:
+    """Return the text of a scenario's file, which is not visible in every root; or its name."""
+    return Path(given).read_text(encoding="utf-8") if Path(given).is_file() else given
 
 
 def _text(file: str | None) -> str | None:
     return Path(file).read_text(encoding="utf-8") if file else None
 
 
-def _write_state(instance: Instance) -> None:
+def _write_state(instance: Instance, agent: MockAgent | None) -> None:
     own = os.getpid()
     state = State(
         supervisor=own,
@@ -177,6 +226,8 @@ def _write_state(instance: Instance) -> None:
         pid=instance.pid,
         first_port=instance.ports.first,
         root=str(instance.root.folder),
+        agent_url=agent.url if agent else "",
+        agent_folder=str(agent.folder) if agent else "",
     )
     path = _state_path(instance.name)
     unfinished = path.with_suffix(".new")

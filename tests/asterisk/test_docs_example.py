@@ -1,0 +1,60 @@
+"""The example of docs/testing.md, as it stands there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from testbed import service
+from testbed.paths import PROJECT
+from testbed.root import Root
+from tests.timing import SECOND
+
+PAGE = PROJECT / "docs" / "testing.md"
+NAME = f"docs-{os.getpid()}"
+FAULT = 'faults = [{ name = "reset", stage = "greeting" }]'
+
+
+def example() -> str:
+    """The page's only block of shell."""
+    (block,) = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    return str(block)
+
+
+def commands(script: str) -> list[str]:
+    """Its lines that are neither text of a file nor the rest of a longer line."""
+    without_files = re.sub(r"<<'END'\n.*?^END\n", "\n", script, flags=re.M | re.S)
+    return without_files.replace("\\\n", "").strip().splitlines()
+
+
+@pytest.mark.limit(180)
+def test_the_example_works_as_it_stands(root: Root, tmp_path: Path) -> None:
+    """As on the page; and then with an agent that breaks off, which must not pass for success."""
+    script = example()
+    assert len(commands(script)) <= 10, "it is said to be short"
+    broken = script.replace("[agents.default]\n", f"[agents.default]\n{FAULT}\n")
+    assert broken != script
+    environment = os.environ | {"TESTBED_NAME": NAME, "TMPDIR": str(tmp_path)}
+    for text, succeeds in ((script, True), (broken, False)):
+        try:
+            done = subprocess.run(
+                ["bash", "-e", "-o", "pipefail", "-c", text],
+                cwd=PROJECT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=80 * SECOND,
+                check=False,
+            )
+        finally:
+            if service.read_state(NAME):
+                service.down(NAME)
+        assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
+        if succeeds:
+            assert "agent: Ten euros an hour." in done.stdout
+            assert "1 sessions, 2 requests, 0 violations" in done.stdout
+            assert "closed by agent (1000)" in done.stdout

@@ -382,12 +382,24 @@ static int any_in_application(void)
 	return found;
 }
 
+/*!
+ * \brief End all calls and wait until no channel is in the application
+ *
+ * They are ended again at every look: a call that was being admitted when the registry
+ * closed comes to the engine after the first time.
+ */
 static int wait_until_left(int limit_ms)
 {
+	const struct convai_ops *ops = embed_ops();
 	int64_t deadline = monotonic_us() + (int64_t) limit_ms * 1000;
 
 	while (registry_numbers(NULL).now || any_in_application()) {
+		if (ops) {
+			ops->end_all(CONVAI_STATUS_UNLOADED, "the module was unloaded");
+		}
 		if (monotonic_us() >= deadline) {
+			ast_log(LOG_ERROR, "Not unloaded: a channel has not left %s within %d ms\n",
+				app, limit_ms);
 			return -1;
 		}
 		usleep(POLL_US);
@@ -419,15 +431,8 @@ static void at_exit(void)
  */
 static int unload_module(void)
 {
-	const struct convai_ops *ops = embed_ops();
-
 	registry_close(1);
-	if (ops) {
-		ops->end_all(CONVAI_STATUS_UNLOADED, "the module was unloaded");
-	}
 	if (wait_until_left(LEAVE_LIMIT_MS)) {
-		ast_log(LOG_ERROR, "Not unloaded: a channel has not left %s within %d ms\n", app,
-			LEAVE_LIMIT_MS);
 		registry_close(0);
 		return -1;
 	}
@@ -444,8 +449,13 @@ static int unload_module(void)
 		cli_register();
 		return -1;
 	}
-	ast_unregister_atexit(at_exit);
+	/* While the engine was stopping, calls came and were turned away: in here. */
+	if (wait_until_left(LEAVE_LIMIT_MS)) {
+		cli_register();
+		return -1;
+	}
 	ast_unregister_application(app);
+	ast_unregister_atexit(at_exit);
 	config_unload();
 	registry_clear();
 	return 0;

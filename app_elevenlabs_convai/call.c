@@ -131,6 +131,10 @@ static void push_frame(void *data, struct ast_frame *frame)
 static void take_voice(struct call *call, struct ast_frame *frame, int64_t now)
 {
 	count(&call->statistics.voice_frames_read);
+	if (call->on_hold) {
+		/* Music, mostly, which is not meant for the agent: it gets silence as in any gap. */
+		return;
+	}
 	call->caller_heard_us = now;
 	call->covered_us = now;
 	if (call->progress.state == CONVAI_STATE_CONNECTING) {
@@ -175,6 +179,15 @@ static void channel_left(struct call *call)
 	}
 }
 
+static void take_control(struct call *call, int control)
+{
+	if (control == AST_CONTROL_HOLD) {
+		call->on_hold = 1;
+	} else if (control == AST_CONTROL_UNHOLD) {
+		call->on_hold = 0;
+	}
+}
+
 /*! \return length of the voice frame that was read, in microseconds, or 0 */
 static int64_t read_channel(struct call *call)
 {
@@ -190,6 +203,8 @@ static int64_t read_channel(struct call *call)
 
 		length_us = rate ? (int64_t) frame->samples * 1000000 / rate : 0;
 		take_voice(call, frame, monotonic_us());
+	} else if (frame->frametype == AST_FRAME_CONTROL) {
+		take_control(call, frame->subclass.integer);
 	}
 	ast_frfree(frame);
 	return length_us;
@@ -443,6 +458,11 @@ static void release_session(struct call *call)
 void call_run(struct call *call, int answer)
 {
 	media_open(&call->media, call->channel);
+	if (ast_check_hangup(call->channel)) {
+		/* The h extension, or a caller who was faster: nobody is there to talk. */
+		channel_left(call);
+		goto done;
+	}
 	if (open_session(call)) {
 		goto done;
 	}

@@ -70,6 +70,7 @@ struct call {
 	/*! ended, audio being played out: leave at this time at the latest */
 	int64_t leave_us;
 	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */
+	unsigned int on_hold:1;	/*!< the caller's telephone has put us on hold */
 	unsigned int over:1;	/*!< status and reason are final */
 	enum convai_status status;
 	char reason[CALL_REASON_SIZE];

@@ -14,6 +14,7 @@
 #include "asterisk.h"
 
 #include <ctype.h>	/* isgraph(3) */
+#include <sys/stat.h>	/* stat(2) */
 
 #include "asterisk/strings.h"	/* ast_strlen_zero, ast_true */
 #include "asterisk/utf8.h"	/* ast_utf8_is_valid */
@@ -89,8 +90,14 @@ static int check_auth(const struct config_key *key, const char *value, char *can
 static int check_readable(const struct config_key *key, const char *value,
 	char *canonical, size_t size)
 {
-	FILE *file = value[0] == '/' ? fopen(value, "re") : NULL;
+	struct stat info;
+	FILE *file;
 
+	/* Looked at first: to open a named pipe would wait for its other end. */
+	if (value[0] != '/' || stat(value, &info) || !S_ISREG(info.st_mode)) {
+		return -1;
+	}
+	file = fopen(value, "re");
 	if (!file) {
 		return -1;
 	}

@@ -17,7 +17,6 @@
 
 #include "asterisk/astobj2.h"	/* ao2 objects */
 #include "asterisk/config.h"	/* Asterisk's parser */
-#include "asterisk/paths.h"	/* ast_config_AST_CONFIG_DIR */
 #include "asterisk/strings.h"	/* S_OR */
 #include "asterisk/utils.h"	/* ast_strdup */
 
@@ -137,17 +136,13 @@ static void read_variable(struct config_report *report, struct level *level, int
 /*! \brief First line of a file, without the blanks around it */
 static int read_key_file(const char *path, char *line, size_t size)
 {
-	struct stat info;
 	FILE *file = fopen(path, "re");
 	int res = -1;
 
-	if (!file) {
-		return -1;
+	if (file) {
+		res = fgets(line, size, file) ? 0 : -1;
+		fclose(file);
 	}
-	if (!fstat(fileno(file), &info) && S_ISREG(info.st_mode) && fgets(line, size, file)) {
-		res = 0;
-	}
-	fclose(file);
 	return res;
 }
 
@@ -331,7 +326,7 @@ static void warn_about_mode(struct config_report *report, const struct config *c
 	for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
 		keys |= !!AST_VECTOR_GET(&config->agents, i)->values[KEY_API_KEY][0];
 	}
-	snprintf(path, sizeof(path), "%s/%s", ast_config_AST_CONFIG_DIR, CONFIG_FILE);
+	config_path(report->file, path, sizeof(path));
 	if (keys && !stat(path, &info) && (info.st_mode & S_IROTH)) {
 		warning(report, NULL, NULL, "every user may read this file and the keys in it; "
 			"chmod 640 it, or keep the key in an api_key_file");
@@ -346,8 +341,8 @@ static void check_files(struct config_report *report, const struct ast_config *f
 	char *section = NULL;
 
 	AST_VECTOR_INIT(&seen, 4);
-	AST_VECTOR_APPEND(&seen, CONFIG_FILE);
-	config_check_lines(report, CONFIG_FILE);
+	AST_VECTOR_APPEND(&seen, report->file);
+	config_check_lines(report, report->file);
 	while ((section = ast_category_browse((struct ast_config *) file, section))) {
 		for (var = ast_variable_browse(file, section); var; var = var->next) {
 			if (!ast_strlen_zero(var->file)
@@ -360,7 +355,7 @@ static void check_files(struct config_report *report, const struct ast_config *f
 	AST_VECTOR_FREE(&seen);
 }
 
-static struct config *config_read(struct config_report *report,
+static struct config *config_make(struct config_report *report,
 	const struct ast_config *file)
 {
 	struct config *config;
@@ -400,7 +395,7 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 	char path[PATH_MAX];
 	struct stat info;
 
-	*file = ast_config_load(CONFIG_FILE, always_read);
+	*file = ast_config_load(report->file, always_read);
 	if (*file == CONFIG_STATUS_FILEINVALID) {
 		*file = NULL;
 		fault(report, NULL, NULL, "Asterisk cannot parse it; the log above says where");
@@ -409,7 +404,7 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 	if (*file) {
 		return 0;
 	}
-	snprintf(path, sizeof(path), "%s/%s", ast_config_AST_CONFIG_DIR, CONFIG_FILE);
+	config_path(report->file, path, sizeof(path));
 	if (!stat(path, &info)) {
 		fault(report, NULL, NULL,
 			"cannot read %s; the user that Asterisk runs as needs to", path);
@@ -419,27 +414,38 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 	return 0;
 }
 
-int config_load(struct config_report *report)
+struct config *config_read(const char *name, struct config_report *report)
 {
 	struct ast_config *file;
 	struct config *config;
-	int res = -1;
 
+	report->file = name;
 	report->faults = 0;
 	report->warnings = 0;
 	if (parse_file(report, &file)) {
-		return -1;
+		return NULL;
 	}
-	config = config_read(report, file);
-	if (config && !report->faults) {
-		ao2_global_obj_replace_unref(current, config);
-		res = 0;
-	}
-	ao2_cleanup(config);
+	config = config_make(report, file);
 	if (file) {
 		ast_config_destroy(file);
 	}
-	return res;
+	if (report->faults) {
+		ao2_cleanup(config);
+		return NULL;
+	}
+	return config;
+}
+
+int config_load(struct config_report *report)
+{
+	struct config *config = config_read(CONFIG_FILE, report);
+
+	if (!config) {
+		return -1;
+	}
+	ao2_global_obj_replace_unref(current, config);
+	ao2_ref(config, -1);
+	return 0;
 }
 
 void config_unload(void)

@@ -46,10 +46,21 @@ struct config {
 };
 
 /*!
- * \brief Read the file and, if it is valid, put it in the place of the one before
+ * \brief Read a file, and put it to no use yet
  *
  * Reads files; never call it from a channel thread. A missing file is a valid one without
  * agents.
+ *
+ * \param name a path, or a name in Asterisk's configuration directory
+ * \return what it says, with a reference for the caller; NULL after at least one fault was
+ * reported
+ */
+struct config *config_read(const char *name, struct config_report *report);
+
+/*!
+ * \brief Read the file and, if it is valid, put it in the place of the one before
+ *
+ * As config_read of CONFIG_FILE.
  *
  * \return 0, or -1 after at least one fault was reported, and then nothing has changed
  */

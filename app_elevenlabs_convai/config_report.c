@@ -19,7 +19,6 @@
 #include "asterisk/paths.h"	/* ast_config_AST_CONFIG_DIR */
 #include "asterisk/strings.h"	/* ast_str, ast_strip */
 
-#include "config.h"
 #include "config_report.h"
 
 /*! Longest line that Asterisk's parser takes, with its terminator */
@@ -50,7 +49,7 @@ void config_say(struct config_report *report, int level, const char *section,
 	if (!text) {
 		return;
 	}
-	ast_str_set(&text, 0, "%s", S_OR(file, CONFIG_FILE));
+	ast_str_set(&text, 0, "%s", S_OR(file, report->file));
 	if (line) {
 		ast_str_append(&text, 0, ":%d", line);
 	}
@@ -134,20 +133,24 @@ static void check_line(struct config_report *report, const char *file, int numbe
 	}
 }
 
+const char *config_path(const char *file, char *path, size_t size)
+{
+	if (*file == '/') {
+		ast_copy_string(path, file, size);
+	} else {
+		snprintf(path, size, "%s/%s", ast_config_AST_CONFIG_DIR, file);
+	}
+	return path;
+}
+
 void config_check_lines(struct config_report *report, const char *file)
 {
 	char path[PATH_MAX];
 	char line[LINE_SIZE];
 	unsigned int depth = 0;
 	int number = 0;
-	FILE *stream;
+	FILE *stream = fopen(config_path(file, path, sizeof(path)), "re");
 
-	if (*file == '/') {
-		ast_copy_string(path, file, sizeof(path));
-	} else {
-		snprintf(path, sizeof(path), "%s/%s", ast_config_AST_CONFIG_DIR, file);
-	}
-	stream = fopen(path, "re");
 	if (!stream) {
 		/* Realtime configuration: there is no file, and there are no lines. */
 		return;

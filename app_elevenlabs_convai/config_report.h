@@ -14,11 +14,14 @@
 #ifndef CONFIG_REPORT_H
 #define CONFIG_REPORT_H
 
+#include <stddef.h>
+
 /*!
  * Where a load says what it finds. There may be much of it: each is said as it is found.
  */
 struct config_report {
 	int fd;		/*!< a CLI descriptor, or -1 for the log */
+	const char *file;	/*!< what is being read; set by config_read */
 	unsigned int faults;	/*!< of these one is enough to refuse the file */
 	unsigned int warnings;
 };
@@ -27,7 +30,7 @@ struct config_report {
  * \brief Report something about the file, a section of it, or one of its lines
  * \param level __LOG_ERROR for a fault, __LOG_WARNING for what only deserves a look
  * \param section NULL when it concerns no section
- * \param file NULL for elevenlabs.conf itself
+ * \param file NULL for the file that is being read itself
  * \param line 0 when it concerns no single line
  */
 void __attribute__((format(printf, 6, 7))) config_say(struct config_report *report,
@@ -42,5 +45,8 @@ void __attribute__((format(printf, 6, 7))) config_say(struct config_report *repo
  * \param file as Asterisk names it: a path, or a name in its configuration directory
  */
 void config_check_lines(struct config_report *report, const char *file);
+
+/*! \brief Full path of a file as Asterisk names it, written to path */
+const char *config_path(const char *file, char *path, size_t size);
 
 #endif /* CONFIG_REPORT_H */

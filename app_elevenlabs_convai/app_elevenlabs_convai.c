@@ -37,6 +37,7 @@
 #include "embed.h"
 #include "monotonic.h"
 #include "registry.h"
+#include "test_elevenlabs.h"
 #include "variables.h"
 
 /*** DOCUMENTATION
@@ -422,6 +423,18 @@ static void at_exit(void)
 	}
 }
 
+static int offer_commands(void)
+{
+	tests_register();
+	return cli_register();
+}
+
+static int withdraw_commands(void)
+{
+	tests_unregister();
+	return cli_unregister(CLI_LIMIT_MS);
+}
+
 /*!
  * \brief End all calls, wait until none is in the application any more, and take
  * everything back
@@ -436,22 +449,22 @@ static int unload_module(void)
 		registry_close(0);
 		return -1;
 	}
-	if (cli_unregister(CLI_LIMIT_MS)) {
+	if (withdraw_commands()) {
 		ast_log(LOG_ERROR, "Not unloaded: a command has not ended within %d ms\n",
 			CLI_LIMIT_MS);
-		cli_register();
+		offer_commands();
 		registry_close(0);
 		return -1;
 	}
 	if (embed_stop(STOP_LIMIT_MS)) {
 		ast_log(LOG_ERROR, "Not unloaded: the engine has not stopped within %d ms\n",
 			STOP_LIMIT_MS);
-		cli_register();
+		offer_commands();
 		return -1;
 	}
 	/* While the engine was stopping, calls came and were turned away: in here. */
 	if (wait_until_left(LEAVE_LIMIT_MS)) {
-		cli_register();
+		offer_commands();
 		return -1;
 	}
 	ast_unregister_application(app);
@@ -496,7 +509,7 @@ static int load_module(void)
 			ESS(report.faults));
 		return AST_MODULE_LOAD_DECLINE;
 	}
-	if (start_engine() || cli_register() || ast_register_atexit(at_exit)
+	if (start_engine() || offer_commands() || ast_register_atexit(at_exit)
 		|| ast_register_application_xml(app, convai_exec)) {
 		unload_module();
 		return AST_MODULE_LOAD_DECLINE;

@@ -45,6 +45,12 @@ enum ast_frame_type {
 	AST_FRAME_TEXT_DATA,
 };
 
+enum ast_control_frame_type {
+	AST_CONTROL_HANGUP = 1,
+	AST_CONTROL_HOLD = 16,
+	AST_CONTROL_UNHOLD = 17,
+};
+
 struct ast_frame_subclass {
 	int integer;
 	union {

@@ -146,6 +146,13 @@ def test_opening_leaves_out_what_is_empty() -> None:
     assert len(opening["source_info"]["version"]) <= 50
 
 
+def test_opening_tells_what_the_call_brings() -> None:
+    overrides = {"agent": {"language": "de"}}
+    opening = json.loads(protocol.opening(Call(Settings("agent_x"), {"visits": 3}, overrides)))
+    assert opening["dynamic_variables"] == {"visits": 3}
+    assert opening["conversation_config_override"] == overrides
+
+
 def test_answers() -> None:
     assert json.loads(protocol.pong(0)) == {"type": "pong", "event_id": 0}
     assert json.loads(protocol.tool_result("c1", "no", is_error=True)) == {

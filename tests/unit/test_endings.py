@@ -1,0 +1,120 @@
+"""Each cause has one status and a reason to act on; words of the service win over its codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from pyconvai.endings import (
+    MAX_REASON_CHARACTERS,
+    SetupFailed,
+    Status,
+    from_close,
+    from_http,
+    http_error_words,
+    one_line,
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "talking", "status", "play_out", "retry"),
+    [
+        (1000, "", True, Status.AGENT_ENDED, True, False),
+        (1000, "", False, Status.REJECTED, False, False),
+        (1000, "max_duration_exceeded", True, Status.TIMEOUT, True, False),
+        (1002, "LLM timeout", True, Status.ERROR, False, False),
+        (1002, "This request exceeds your quota limit.", False, Status.LIMIT, False, False),
+        (1008, "Override for field 'x' is not allowed", False, Status.REJECTED, False, False),
+        (1011, "crash", False, Status.ERROR, False, True),
+        (3000, "Could not authorize the conversation.", False, Status.AUTH, False, False),
+        (3000, "The AI agent does not exist.", False, Status.REJECTED, False, False),
+        (3008, "", False, Status.LIMIT, False, False),
+        (4300, "", False, Status.LIMIT, False, False),
+        (4999, "", True, Status.ERROR, False, False),
+        (1006, "", True, Status.ERROR, False, False),
+        (1006, "", False, Status.UNREACHABLE, False, True),
+        (None, "keepalive ping timeout", True, Status.ERROR, False, False),
+    ],
+)
+def test_close_codes(
+    code: int | None, words: str, talking: bool, status: Status, play_out: bool, retry: bool
+) -> None:
+    ending = from_close(code, words, talking=talking)
+    assert (ending.status, ending.play_out, ending.retry) == (status, play_out, retry)
+    assert words in ending.reason
+    assert ending.reason
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "status", "retry"),
+    [
+        (400, "", Status.REJECTED, False),
+        (401, "Invalid API key", Status.AUTH, False),
+        (401, "quota_exceeded", Status.LIMIT, False),
+        (402, "", Status.LIMIT, False),
+        (403, "", Status.AUTH, False),
+        (404, "Agent not found", Status.REJECTED, False),
+        (418, "", Status.ERROR, False),
+        (422, "Field required", Status.REJECTED, False),
+        (429, "rate_limit_exceeded", Status.LIMIT, False),
+        (500, "", Status.UNREACHABLE, True),
+        (503, "", Status.UNREACHABLE, True),
+        (302, "", Status.ERROR, False),
+    ],
+)
+def test_http_codes(code: int, words: str, status: Status, retry: bool) -> None:
+    ending = from_http(code, words.encode(), "the request")
+    assert (ending.status, ending.retry) == (status, retry)
+    assert f"HTTP {code}" in ending.reason
+    assert words in ending.reason
+
+
+@pytest.mark.parametrize(
+    ("detail", "words"),
+    [
+        (
+            {"type": "authentication_error", "code": "invalid_api_key", "message": "Invalid key"},
+            "Invalid key (invalid_api_key)",
+        ),
+        ({"status": "invalid_api_key", "message": "Invalid key"}, "Invalid key (invalid_api_key)"),
+        ({"message": "only words"}, "only words"),
+        ({"type": "only_a_name"}, "(only_a_name)"),
+        (
+            [{"loc": ["query", "agent_id"], "msg": "Field required", "type": "missing"}],
+            "query.agent_id Field required (missing)",
+        ),
+        ("Not Found", "Not Found"),
+        (7, ""),
+        ({}, ""),
+    ],
+)
+def test_error_bodies(detail: object, words: str) -> None:
+    assert http_error_words(json.dumps({"detail": detail}).encode()) == words
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"message": "no detail"}', "no detail"),
+        (b'["a", "b"]', "a, b"),
+        (b"plain words", "plain words"),
+        (b"<html>page</html>", ""),
+        (b"", ""),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+    ],
+)
+def test_bodies_without_detail(body: bytes, words: str) -> None:
+    assert http_error_words(body) == words
+
+
+def test_a_failed_set_up_carries_its_ending() -> None:
+    ending = from_close(3000, "Could not authorize the conversation.", talking=False)
+    failed = SetupFailed(ending)
+    assert failed.ending is ending
+    assert str(failed) == ending.reason
+
+
+def test_a_reason_is_one_short_line() -> None:
+    assert one_line("two\r\nlines\x1b[31m") == "two lines [31m"
+    assert len(one_line("x" * 10_000)) == MAX_REASON_CHARACTERS

@@ -176,7 +176,6 @@ static void queue_frame(struct ast_channel *channel, struct ast_frame *frame)
 	wake(channel);
 }
 
-/*! Made without the module's faults: it is the network's memory */
 static struct ast_frame *frame_make(enum ast_frame_type type, struct ast_format *format,
 	unsigned int samples, uint8_t first)
 {
@@ -196,9 +195,7 @@ static struct ast_frame *frame_make(enum ast_frame_type type, struct ast_format 
 	for (i = 0; i < bytes; i++) {
 		audio[i] = first + i / host_sample_bytes(format);
 	}
-	while (!(frame = ast_frdup(&head))) {
-		/* A fault meant for the module; the next one succeeds. */
-	}
+	frame = host_frame_copy(&head);
 	free(audio);
 	return frame;
 }

@@ -125,15 +125,10 @@ unsigned int host_sample_bytes(const struct ast_format *format)
 
 /* ---- Frames ---- */
 
-struct ast_frame *__ast_frdup(const struct ast_frame *fr, const char *file, int line,
-	const char *func)
+struct ast_frame *host_frame_copy(const struct ast_frame *fr)
 {
-	struct ast_frame *copy;
+	struct ast_frame *copy = host_alloc(sizeof(*copy) + AST_FRIENDLY_OFFSET + fr->datalen);
 
-	if (host_allocation_fails()) {
-		return NULL;
-	}
-	copy = host_alloc(sizeof(*copy) + AST_FRIENDLY_OFFSET + fr->datalen);
 	*copy = *fr;
 	copy->mallocd = 1;
 	copy->offset = AST_FRIENDLY_OFFSET;
@@ -147,6 +142,12 @@ struct ast_frame *__ast_frdup(const struct ast_frame *fr, const char *file, int 
 	}
 	__atomic_fetch_add(&frames_alive, 1, __ATOMIC_RELAXED);
 	return copy;
+}
+
+struct ast_frame *__ast_frdup(const struct ast_frame *fr, const char *file, int line,
+	const char *func)
+{
+	return host_allocation_fails() ? NULL : host_frame_copy(fr);
 }
 
 /*! A frame that was not allocated is left alone; one that was goes with its list */
@@ -207,7 +208,7 @@ static struct ast_frame *piece_make(const struct ast_frame *frame, struct ast_fo
 	for (i = 0; i < samples; i++) {
 		audio[i * to->sample_bytes] = sample_get(frame, (first + i) * from_rate / to->rate);
 	}
-	piece = ast_frdup(&head);
+	piece = host_frame_copy(&head);
 	free(audio);
 	return piece;
 }
@@ -223,9 +224,7 @@ struct ast_frame *host_translate(struct ast_frame *frame, struct ast_format *to)
 	for (first = 0; first < samples; first += step) {
 		struct ast_frame *piece = piece_make(frame, to, first, MIN(step, samples - first));
 
-		if (piece) {
-			AST_LIST_INSERT_TAIL(&pieces, piece, frame_list);
-		}
+		AST_LIST_INSERT_TAIL(&pieces, piece, frame_list);
 	}
 	return AST_LIST_FIRST(&pieces);
 }

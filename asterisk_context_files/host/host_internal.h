@@ -32,7 +32,8 @@ int host_time_is_virtual(void);
 /*! \brief Jump to a time, virtual time only */
 void host_jump(int64_t to_us);
 
-void host_log_add(const char *level, const char *format, va_list ap);
+void __attribute__((format(printf, 2, 0))) host_log_add(const char *level,
+	const char *format, va_list ap);
 
 /*! \brief Make or free what is there before and after every test */
 void host_formats_begin(void);
@@ -40,6 +41,8 @@ void host_formats_end(void);
 void host_config_begin(void);
 void host_config_end(void);
 
+/*! \brief As ast_frdup, but without faults: what comes from the network, or from Asterisk */
+struct ast_frame *host_frame_copy(const struct ast_frame *fr);
 unsigned int host_sample_bytes(const struct ast_format *format);
 /*! \brief The frame in another format, in one or several pieces, or NULL */
 struct ast_frame *host_translate(struct ast_frame *frame, struct ast_format *to);

@@ -29,6 +29,7 @@ struct convai_session {
 	int released;
 	int hung_up;
 	int jammed;
+	int refuses;
 	struct convai_progress progress;
 	char reason[600];
 	char agent[80];
@@ -85,11 +86,12 @@ static struct convai_session *fake_open(const struct convai_request *request)
 	session->progress.reason = "";
 	copy_request(session, request);
 	pthread_mutex_lock(&lock);
-	number = fake.opens++;
+	number = fake.opens;
 	if (number >= MAX_SESSIONS) {
 		FAIL("more than %d sessions", MAX_SESSIONS);
 	}
 	sessions[number] = session;
+	__atomic_store_n(&fake.opens, number + 1, __ATOMIC_RELEASE);
 	pthread_mutex_unlock(&lock);
 	if (fake.opened) {
 		fake.opened(session);
@@ -135,7 +137,7 @@ static uint32_t fake_push_audio(struct convai_session *session, const uint8_t *a
 	uint32_t bytes)
 {
 	pthread_mutex_lock(&session->lock);
-	if (session->progress.state != CONVAI_STATE_TALKING) {
+	if (session->progress.state != CONVAI_STATE_TALKING || session->refuses) {
 		add(&session->counters.push_dropped_bytes, bytes);
 		bytes = 0;
 	} else {
@@ -151,7 +153,7 @@ static uint32_t fake_push_silence(struct convai_session *session, uint32_t ms)
 	uint32_t bytes = 0;
 
 	pthread_mutex_lock(&session->lock);
-	if (session->progress.state == CONVAI_STATE_TALKING) {
+	if (session->progress.state == CONVAI_STATE_TALKING && !session->refuses) {
 		bytes = bytes_of(&session->progress.caller, ms);
 		add(&session->counters.pushed_bytes, bytes);
 		add(&session->counters.silence_ms, ms);
@@ -225,14 +227,14 @@ static void fake_set_debug(int on)
 
 static void fake_end_all(uint32_t status, const char *reason)
 {
+	unsigned int opens = __atomic_load_n(&fake.opens, __ATOMIC_ACQUIRE);
 	unsigned int i;
 
 	fake.ends++;
 	fake.end_status = status;
-	for (i = 0; i < fake.opens; i++) {
-		if (!sessions[i]->released) {
-			fake_end(sessions[i], status, reason, 0);
-		}
+	for (i = 0; i < opens; i++) {
+		/* Also to one that was released: it is only looked at here. */
+		fake_end(sessions[i], status, reason, 0);
 	}
 }
 
@@ -400,6 +402,11 @@ void fake_end(struct convai_session *session, uint32_t status, const char *reaso
 void fake_jam(struct convai_session *session)
 {
 	session->jammed = 1;
+}
+
+void fake_refuse(struct convai_session *session, int refuse)
+{
+	session->refuses = refuse;
 }
 
 size_t fake_push_count(const struct convai_session *session)

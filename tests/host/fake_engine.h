@@ -63,6 +63,8 @@ void fake_end(struct convai_session *session, uint32_t status, const char *reaso
 	int play_out);
 /*! \brief The queue says that it holds audio, and never gives any */
 void fake_jam(struct convai_session *session);
+/*! \brief Caller audio is refused from now on (1), or taken again (0) */
+void fake_refuse(struct convai_session *session, int refuse);
 
 /*! What the module has pushed, in order */
 struct fake_push {

@@ -10,9 +10,7 @@ from pathlib import Path
 from tests.timing import SCALE, SECOND
 
 ROOT = Path(__file__).parents[2]
-SUITES = sorted(
-    path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.c")
-)
+SUITES = sorted(path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.c"))
 
 BUILD_LIMIT = 120 * SECOND
 # All suites together take some 3 s natively; valgrind is thirty times as slow.
@@ -47,8 +45,11 @@ def run_suite(
         "HOST_TEST_LIMIT": str(int(TEST_LIMIT * slower)),
         "ASAN_OPTIONS": "detect_stack_use_after_return=1",
         "UBSAN_OPTIONS": "print_stacktrace=1",
-        "TSAN_OPTIONS": "halt_on_error=1",
+        "TSAN_OPTIONS": f"halt_on_error=1:suppressions={ROOT}/tests/host/tsan.supp",
     }
+    if variant == "tsan":
+        # The sanitizer has a thread of its own.
+        environment["HOST_THREADS_MAY_STAY"] = "1"
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=RUN_LIMIT
     )

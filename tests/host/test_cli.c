@@ -1,0 +1,314 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The commands: what they print, refuse and complete
+ */
+
+#include "call_script.h"
+
+#include "asterisk/pbx.h"
+
+#define CHANNEL "PJSIP/caller-00000001"
+
+/*! What was typed during the call, and what it printed */
+struct typed {
+	const char *line;
+	char output[8192];
+};
+
+static void type(void *data)
+{
+	struct typed *typed = data;
+
+	snprintf(typed->output, sizeof(typed->output), "%s", host_cli(typed->line));
+}
+
+static void complete(void *data)
+{
+	struct typed *typed = data;
+
+	snprintf(typed->output, sizeof(typed->output), "%s", host_complete(typed->line));
+}
+
+/* ---- Without calls ---- */
+
+TEST(show_agents)
+{
+	const char *output;
+
+	script_begin("[general]\nauth=none\n[sales]\nagent_id=agent_1\nbase_url=eu\n"
+		"[support]\nagent_id=agent_2\nauth=signed_url\napi_key=sk_secret\n"
+		"send_caller_number=no\nbase_url=http://127.0.0.1:8765/sub\n");
+	output = host_cli("elevenlabs show agents");
+	CHECK_HAS(output, "Name                 Agent ID                         Host");
+	CHECK_HAS(output, "sales                agent_1                          "
+		"api.eu.residency.elevenlabs.io   none       sent       0       0\n");
+	CHECK_HAS(output, "support              agent_2                          "
+		"127.0.0.1:8765                   signed_url kept       0       0\n");
+	CHECK_HAS(output, "2 agents, 0 sessions now, 0 in all\n");
+	CHECK(!strstr(output, "sk_secret"));
+	script_end();
+}
+
+TEST(show_agents_without_any)
+{
+	script_begin("");
+	CHECK_HAS(host_cli("elevenlabs show agents"), "0 agents, 0 sessions now, 0 in all\n");
+	script_end();
+}
+
+TEST(show_sessions_without_any)
+{
+	script_begin(NULL);
+	CHECK_HAS(host_cli("elevenlabs show sessions"), "\n0 sessions\n");
+	script_end();
+}
+
+TEST(show_version)
+{
+	const char *output;
+
+	script_begin(NULL);
+	output = host_cli("elevenlabs show version");
+	CHECK_HAS(output, "0.host");
+	CHECK_HAS(output, "0.fake");
+	CHECK_HAS(output, "fake-build");
+	CHECK_HAS(output, "/fake/directory");
+	CHECK_HAS(output, "0 (fake)");
+	CHECK_HAS(output, "mock");
+	script_end();
+}
+
+TEST(reload)
+{
+	script_begin(NULL);
+	CHECK_HAS(host_cli("elevenlabs reload"), "reloaded successfully: 1 agent\n");
+	host_write_config("elevenlabs.conf", "[a]\nagent_id=x\nauth=none\n[b]\nagent_id=y\nauth=no\n");
+	CHECK_HAS(host_cli("elevenlabs reload"),
+		"ERROR: elevenlabs.conf:6 [b]: auth = no: allowed is");
+	CHECK_HAS(host_cli("elevenlabs reload"), "Command 'elevenlabs reload' failed.");
+	/* What is wrong goes to who asked, not to the log. */
+	CHECK_INT(host_logged("auth = no"), 0);
+	CHECK_HAS(host_cli("elevenlabs show agents"), "sales ");
+	host_write_config("elevenlabs.conf", "[a]\nagent_id=x\nauth=none\n[b]\nagent_id=y\n");
+	CHECK_HAS(host_cli("elevenlabs reload"), "WARNING: elevenlabs.conf:5 [b]: calls will");
+	CHECK_HAS(host_cli("elevenlabs reload"), "reloaded successfully: 2 agents\n");
+	script_end();
+}
+
+TEST(debug)
+{
+	script_begin(NULL);
+	CHECK_STR(host_cli("elevenlabs debug on"), "ElevenLabs debug enabled\n");
+	CHECK_INT(fake.debug, 1);
+	CHECK_STR(host_cli("elevenlabs debug OFF"), "ElevenLabs debug disabled\n");
+	CHECK_INT(fake.debug, 0);
+	CHECK_STR(host_cli("elevenlabs set debug on"), "ElevenLabs debug enabled\n");
+	CHECK_INT(fake.debug, 1);
+	CHECK_STR(host_cli("elevenlabs set debug off"), "ElevenLabs debug disabled\n");
+	CHECK_INT(fake.debug, 0);
+	script_end();
+}
+
+TEST(hangup_without_calls)
+{
+	script_begin(NULL);
+	CHECK_STR(host_cli("elevenlabs hangup all"), "0 calls hung up\n");
+	CHECK_HAS(host_cli("elevenlabs hangup PJSIP/x"),
+		"There is no session on channel PJSIP/x\nCommand");
+	script_end();
+}
+
+TEST(show_session_without_calls)
+{
+	script_begin(NULL);
+	CHECK_HAS(host_cli("elevenlabs show session PJSIP/x"), "PJSIP/x");
+	CHECK_HAS(host_cli("elevenlabs show session PJSIP/x"), "failed");
+	script_end();
+}
+
+TEST(usage)
+{
+	static const char * const lines[][2] = {
+		{ "elevenlabs show agents x", "Usage: elevenlabs show agents\n" },
+		{ "elevenlabs show sessions x", "Usage: elevenlabs show sessions\n" },
+		{ "elevenlabs show session", "Usage: elevenlabs show session <channel>\n" },
+		{ "elevenlabs show session a b", "Usage: elevenlabs show session <channel>\n" },
+		{ "elevenlabs show version x", "Usage: elevenlabs show version\n" },
+		{ "elevenlabs reload x", "Usage: elevenlabs reload\n" },
+		{ "elevenlabs debug", "Usage: elevenlabs debug on|off\n" },
+		{ "elevenlabs debug maybe", "Usage: elevenlabs debug on|off\n" },
+		{ "elevenlabs debug on off", "Usage: elevenlabs debug on|off\n" },
+		{ "elevenlabs set debug", "Usage: elevenlabs set debug on|off\n" },
+		{ "elevenlabs set debug x", "Usage: elevenlabs set debug on|off\n" },
+		{ "elevenlabs hangup", "Usage: elevenlabs hangup <channel>|all\n" },
+		{ "elevenlabs hangup a b", "Usage: elevenlabs hangup <channel>|all\n" },
+	};
+	size_t i;
+
+	script_begin(NULL);
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		CHECK_HAS(host_cli(lines[i][0]), lines[i][1]);
+	}
+	CHECK_INT(fake.debug, -1);
+	script_end();
+}
+
+TEST(completion_without_calls)
+{
+	script_begin(NULL);
+	CHECK_STR(host_complete("elevenlabs debug "), "off on");
+	CHECK_STR(host_complete("elevenlabs debug of"), "off");
+	CHECK_STR(host_complete("elevenlabs debug on "), "");
+	CHECK_STR(host_complete("elevenlabs set debug o"), "off on");
+	CHECK_STR(host_complete("elevenlabs hangup "), "all");
+	CHECK_STR(host_complete("elevenlabs hangup x"), "");
+	CHECK_STR(host_complete("elevenlabs show session "), "");
+	CHECK_STR(host_complete("elevenlabs show agents "), "");
+	CHECK_STR(host_complete("elevenlabs reload "), "");
+	script_end();
+}
+
+/* ---- With a call ---- */
+
+TEST(show_sessions_while_connecting_and_talking)
+{
+	struct typed connecting = { "elevenlabs show sessions" };
+	struct typed talking = { "elevenlabs show sessions" };
+	struct typed agents = { "elevenlabs show agents" };
+	struct ast_channel *channel = script_begin(NULL);
+
+	host_at(500 * MS, type, &connecting);
+	script_metadata_at(1010 * MS);
+	host_channel_talk(channel, 0, 70000 * MS, 20 * MS, 20 * MS);
+	script_say_at(1100 * MS, 16000);
+	host_at(65000 * MS, type, &talking);
+	host_at(65000 * MS, type, &agents);
+	script_hangup_at(66000 * MS);
+	script_run("sales");
+	CHECK_HAS(connecting.output, CHANNEL "            sales                -   ");
+	CHECK_HAS(connecting.output, "connecting   0:00:00    0.0 s    0.0 s\n1 session\n");
+	CHECK_HAS(talking.output, "conv_fake  ");
+	CHECK_HAS(talking.output, "talking      0:01:05   65.0 s    2.0 s\n1 session\n");
+	CHECK_HAS(agents.output, "     1       1\n1 agent, 1 session now, 1 in all\n");
+	script_end();
+}
+
+TEST(show_session_with_all_counters)
+{
+	struct typed shown = { "elevenlabs show session pjsip/CALLER-00000001" };
+	struct ast_channel *channel = script_begin(NULL);
+
+	script_formats_at(10 * MS, CONVAI_ENCODING_SLIN, 16000);
+	host_channel_talk(channel, 5 * MS, 500 * MS, 20 * MS, 20 * MS);
+	script_say_at(100 * MS, 32000);
+	script_interrupt_at(605 * MS);
+	host_at(1500 * MS, type, &shown);
+	script_hangup_at(2000 * MS);
+	script_run("sales");
+	CHECK_HAS(shown.output, "Channel:          " CHANNEL "\n");
+	CHECK_HAS(shown.output, "Agent:            sales\n");
+	CHECK_HAS(shown.output, "Conversation:     conv_fake\n");
+	CHECK_HAS(shown.output, "State:            talking, for 0:00:01 in all\n");
+	CHECK_HAS(shown.output, "agent hears pcm 16000 Hz, speaks pcm 16000 Hz\n");
+	CHECK_HAS(shown.output, "Spoken:           0.5");
+	CHECK_HAS(shown.output, " s of 1.00 s received\n");
+	CHECK_HAS(shown.output, "Interruptions:    1\n");
+	CHECK_HAS(shown.output, "Frames read:      25 voice, 0 in a foreign format\n");
+	script_end();
+}
+
+TEST(show_session_while_a_farewell_is_played)
+{
+	struct typed shown = { "elevenlabs show session " CHANNEL };
+
+	script_begin(NULL);
+	script_metadata_at(10 * MS);
+	script_say_at(100 * MS, 16000);
+	script_agent_ends_at(300 * MS, CONVAI_STATUS_AGENT_ENDED, "bye", 1);
+	host_at(1000 * MS, type, &shown);
+	script_run("sales");
+	CHECK_HAS(shown.output, "State:            ending, for");
+	script_end();
+}
+
+TEST(completion_with_a_call)
+{
+	struct typed hangup = { "elevenlabs hangup " };
+	struct typed partly = { "elevenlabs hangup pj" };
+	struct typed show = { "elevenlabs show session P" };
+	struct typed other = { "elevenlabs show session Local" };
+
+	script_begin(NULL);
+	host_at(100 * MS, complete, &hangup);
+	host_at(100 * MS, complete, &partly);
+	host_at(100 * MS, complete, &show);
+	host_at(100 * MS, complete, &other);
+	script_hangup_at(200 * MS);
+	script_run("sales");
+	CHECK_STR(hangup.output, CHANNEL " all");
+	CHECK_STR(partly.output, CHANNEL);
+	CHECK_STR(show.output, CHANNEL);
+	CHECK_STR(other.output, "");
+	script_end();
+}
+
+static void check_hangup(const char *line)
+{
+	struct typed hangup = { line };
+	struct ast_channel *channel = script_begin(NULL);
+
+	script_metadata_at(10 * MS);
+	host_at(500 * MS, type, &hangup);
+	CHECK_INT(script_run("sales"), -1);
+	CHECK_STR(hangup.output, "1 call hung up\n");
+	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "HANGUP");
+	CHECK_STR(host_variable(channel, "ELEVENLABSREASON"), "hung up from the Asterisk CLI");
+	script_end();
+}
+
+TEST(hangup_of_a_channel)
+{
+	check_hangup("elevenlabs hangup " CHANNEL);
+}
+
+TEST(hangup_of_all)
+{
+	check_hangup("elevenlabs hangup all");
+}
+
+TEST(hangup_of_another_channel)
+{
+	struct typed hangup = { "elevenlabs hangup PJSIP/other" };
+	struct ast_channel *channel = script_begin(NULL);
+
+	host_at(500 * MS, type, &hangup);
+	script_agent_ends_at(600 * MS, CONVAI_STATUS_AGENT_ENDED, "done", 0);
+	script_run("sales");
+	CHECK_HAS(hangup.output, "There is no session on channel PJSIP/other\n");
+	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "AGENT_ENDED");
+	script_end();
+}
+
+TEST_TODO(show_sessions_while_answering)
+{
+	struct typed sessions = { "elevenlabs show sessions" };
+	struct typed session = { "elevenlabs show session " CHANNEL };
+	struct ast_channel *channel = script_begin(NULL);
+
+	host_channel_answer_takes(channel, 1000 * MS);
+	host_at(500 * MS, type, &sessions);
+	host_at(500 * MS, type, &session);
+	script_hangup_at(2000 * MS);
+	script_run("sales");
+	CHECK_HAS(sessions.output, "connecting");
+	CHECK_HAS(session.output, "Conversation:     -\n");
+	script_end();
+}

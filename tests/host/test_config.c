@@ -1,0 +1,636 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief elevenlabs.conf: what is understood, what is refused, and that a fault changes nothing
+ */
+
+#include "host.h"
+
+#include <sys/stat.h>
+
+#include "asterisk/module.h"
+
+#include "config.h"
+
+/*! A file that is valid, and what shows that it is in use */
+#define GOOD "[general]\nauth=none\n[good]\nagent_id=agent_good\n"
+
+static void begin(void)
+{
+	host_write_config("elevenlabs.conf", GOOD);
+	CHECK_INT(host_load(), AST_MODULE_LOAD_SUCCESS);
+}
+
+static void end(void)
+{
+	CHECK_INT(host_unload(0), 0);
+}
+
+/*! \brief The value of an agent's key, until the next call; FAILs if there is no such agent */
+static const char *value(const char *agent_name, enum config_key_id id)
+{
+	static char text[CONFIG_VALUE_SIZE];
+	struct config *config = config_get();
+	struct config_agent *agent = config_find_agent(config, agent_name);
+
+	if (!agent) {
+		FAIL("there is no agent %s", agent_name);
+	}
+	ast_copy_string(text, agent->values[id], sizeof(text));
+	ao2_ref(agent, -1);
+	ao2_ref(config, -1);
+	return text;
+}
+
+static size_t agent_count(void)
+{
+	struct config *config = config_get();
+	size_t count = AST_VECTOR_SIZE(&config->agents);
+
+	ao2_ref(config, -1);
+	return count;
+}
+
+/*! \brief Load a file that is valid */
+static void accept(const char *text)
+{
+	host_log_clear();
+	host_write_config("elevenlabs.conf", text);
+	CHECK_INT(host_reload(), AST_MODULE_RELOAD_SUCCESS);
+	CHECK_INT(host_logged("ERROR"), 0);
+}
+
+/*! \brief Load a file that is not valid: that is said, and the file before stays in use */
+static void refuse(const char *text, const char *fault)
+{
+	host_write_config("elevenlabs.conf", GOOD);
+	CHECK_INT(host_reload(), AST_MODULE_RELOAD_SUCCESS);
+	host_log_clear();
+	host_write_config("elevenlabs.conf", text);
+	CHECK_INT(host_reload(), AST_MODULE_RELOAD_ERROR);
+	CHECK_HAS(host_log(), fault);
+	CHECK_HAS(host_log(), "the old configuration stays in use");
+	CHECK_STR(value("good", KEY_AGENT_ID), "agent_good");
+	CHECK_INT(agent_count(), 1);
+}
+
+/* ---- Keys ---- */
+
+/*! A key, what is allowed for it in canonical form, and what is not */
+struct key_case {
+	const char *key;
+	enum config_key_id id;
+	const char *good[8][2];
+	const char *bad[10];
+};
+
+static const struct key_case key_cases[] = {
+	{ "api_key", KEY_API_KEY,
+		{ { "sk_123", "sk_123" } },
+		{ "", "two words", "tab\there", "caf\xc3\xa9" } },
+	{ "base_url", KEY_BASE_URL,
+		{ { "us", "https://api.us.elevenlabs.io" },
+			{ "EU", "https://api.eu.residency.elevenlabs.io" },
+			{ "in", "https://api.in.residency.elevenlabs.io" },
+			{ "sg", "https://api.sg.residency.elevenlabs.io" },
+			{ "https://example.com/", "https://example.com" },
+			{ "http://127.0.0.1:8765", "http://127.0.0.1:8765" },
+			{ "http://[::1]:8765/path", "http://[::1]:8765/path" } },
+		{ "", "de", "example.com", "ftp://example.com", "https://", "https:///path",
+			"https://user@host", "https://host/?q=1", "https://ho st", "wss://host" } },
+	{ "auth", KEY_AUTH,
+		{ { "none", "none" }, { "signed_url", "signed_url" } },
+		{ "", "yes", "None", "signed" } },
+	{ "signed_url_endpoint", KEY_SIGNED_URL_ENDPOINT,
+		{ { "/v1/x?y=z", "/v1/x?y=z" }, { "https://h/p?q", "https://h/p?q" } },
+		{ "v1/x", "/a b", "ftp://x" } },
+	{ "chunk_ms", KEY_CHUNK_MS,
+		{ { "20", "20" }, { "1000", "1000" }, { "0100", "100" }, { "+50", "50" } },
+		{ "19", "1001", "", "20ms", "2e1", "-20", "99999999999999999999", "0x20" } },
+	{ "max_sessions", KEY_MAX_SESSIONS,
+		{ { "0", "0" }, { "100000", "100000" } },
+		{ "-1", "100001", "many", "" } },
+	{ "connect_timeout", KEY_CONNECT_TIMEOUT,
+		{ { "1", "1" }, { "60", "60" } },
+		{ "0", "61", "1.5", "ten" } },
+	{ "connect_attempts", KEY_CONNECT_ATTEMPTS,
+		{ { "1", "1" }, { "10", "10" } },
+		{ "0", "11", "" } },
+	{ "send_caller_number", KEY_SEND_CALLER_NUMBER,
+		{ { "yes", "yes" }, { "true", "yes" }, { "1", "yes" }, { "off", "no" } },
+		{ "", "maybe", "2" } },
+	{ "max_duration", KEY_MAX_DURATION,
+		{ { "0", "0" }, { "86400", "86400" } },
+		{ "-1", "86401", "1h" } },
+	{ "silence", KEY_SILENCE,
+		{ { "no", "no" }, { "on", "yes" } },
+		{ "", "loud" } },
+	{ "ca_file", KEY_CA_FILE,
+		{ { "/etc/passwd", "/etc/passwd" } },
+		{ "", "passwd", "/does/not/exist" } },
+	{ "tls_verify", KEY_TLS_VERIFY,
+		{ { "no", "no" }, { "y", "yes" } },
+		{ "", "sometimes" } },
+	{ "debug", KEY_DEBUG,
+		{ { "no", "no" }, { "t", "yes" } },
+		{ "", "3" } },
+	{ "silence_timeout", KEY_SILENCE_TIMEOUT,
+		{ { "0", "0" }, { "86400", "86400" } },
+		{ "-1", "86401", "x" } },
+};
+
+TEST(every_key_takes_what_it_allows_in_section_and_general)
+{
+	size_t i;
+	size_t j;
+	char text[512];
+
+	begin();
+	for (i = 0; i < ARRAY_LEN(key_cases); i++) {
+		const struct key_case *c = &key_cases[i];
+
+		for (j = 0; j < ARRAY_LEN(c->good) && c->good[j][0]; j++) {
+			snprintf(text, sizeof(text), "[a]\nagent_id=x\n%s = %s\n", c->key, c->good[j][0]);
+			accept(text);
+			CHECK_STR(value("a", c->id), c->good[j][1]);
+			if (c->id == KEY_MAX_SESSIONS) {
+				/* In [general] it limits all agents together. */
+				continue;
+			}
+			snprintf(text, sizeof(text), "[general]\n%s = %s\n[a]\nagent_id=x\n", c->key,
+				c->good[j][0]);
+			accept(text);
+			CHECK_STR(value("a", c->id), c->good[j][1]);
+		}
+	}
+	end();
+}
+
+TEST(every_key_refuses_what_it_does_not_allow)
+{
+	char text[512];
+	char fault[512];
+	size_t i;
+	size_t j;
+
+	begin();
+	for (i = 0; i < ARRAY_LEN(key_cases); i++) {
+		const struct key_case *c = &key_cases[i];
+		int hidden = config_keys[c->id].flags & KEY_HIDDEN;
+
+		for (j = 0; j < ARRAY_LEN(c->bad) && c->bad[j]; j++) {
+			snprintf(text, sizeof(text), "[a]\nagent_id=x\n\n%s = %s\n", c->key, c->bad[j]);
+			snprintf(fault, sizeof(fault),
+				"ERROR elevenlabs.conf:4 [a]: %s = %s: allowed is %s\n", c->key,
+				hidden ? "(not shown)" : c->bad[j], config_keys[c->id].allowed);
+			refuse(text, fault);
+		}
+	}
+	end();
+}
+
+TEST(every_key_has_a_case_here)
+{
+	static const enum config_key_id elsewhere[] = {
+		KEY_AGENT_ID, KEY_API_KEY_FILE, KEY_API_KEY_ENV, KEY_TOOLS, KEY_TRANSFER_ALLOW,
+		KEY_FALLBACK_AGENT,
+	};
+
+	CHECK_INT(ARRAY_LEN(key_cases) + ARRAY_LEN(elsewhere), KEY_COUNT);
+}
+
+TEST(every_alias_is_its_key)
+{
+	static const char * const aliases[][3] = {
+		{ "elevenlabs_api_key", "sk_1", "api_key" },
+		{ "elevenlabs_get_signed_url_endpoint", "/v1/x", "signed_url_endpoint" },
+		{ "elevenlabs_send_caller_number", "no", "send_caller_number" },
+		{ "elevenlabs_audio_frames_buffer_ms", "40", "chunk_ms" },
+		{ "max_connection_attempts", "2", "connect_attempts" },
+		{ "connection_timeout_seconds", "5", "connect_timeout" },
+	};
+	char text[512];
+	size_t i;
+
+	begin();
+	for (i = 0; i < ARRAY_LEN(aliases); i++) {
+		const struct config_key *key = config_key_find(aliases[i][0]);
+
+		CHECK(key != NULL);
+		CHECK_STR(key->name, aliases[i][2]);
+		snprintf(text, sizeof(text), "[a]\nelevenlabs_agent_id=x\n%s=%s\n", aliases[i][0],
+			aliases[i][1]);
+		accept(text);
+		CHECK_STR(value("a", key - config_keys), aliases[i][1]);
+		CHECK_STR(value("a", KEY_AGENT_ID), "x");
+	}
+	end();
+}
+
+TEST(names_of_keys_have_no_case)
+{
+	begin();
+	accept("[a]\nAgent_ID=x\nCHUNK_MS=40\n");
+	CHECK_STR(value("a", KEY_CHUNK_MS), "40");
+	end();
+}
+
+TEST(an_unknown_key_is_a_fault_with_a_suggestion)
+{
+	begin();
+	refuse("[a]\nagent_id=x\nagentid=y\n",
+		"ERROR elevenlabs.conf:3 [a]: there is no key agentid; did you mean agent_id?");
+	refuse("[a]\nagent_id=x\nMAX_SESION=y\n", "did you mean max_sessions?");
+	refuse("[a]\nagent_id=x\nzzz=y\n",
+		"there is no key zzz; elevenlabs.conf.example lists them all");
+	end();
+}
+
+TEST(a_very_long_key_is_a_fault_like_any_other)
+{
+	char text[4096];
+	char name[3000];
+	size_t length;
+
+	begin();
+	for (length = 1; length < sizeof(name); length += length < 130 ? 1 : 700) {
+		memset(name, 'q', length);
+		name[length] = '\0';
+		snprintf(text, sizeof(text), "[a]\nagent_id=x\n%s=y\n", name);
+		refuse(text, "there is no key q");
+	}
+	end();
+}
+
+TEST(a_key_of_an_earlier_module_is_passed_over)
+{
+	begin();
+	accept("[a]\nagent_id=x\nloglevel=3\nredis_host=h\nenable_stt=1\n");
+	CHECK_INT(host_logged("is of an earlier module and has no effect here"), 3);
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:4 [a]: redis_host"), 1);
+	end();
+}
+
+TEST(a_key_without_effect_is_pointed_out)
+{
+	begin();
+	accept("[a]\nagent_id=x\ntools=t\ntransfer_allow=y\nfallback_agent=z\nsilence_timeout=3\n");
+	CHECK_INT(host_logged("has no effect in this version"), 4);
+	end();
+}
+
+TEST(a_value_that_is_too_long)
+{
+	char text[2048] = "[a]\nagent_id=";
+
+	begin();
+	memset(text + strlen(text), 'x', CONFIG_VALUE_SIZE - 1);
+	accept(text);
+	strcat(text, "x");	/* Flawfinder: ignore */
+	refuse(text, "ERROR elevenlabs.conf:2 [a]: agent_id = xxx");
+	end();
+}
+
+TEST(a_value_that_is_not_UTF_8)
+{
+	begin();
+	refuse("[a]\nagent_id=x\ntools=\xff\n", "tools = \xff: allowed is any text");
+	end();
+}
+
+TEST(every_fault_is_named)
+{
+	begin();
+	refuse("[general]\nchunk_ms=1\nagent_id=x\n[a]\nauth=1\n[b]\nagent_id=x\nfoo=bar\n",
+		"5 faults");
+	CHECK_INT(host_logged("ERROR elevenlabs.conf:2 [general]: chunk_ms = 1"), 1);
+	CHECK_INT(host_logged("ERROR elevenlabs.conf:3 [general]: agent_id belongs into"), 1);
+	CHECK_INT(host_logged("ERROR elevenlabs.conf:5 [a]: auth = 1"), 1);
+	CHECK_INT(host_logged("ERROR elevenlabs.conf:5 [a]: there is no agent_id"), 1);
+	CHECK_INT(host_logged("ERROR elevenlabs.conf:8 [b]: there is no key foo"), 1);
+	end();
+}
+
+/* ---- Sections ---- */
+
+TEST(a_section_without_agent_id)
+{
+	begin();
+	refuse("[a]\nauth=none\n",
+		"ERROR elevenlabs.conf:2 [a]: there is no agent_id; every section but [general]");
+	end();
+}
+
+TEST(a_section_that_is_empty)
+{
+	begin();
+	refuse("[a]\n", "ERROR elevenlabs.conf [a]: there is no agent_id");
+	end();
+}
+
+TEST(a_section_that_is_there_twice)
+{
+	begin();
+	refuse("[a]\nagent_id=x\n[A]\nagent_id=y\n",
+		"[A]: this section is there twice; use [A](+) to add to it");
+	end();
+}
+
+TEST(a_section_that_is_added_to)
+{
+	begin();
+	accept("[a]\nagent_id=x\n[b]\nagent_id=y\n[a](+)\nchunk_ms=60\n");
+	CHECK_STR(value("a", KEY_CHUNK_MS), "60");
+	CHECK_INT(agent_count(), 2);
+	end();
+}
+
+TEST(templates)
+{
+	begin();
+	accept("[general]\nchunk_ms=100\n[base](!)\nauth=none\nchunk_ms=40\n"
+		"[a](base)\nagent_id=x\n[b](base)\nagent_id=y\nchunk_ms=60\n[c]\nagent_id=z\n");
+	CHECK_INT(agent_count(), 3);
+	CHECK_STR(value("a", KEY_AUTH), "none");
+	CHECK_STR(value("a", KEY_CHUNK_MS), "40");
+	CHECK_STR(value("b", KEY_CHUNK_MS), "60");
+	CHECK_STR(value("c", KEY_CHUNK_MS), "100");
+	end();
+}
+
+TEST(several_templates_the_last_one_wins)
+{
+	begin();
+	accept("[one](!)\nauth=none\nchunk_ms=40\n[two](!)\nchunk_ms=60\nagent_id=t\n"
+		"[a](one,two)\n");
+	CHECK_STR(value("a", KEY_AUTH), "none");
+	CHECK_STR(value("a", KEY_CHUNK_MS), "60");
+	CHECK_STR(value("a", KEY_AGENT_ID), "t");
+	end();
+}
+
+TEST(a_fault_in_a_template_has_its_line)
+{
+	begin();
+	refuse("[base](!)\nchunk_ms=1\n[a](base)\nagent_id=x\n",
+		"ERROR elevenlabs.conf:2 [a]: chunk_ms = 1");
+	end();
+}
+
+TEST(a_template_that_is_missing)
+{
+	begin();
+	refuse("[a](nothing)\nagent_id=x\n", "Asterisk cannot parse it");
+	end();
+}
+
+TEST(an_agent_may_override_general_with_the_default)
+{
+	begin();
+	accept("[general]\nbase_url=eu\ndebug=yes\n[a]\nagent_id=x\nbase_url=us\ndebug=no\n");
+	CHECK_STR(value("a", KEY_BASE_URL), "https://api.us.elevenlabs.io");
+	CHECK_STR(value("a", KEY_DEBUG), "no");
+	end();
+}
+
+/* ---- Files ---- */
+
+TEST(an_included_file)
+{
+	char fault[512];
+
+	begin();
+	host_write_config("more.conf", "[b]\nagent_id=y\n");
+	accept("[a]\nagent_id=x\n#include \"more.conf\"\n");
+	CHECK_STR(value("b", KEY_AGENT_ID), "y");
+	host_write_config("more.conf", "; a comment\n[b]\nagent_id=y\nchunk_ms=1\n");
+	snprintf(fault, sizeof(fault), "ERROR %s/more.conf:4 [b]: chunk_ms = 1",
+		host_config_directory());
+	refuse("[good]\nagent_id=agent_good\n#include more.conf\n", fault);
+	end();
+}
+
+TEST(an_included_file_that_is_missing)
+{
+	begin();
+	refuse("[a]\nagent_id=x\n#include missing.conf\n", "Asterisk cannot parse it");
+	accept("[a]\nagent_id=x\n#tryinclude missing.conf\n");
+	end();
+}
+
+TEST(lines_that_the_parser_would_skip)
+{
+	begin();
+	refuse("[a]\nagent_id=x\nchunk_ms 40\n",
+		"ERROR elevenlabs.conf:3: a line is [section], key = value, or a comment");
+	refuse("[a]\nagent_id=x\n#chunk_ms = 40\n",
+		"ERROR elevenlabs.conf:3: there is no directive #chunk_ms");
+	refuse("[a]\nagent_id=x\n#include\n", "ERROR elevenlabs.conf:3: #include needs a file");
+	refuse("[a]\nagent_id=x\n#exec /bin/true\n", "#exec needs execincludes = yes");
+	end();
+}
+
+TEST(lines_that_an_included_files_parser_would_skip)
+{
+	char fault[512];
+
+	begin();
+	host_write_config("more.conf", "[b]\nagent_id=y\nauth none\n");
+	snprintf(fault, sizeof(fault), "ERROR %s/more.conf:3: a line is",
+		host_config_directory());
+	refuse("[a]\nagent_id=x\n#include more.conf\n", fault);
+	end();
+}
+
+TEST(comments)
+{
+	begin();
+	accept("\xef\xbb\xbf; with a byte order mark\n"
+		"[a]\t; of the section\n"
+		"agent_id = x ; of the line\n"
+		";-- a block\nno line at all\n--; chunk_ms = 40\n"
+		";---- a rule ----\n"
+		"tools = one\\;two\n");
+	CHECK_STR(value("a", KEY_AGENT_ID), "x");
+	CHECK_STR(value("a", KEY_CHUNK_MS), "40");
+	CHECK_STR(value("a", KEY_TOOLS), "one;two");
+	end();
+}
+
+TEST(arrows_blanks_and_no_last_newline)
+{
+	begin();
+	accept("[a]\n  agent_id   =>   x  \n\tchunk_ms=40");
+	CHECK_STR(value("a", KEY_AGENT_ID), "x");
+	CHECK_STR(value("a", KEY_CHUNK_MS), "40");
+	end();
+}
+
+TEST(a_line_before_the_first_section)
+{
+	begin();
+	refuse("agent_id=x\n", "Asterisk cannot parse it; the log above says where");
+	end();
+}
+
+TEST(a_missing_file_is_one_without_agents)
+{
+	begin();
+	host_remove_config("elevenlabs.conf");
+	CHECK_INT(host_reload(), AST_MODULE_RELOAD_SUCCESS);
+	CHECK_INT(agent_count(), 0);
+	CHECK_INT(host_logged("so there are no agents"), 1);
+	end();
+}
+
+TEST(an_empty_file_is_one_without_agents)
+{
+	begin();
+	accept("");
+	CHECK_INT(agent_count(), 0);
+	end();
+}
+
+TEST(a_file_that_everybody_may_read)
+{
+	char path[PATH_MAX];
+
+	begin();
+	snprintf(path, sizeof(path), "%.2000s/elevenlabs.conf", host_config_directory());
+	host_write_config("elevenlabs.conf", "[a]\nagent_id=x\napi_key=sk\n");
+	CHECK_INT(chmod(path, 0644), 0);
+	CHECK_INT(host_reload(), AST_MODULE_RELOAD_SUCCESS);
+	CHECK_INT(host_logged("every user may read this file"), 1);
+	accept("[a]\nagent_id=x\nauth=none\n");
+	CHECK_INT(host_logged("every user may read this file"), 0);
+	end();
+}
+
+/* ---- The key ---- */
+
+TEST(a_key_from_a_file)
+{
+	char text[PATH_MAX + 100];
+
+	begin();
+	host_write_config("key", "  sk_from_file \r\nsecond line\n");
+	snprintf(text, sizeof(text), "[a]\nagent_id=x\napi_key_file=%s/key\n",
+		host_config_directory());
+	accept(text);
+	CHECK_STR(value("a", KEY_API_KEY), "sk_from_file");
+	host_write_config("key", "\n");
+	host_write_config("elevenlabs.conf", text);
+	CHECK_INT(host_reload(), AST_MODULE_RELOAD_ERROR);
+	CHECK_INT(host_logged("holds no key: allowed is"), 1);
+	CHECK_STR(value("a", KEY_API_KEY), "sk_from_file");
+	end();
+}
+
+TEST(a_key_file_that_is_none)
+{
+	begin();
+	refuse("[a]\nagent_id=x\napi_key_file=/does/not/exist\n",
+		":3 [a]: api_key_file = /does/not/exist: allowed is");
+	refuse("[a]\nagent_id=x\napi_key_file=/etc\n",
+		":3 [a]: api_key_file = /etc: allowed is");
+	end();
+}
+
+TEST(a_key_from_the_environment)
+{
+	begin();
+	setenv("HOST_TEST_KEY", "sk_env", 1);
+	accept("[a]\nagent_id=x\napi_key_env=HOST_TEST_KEY\n");
+	CHECK_STR(value("a", KEY_API_KEY), "sk_env");
+	setenv("HOST_TEST_KEY", "two words", 1);
+	refuse("[a]\nagent_id=x\napi_key_env=HOST_TEST_KEY\n",
+		"environment variable HOST_TEST_KEY holds no key");
+	unsetenv("HOST_TEST_KEY");
+	refuse("[a]\nagent_id=x\napi_key_env=HOST_TEST_KEY\n",
+		"Asterisk's environment has no variable HOST_TEST_KEY");
+	end();
+}
+
+TEST(a_key_in_more_than_one_way)
+{
+	begin();
+	setenv("HOST_TEST_KEY", "sk_env", 1);
+	refuse("[a]\nagent_id=x\napi_key=sk\napi_key_env=HOST_TEST_KEY\n",
+		"give one of api_key, api_key_file and api_key_env, not several");
+	end();
+}
+
+TEST(a_sections_key_goes_before_that_of_general)
+{
+	begin();
+	setenv("HOST_TEST_KEY", "sk_env", 1);
+	accept("[general]\napi_key=sk_general\n[a]\nagent_id=x\napi_key_env=HOST_TEST_KEY\n"
+		"[b]\nagent_id=y\n");
+	CHECK_STR(value("a", KEY_API_KEY), "sk_env");
+	CHECK_STR(value("b", KEY_API_KEY), "sk_general");
+	end();
+}
+
+TEST(a_key_is_never_shown)
+{
+	begin();
+	host_log_clear();
+	host_write_config("elevenlabs.conf", "[a]\nagent_id=x\napi_key=secret words\n");
+	host_reload();
+	CHECK_INT(host_logged("secret"), 0);
+	CHECK_INT(host_logged("api_key = (not shown)"), 1);
+	end();
+}
+
+TEST_TODO(a_key_file_whose_line_is_too_long)
+{
+	char key[2000];
+	char text[PATH_MAX + 100];
+
+	begin();
+	memset(key, 'k', sizeof(key) - 1);
+	key[sizeof(key) - 1] = '\0';
+	host_write_config("key", key);
+	snprintf(text, sizeof(text), "[a]\nagent_id=x\napi_key_file=%s/key\n",
+		host_config_directory());
+	host_write_config("elevenlabs.conf", text);
+	CHECK_INT(host_reload(), AST_MODULE_RELOAD_ERROR);
+	end();
+}
+
+/* ---- What is only pointed out ---- */
+
+TEST(what_is_allowed_but_rarely_meant)
+{
+	begin();
+	accept("[a]\nagent_id=x\n");
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:2 [a]: calls will end with AUTH"), 1);
+	accept("[a]\nagent_id=x\nauth=none\ntls_verify=no\n");
+	CHECK_INT(host_logged("tls_verify is no"), 1);
+	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://example.com\n");
+	CHECK_INT(host_logged("base_url is not encrypted"), 1);
+	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://127.0.0.1:1\n");
+	CHECK_INT(host_logged("WARNING"), 0);
+	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://[::1]:1\n");
+	CHECK_INT(host_logged("WARNING"), 0);
+	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://localhost:1/\n");
+	CHECK_INT(host_logged("WARNING"), 0);
+	end();
+}
+
+TEST_TODO(a_host_that_only_begins_like_loopback)
+{
+	begin();
+	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://localhost.example.com\n");
+	CHECK_INT(host_logged("base_url is not encrypted"), 1);
+	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://127.example.com\n");
+	CHECK_INT(host_logged("base_url is not encrypted"), 1);
+	end();
+}

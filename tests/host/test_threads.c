@@ -1,0 +1,141 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief Several calls, commands and an unload at once, in real time: for the thread sanitizer
+ */
+
+#include "fake_engine.h"
+#include "host.h"
+
+#include "asterisk/module.h"
+
+#define CALLS 3
+/*! Real time that the calls are up */
+#define CALL_US (200 * MS)
+
+static void talk(void *data)
+{
+	fake_talk(data, CONVAI_ENCODING_ULAW, 8000);
+	fake_say(data, 800);
+}
+
+static void opened(struct convai_session *session)
+{
+	host_at(host_now() + 20 * MS, talk, session);
+}
+
+static void *channel_thread(void *data)
+{
+	struct ast_channel *channel = data;
+
+	host_exec(channel, "ElevenLabsConvAI", "sales");
+	return NULL;
+}
+
+struct calls {
+	struct ast_channel *channels[CALLS];
+	pthread_t threads[CALLS];
+};
+
+static void begin(struct calls *calls)
+{
+	int i;
+
+	host_write_config("elevenlabs.conf", "[sales]\nauth=none\nagent_id=a\n");
+	CHECK_INT(host_load(), AST_MODULE_LOAD_SUCCESS);
+	host_use_real_time();
+	fake.opened = opened;
+	for (i = 0; i < CALLS; i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "PJSIP/%d", i);
+		calls->channels[i] = host_channel(name, ast_format_ulaw);
+		host_channel_talk(calls->channels[i], 0, CALL_US, 20 * MS, 20 * MS);
+		CHECK_INT(pthread_create(&calls->threads[i], NULL, channel_thread,
+			calls->channels[i]), 0);
+	}
+}
+
+static void join(struct calls *calls, const char *status)
+{
+	int i;
+
+	for (i = 0; i < CALLS; i++) {
+		pthread_join(calls->threads[i], NULL);
+		CHECK_STR(host_variable(calls->channels[i], "ELEVENLABSSTATUS"), status);
+		ast_channel_unref(calls->channels[i]);
+	}
+}
+
+/*! \brief Wait until every call has a session that it has looked at */
+static void await_sessions(void)
+{
+	while (__atomic_load_n(&fake.opens, __ATOMIC_ACQUIRE) < CALLS) {
+		usleep(1 * MS);
+	}
+	usleep(20 * MS);
+}
+
+static void type_everything(void)
+{
+	host_cli("elevenlabs show sessions");
+	host_cli("elevenlabs show session PJSIP/1");
+	host_cli("elevenlabs show agents");
+	host_complete("elevenlabs hangup ");
+	host_cli("elevenlabs reload");
+}
+
+TEST(commands_during_calls)
+{
+	struct calls calls;
+
+	begin(&calls);
+	await_sessions();
+	while (host_now() < CALL_US) {
+		type_everything();
+		usleep(3 * MS);
+	}
+	CHECK_STR(host_cli("elevenlabs hangup all"), "3 calls hung up\n");
+	while (!strstr(host_cli("elevenlabs show sessions"), "\n0 sessions")) {
+		usleep(1 * MS);
+	}
+	join(&calls, "HANGUP");
+	CHECK_INT(host_unload(0), 0);
+	fake_forget();
+}
+
+TEST(a_forced_unload_during_calls)
+{
+	struct calls calls;
+
+	begin(&calls);
+	await_sessions();
+	while (host_now() < CALL_US) {
+		type_everything();
+		usleep(3 * MS);
+	}
+	CHECK_INT(host_unload(1), 0);
+	CHECK_INT(host_registrations(), 0);
+	CHECK_INT(fake.releases, CALLS);
+	join(&calls, "UNLOADED");
+	fake_forget();
+}
+
+TEST(stop_now_during_calls)
+{
+	struct calls calls;
+
+	begin(&calls);
+	usleep(CALL_US);
+	host_stop_now();
+	join(&calls, "UNLOADED");
+	CHECK_INT(host_unload(0), 0);
+	fake_forget();
+}

@@ -1,0 +1,263 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief What the agent is told about a call
+ */
+
+#include "call_script.h"
+
+#include "asterisk/callerid.h"
+#include "asterisk/pbx.h"
+
+#define VARIABLE(name) fake_value(fake_session(0), CONVAI_PAIR_VARIABLE, name)
+#define JSON(name) fake_value(fake_session(0), CONVAI_PAIR_JSON, name)
+#define OVERRIDE(name) fake_value(fake_session(0), CONVAI_PAIR_OVERRIDE, name)
+#define SETTING(name) fake_value(fake_session(0), CONVAI_PAIR_SETTING, name)
+
+static struct ast_channel *channel;
+
+static void begin(const char *config)
+{
+	channel = script_begin(config);
+}
+
+static void set(const char *name, const char *value)
+{
+	pbx_builtin_setvar_helper(channel, name, value);
+}
+
+static void run(void)
+{
+	script_hangup_at(host_now() + 5 * MS);
+	script_run("sales");
+}
+
+TEST(what_every_agent_is_told)
+{
+	begin(NULL);
+	host_channel_caller(channel, "+431234", AST_PRES_ALLOWED);
+	host_channel_dialed(channel, "555");
+	run();
+	CHECK_STR(VARIABLE("caller_number"), "+431234");
+	CHECK_STR(VARIABLE("called_number"), "555");
+	CHECK_STR(VARIABLE("channel"), "PJSIP/caller-00000001");
+	CHECK_STR(VARIABLE("unique_id"), "1700000000.1");
+	CHECK_STR(VARIABLE("linked_id"), "1700000000.0");
+	script_end();
+}
+
+TEST(without_a_dialed_number_the_extension)
+{
+	begin(NULL);
+	run();
+	CHECK_STR(VARIABLE("called_number"), "100");
+	CHECK_STR(VARIABLE("caller_number"), "");
+	script_end();
+}
+
+TEST(a_number_that_is_withheld)
+{
+	begin(NULL);
+	host_channel_caller(channel, "+431234", AST_PRES_RESTRICTED | 1);
+	run();
+	CHECK_STR(VARIABLE("caller_number"), "");
+	script_end();
+}
+
+TEST(a_number_that_is_not_available)
+{
+	begin(NULL);
+	host_channel_caller(channel, "+431234", AST_PRES_UNAVAILABLE);
+	run();
+	CHECK_STR(VARIABLE("caller_number"), "");
+	script_end();
+}
+
+TEST(a_number_that_passed_a_screen)
+{
+	begin(NULL);
+	host_channel_caller(channel, "+431234", AST_PRES_ALLOWED | 1);
+	run();
+	CHECK_STR(VARIABLE("caller_number"), "+431234");
+	script_end();
+}
+
+TEST(a_number_that_is_not_to_be_sent)
+{
+	begin("[sales]\nauth=none\nagent_id=a\nsend_caller_number=no\n");
+	host_channel_caller(channel, "+431234", AST_PRES_ALLOWED);
+	run();
+	CHECK(VARIABLE("caller_number") == NULL);
+	CHECK(VARIABLE("called_number") != NULL);
+	script_end();
+}
+
+TEST(variables_of_each_kind)
+{
+	begin(NULL);
+	set("ELEVENLABS_VAR_postcode", "01234");
+	set("ELEVENLABS_JSON_age", "42");
+	set("ELEVENLABS_OVERRIDE_first_message", "Good evening");
+	run();
+	CHECK_STR(VARIABLE("postcode"), "01234");
+	CHECK_STR(JSON("age"), "42");
+	CHECK_STR(OVERRIDE("first_message"), "Good evening");
+	script_end();
+}
+
+TEST(prefixes_of_inheritance)
+{
+	begin(NULL);
+	set("_ELEVENLABS_VAR_one", "1");
+	set("__ELEVENLABS_VAR_two", "2");
+	set("__ELEVENLABS_JSON_three", "3");
+	set("_ELEVENLABS_OVERRIDE_language", "de");
+	run();
+	CHECK_STR(VARIABLE("one"), "1");
+	CHECK_STR(VARIABLE("two"), "2");
+	CHECK_STR(JSON("three"), "3");
+	CHECK_STR(OVERRIDE("language"), "de");
+	script_end();
+}
+
+TEST(what_only_looks_like_one)
+{
+	begin(NULL);
+	set("ELEVENLABS_VAR_", "no name");
+	set("ELEVENLABS_VARname", "no underscore");
+	set("elevenlabs_var_lower", "another case");
+	set("XELEVENLABS_VAR_name", "not at the beginning");
+	set("ELEVENLABSSTATUS", "of the call before");
+	run();
+	/* Five defaults and the settings. */
+	CHECK(VARIABLE("") == NULL);
+	CHECK(VARIABLE("name") == NULL);
+	CHECK(VARIABLE("lower") == NULL);
+	CHECK(VARIABLE("linked_id") != NULL);
+	script_end();
+}
+
+TEST(a_name_keeps_its_case_and_its_underscores)
+{
+	begin(NULL);
+	set("ELEVENLABS_VAR_Customer_Name_", "x");
+	run();
+	CHECK_STR(VARIABLE("Customer_Name_"), "x");
+	script_end();
+}
+
+TEST(an_empty_value_is_a_value)
+{
+	begin(NULL);
+	set("ELEVENLABS_VAR_empty", "");
+	run();
+	CHECK_STR(VARIABLE("empty"), "");
+	script_end();
+}
+
+TEST(the_dialplan_overrules_the_defaults)
+{
+	begin(NULL);
+	host_channel_caller(channel, "+431234", AST_PRES_ALLOWED);
+	set("ELEVENLABS_VAR_caller_number", "anonymous");
+	set("ELEVENLABS_JSON_called_number", "7");
+	run();
+	CHECK_STR(VARIABLE("caller_number"), "anonymous");
+	CHECK(VARIABLE("called_number") == NULL);
+	CHECK_STR(JSON("called_number"), "7");
+	script_end();
+}
+
+TEST(of_two_of_one_name_the_newer_counts)
+{
+	begin(NULL);
+	set("ELEVENLABS_JSON_x", "1");
+	set("ELEVENLABS_VAR_x", "2");
+	set("ELEVENLABS_OVERRIDE_x", "3");
+	run();
+	CHECK_STR(VARIABLE("x"), "2");
+	CHECK(JSON("x") == NULL);
+	CHECK_STR(OVERRIDE("x"), "3");
+	script_end();
+}
+
+TEST(what_is_not_UTF_8_becomes_question_marks)
+{
+	begin(NULL);
+	set("ELEVENLABS_VAR_name", "Andr\xe9");
+	set("ELEVENLABS_VAR_good", "Andr\xc3\xa9");
+	set("ELEVENLABS_VAR_caf\xe9", "x");
+	run();
+	CHECK_STR(VARIABLE("name"), "Andr?");
+	CHECK_STR(VARIABLE("good"), "Andr\xc3\xa9");
+	CHECK_STR(VARIABLE("caf?"), "x");
+	CHECK_INT(host_logged("is not UTF-8"), 2);
+	CHECK_INT(host_logged("name is not UTF-8"), 1);
+	script_end();
+}
+
+TEST(many_variables)
+{
+	char name[64];
+	char value[64];
+	int i;
+
+	begin(NULL);
+	for (i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "ELEVENLABS_VAR_v%d", i);
+		snprintf(value, sizeof(value), "%d", i);
+		set(name, value);
+	}
+	run();
+	for (i = 0; i < 500; i++) {
+		snprintf(name, sizeof(name), "v%d", i);
+		snprintf(value, sizeof(value), "%d", i);
+		CHECK_STR(VARIABLE(name), value);
+	}
+	script_end();
+}
+
+TEST(a_very_long_value)
+{
+	char *value = calloc(1, 100001);
+
+	memset(value, 'v', 100000);
+	begin(NULL);
+	set("ELEVENLABS_VAR_long", value);
+	run();
+	CHECK_STR(VARIABLE("long"), value);
+	free(value);
+	script_end();
+}
+
+TEST(the_settings_that_the_engine_is_told)
+{
+	begin("[general]\napi_key=sk_1\nbase_url=eu\ndebug=yes\nmax_duration=60\nmax_sessions=3\n"
+		"[sales]\nagent_id=agent_1\nchunk_ms=40\nsilence=no\n");
+	run();
+	CHECK_STR(SETTING("agent_id"), "agent_1");
+	CHECK_STR(SETTING("api_key"), "sk_1");
+	CHECK_STR(SETTING("base_url"), "https://api.eu.residency.elevenlabs.io");
+	CHECK_STR(SETTING("auth"), "signed_url");
+	CHECK_STR(SETTING("signed_url_endpoint"), "");
+	CHECK_STR(SETTING("chunk_ms"), "40");
+	CHECK_STR(SETTING("connect_timeout"), "10");
+	CHECK_STR(SETTING("connect_attempts"), "3");
+	CHECK_STR(SETTING("max_duration"), "60");
+	CHECK_STR(SETTING("tls_verify"), "yes");
+	CHECK_STR(SETTING("ca_file"), "");
+	CHECK_STR(SETTING("debug"), "yes");
+	/* What is the module's own business. */
+	CHECK(SETTING("silence") == NULL);
+	CHECK(SETTING("max_sessions") == NULL);
+	CHECK(SETTING("send_caller_number") == NULL);
+	CHECK(SETTING("api_key_file") == NULL);
+	script_end();
+}

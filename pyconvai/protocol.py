@@ -159,20 +159,6 @@ class Conversation:
 
     def __init__(self) -> None:
         self._interrupted_at = 0
-        self._readers: dict[str, Callable[[dict[str, Any]], Event]] = {
-            "conversation_initiation_metadata": self._metadata,
-            "audio": self._audio,
-            "interruption": self._interruption,
-            "ping": self._ping,
-            "agent_response": self._agent_response,
-            "agent_response_correction": self._correction,
-            "user_transcript": self._user_transcript,
-            "client_tool_call": self._tool_call,
-            "agent_tool_response": self._tool_response,
-            "agent_tool_response_full_payload": self._tool_response,
-            "error": self._error,
-            "client_error": self._error,
-        }
 
     def receive(self, message: bytes | str) -> Event:
         """Turn one message of the service into an event."""
@@ -183,10 +169,10 @@ class Conversation:
         if not isinstance(document, dict) or not isinstance(document.get("type"), str):
             return Unknown("no type")
         kind = document["type"]
-        reader = self._readers.get(kind)
+        reader = _READERS.get(kind)
         if reader is None:
             return Note(kind) if kind in NOTES else Unknown(kind)
-        return reader(document)
+        return reader(self, document)
 
     def _metadata(self, message: dict[str, Any]) -> Event:
         body = _body(message, "conversation_initiation_metadata_event")
@@ -240,6 +226,22 @@ class Conversation:
             _text(body, "reason"),
         )
         return ServiceError(": ".join(part for part in parts if part) or "an error without words")
+
+
+_READERS: dict[str, Callable[[Conversation, dict[str, Any]], Event]] = {
+    "conversation_initiation_metadata": Conversation._metadata,
+    "audio": Conversation._audio,
+    "interruption": Conversation._interruption,
+    "ping": Conversation._ping,
+    "agent_response": Conversation._agent_response,
+    "agent_response_correction": Conversation._correction,
+    "user_transcript": Conversation._user_transcript,
+    "client_tool_call": Conversation._tool_call,
+    "agent_tool_response": Conversation._tool_response,
+    "agent_tool_response_full_payload": Conversation._tool_response,
+    "error": Conversation._error,
+    "client_error": Conversation._error,
+}
 
 
 def _body(message: dict[str, Any], key: str) -> dict[str, Any]:

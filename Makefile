@@ -134,7 +134,7 @@ $(LINT_STAMP): requirements/lint.txt $(TEST_STAMP)
 
 # --- tests ------------------------------------------------------------------------------------------
 
-.PHONY: test test-unit test-full test-all host-core root mock-server demo bench
+.PHONY: test test-unit test-full test-all test-mutations host-core root mock-server demo bench
 
 host-core: $(TEST_STAMP)
 	$(Q)$(call BUILD_CORE,$(HOST))
@@ -151,7 +151,10 @@ test: host-core root ## Run every test that needs no account: real calls through
 	$(Q)$(HOST) -m pytest $(wildcard tests/unit tests/asterisk tests/conformance) $(PYTEST_ARGS)
 
 test-full test-all: export CONVAI_FULL := 1
-test-full test-all: test ## Run `test` and the long ones
+test-full test-all: test test-mutations ## Run `test` and the long ones
+
+test-mutations: host-core ## Put faults into copies of the code; each must make a test fail
+	$(Q)$(HOST) -m tests.mutations.run
 
 mock-server: ## Run the mock agent in the foreground; PORT=8765
 	$(Q)python=$$(for each in $(HOST) '$(PYTHON)'; do \

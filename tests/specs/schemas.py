@@ -29,6 +29,9 @@ FILES: dict[str, dict[Sender, str]] = {
 AUDIO = "user_audio_chunk"
 """Stands for the type of the one message that has none."""
 
+BASE64_KEYS = {AUDIO, "audio_base_64"}
+"""What holds audio, which only one description says of only one of them."""
+
 _LITERAL = re.compile(r'literal<"(\w+)">')
 _formats = FormatChecker(formats=())
 
@@ -117,6 +120,8 @@ def _translate(schema: Any) -> Any:
     if literal := _LITERAL.fullmatch(str(schema.get("x-fern-type", ""))):
         return {"type": "string", "const": literal[1]}
     out = {key: _translate(value) for key, value in schema.items() if key != "nullable"}
+    for key in BASE64_KEYS & out.keys():
+        out[key] = {**out[key], "format": "base64"}
     _close(schema, out)
     return {"anyOf": [out, {"type": "null"}]} if schema.get("nullable") is True else out
 

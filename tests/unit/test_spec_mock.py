@@ -169,6 +169,7 @@ DELIBERATE = {
     "no_type",
     "not_json",
     "old_audio",
+    "bad_base64",
 }
 
 

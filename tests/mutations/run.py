@@ -1,0 +1,191 @@
+"""Puts deliberate faults into copies of the tree, and shows which tests catch each.
+
+python -m tests.mutations.run [-k WORDS] [--also TESTS]...
+
+A fault that no test catches is a test that is missing: status 1. So is one that cannot be put in,
+for the text it replaces has changed: then faults.toml has to follow. Before all, the named tests
+must pass without any fault. Each file of tests is run up to its first failure, so that several can
+be seen to catch a fault and none is waited for long. Nothing is changed in the tree itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = Path(__file__).with_name("faults.toml")
+
+RUN_SECONDS = 300.0
+"""Limit on one fault's tests, building included; they take some ten."""
+
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", "__pycache__", ".*_cache", "venv", "testbed", "demo", "conformance", "speech", "tmp"
+)
+COMPILED = {".pyx", ".pxi", ".pxd", ".h", ".c"}
+_FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
+_BUILT = re.compile(r"^\d+ passed, \d+ failed$", re.MULTILINE)
+
+
+class BrokenError(Exception):
+    """A run that says nothing about the fault: nothing was built, or the tests could not run."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One entry of faults.toml."""
+
+    name: str
+    where: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = ()
+    suites: tuple[str, ...] = ()
+
+    @property
+    def in_core(self) -> bool:
+        """Whether the engine's compiled part is to be built anew."""
+        return self.file.startswith("pyconvai/") and Path(self.file).suffix in COMPILED
+
+
+def faults(words: str) -> list[Fault]:
+    """All faults whose place or name has these words."""
+    table = tomllib.loads(TABLE.read_text(encoding="utf-8"))["fault"]
+    found = [
+        Fault(
+            **{key: entry[key] for key in ("name", "where", "file", "old", "new")},
+            tests=tuple(entry.get("tests", ())),
+            suites=tuple(entry.get("suites", ())),
+        )
+        for entry in table
+    ]
+    return [fault for fault in found if words in f"{fault.where}: {fault.name}"]
+
+
+class Tree:
+    """A copy of the tree, with at most one fault in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copytree(ROOT, folder, ignore=LEFT_OUT, symlinks=True)
+        if (ROOT / "build" / "conformance").is_dir():
+            (folder / "build" / "conformance").symlink_to(ROOT / "build" / "conformance")
+
+    def caught_by(self, fault: Fault, also: Sequence[str]) -> list[str]:
+        """Return the tests that fail by a fault."""
+        file = self.folder / fault.file
+        healthy = file.read_text(encoding="utf-8")
+        if (times := healthy.count(fault.old)) != 1:
+            raise BrokenError(f"its text is {times} times in {fault.file}: faults.toml is outdated")
+        file.write_text(healthy.replace(fault.old, fault.new), encoding="utf-8")
+        try:
+            return self.failed([*fault.tests, *also], fault.suites, core=fault.in_core)
+        finally:
+            file.write_text(healthy, encoding="utf-8")
+            if fault.in_core:
+                self._build_core()
+
+    def failed(self, tests: Sequence[str], suites: Sequence[str], *, core: bool) -> list[str]:
+        """Return the names of tests that fail, without their parameters."""
+        if core:
+            self._build_core()
+        failed = {name for test in tests for name in self._pytest(test)}
+        return sorted(failed.union(self._host(suites)))
+
+    def _pytest(self, tests: str) -> Iterable[str]:
+        options = ("-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-rf")
+        done = self._run([sys.executable, "-m", "pytest", *options, tests])
+        found = _FAILED.findall(done.stdout)
+        if done.returncode not in (0, 1) or (done.returncode == 1) != bool(found):
+            raise BrokenError(f"pytest ended with {done.returncode}:\n{_tail(done)}")
+        return (name.partition("[")[0].removeprefix("tests/") for name in found)
+
+    def _host(self, suites: Sequence[str]) -> Iterable[str]:
+        if not suites:
+            return []
+        make = ["make", "-C", "asterisk_context_files", "VARIANT=plain"]
+        done = self._run([*make, f"TESTS={' '.join(suites)}", "run"])
+        if not _BUILT.search(done.stdout):
+            raise BrokenError(f"tests/host did not run:\n{_tail(done)}")
+        return (f"host/{name}" for name in _FAILED.findall(done.stdout))
+
+    def _build_core(self) -> None:
+        done = self._run([sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"])
+        if done.returncode:
+            raise BrokenError(f"the core was not built:\n{_tail(done)}")
+
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        # Python would take a file for unchanged that has its old size, and was changed in the
+        # second in which it was compiled.
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+        environment.pop("CONVAI_FULL", None)  # the long tests find nothing that is sought here
+        try:
+            return subprocess.run(
+                command,
+                cwd=self.folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=RUN_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise BrokenError(f"not over within {RUN_SECONDS:g} s: {' '.join(command)}") from None
+
+
+def _tail(done: subprocess.CompletedProcess[str]) -> str:
+    return "\n".join((done.stdout + done.stderr).splitlines()[-20:])
+
+
+def check_healthy(tree: Tree, chosen: Sequence[Fault], also: Sequence[str]) -> None:
+    """Fail unless all the named tests pass without a fault."""
+    tests = sorted({test for fault in chosen for test in fault.tests} | set(also))
+    suites = sorted({suite for fault in chosen for suite in fault.suites})
+    if failing := tree.failed(tests, suites, core=True):
+        raise BrokenError(f"these fail without any fault: {', '.join(failing)}")
+
+
+def main() -> int:
+    """Exit status: 0 if each fault was caught."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("-k", metavar="WORDS", default="", help="only faults with these words")
+    parser.add_argument(
+        "--also", metavar="TESTS", action="append", default=[], help="run these for every fault"
+    )
+    options = parser.parse_args()
+    chosen = faults(options.k)
+    survivors = 0
+    with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
+        tree = Tree(Path(folder) / "tree")
+        try:
+            check_healthy(tree, chosen, options.also)
+        except BrokenError as broken:
+            print(f"BROKEN: {broken}", file=sys.stderr)
+            return 1
+        for fault in chosen:
+            began = time.monotonic()
+            try:
+                caught = tree.caught_by(fault, options.also)
+                verdict = "\n".join(f"    {name}" for name in caught) or "    SURVIVED"
+            except BrokenError as broken:
+                caught, verdict = [], f"    BROKEN: {broken}"
+            survivors += not caught
+            print(f"{fault.where}: {fault.name} ({time.monotonic() - began:.0f} s)", flush=True)
+            print(verdict, flush=True)
+    print(f"{len(chosen)} faults, {len(chosen) - survivors} caught")
+    return 1 if survivors or not chosen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

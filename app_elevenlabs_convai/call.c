@@ -90,6 +90,8 @@ struct call *call_make(struct ast_channel *channel, struct config_agent *agent,
 	call->agent = ao2_bump(agent);
 	call->ops = ops;
 	call->started_us = monotonic_us();
+	call->progress.conversation_id = "";
+	call->progress.reason = "";
 	return call;
 }
 

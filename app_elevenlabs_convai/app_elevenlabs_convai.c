@@ -312,6 +312,8 @@ static int convai_exec(struct ast_channel *channel, const char *data)
 	} else {
 		run(channel, args.agent, !ast_test_flag(&options, OPTION_NO_ANSWER));
 	}
+	/* It has done its duty: it has woken us. The call itself is not to end by it. */
+	ast_channel_clear_softhangup(channel, AST_SOFTHANGUP_APPUNLOAD);
 	return ast_check_hangup(channel) ? -1 : 0;
 }
 

@@ -482,5 +482,4 @@ void call_run(struct call *call, int answer)
 done:
 	release_session(call);
 	media_close(&call->media);
-	ast_channel_clear_softhangup(call->channel, AST_SOFTHANGUP_APPUNLOAD);
 }

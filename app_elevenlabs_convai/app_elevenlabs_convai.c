@@ -171,6 +171,11 @@ static const char app[] = "ElevenLabsConvAI";
 #define EXIT_LIMIT_MS 2000
 /*! How often a wait looks again */
 #define POLL_US 10000
+/*!
+ * Between looking an application up and naming it on the channel, Asterisk holds nothing:
+ * a thread that is just there takes microseconds, or a slice of a busy processor
+ */
+#define SETTLE_US 100000
 
 enum option_flag {
 	OPTION_NO_ANSWER = 1 << 0,
@@ -470,6 +475,11 @@ static int unload_module(void)
 		return -1;
 	}
 	ast_unregister_application(app);
+	usleep(SETTLE_US);
+	if (wait_until_left(LEAVE_LIMIT_MS)) {
+		offer_commands();
+		return -1;
+	}
 	ast_unregister_atexit(at_exit);
 	config_unload();
 	registry_clear();

@@ -511,6 +511,20 @@ static int start_engine(void)
 	return -1;
 }
 
+static int offer(void)
+{
+	if (offer_commands()) {
+		ast_log(LOG_ERROR, "Not loaded: the commands cannot be registered\n");
+	} else if (ast_register_atexit(at_exit)) {
+		ast_log(LOG_ERROR, "Not loaded: the end of Asterisk cannot be waited for\n");
+	} else if (ast_register_application_xml(app, convai_exec)) {
+		ast_log(LOG_ERROR, "Not loaded: %s cannot be registered\n", app);
+	} else {
+		return 0;
+	}
+	return -1;
+}
+
 static int load_module(void)
 {
 	struct config_report report = { .fd = -1 };
@@ -521,8 +535,7 @@ static int load_module(void)
 			ESS(report.faults));
 		return AST_MODULE_LOAD_DECLINE;
 	}
-	if (start_engine() || offer_commands() || ast_register_atexit(at_exit)
-		|| ast_register_application_xml(app, convai_exec)) {
+	if (start_engine() || offer()) {
 		unload_module();
 		return AST_MODULE_LOAD_DECLINE;
 	}

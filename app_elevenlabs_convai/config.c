@@ -81,10 +81,14 @@ static void level_free(struct level *level)
 	}
 }
 
-static void level_set(struct level *level, enum config_key_id id, const char *value)
+static void level_set(struct config_report *report, struct level *level,
+	enum config_key_id id, const char *value)
 {
 	ast_free(level->values[id]);
 	level->values[id] = ast_strdup(value);
+	if (!level->values[id]) {
+		fault(report, level->section, level->origin[id], "out of memory");
+	}
 }
 
 static void unknown_key(struct config_report *report, const char *section,
@@ -130,17 +134,19 @@ static void read_variable(struct config_report *report, struct level *level, int
 		warning(report, level->section, var, "%s has no effect in this version",
 			key->name);
 	}
-	level_set(level, key - config_keys, canonical);
+	level_set(report, level, key - config_keys, canonical);
 }
 
-/*! \brief First line of a file, without the blanks around it */
+/*! \brief First line of a file. \return 0, or -1 if there is none, or a longer one */
 static int read_key_file(const char *path, char *line, size_t size)
 {
 	FILE *file = fopen(path, "re");
 	int res = -1;
 
 	if (file) {
-		res = fgets(line, size, file) ? 0 : -1;
+		if (fgets(line, size, file) && strlen(line) < size - 1) {
+			res = 0;
+		}
 		fclose(file);
 	}
 	return res;
@@ -157,7 +163,7 @@ static void take_key(struct config_report *report, struct level *level,
 			var->value, key->allowed);
 		return;
 	}
-	level_set(level, KEY_API_KEY, canonical);
+	level_set(report, level, KEY_API_KEY, canonical);
 }
 
 /*! \brief Whichever way the section names its key, leave the key itself in KEY_API_KEY */
@@ -219,8 +225,11 @@ static const char *effective(const struct level *general, const struct level *ow
 
 static int is_loopback(const char *host)
 {
-	return !strncmp(host, "127.", 4) || !strncmp(host, "[::1]", 5)
-		|| !strncasecmp(host, "localhost", strlen("localhost"));
+	size_t length = strcspn(host, host[0] == '[' ? "]" : ":");
+
+	return (length == strspn(host, "0123456789.") && !strncmp(host, "127.", 4))
+		|| !strncmp(host, "[::1]", 5)
+		|| (length == strlen("localhost") && !strncasecmp(host, "localhost", length));
 }
 
 /*! \brief What is allowed, but is rarely meant */

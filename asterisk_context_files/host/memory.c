@@ -157,7 +157,7 @@ unsigned int host_memory_left(void)
 int __ast_str_helper(struct ast_str **buf, ssize_t max_len, int append, const char *fmt,
 	va_list ap, const char *file, int lineno, const char *func)
 {
-	size_t used = append ? (*buf)->__AST_STR_USED : 0;
+	size_t used = append ? (*buf)->used : 0;
 	struct ast_str *grown;
 	va_list again;
 	int length;
@@ -167,15 +167,15 @@ int __ast_str_helper(struct ast_str **buf, ssize_t max_len, int append, const ch
 	length = vsnprintf(NULL, 0, fmt, again);
 	va_end(again);
 	needed = used + length + 1;
-	if (needed > (*buf)->__AST_STR_LEN && !max_len) {
+	if (needed > (*buf)->len && !max_len) {
 		grown = __ast_realloc(*buf, sizeof(**buf) + needed, file, lineno, func);
 		if (grown) {
-			grown->__AST_STR_LEN = needed;
+			grown->len = needed;
 			*buf = grown;
 		}
 	}
 	/* Without memory what fits is kept, as Asterisk does. */
-	vsnprintf((*buf)->__AST_STR_STR + used, (*buf)->__AST_STR_LEN - used, fmt, ap);
-	(*buf)->__AST_STR_USED = strlen((*buf)->__AST_STR_STR);
+	vsnprintf((*buf)->str + used, (*buf)->len - used, fmt, ap);
+	(*buf)->used = strlen((*buf)->str);
 	return length;
 }

@@ -24,10 +24,10 @@
 struct ast_threadstorage;
 
 struct ast_str {
-	size_t __AST_STR_LEN;	/*!< bytes of room */
-	size_t __AST_STR_USED;	/*!< of these, bytes in use without the terminator */
-	struct ast_threadstorage *__AST_STR_TS;	/*!< or what kind of memory it is in */
-	char __AST_STR_STR[0];
+	size_t len;	/*!< bytes of room */
+	size_t used;	/*!< of these, bytes in use without the terminator */
+	struct ast_threadstorage *ts;	/*!< or what kind of memory it is in */
+	char str[0];
 };
 
 #define DS_MALLOC ((struct ast_threadstorage *) 1)
@@ -93,8 +93,8 @@ static inline struct ast_str *_ast_str_create(size_t init_len, const char *file,
 	struct ast_str *buf = __ast_calloc(1, sizeof(*buf) + init_len, file, lineno, func);
 
 	if (buf) {
-		buf->__AST_STR_LEN = init_len;
-		buf->__AST_STR_TS = DS_MALLOC;
+		buf->len = init_len;
+		buf->ts = DS_MALLOC;
 	}
 	return buf;
 }
@@ -103,7 +103,7 @@ static inline struct ast_str *_ast_str_create(size_t init_len, const char *file,
 
 static inline char *ast_str_buffer(const struct ast_str *buf)
 {
-	return buf->__AST_STR_LEN ? (char *) buf->__AST_STR_STR : (char *) "";
+	return buf->len ? (char *) buf->str : (char *) "";
 }
 
 static inline int __attribute__((format(printf, 3, 0))) ast_str_set_va(

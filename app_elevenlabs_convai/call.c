@@ -164,7 +164,10 @@ static void channel_left(struct call *call)
 	operator_hangup = call->operator_hangup;
 	ao2_unlock(call);
 
-	if (flags & AST_SOFTHANGUP_APPUNLOAD) {
+	if (flags & AST_SOFTHANGUP_HANGUP_EXEC) {
+		/* Before the h extension Asterisk sets APPUNLOAD as well, which means nothing then. */
+		call_end(call, CONVAI_STATUS_HANGUP, "the channel was hung up before");
+	} else if (flags & AST_SOFTHANGUP_APPUNLOAD) {
 		call_end(call, CONVAI_STATUS_UNLOADED, "the module was unloaded");
 	} else if (operator_hangup) {
 		call_end(call, CONVAI_STATUS_HANGUP, "hung up from the Asterisk CLI");

@@ -67,6 +67,8 @@
 			and finds out in <variable>ELEVENLABSSTATUS</variable> what happened. An agent that
 			does not exist, a missing key, and a full house are found out before the channel is
 			answered.</para>
+			<para>A tone or music that was started before goes on until the agent is there:
+			<literal>Playtones(ring)</literal> lets the caller wait less alone.</para>
 			<para>The agent is told <literal>caller_number</literal> (unless
 			<literal>send_caller_number</literal> is off; empty where the caller withholds it),
 			<literal>called_number</literal>, <literal>channel</literal>,

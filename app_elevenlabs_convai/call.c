@@ -304,6 +304,8 @@ static void begin_talking(struct call *call)
 		call_end(call, CONVAI_STATUS_ERROR, reason);
 		return;
 	}
+	/* A tone or music that the dialplan has started would keep every frame of ours out. */
+	ast_deactivate_generator(call->channel);
 	media_preroll_drain(&call->media, push_frame, call);
 	call->caller_heard_us = call->covered_us = monotonic_us();
 }

@@ -134,13 +134,18 @@ $(LINT_STAMP): requirements/lint.txt $(TEST_STAMP)
 
 # --- tests ------------------------------------------------------------------------------------------
 
-.PHONY: test test-unit test-full test-all test-mutations host-core root mock-server demo bench
+.PHONY: test test-unit test-sanitize test-full test-all test-mutations host-core root mock-server demo bench
 
 host-core: $(TEST_STAMP)
 	$(Q)$(call BUILD_CORE,$(HOST))
 
 test-unit: host-core ## Run the tests that need no Asterisk (under a minute)
 	$(Q)$(HOST) -m pytest tests/unit $(PYTEST_ARGS)
+
+# About a minute. What is not installed (clang, valgrind) is skipped, loudly.
+test-sanitize: export CONVAI_FULL := 1
+test-sanitize: host-core ## Run the module's tests under ASan, UBSan, TSan, valgrind and clang
+	$(Q)$(HOST) -m pytest $(wildcard tests/unit/test_host*.py) tests/unit/test_threads.py $(PYTEST_ARGS)
 
 # The private Asterisk: the machine's own where there is one, else a root folder in the user's cache.
 root: $(TEST_STAMP)
@@ -165,9 +170,7 @@ mock-server: ## Run the mock agent in the foreground; PORT=8765
 demo: host-core ## Place a real call to a talking mock agent and show the conversation
 	$(Q)$(HOST) -m testbed.demo
 
-bench: host-core ## Measure CPU, memory and latency of many calls
-	$(Q)if [ ! -e testbed/bench.py ] && [ ! -e testbed/bench ]; then \
-		echo 'There is no benchmark in this version (testbed/bench.py is missing).' >&2; exit 1; fi
+bench: host-core ## Measure what a call costs, as a multiple of Echo()
 	$(Q)$(HOST) -m testbed.bench
 
 # --- care -------------------------------------------------------------------------------------------

@@ -78,6 +78,9 @@ void host_check_has(const char *file, int line, const char *what, const char *ac
 #define CHECK_HAS(actual, part) \
 	host_check_has(__FILE__, __LINE__, #actual, (actual), (part))
 
+/*! \brief So many descriptors stay with the process by design, however often it loads */
+void host_keeps_descriptors(unsigned int count);
+
 /* ---- Time ---- */
 
 /*! \brief Microseconds since the test began */

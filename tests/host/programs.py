@@ -19,9 +19,10 @@ RUN_LIMIT = 110 * SECOND
 TEST_LIMIT = 30 * SCALE
 
 
-def build(compiler: str, variant: str, target: str = "all") -> None:
+def build(compiler: str, variant: str, target: str = "all", *settings: str) -> None:
     """Build one variant; what has not changed is not built again."""
     command = ["make", "-C", "asterisk_context_files", f"CC={compiler}", f"VARIANT={variant}"]
+    command += settings
     done = subprocess.run(
         [*command, target],
         cwd=ROOT,

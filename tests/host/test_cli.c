@@ -297,7 +297,7 @@ TEST(hangup_of_another_channel)
 	script_end();
 }
 
-TEST_TODO(show_sessions_while_answering)
+TEST(show_sessions_while_answering)
 {
 	struct typed sessions = { "elevenlabs show sessions" };
 	struct typed session = { "elevenlabs show session " CHANNEL };

@@ -589,7 +589,7 @@ TEST(a_key_is_never_shown)
 	end();
 }
 
-TEST_TODO(a_key_file_whose_line_is_too_long)
+TEST(a_key_file_whose_line_is_too_long)
 {
 	char key[2000];
 	char text[PATH_MAX + 100];
@@ -625,7 +625,7 @@ TEST(what_is_allowed_but_rarely_meant)
 	end();
 }
 
-TEST_TODO(a_host_that_only_begins_like_loopback)
+TEST(a_host_that_only_begins_like_loopback)
 {
 	begin();
 	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://localhost.example.com\n");

@@ -1,0 +1,47 @@
+"""The module's tests under everything that finds what a plain run does not.
+
+Part of `make test-sanitize` and `make test-full`; a plain `make test` runs them under the address
+and undefined-behaviour sanitizers alone, see test_host.py. All suites run in one program each.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from tests.host.programs import build, run_suite
+
+pytestmark = pytest.mark.skipif(
+    "CONVAI_FULL" not in os.environ,
+    reason="takes a minute: make test-sanitize, or make test-full",
+)
+
+
+def need(tool: str) -> None:
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not installed: apt-get install {tool}")
+
+
+def test_threads() -> None:
+    """No data race."""
+    build("gcc", "tsan")
+    run_suite("gcc", "tsan")
+
+
+def test_valgrind() -> None:
+    """No use of memory that was never set, and no leak, in code no sanitizer has touched."""
+    need("valgrind")
+    build("gcc", "plain")
+    valgrind = ["valgrind", "--quiet", "--error-exitcode=9", "--leak-check=full"]
+    output = run_suite("gcc", "plain", under=valgrind, slower=4)
+    assert " passed, 0 failed" in output
+
+
+@pytest.mark.parametrize("variant", ["asan", "tsan"])
+def test_clang(variant: str) -> None:
+    """A second compiler, with its own warnings and sanitizers."""
+    need("clang")
+    build("clang", variant)
+    run_suite("clang", variant)

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 export const RATE = 16000;
 const CHUNK_MS = 100;
 const GREETING_BYTES = 19200;
+const ENDING_BYTES = 2 * 19200; // what is said after the interruption
 // Milliseconds from the agent's text to the caller's next words; the second one interrupts.
 const SPEAK_AFTER = { "Greeting.": 900, "A long answer.": 1000, "The sum is 5.": 900 };
 
@@ -55,11 +56,12 @@ export class Line {
   }
 
   result() {
-    const greeting = this.heard.subarray(0, GREETING_BYTES);
+    const hash = (audio) => createHash("sha256").update(audio).digest("hex");
     return {
       interrupts: this.interrupts,
       heard_bytes: this.heard.length,
-      greeting: createHash("sha256").update(greeting).digest("hex"),
+      greeting: hash(this.heard.subarray(0, GREETING_BYTES)),
+      ending: hash(this.heard.subarray(-ENDING_BYTES)),
     };
   }
 

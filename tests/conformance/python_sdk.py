@@ -28,6 +28,7 @@ CHUNK_S = 0.25  # what the client recommends
 RATE = 16000
 DISCONNECT_LIMIT_S = 5.0
 GREETING_BYTES = 19200
+ENDING_BYTES = 2 * 19200  # what is said after the interruption
 # Seconds from the agent's text to the caller's next words; the second one interrupts.
 SPEAK_AFTER = {"Greeting.": 0.9, "A long answer.": 1.0, "The sum is 5.": 0.9}
 
@@ -123,6 +124,7 @@ def main(base_url: str, agent_id: str, mode: str) -> dict[str, Any]:
     seen["interrupts"] = line.interrupts
     seen["heard_bytes"] = len(line.heard)
     seen["greeting"] = hashlib.sha256(line.heard[:GREETING_BYTES]).hexdigest()
+    seen["ending"] = hashlib.sha256(line.heard[-ENDING_BYTES:]).hexdigest()
     return seen
 
 

@@ -152,6 +152,9 @@ def test_a_whole_call(conversation: Conversation, client: str, mode: str, rough:
     assert record is not None
     assert seen["responses"] == RESPONSES
     assert seen["greeting"] == hashlib.sha256(noise(1, 600, PCM)).hexdigest()
+    # What follows the interruption is heard whole, also by clients that drop its very id.
+    ending = noise(3, 600, PCM) + noise(4, 600, PCM)
+    assert seen["ending"] == hashlib.sha256(ending).hexdigest()
     assert seen["interrupts"] == 1
     assert seen["corrections"][0][0] == "A long answer."
     assert seen["tools"] == [{"a": 2, "b": 3}]

@@ -167,13 +167,13 @@ static void wake(struct ast_channel *channel)
 	}
 }
 
-/*! Takes the frame */
+/*! Takes the frame. Frames and wake-ups are counted together, or a reader is early. */
 static void queue_frame(struct ast_channel *channel, struct ast_frame *frame)
 {
 	ao2_lock(channel);
 	AST_LIST_INSERT_TAIL(&channel->incoming, frame, frame_list);
-	ao2_unlock(channel);
 	wake(channel);
+	ao2_unlock(channel);
 }
 
 static struct ast_frame *frame_make(enum ast_frame_type type, struct ast_format *format,
@@ -363,10 +363,10 @@ static struct ast_frame *take_incoming(struct ast_channel *channel)
 	if (!channel->softhangup) {
 		frame = AST_LIST_REMOVE_HEAD(&channel->incoming, frame_list);
 	}
-	ao2_unlock(channel);
 	if (frame && eventfd_read(channel->alert_fd, &value)) {
 		FAIL("an eventfd has lost count");
 	}
+	ao2_unlock(channel);
 	return frame;
 }
 

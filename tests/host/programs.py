@@ -68,6 +68,7 @@ def run_suite(
         env=environment,
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=RUN_LIMIT,
         check=False,
     )

@@ -142,7 +142,7 @@ host-core: $(TEST_STAMP)
 test-unit: host-core ## Run the tests that need no Asterisk (under a minute)
 	$(Q)$(HOST) -m pytest tests/unit $(PYTEST_ARGS)
 
-# About a minute. What is not installed (clang, valgrind) is skipped, loudly.
+# One to two minutes. What is not installed (clang, valgrind) is skipped, loudly.
 test-sanitize: export CONVAI_FULL := 1
 test-sanitize: host-core ## Run the module's tests under ASan, UBSan, TSan, valgrind and clang
 	$(Q)$(HOST) -m pytest $(wildcard tests/unit/test_host*.py) tests/unit/test_threads.py $(PYTEST_ARGS)

@@ -39,6 +39,7 @@ struct ast_channel {
 	int alert_fd;	/*!< readable while something is incoming */
 	int softhangup;
 	int write_fails;
+	int generates;	/*!< a tone or music, which keeps what is written out */
 	int64_t answer_us;
 	int64_t lateness_us;
 	struct host_written *written;
@@ -129,6 +130,18 @@ void host_channel_answer_takes(struct ast_channel *channel, int64_t us)
 void host_channel_write_fails(struct ast_channel *channel, int fails)
 {
 	channel->write_fails = fails;
+}
+
+void host_channel_generator(struct ast_channel *channel)
+{
+	channel->generates = 1;
+}
+
+void ast_deactivate_generator(struct ast_channel *chan)
+{
+	ao2_lock(chan);
+	chan->generates = 0;
+	ao2_unlock(chan);
 }
 
 void host_channel_state(struct ast_channel *channel, enum ast_channel_state state)
@@ -417,6 +430,9 @@ int ast_write(struct ast_channel *chan, struct ast_frame *frame)
 	memset((char *) frame->data.ptr - AST_FRIENDLY_OFFSET, 0xaa, AST_FRIENDLY_OFFSET);
 	if (chan->write_fails || ast_check_hangup(chan)) {
 		return -1;
+	}
+	if (chan->generates) {
+		return 0;
 	}
 	if (chan->written_count == chan->written_room) {
 		chan->written_room = chan->written_room * 2 + 64;

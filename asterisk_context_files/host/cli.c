@@ -281,8 +281,9 @@ static void generate(struct ast_cli_entry *e, const char *line, const char *word
 
 	do {
 		candidate = e->handler(e, CLI_GENERATE, &(struct ast_cli_args) {
-			.line = line, .word = word, .pos = pos, .n = n++,
+			.line = line, .word = word, .pos = pos, .n = n,
 		});
+		n++;
 		if (candidate) {
 			candidate_add(candidate);
 		}

@@ -342,9 +342,10 @@ struct ast_config *ast_config_load2(const char *filename, const char *who_asked,
 {
 	struct ast_config *config;
 	char path[PATH_MAX];
+	struct stat info;
 
 	snprintf(path, sizeof(path), "%.2000s/%.1000s", directory, filename);
-	if (access(path, R_OK)) {
+	if (stat(path, &info)) {
 		return CONFIG_STATUS_FILEMISSING;
 	}
 	config = host_alloc(sizeof(*config));

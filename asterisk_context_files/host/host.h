@@ -128,6 +128,8 @@ void host_channel_dialed(struct ast_channel *channel, const char *number);
 void host_channel_answer_takes(struct ast_channel *channel, int64_t us);
 /*! \brief Writes fail from now on (1), or succeed (0) */
 void host_channel_write_fails(struct ast_channel *channel, int fails);
+/*! \brief The dialplan has started a tone or music: writes succeed, and nobody hears them */
+void host_channel_generator(struct ast_channel *channel);
 void host_channel_state(struct ast_channel *channel, enum ast_channel_state state);
 
 /*! \brief A voice frame of the codec arrives now; its samples count up from first */

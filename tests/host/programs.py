@@ -60,8 +60,8 @@ def run_suite(
         "TSAN_OPTIONS": f"halt_on_error=1:suppressions={ROOT}/tests/host/tsan.supp",
     }
     if variant == "tsan":
-        # The sanitizer has a thread of its own.
-        environment["HOST_THREADS_MAY_STAY"] = "1"
+        # The sanitizer has a thread and pipes of its own.
+        environment["HOST_IS_WATCHED"] = "1"
     done = subprocess.run(
         command,
         cwd=ROOT,

@@ -345,3 +345,18 @@ TEST(a_write_that_fails_is_logged_once_and_survived)
 	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "HANGUP");
 	script_end();
 }
+
+TEST(a_tone_of_the_dialplans_ends_when_the_agent_is_there)
+{
+	struct ast_channel *channel = script_begin(NULL);
+
+	host_channel_generator(channel);
+	script_metadata_at(500 * MS);
+	script_say_at(600 * MS, 1600);
+	script_hangup_at(1000 * MS);
+	script_run("sales");
+	CHECK_INT(check_audio(channel), 1600);
+	/* Until then it was the tone that was heard. */
+	CHECK(host_written(channel, 0)->at_us >= 500 * MS);
+	script_end();
+}

@@ -102,10 +102,7 @@ int ast_write(struct ast_channel *chan, struct ast_frame *frame);
 int ast_set_read_format(struct ast_channel *chan, struct ast_format *format);
 int ast_set_write_format(struct ast_channel *chan, struct ast_format *format);
 
-/*! \brief No channel here has a generator. */
-static inline void ast_deactivate_generator(struct ast_channel *chan)
-{
-}
+void ast_deactivate_generator(struct ast_channel *chan);
 
 int ast_check_hangup(struct ast_channel *chan);
 int ast_softhangup(struct ast_channel *chan, int reason);

@@ -110,7 +110,7 @@ static void print_descriptors(void)
 		ssize_t length;
 
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-		length = readlink(path, target, sizeof(target) - 1);
+		length = readlink(path, target, sizeof(target) - 1);	/* Flawfinder: ignore */
 		if (length > 0) {
 			printf("# descriptor %d: %.*s\n", fd, (int) length, target);
 		}

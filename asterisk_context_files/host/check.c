@@ -54,6 +54,7 @@ void host_fail(const char *file, int line, const char *format, ...)
 	va_end(ap);
 	printf("\n# at %.3f ms; the log:\n%s", host_now() / 1000.0, host_log());
 	fflush(stdout);
+	host_config_end();
 	/* Not exit: what the test has not freed is no leak now. */
 	_exit(1);
 }

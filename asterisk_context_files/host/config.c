@@ -67,7 +67,10 @@ void host_config_end(void)
 	DIR *stream = opendir(directory);
 	struct dirent *entry;
 
-	while (stream && (entry = readdir(stream))) {
+	if (!stream) {
+		return;
+	}
+	while ((entry = readdir(stream))) {
 		unlinkat(dirfd(stream), entry->d_name, 0);
 	}
 	closedir(stream);

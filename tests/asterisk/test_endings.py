@@ -122,7 +122,7 @@ def test_harmless(pbx: Instance, name: str) -> None:
     """The greeting is heard and the call goes on until the caller ends it."""
     before = pbx.counters()
     start = len(pbx.log())
-    call = place_call(pbx, name, hangup_after=4.0)
+    call = place_call(pbx, name, hangup_after=3.0)
     assert wait_result(pbx, start).status == "HANGUP"
     assert len(call.heard.strip(bytes([ULAW.silence]))) > ULAW.bytes_in(0.15)
     assert not settled(pbx, before)

@@ -31,7 +31,7 @@ CALLER_SEED = 1000
 SETTLE_SECONDS = 5.0
 """After the last call is up, before the cost is measured: set-up is not what is measured."""
 
-WINDOW_SECONDS = 20.0
+WINDOW_SECONDS = 15.0
 """How long the cost is measured, for each of Echo() and the agents."""
 
 AFTER_SECONDS = 3.0

@@ -138,9 +138,10 @@ def test_nothing_grows_from_call_to_call(pbx: Instance) -> None:
     place_call(pbx, "echo", hangup_after=0.5)
     pbx.wait_no_channels()
     before = pbx.counters()
-    with Callers(pbx, CALLS, "echo", hangup_after=0.5) as calls:
+    with Callers(pbx, CALLS, "echo") as calls:
         calls.wait_up()
         assert pbx.counters().grown_since(before)["channels"] == CALLS
+        calls.hangup_all()
         calls.wait(20 * SECOND)
     pbx.wait_no_channels()
     _until(lambda: pbx.counters().grown_since(before) == {}, limit=30 * SECOND)

@@ -275,7 +275,7 @@ static void write_due(struct call *call, int64_t now, int64_t caller_frame_us)
 {
 	unsigned int due = playout_clock_due(&call->clock, now, caller_frame_us);
 
-	call->statistics.resyncs = call->clock.resyncs;
+	__atomic_store_n(&call->statistics.resyncs, call->clock.resyncs, __ATOMIC_RELAXED);
 	while (due--) {
 		write_frame(call);
 	}

@@ -70,12 +70,23 @@ static const char *state_name(const struct call *call)
 		? names[call->progress.state] : "leaving";
 }
 
+/*! \brief The channel thread goes on counting meanwhile; each counter is whole all the same */
+static void copy_statistics(const struct call_statistics *from, struct call_statistics *to)
+{
+	to->voice_frames_read = __atomic_load_n(&from->voice_frames_read, __ATOMIC_RELAXED);
+	to->foreign_frames = __atomic_load_n(&from->foreign_frames, __ATOMIC_RELAXED);
+	to->frames_written = __atomic_load_n(&from->frames_written, __ATOMIC_RELAXED);
+	to->silent_frames = __atomic_load_n(&from->silent_frames, __ATOMIC_RELAXED);
+	to->write_failures = __atomic_load_n(&from->write_failures, __ATOMIC_RELAXED);
+	to->resyncs = __atomic_load_n(&from->resyncs, __ATOMIC_RELAXED);
+}
+
 static void look_at(struct call *call, struct view *view)
 {
 	memset(view, 0, sizeof(*view));
 	channel_name(call, view->channel, sizeof(view->channel));
 	view->seconds = (monotonic_us() - call->started_us) / 1000000;
-	view->statistics = call->statistics;
+	copy_statistics(&call->statistics, &view->statistics);
 	ao2_lock(call);
 	view->state = state_name(call);
 	view->caller = call->progress.caller;

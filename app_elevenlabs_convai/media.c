@@ -17,6 +17,7 @@
 #include "asterisk/channel.h"	/* ast_set_read_format, ast_write */
 #include "asterisk/format_cache.h"	/* the formats that are always there */
 #include "asterisk/translate.h"	/* the pre-roll's way into the caller format */
+#include "asterisk/utils.h"	/* ARRAY_LEN */
 
 #include "media.h"
 #include "playout_clock.h"
@@ -173,7 +174,7 @@ void media_preroll_keep(struct media *media, struct ast_frame *frame)
 	}
 }
 
-/*! rief Give a translated frame, or the several that it became, to the taker */
+/*! \brief Give a translated frame, or the several that it became, to the taker */
 static void give(struct ast_frame *frames,
 	void (*take)(void *data, struct ast_frame *frame), void *data)
 {

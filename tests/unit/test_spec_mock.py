@@ -24,7 +24,7 @@ from tests.timing import SECOND
 from tests.unit.mock_client import LIMIT, tone
 
 ULAW = FORMATS["ulaw_8000"]
-LISTEN_SECONDS = 4 * SECOND  # to an agent that does not hang up
+LISTEN_SECONDS = {"silence": 2 * SECOND}  # to an agent that never hangs up; to others up to LIMIT
 LIMITS = {"gap_ms": 2000, "pacing_ms": 1000, "lag_ms": 5000}  # of a machine that is busy
 BYE = {"wait_ms": 0, "say": {"text": "Goodbye.", "sound": "noise:3:100"}, "end": True}
 
@@ -100,7 +100,7 @@ async def converse(mock: MockAgent, agent_id: str) -> list[str | bytes]:
     async with connect(url, open_timeout=LIMIT, close_timeout=SECOND) as socket:
         caller = Caller(socket)
         with contextlib.suppress(TimeoutError, ConnectionClosed):
-            async with asyncio.timeout(LISTEN_SECONDS):
+            async with asyncio.timeout(LISTEN_SECONDS.get(agent_id, LIMIT)):
                 await caller.listen()
     return caller.said
 
@@ -122,6 +122,7 @@ def kinds(said: list[str | bytes]) -> set[str]:
     return {json.loads(message)["type"] for message in said}
 
 
+OLD_TOOL = {"name": "x", "expects_response": "absent"}
 # What the agent's configuration changes about its messages.
 MANNERS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -131,7 +132,7 @@ MANNERS: dict[str, dict[str, Any]] = {
     "tiny-chunks": {"chunk_bytes": 1, "first_message": {"text": "Hm.", "sound": "noise:1:50"}},
     "at-once": {"pace": 0},
     "fragments": {"fragment_bytes": 7},
-    "old-tool": {"turns": [{"wait_ms": 0, "tool": {"name": "x", "expects_response": "absent"}}]},
+    "old-tool": {"turns": [{"wait_ms": 0, "tool": OLD_TOOL}, BYE]},
     "short": {"max_duration_s": 0.5, "turns": []},
 }
 

@@ -81,7 +81,6 @@ cdef extern from "engine.h" nogil:
     void convai_session_end(convai_session *session, uint32_t status, const char *reason,
                             uint32_t play_out)
     void convai_session_unref(convai_session *session)
-    uint64_t convai_session_played(const convai_session *session)
 
     int convai_engine_open(const convai_host *host)
     int convai_engine_wake_fd()
@@ -251,16 +250,6 @@ cdef class Link:
     cdef uint64_t to_ms(self, uint64_t n):
         cdef uint64_t second = convai_ms_to_bytes(&self.held().agent_format, 1000)
         return n * 1000 // second if second else 0
-
-    @property
-    def queued_ms(self):
-        """Agent audio that waits to be heard, in ms."""
-        return self.to_ms(convai_playout_queued(&self.held().playout))
-
-    @property
-    def played_ms(self):
-        """Agent audio that has been handed to the channel, in ms."""
-        return self.to_ms(convai_session_played(self.held()))
 
     def count_message(self):
         """Count one message from the agent."""

@@ -200,12 +200,6 @@ static inline int convai_session_hung_up(struct convai_session *session)
 	return atomic_load_explicit(&session->hung_up, memory_order_acquire);
 }
 
-/*! \brief Agent audio handed to the channel, in bytes */
-static inline uint64_t convai_session_played(const struct convai_session *session)
-{
-	return atomic_load_explicit(&session->tally.played_bytes, memory_order_relaxed);
-}
-
 /*! \brief Whether the queued agent audio ends in half a sample. Loop thread. */
 static inline int convai_session_misaligned(const struct convai_session *session)
 {

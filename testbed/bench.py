@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 import time
 from dataclasses import dataclass
@@ -149,7 +148,7 @@ def measure(asterisk: Instance, agents: tuple[str, ...], options: Options) -> di
     """Echo, each kind of agent, Echo."""
     results: dict[str, Any] = {
         "asterisk_version": asterisk.root.versions()["asterisk"],
-        "engine_build": _build(asterisk),
+        "engine_build": asterisk.engine_build(),
         "processors": os.cpu_count(),
         "calls": options.calls,
         "window_seconds": options.seconds,
@@ -170,11 +169,6 @@ def measure(asterisk: Instance, agents: tuple[str, ...], options: Options) -> di
     for name in agents:
         results[name]["times_echo"] = round(results[name]["cpu_percent_per_call"] / echo, 2)
     return results
-
-
-def _build(asterisk: Instance) -> str:
-    found = re.search(r"build (\w+)", asterisk.cli("elevenlabs show version"))
-    return found[1] if found else ""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -208,12 +208,6 @@ def write_summary(outcome: Outcome, asterisk: Instance, build: str) -> Path:
     return file
 
 
-def engine_build(asterisk: Instance) -> str:
-    """The id of the engine that is running, as it says itself."""
-    found = re.search(r"build (\w+)", asterisk.cli("elevenlabs show version"))
-    return found[1] if found else ""
-
-
 def demo() -> int:
     """Do all of it. Returns the exit status."""
     shutil.rmtree(FOLDER, ignore_errors=True)
@@ -232,7 +226,7 @@ def demo() -> int:
         step("starting Asterisk")
         asterisk.start()
         try:
-            build = engine_build(asterisk)
+            build = asterisk.engine_build()
             outcome = place_the_call(asterisk, mock, track)
             summary = write_summary(outcome, asterisk, build)
         finally:

@@ -308,6 +308,11 @@ class Instance:
         command = ["make", "install", f"ASTERISK_CONF={self.root.path(self.conf)}", *arguments]
         return self.root.run(command, timeout=timeout).stdout
 
+    def engine_build(self) -> str:
+        """Return the id of the engine that is running, as it says itself; "" if none is."""
+        found = re.search(r"build (\w+)", self.cli("elevenlabs show version"))
+        return found[1] if found else ""
+
     def channels(self) -> int:
         """Return how many channels there are now."""
         found = re.search(r"(\d+) active channel", self.cli("core show channels count"))

@@ -12,6 +12,7 @@ import http.client
 import io
 import socket
 import ssl
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ from .endings import Ending, SetupFailed, Status
 
 POOL_THREADS = 4
 """Look-ups under way at once: one a host, and few hosts are ever in use."""
+
+POOL_SECONDS = 5.0
+"""For the threads of the pool to start; without all of them it works as well."""
 
 ADDRESS_SECONDS = 3.0
 """For one address of several. A healthy TCP handshake takes a fraction of a second; the next
@@ -82,7 +86,7 @@ class Network:
     """Everything that the sessions of one loop share on their way out."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="convai-net")
+        self._pool = _pool()
         self._lookups: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
         self._contexts: dict[tuple[str, bool], asyncio.Future[ssl.SSLContext]] = {}
         self._contexts_since = 0.0
@@ -173,6 +177,19 @@ class Network:
         finally:
             writer.transport.abort()
         return _parse_response(answer, endpoint)
+
+
+def _pool() -> ThreadPoolExecutor:
+    """A pool all of whose threads are there from the start.
+
+    Left to itself it would grow when the first few look-ups happen to overlap, some time into the
+    day; as it is, the number of threads tells how many engines are alive, and nothing else.
+    """
+    pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="convai-net")
+    all_there = threading.Barrier(POOL_THREADS)
+    for _ in range(POOL_THREADS):
+        pool.submit(all_there.wait, POOL_SECONDS)
+    return pool
 
 
 def _take_note(finished: asyncio.Future[Any]) -> None:

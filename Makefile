@@ -48,8 +48,8 @@ HOST := $(VENV)/bin/python
 TEST_STAMP := $(VENV)/.test-requirements
 LINT_STAMP := $(VENV)/.lint-requirements
 # What ruff and mypy look at; parts that are not there are left out.
-PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests)
-TYPED_CODE := $(wildcard setup.py pyconvai testbed) $(wildcard scripts/*.py)
+PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests app_elevenlabs_convai/*.py)
+TYPED_CODE := $(wildcard setup.py pyconvai testbed) $(wildcard scripts/*.py app_elevenlabs_convai/*.py)
 
 OPTIMIZATION_default := -O2
 OPTIMIZATION_debug := -O0 -g3 -UNDEBUG

@@ -21,20 +21,19 @@
 
 #include "asterisk.h"
 
-#include <unistd.h>	/* usleep(3) */
-
 #include "asterisk/app.h"	/* arguments and options */
 #include "asterisk/astobj2.h"	/* references to calls and agents */
 #include "asterisk/channel.h"	/* channels */
 #include "asterisk/cli.h"	/* ESS */
-#include "asterisk/lock.h"	/* ast_atomic */
 #include "asterisk/module.h"	/* what makes this a module */
 #include "asterisk/pbx.h"	/* ast_register_application_xml */
 
 #include "call.h"
 #include "cli.h"
 #include "config.h"
+#include "departure.h"
 #include "embed.h"
+#include "generation.h"
 #include "monotonic.h"
 #include "registry.h"
 #include "test_elevenlabs.h"
@@ -110,7 +109,8 @@
 						A time limit was reached, here or at the service.
 					</value>
 					<value name="LIMIT">
-						No session was free, here (max_sessions) or at the service.
+						No session was free, here (max_sessions, or an operator is draining
+						the system) or at the service.
 					</value>
 					<value name="NOAGENT">
 						elevenlabs.conf has no such agent, or none was named.
@@ -171,13 +171,8 @@ static const char app[] = "ElevenLabsConvAI";
 #define CLI_LIMIT_MS 5000
 /*! `core stop now` is to be quick: the whole of it */
 #define EXIT_LIMIT_MS 2000
-/*! How often a wait looks again */
-#define POLL_US 10000
-/*!
- * Between looking an application up and naming it on the channel, Asterisk holds nothing:
- * a thread that is just there takes microseconds, or a slice of a busy processor
- */
-#define SETTLE_US 100000
+/*! ... and the loader of engines, which has nothing to do then */
+#define CLOSE_LIMIT_MS 1000
 
 enum option_flag {
 	OPTION_NO_ANSWER = 1 << 0,
@@ -221,17 +216,10 @@ static void __attribute__((format(printf, 3, 4))) refuse(struct ast_channel *cha
 
 /*! \brief Admit the call, and run it if there is room */
 static void admit(struct ast_channel *channel, struct config_agent *agent, int answer,
-	unsigned int max_sessions)
+	unsigned int max_sessions, const struct convai_ops *ops)
 {
-	const struct convai_ops *ops = embed_ops();
-	struct call *call;
+	struct call *call = call_make(channel, agent, ops);
 
-	if (!ops) {
-		refuse(channel, CONVAI_STATUS_ERROR,
-			"the engine is not running; reload the module");
-		return;
-	}
-	call = call_make(channel, agent, ops);
 	switch (call ? registry_admit(call, max_sessions) : REGISTRY_NO_MEMORY) {
 	case REGISTRY_ADMITTED:
 		carry_out(call, answer);
@@ -246,6 +234,10 @@ static void admit(struct ast_channel *channel, struct config_agent *agent, int a
 			"all %u sessions of max_sessions in [%s] are in use",
 			agent->max_sessions, agent->name);
 		break;
+	case REGISTRY_DRAINING:
+		refuse(channel, CONVAI_STATUS_LIMIT,
+			"draining: an operator wants no new calls (elevenlabs drain off ends that)");
+		break;
 	case REGISTRY_CLOSED:
 		refuse(channel, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
 		break;
@@ -254,6 +246,23 @@ static void admit(struct ast_channel *channel, struct config_agent *agent, int a
 		break;
 	}
 	ao2_cleanup(call);
+}
+
+/*! \brief Hold the engine that is in service now for as long as the call lasts */
+static void run_on_engine(struct ast_channel *channel, struct config_agent *agent,
+	int answer, unsigned int max_sessions)
+{
+	struct generation *generation = generation_take();
+
+	if (generation) {
+		admit(channel, agent, answer, max_sessions, generation_ops(generation));
+		generation_leave(generation);
+	} else if (registry_is_closed()) {
+		refuse(channel, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
+	} else {
+		refuse(channel, CONVAI_STATUS_ERROR, "the engine is not running; module reload "
+			"app_elevenlabs_convai starts it, or the log says why not");
+	}
 }
 
 /*!
@@ -273,7 +282,7 @@ static void run(struct ast_channel *channel, const char *name, int answer)
 		refuse(channel, CONVAI_STATUS_AUTH, "no api_key for agent %s in %s", agent->name,
 			CONFIG_FILE);
 	} else {
-		admit(channel, agent, answer, config->max_sessions);
+		run_on_engine(channel, agent, answer, config->max_sessions);
 	}
 	ao2_cleanup(agent);
 	ao2_cleanup(config);
@@ -357,79 +366,14 @@ static const struct convai_host host = {
 /* ---- Unloading ---- */
 
 /*!
- * \brief Whether a channel is in our application
- *
- * pbx_exec names the application on the channel until it has done with it, which is later
- * than our function's return. A channel that is locked right now is taken for one of
- * ours: look again.
- */
-static int is_in_application(struct ast_channel *channel)
-{
-	int found;
-
-	if (ast_channel_trylock(channel)) {
-		return 1;
-	}
-	found = ast_channel_appl(channel) && !strcmp(ast_channel_appl(channel), app);
-	ast_channel_unlock(channel);
-	return found;
-}
-
-static int any_in_application(void)
-{
-	struct ast_channel_iterator *channels = ast_channel_iterator_all_new();
-	struct ast_channel *channel;
-	int found = 0;
-
-	if (!channels) {
-		return 1;
-	}
-	while (!found && (channel = ast_channel_iterator_next(channels))) {
-		found = is_in_application(channel);
-		ast_channel_unref(channel);
-	}
-	ast_channel_iterator_destroy(channels);
-	return found;
-}
-
-/*!
- * \brief End all calls and wait until no channel is in the application
- *
- * They are ended again at every look: a call that was being admitted when the registry
- * closed comes to the engine after the first time.
- */
-static int wait_until_left(int limit_ms)
-{
-	const struct convai_ops *ops = embed_ops();
-	int64_t deadline = monotonic_us() + (int64_t) limit_ms * 1000;
-
-	while (registry_numbers(NULL).now || any_in_application()) {
-		if (ops) {
-			ops->end_all(CONVAI_STATUS_UNLOADED, "the module was unloaded");
-		}
-		if (monotonic_us() >= deadline) {
-			ast_log(LOG_ERROR, "Not unloaded: a channel has not left %s within %d ms\n",
-				app, limit_ms);
-			return -1;
-		}
-		usleep(POLL_US);
-	}
-	return 0;
-}
-
-/*!
  * \brief `core stop now` and `restart now` do not unload: leave no conversation open at
  * the service
  */
 static void at_exit(void)
 {
-	const struct convai_ops *ops = embed_ops();
-
 	registry_close(1);
-	if (ops) {
-		ops->end_all(CONVAI_STATUS_UNLOADED, "Asterisk is stopping");
-		ops->stop(EXIT_LIMIT_MS);
-	}
+	generation_end_all(CONVAI_STATUS_UNLOADED, "Asterisk is stopping");
+	generation_stop_all(EXIT_LIMIT_MS);
 }
 
 static int offer_commands(void)
@@ -445,16 +389,37 @@ static int withdraw_commands(void)
 }
 
 /*!
+ * \brief End the engines, and wait for calls that came meanwhile and were turned away
+ *
+ * After a failure there is no engine any more, and the module turns calls away until it
+ * is unloaded after all, or a reload brings another engine in.
+ */
+static int stop_engines(void)
+{
+	if (generation_stop_all(STOP_LIMIT_MS)) {
+		ast_log(LOG_ERROR, "Not unloaded: the engine has not stopped within %d ms\n",
+			STOP_LIMIT_MS);
+		return -1;
+	}
+	if (embed_close(CLOSE_LIMIT_MS)) {
+		ast_log(LOG_ERROR, "Not unloaded: Python does not answer within %d ms\n",
+			CLOSE_LIMIT_MS);
+		return -1;
+	}
+	return departure_wait(app, LEAVE_LIMIT_MS);
+}
+
+/*!
  * \brief End all calls, wait until none is in the application any more, and take
  * everything back
  *
- * Also undoes a load that failed half way. After a refusal before the engine is stopped,
+ * Also undoes a load that failed half way. After a refusal before the engines are stopped,
  * the module works on as if nothing had been asked.
  */
 static int unload_module(void)
 {
 	registry_close(1);
-	if (wait_until_left(LEAVE_LIMIT_MS)) {
+	if (departure_wait(app, LEAVE_LIMIT_MS)) {
 		registry_close(0);
 		return -1;
 	}
@@ -465,20 +430,12 @@ static int unload_module(void)
 		registry_close(0);
 		return -1;
 	}
-	if (embed_stop(STOP_LIMIT_MS)) {
-		ast_log(LOG_ERROR, "Not unloaded: the engine has not stopped within %d ms\n",
-			STOP_LIMIT_MS);
-		offer_commands();
-		return -1;
-	}
-	/* While the engine was stopping, calls came and were turned away: in here. */
-	if (wait_until_left(LEAVE_LIMIT_MS)) {
+	if (stop_engines()) {
 		offer_commands();
 		return -1;
 	}
 	ast_unregister_application(app);
-	usleep(SETTLE_US);
-	if (wait_until_left(LEAVE_LIMIT_MS)) {
+	if (departure_settle(app, LEAVE_LIMIT_MS)) {
 		offer_commands();
 		return -1;
 	}
@@ -490,27 +447,57 @@ static int unload_module(void)
 
 /* ---- Loading ---- */
 
-static int reload_module(void)
+static int reload_configuration(void)
 {
 	struct config_report report = { .fd = -1 };
 
 	if (!config_load(&report)) {
-		return AST_MODULE_RELOAD_SUCCESS;
+		return 0;
 	}
 	ast_log(LOG_ERROR, "%s has %u fault%s; the old configuration stays in use\n",
 		CONFIG_FILE, report.faults, ESS(report.faults));
-	return AST_MODULE_RELOAD_ERROR;
+	return -1;
 }
 
-static int start_engine(void)
+static int start_engine(const char *failure)
 {
 	char error[CALL_REASON_SIZE];
 
-	if (!embed_start(&host, error, sizeof(error))) {
+	if (!embed_open(error, sizeof(error))
+		&& generation_renew(&host, error, sizeof(error)) != GENERATION_REFUSED) {
 		return 0;
 	}
-	ast_log(LOG_ERROR, "Not loaded: %s\n", error);
+	ast_log(LOG_ERROR, "%s: %s\n", failure, error);
 	return -1;
+}
+
+/*!
+ * \brief Another engine, if another one is installed
+ *
+ * Calls that are up stay with theirs. What is refused leaves everything as it was.
+ */
+static int reload_engine(void)
+{
+	if (start_engine(generation_serves() ? "The engine stays as it was"
+		: "There is still no engine")) {
+		return -1;
+	}
+	/* An unload that was refused has left the door closed. */
+	registry_close(0);
+	return 0;
+}
+
+/*!
+ * \brief `module reload`: configuration and engine, each on its own
+ *
+ * Asterisk's list of modules is locked meanwhile: this takes some seconds at most.
+ */
+static int reload_module(void)
+{
+	int res = reload_configuration();
+
+	res |= reload_engine();
+	return res ? AST_MODULE_RELOAD_ERROR : AST_MODULE_RELOAD_SUCCESS;
 }
 
 static int offer(void)
@@ -537,7 +524,7 @@ static int load_module(void)
 			ESS(report.faults));
 		return AST_MODULE_LOAD_DECLINE;
 	}
-	if (start_engine() || offer()) {
+	if (start_engine("Not loaded") || offer()) {
 		unload_module();
 		return AST_MODULE_LOAD_DECLINE;
 	}

@@ -434,7 +434,7 @@ static int open_session(struct call *call)
 		call->session = session;
 		ao2_unlock(call);
 	} else if (errno == ESHUTDOWN) {
-		call_end(call, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
+		call_end(call, CONVAI_STATUS_UNLOADED, "the engine has been stopped");
 	} else {
 		char reason[CALL_REASON_SIZE];
 

@@ -13,12 +13,14 @@
  * The engine hands the module a table of functions, struct convai_ops; the module hands the engine
  * a smaller one, struct convai_host. Neither side knows anything else of the other. Both tables
  * begin with the ABI version and their own size, and each side refuses a table it was not built for.
+ * Every engine that is alive, that is, every generation, has a table of its own.
  *
  * Who may call what:
  *
  *   channel thread   open .. release. None of them blocks, takes the GIL or does network I/O. push,
  *                    push_silence, pop and poll do not allocate or take a lock either.
- *   any thread       counters, set_debug, end_all, stop.
+ *   any thread       counters, attach, set_debug, end_all, finish, running, stop. Only stop waits, for
+ *                    as long as it is told to.
  *
  * A session has two owners, the channel thread and the engine's loop thread; each lets go once and
  * the last one frees it. The channel thread's pointer is valid from open until its own release.
@@ -31,12 +33,9 @@
 
 #include <stdint.h>
 
-#define CONVAI_ABI_VERSION 1
+#define CONVAI_ABI_VERSION 2
 
-/*! Name of the capsule in which the engine hands out its struct convai_ops */
-#define CONVAI_OPS_CAPSULE "pyconvai.ops"
-/*! Name of the capsule in which the module hands over its struct convai_host */
-#define CONVAI_HOST_CAPSULE "pyconvai.host"
+struct convai_host;
 
 /*! One engine-side call; what is in it is the engine's own business */
 struct convai_session;
@@ -132,6 +131,12 @@ struct convai_ops {
 	const char *version;	/*!< product version, for people */
 
 	/*!
+	 * \brief Give the engine a host to log to; stop takes it back. Before, its lines go nowhere.
+	 * \return 0, or -1 if the table is of another version of the contract
+	 */
+	int (*attach)(const struct convai_host *host);
+
+	/*!
 	 * \brief Start a session; the engine connects in the background
 	 * \return the session, or NULL with errno set: ENOMEM, EMFILE, ESHUTDOWN (the engine is stopping)
 	 */
@@ -188,9 +193,20 @@ struct convai_ops {
 	void (*end_all)(uint32_t status, const char *reason);
 
 	/*!
+	 * \brief Refuse new sessions, and end the loop thread once the last session is over
+	 *
+	 * For a generation that another one has followed. Live sessions are not touched.
+	 */
+	void (*finish)(void);
+
+	/*! \brief Whether the loop thread runs; once it does not, stop succeeds at once */
+	int (*running)(void);
+
+	/*!
 	 * \brief Refuse new sessions, close all conversations, end the loop thread, and let go of the host table
 	 *
 	 * The caller must not hold the GIL. May be called again after a failure.
+	 * \param limit_ms 0 only asks for all this, and keeps the host table until the loop has ended
 	 * \return 0, or -1 if the loop had not ended within the limit. Even then the host table has been
 	 *         withdrawn unless a call into it is still under way.
 	 */

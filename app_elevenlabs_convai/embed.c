@@ -8,7 +8,7 @@
 
 /*!
  * \file
- * \brief The Python interpreter and the engine in it
+ * \brief The Python interpreter, and how engines come into it
  */
 
 #include <Python.h>	/* before everything else, as Python's manual wants it */
@@ -16,69 +16,29 @@
 #include "asterisk.h"
 
 #include <dlfcn.h>	/* dladdr(3), dlopen(3) */
-#include <stdlib.h>	/* realpath(3) */
+#include <poll.h>	/* poll(2) */
+#include <signal.h>	/* pthread_sigmask(3) */
+#include <sys/socket.h>	/* socketpair(2) */
 
-#include "asterisk/logger.h"	/* ast_debug, ast_log */
-#include "asterisk/paths.h"	/* ast_config_AST_MODULE_DIR */
+#include "asterisk/logger.h"	/* ast_debug */
 #include "asterisk/strings.h"	/* ast_copy_string */
+#include "asterisk/utils.h"	/* ast_strdupa */
 
 #include "embed.h"
+#include "loader_source.h"	/* loader.py, made an array when the module is built */
+#include "monotonic.h"
 
 #ifdef Py_GIL_DISABLED
 #error "A free-threaded Python cannot run the engine; name another: make PYTHON=..."
 #endif
 
-/*!
- * Below the directory of Asterisk's modules: engines by build id, and the link to the one
- * to use
- */
-#define ENGINE_LINK "app_elevenlabs_convai.d/current"
+/*! Longest answer of the loader's: a sentence and a traceback */
+#define ANSWER_SIZE 16384
 
-/*!
- * An engine that was imported. There is one at a time; where there are several, each has
- * its own.
- */
-struct embed_engine {
-	/*! its own: the link is followed once, before the import */
-	char directory[PATH_MAX];
-	const struct convai_ops *ops;	/*!< NULL when none runs; atomic, calls look at it */
-};
-
-static struct embed_engine engine;
-
-static void set_ops(const struct convai_ops *ops)
-{
-	__atomic_store_n(&engine.ops, ops, __ATOMIC_RELEASE);
-}
-
-/*
- * Imports the engine from its own directory under its own parent name, because the same
- * file is never loaded twice into one process: two engines that share neither are two
- * engines. Gives either the capsule, or what went wrong in one line and in full.
- */
-static const char bootstrap[] =
-	"import importlib, importlib.util, os, sys, traceback\n"
-	"\n"
-	"def load(directory):\n"
-	"    name = 'pyconvai_' + os.path.basename(directory)\n"
-	"    package = os.path.join(directory, 'pyconvai')\n"
-	"    if name not in sys.modules:\n"
-	"        spec = importlib.util.spec_from_file_location(\n"
-	"            name, os.path.join(package, '__init__.py'),\n"
-	"            submodule_search_locations=[package])\n"
-	"        module = sys.modules[name] = importlib.util.module_from_spec(spec)\n"
-	"        try:\n"
-	"            spec.loader.exec_module(module)\n"
-	"        except BaseException:\n"
-	"            del sys.modules[name]\n"
-	"            raise\n"
-	"    return importlib.import_module(name + '.runtime')\n"
-	"\n"
-	"def start(directory, host):\n"
-	"    try:\n"
-	"        return load(directory).start(host), '', ''\n"
-	"    except BaseException as error:\n"
-	"        return None, f'{type(error).__name__}: {error}', traceback.format_exc()\n";
+/*! Our end of the pair of sockets, or -1 while there is no loader */
+static int loader_fd = -1;
+/*! Number of the last request: an answer that comes too late is told by it */
+static unsigned int request_number;
 
 /* ---- The interpreter ---- */
 
@@ -147,23 +107,7 @@ static int initialize(char *error, size_t size)
 	return 0;
 }
 
-/* ---- The engine ---- */
-
-/*!
- * \brief Follow the link, so that what is imported keeps its place when the link moves on
- */
-static int find_engine(char *directory, char *error, size_t size)
-{
-	char link[PATH_MAX];
-
-	snprintf(link, sizeof(link), "%s/%s", ast_config_AST_MODULE_DIR, ENGINE_LINK);
-	if (!realpath(link, directory)) {
-		snprintf(error, size, "no engine at %s (%s); make install puts it there", link,
-			strerror(errno));
-		return -1;
-	}
-	return 0;
-}
+/* ---- The loader ---- */
 
 /*! \brief Say the Python error that is set, in one line. The GIL is held. */
 static void take_python_error(char *error, size_t size)
@@ -174,9 +118,9 @@ static void take_python_error(char *error, size_t size)
 	PyObject *text;
 
 	PyErr_Fetch(&type, &value, &traceback);
-	text = PyObject_Str(value ? value : type);
-	ast_copy_string(error,
-		S_OR(text ? PyUnicode_AsUTF8(text) : NULL, "unknown Python error"), size);
+	text = value || type ? PyObject_Str(value ? value : type) : NULL;
+	snprintf(error, size, "cannot start the loader of engines: %s",
+		S_OR(text ? PyUnicode_AsUTF8(text) : NULL, "unknown Python error"));
 	PyErr_Clear();
 	Py_XDECREF(text);
 	Py_XDECREF(type);
@@ -185,131 +129,221 @@ static void take_python_error(char *error, size_t size)
 }
 
 /*!
- * \brief Run the bootstrap. The GIL is held. \return what its start returned, or NULL
- * with an error
- */
-static PyObject *run_bootstrap(const char *directory, const struct convai_host *host)
-{
-	PyObject *scope = PyDict_New();
-	PyObject *done = NULL;
-	PyObject *capsule = NULL;
-	PyObject *result = NULL;
-
-	if (!scope || PyDict_SetItemString(scope, "__builtins__", PyEval_GetBuiltins())) {
-		goto out;
-	}
-	done = PyRun_String(bootstrap, Py_file_input, scope, scope);
-	capsule = PyCapsule_New((void *) host, CONVAI_HOST_CAPSULE, NULL);
-	if (done && capsule) {
-		result = PyObject_CallFunction(PyDict_GetItemString(scope, "start"), "sO",
-			directory, capsule);
-	}
-
-out:
-	Py_XDECREF(capsule);
-	Py_XDECREF(done);
-	if (scope) {
-		/*
-		 * Its functions refer back to it: without this it would only go with a
-		 * collection.
-		 */
-		PyDict_Clear(scope);
-	}
-	Py_XDECREF(scope);
-	return result;
-}
-
-static const struct convai_ops *check_ops(PyObject *capsule, char *error, size_t size)
-{
-	const struct convai_ops *ops;
-
-	if (!PyCapsule_IsValid(capsule, CONVAI_OPS_CAPSULE)) {
-		snprintf(error, size,
-			"the engine in %s has no table of functions; install it again",
-			engine.directory);
-		return NULL;
-	}
-	ops = PyCapsule_GetPointer(capsule, CONVAI_OPS_CAPSULE);
-	if (ops->abi_version != CONVAI_ABI_VERSION || ops->size != sizeof(*ops)) {
-		snprintf(error, size,
-			"the engine in %s speaks version %u of the contract (%u bytes), "
-			"the module version %u (%zu bytes); install both from the same source",
-			engine.directory, ops->abi_version, ops->size, CONVAI_ABI_VERSION,
-			sizeof(*ops));
-		return NULL;
-	}
-	return ops;
-}
-
-/*!
- * \brief Import and start the engine. The GIL is held.
+ * \brief Run loader.py in a scope of its own, and start its thread. The GIL is held.
  *
- * The table outlives its capsule: it is part of an extension module, and those are never
- * unloaded.
+ * The thread's functions keep the scope alive for as long as they run. Until it is
+ * collected it is a cycle, and so is left to the garbage collector.
  */
-static const struct convai_ops *import_engine(const struct convai_host *host, char *error,
-	size_t size)
+static int run_loader(int fd, char *error, size_t size)
 {
-	const struct convai_ops *ops = NULL;
-	PyObject *result = run_bootstrap(engine.directory, host);
-	PyObject *capsule;
-	const char *message;
-	const char *traceback;
+	PyObject *scope = Py_BuildValue("{s:s}", "__name__", "convai_loader");
+	PyObject *done = NULL;
+	PyObject *started = NULL;
+	PyObject *code = NULL;
 
-	if (!result || !PyArg_ParseTuple(result, "Oss", &capsule, &message, &traceback)) {
-		take_python_error(error, size);
-	} else if (capsule == Py_None) {
-		snprintf(error, size, "the engine in %s does not start: %s", engine.directory,
-			message);
-		ast_debug(1, "%s\n", traceback);
-	} else {
-		ops = check_ops(capsule, error, size);
+	if (scope && !PyDict_SetItemString(scope, "__builtins__", PyEval_GetBuiltins())) {
+		code = Py_CompileString(loader_source, "<app_elevenlabs_convai/loader.py>",
+			Py_file_input);
 	}
-	Py_XDECREF(result);
-	return ops;
+	if (code) {
+		done = PyEval_EvalCode(code, scope, scope);
+	}
+	if (done) {
+		started = PyObject_CallFunction(PyDict_GetItemString(scope, "start"), "i", fd);
+	}
+	if (!started) {
+		take_python_error(error, size);
+	}
+	Py_XDECREF(started);
+	Py_XDECREF(done);
+	Py_XDECREF(code);
+	Py_XDECREF(scope);
+	return started ? 0 : -1;
 }
 
-int embed_start(const struct convai_host *host, char *error, size_t size)
+/*! \brief Take the GIL, once, and start the loader. Its thread gets no signals. */
+static int start_loader(int fd, char *error, size_t size)
 {
-	const struct convai_ops *ops;
 	PyGILState_STATE gil;
+	sigset_t all;
+	sigset_t before;
+	int res;
 
-	if (find_engine(engine.directory, error, size) || make_libpython_global(error, size)
-		|| check_version(error, size)) {
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	gil = PyGILState_Ensure();
+	res = run_loader(fd, error, size);
+	PyGILState_Release(gil);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return res;
+}
+
+int embed_open(char *error, size_t size)
+{
+	int pair[2];
+
+	if (loader_fd >= 0) {
+		return 0;
+	}
+	if (make_libpython_global(error, size) || check_version(error, size)) {
 		return -1;
 	}
 	if (!Py_IsInitialized() && initialize(error, size)) {
 		return -1;
 	}
-	gil = PyGILState_Ensure();
-	ops = import_engine(host, error, size);
-	PyGILState_Release(gil);
-	set_ops(ops);
-	return ops ? 0 : -1;
-}
-
-const struct convai_ops *embed_ops(void)
-{
-	return __atomic_load_n(&engine.ops, __ATOMIC_ACQUIRE);
-}
-
-int embed_stop(uint32_t limit_ms)
-{
-	const struct convai_ops *ops = embed_ops();
-
-	if (ops && ops->stop(limit_ms)) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		snprintf(error, size, "no sockets for the loader of engines: %s", strerror(errno));
 		return -1;
 	}
-	set_ops(NULL);
+	/* The thread, once it runs, closes its end. */
+	if (start_loader(pair[1], error, size)) {
+		close(pair[0]);
+		close(pair[1]);
+		return -1;
+	}
+	loader_fd = pair[0];
+	return 0;
+}
+
+/*!
+ * \brief Wait for a packet
+ * \return its length, 0 when the other end is closed, -1 at the deadline
+ */
+static ssize_t receive(char *packet, size_t size, int64_t deadline_us)
+{
+	struct pollfd ready = { .fd = loader_fd, .events = POLLIN };
+	int64_t left_us;
+	ssize_t length;
+
+	while ((left_us = deadline_us - monotonic_us()) > 0) {
+		int count = poll(&ready, 1, left_us / 1000 + 1);
+
+		if (count < 0 && errno != EINTR) {
+			break;
+		}
+		if (count <= 0) {
+			continue;
+		}
+		length = recv(loader_fd, packet, size - 1, MSG_DONTWAIT);
+		if (length >= 0) {
+			packet[length] = '\0';
+			return length;
+		}
+	}
+	return -1;
+}
+
+static const struct convai_ops *check_ops(const struct convai_ops *ops, char *error,
+	size_t size)
+{
+	if (ops->abi_version == CONVAI_ABI_VERSION && ops->size == sizeof(*ops)) {
+		return ops;
+	}
+	/* The loader has looked already; this is for an engine that lies. */
+	snprintf(error, size, "its table is of version %u of the contract, not %u",
+		ops->abi_version, CONVAI_ABI_VERSION);
+	return NULL;
+}
+
+/*! \brief Read "NUMBER ok ADDRESS", or "NUMBER error TEXT" with a traceback behind it */
+static const struct convai_ops *read_answer(const char *answer, char *error, size_t size)
+{
+	const char *traceback = answer + strlen(answer) + 1;
+	unsigned long address;
+	int text = 0;
+
+	if (sscanf(answer, "%*u ok %lu", &address) == 1) {
+		return check_ops((const struct convai_ops *) address, error, size);
+	}
+	sscanf(answer, "%*u error %n", &text);
+	ast_copy_string(error, text ? answer + text : "the loader's answer makes no sense", size);
+	if (*traceback) {
+		ast_debug(1, "%s\n", traceback);
+	}
+	return NULL;
+}
+
+/*! \brief An answer that nobody waits for any more: what it brings is not wanted either */
+static void discard(const char *answer)
+{
+	char error[64];
+	const struct convai_ops *ops = read_answer(answer, error, sizeof(error));
+
+	if (ops) {
+		ops->stop(0);
+	}
+}
+
+/*! \brief Take the answer to this very request */
+static int await_answer(unsigned int number, char *answer, size_t size, int64_t deadline_us)
+{
+	ssize_t length;
+
+	while ((length = receive(answer, size, deadline_us)) > 0) {
+		if (strtoul(answer, NULL, 10) == number) {
+			return 0;
+		}
+		discard(answer);
+	}
+	return -1;
+}
+
+const struct convai_ops *embed_import(const char *directory, int limit_ms, char *error,
+	size_t size)
+{
+	int64_t deadline_us = monotonic_us() + (int64_t) limit_ms * 1000;
+	char request[PATH_MAX + 64];
+	char answer[ANSWER_SIZE + 1] = "";
+	int length;
+
+	length = snprintf(request, sizeof(request), "import %u %d %u %zu %s", ++request_number,
+		limit_ms, CONVAI_ABI_VERSION, sizeof(struct convai_ops), directory);
+	if (send(loader_fd, request, length, MSG_DONTWAIT | MSG_NOSIGNAL) != length) {
+		snprintf(error, size, "the loader of engines takes no request: %s",
+			strerror(errno));
+		return NULL;
+	}
+	/* One byte more than is received, so that a traceback always has an end. */
+	if (await_answer(request_number, answer, sizeof(answer) - 1, deadline_us)) {
+		snprintf(error, size, "Python does not answer within %d ms: something holds it up",
+			limit_ms);
+		return NULL;
+	}
+	return read_answer(answer, error, size);
+}
+
+void embed_forget(const char *directory)
+{
+	char request[PATH_MAX + 64];
+	int length = snprintf(request, sizeof(request), "forget %s", directory);
+
+	if (send(loader_fd, request, length, MSG_DONTWAIT | MSG_NOSIGNAL) != length) {
+		ast_debug(1, "The loader was not told to forget %s\n", directory);
+	}
+}
+
+int embed_close(int limit_ms)
+{
+	int64_t deadline_us = monotonic_us() + (int64_t) limit_ms * 1000;
+	char answer[ANSWER_SIZE + 1] = "";
+	ssize_t length;
+
+	if (loader_fd < 0) {
+		return 0;
+	}
+	shutdown(loader_fd, SHUT_WR);
+	while ((length = receive(answer, sizeof(answer) - 1, deadline_us)) > 0) {
+		discard(answer);
+	}
+	if (length < 0) {
+		return -1;
+	}
+	close(loader_fd);
+	loader_fd = -1;
 	return 0;
 }
 
 const char *embed_python_version(void)
 {
 	return Py_GetVersion();
-}
-
-const char *embed_directory(void)
-{
-	return embed_ops() ? engine.directory : "";
 }

@@ -8,46 +8,55 @@
 
 /*!
  * \file
- * \brief The Python interpreter and the engine in it
+ * \brief The Python interpreter, and how engines come into it
  *
  * embed.c is the only file of the module that includes Python.h. It is entered from the
- * threads that load, reload and unload the module, never from a channel's. Between two
- * calls it holds neither the GIL nor a Python object.
+ * threads that load, reload and unload the module, one at a time, never from a channel's.
+ * It takes the GIL once, when the module is loaded, to start the loader (loader.py), and
+ * holds no Python object afterwards. From then on it talks with the loader's thread
+ * through a pair of sockets, and every wait has a limit: whatever hangs in Python, Asterisk
+ * does not.
  */
 
 #ifndef EMBED_H
 #define EMBED_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "convai_ops.h"
 
 /*!
- * \brief Start the interpreter, if it does not run yet, import the engine that is
- * installed, start it
- * \param host what the engine may call; must stay valid until embed_stop has succeeded
+ * \brief Start the interpreter, if it does not run yet, and the loader in it
  * \param[out] error one line on what is wrong and what helps
  * \return 0, or -1 with error set
  */
-int embed_start(const struct convai_host *host, char *error, size_t size);
+int embed_open(char *error, size_t size);
 
 /*!
- * \brief The table of the engine that runs, or NULL. It stays valid for ever, if not
- * useful.
+ * \brief Import the engine in this directory, and start it
+ *
+ * One that was imported before and has ended is only started again. What is returned has
+ * passed the engine's self-test and speaks this contract.
+ *
+ * \param limit_ms how long to wait at most
+ * \param[out] error one line on what is wrong and what helps
+ * \return its table, valid as long as the process; or NULL with error set, and then
+ * nothing of it is used, and its loop, should it come up later, ends at once
  */
-const struct convai_ops *embed_ops(void);
+const struct convai_ops *embed_import(const char *directory, int limit_ms, char *error,
+	size_t size);
+
+/*! \brief Let Python free what can be freed of an engine that has ended. Does not wait. */
+void embed_forget(const char *directory);
 
 /*!
- * \brief Stop the engine. The interpreter stays: it cannot be stopped and started again.
- * \return 0, also if none runs; -1 if it has not stopped within the limit
+ * \brief End the loader. The interpreter stays: it cannot be stopped and started again.
+ * \return 0, also if there is none; -1 if it has not ended within the limit, and then
+ * Python hangs: whoever asked for the GIL would as well
  */
-int embed_stop(uint32_t limit_ms);
+int embed_close(int limit_ms);
 
 /*! \brief Version of Python that runs, such as "3.11.2 (main, ...)" */
 const char *embed_python_version(void);
-
-/*! \brief Directory that the engine was imported from, "" if none runs */
-const char *embed_directory(void);
 
 #endif /* EMBED_H */

@@ -16,6 +16,7 @@
 #include "asterisk/astobj2.h"	/* references to calls */
 #include "asterisk/linkedlists.h"	/* AST_LIST */
 #include "asterisk/lock.h"	/* AST_MUTEX_DEFINE_STATIC */
+#include "asterisk/logger.h"	/* ast_log */
 #include "asterisk/utils.h"	/* ast_calloc */
 #include "asterisk/vector.h"	/* AST_VECTOR */
 
@@ -37,6 +38,7 @@ AST_MUTEX_DEFINE_STATIC(lock);
 static AST_VECTOR(, struct call *) live;
 static AST_LIST_HEAD_NOLOCK_STATIC(tallies, tally);
 static int is_closed;
+static int is_draining;
 
 /*! \brief Calls of an agent that are up. The lock is held. */
 static unsigned int count_live(const char *agent)
@@ -80,6 +82,9 @@ static enum registry_verdict admit(struct call *call, unsigned int max_sessions)
 	if (is_closed) {
 		return REGISTRY_CLOSED;
 	}
+	if (is_draining) {
+		return REGISTRY_DRAINING;
+	}
 	if (max_sessions && AST_VECTOR_SIZE(&live) >= max_sessions) {
 		return REGISTRY_FULL;
 	}
@@ -102,12 +107,22 @@ enum registry_verdict registry_admit(struct call *call, unsigned int max_session
 	return admit(call, max_sessions);
 }
 
-void registry_remove(struct call *call)
+/*! \return whether this was the last call that an operator waits for */
+static int remove_call(struct call *call)
 {
 	SCOPED_MUTEX(locked, &lock);
 
-	if (!AST_VECTOR_REMOVE_ELEM_ORDERED(&live, call, AST_VECTOR_ELEM_CLEANUP_NOOP)) {
-		ao2_ref(call, -1);
+	if (AST_VECTOR_REMOVE_ELEM_ORDERED(&live, call, AST_VECTOR_ELEM_CLEANUP_NOOP)) {
+		return 0;
+	}
+	ao2_ref(call, -1);
+	return is_draining && !AST_VECTOR_SIZE(&live);
+}
+
+void registry_remove(struct call *call)
+{
+	if (remove_call(call)) {
+		ast_log(LOG_NOTICE, "Drained: the last call with an ElevenLabs agent is over\n");
 	}
 }
 
@@ -116,6 +131,27 @@ void registry_close(int closed)
 	SCOPED_MUTEX(locked, &lock);
 
 	is_closed = closed;
+}
+
+int registry_is_closed(void)
+{
+	SCOPED_MUTEX(locked, &lock);
+
+	return is_closed;
+}
+
+void registry_drain(int draining)
+{
+	SCOPED_MUTEX(locked, &lock);
+
+	is_draining = draining;
+}
+
+int registry_is_draining(void)
+{
+	SCOPED_MUTEX(locked, &lock);
+
+	return is_draining;
 }
 
 size_t registry_list(struct call ***calls)
@@ -169,4 +205,5 @@ void registry_clear(void)
 		ast_free(tally);
 	}
 	AST_VECTOR_FREE(&live);
+	is_draining = 0;
 }

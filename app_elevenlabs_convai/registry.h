@@ -25,6 +25,7 @@ enum registry_verdict {
 	REGISTRY_ADMITTED,
 	REGISTRY_FULL,		/*!< as many calls as [general] allows are up */
 	REGISTRY_AGENT_FULL,	/*!< as many calls as the agent's section allows are up */
+	REGISTRY_DRAINING,	/*!< an operator wants no new calls */
 	REGISTRY_CLOSED,	/*!< the module is going */
 	REGISTRY_NO_MEMORY,
 };
@@ -45,8 +46,19 @@ enum registry_verdict registry_admit(struct call *call, unsigned int max_session
 /*! \brief Take a call out again */
 void registry_remove(struct call *call);
 
-/*! \brief Refuse calls from now on (1), or admit them again (0) */
+/*! \brief Refuse calls because the module is going (1), or not any more (0) */
 void registry_close(int closed);
+
+int registry_is_closed(void);
+
+/*!
+ * \brief Refuse calls because an operator wants that (1), or not any more (0)
+ *
+ * Calls that are up go on; when the last has gone, the log says so.
+ */
+void registry_drain(int draining);
+
+int registry_is_draining(void);
 
 /*!
  * \brief The calls that are up, oldest first

@@ -193,13 +193,18 @@ static int append_defaults(struct pair_list *list, struct ast_channel *channel,
 	return res;
 }
 
+int pair_list_fill_settings(struct pair_list *list, const struct config_agent *agent)
+{
+	memset(list, 0, sizeof(*list));
+	return append_settings(list, agent);
+}
+
 int pair_list_fill(struct pair_list *list, struct ast_channel *channel,
 	const struct config_agent *agent)
 {
 	int res;
 
-	memset(list, 0, sizeof(*list));
-	if (append_settings(list, agent)) {
+	if (pair_list_fill_settings(list, agent)) {
 		return -1;
 	}
 	ast_channel_lock(channel);

@@ -41,6 +41,9 @@ struct pair_list {
 int pair_list_fill(struct pair_list *list, struct ast_channel *channel,
 	const struct config_agent *agent);
 
+/*! \brief Collect the agent's settings only, for a session that no channel has; as pair_list_fill */
+int pair_list_fill_settings(struct pair_list *list, const struct config_agent *agent);
+
 void pair_list_free(struct pair_list *list);
 
 /*! \brief Name of a status as the dialplan sees it */

@@ -2,14 +2,15 @@
 """The compiled core: sessions, as the loop thread sees them.
 
 The other side of a session, the channel thread, never comes through here: it calls the C functions
-of ``session.h`` and ``engine.h``, which this module hands out in a capsule (``ops_capsule``). What
+of ``session.h`` and ``engine.h``, whose table this module hands out (``ops_address``). What
 Python sees here belongs to the loop thread, unless a docstring says otherwise. The bytes of a frame
-are worked on in ``codec.pxi``, which is compiled into this module.
+are worked on in ``codec.pxi``, and ``probe.pxi`` plays the channel for the self-test; both are
+compiled into this module.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
-from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.errno cimport errno
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
@@ -20,16 +21,14 @@ cdef extern from "<sys/random.h>" nogil:
     ssize_t getrandom(void *buffer, size_t length, unsigned int flags)
 
 cdef extern from "engine.h" nogil:
-    const char *CONVAI_OPS_CAPSULE
-    const char *CONVAI_HOST_CAPSULE
     enum:
         CONVAI_ABI_VERSION
         CONVAI_REASON_BYTES
         LOG_WARNING "CONVAI_LOG_WARNING"
         CONVAI_PLAYOUT_MS
-    struct convai_host:
-        uint32_t abi_version
-        uint32_t size
+        CONVAI_WISH_NONE
+        CONVAI_WISH_FINISH
+        CONVAI_WISH_STOP
     struct convai_ops:
         pass
     struct convai_format:
@@ -82,7 +81,7 @@ cdef extern from "engine.h" nogil:
                             uint32_t play_out)
     void convai_session_unref(convai_session *session)
 
-    int convai_engine_open(const convai_host *host)
+    int convai_engine_open()
     int convai_engine_wake_fd()
     int convai_engine_debug()
     int convai_engine_woken()
@@ -90,11 +89,13 @@ cdef extern from "engine.h" nogil:
     int convai_engine_requests(uint32_t *end_status, char *end_reason)
     void convai_engine_closed()
     void convai_engine_log(uint32_t level, const char *channel, const char *text)
-    convai_ops *convai_engine_ops(const char *build_id, const char *version)
+    const convai_ops *convai_engine_ops(const char *build_id, const char *version)
     int convai_op_stop(uint32_t limit_ms)
+    int convai_op_running()
 
 
 include "codec.pxi"
+include "probe.pxi"
 
 
 # ---- Sessions ----
@@ -285,17 +286,20 @@ def send_waiting_audio(list links not None):
 # ---- The engine's front door, from inside ----
 
 
-def open_engine(host_capsule):
-    """Begin to accept sessions, logging to this host. OSError when the kernel has no descriptor."""
-    cdef const convai_host *host
-    host = <const convai_host *>PyCapsule_GetPointer(host_capsule, CONVAI_HOST_CAPSULE)
-    if host.abi_version != CONVAI_ABI_VERSION or host.size != sizeof(convai_host):
-        raise RuntimeError(
-            f"the module speaks contract version {host.abi_version}, this engine {CONVAI_ABI_VERSION};"
-            " install both from the same build"
-        )
-    if convai_engine_open(host):
-        raise OSError("no file descriptor for the engine's wake-up")
+def contract():
+    """The contract that this engine is built for: (version, size of its table in bytes)."""
+    return CONVAI_ABI_VERSION, sizeof(convai_ops)
+
+
+def open_engine():
+    """Begin to accept sessions. OSError: no descriptor, or the loop of an earlier start still runs."""
+    if convai_engine_open():
+        raise OSError(errno, "the loop of an earlier start still runs, or there is no descriptor")
+
+
+def engine_running():
+    """Whether the loop runs."""
+    return convai_op_running() != 0
 
 
 def stop_engine(uint32_t limit_ms):
@@ -311,16 +315,9 @@ def close_engine():
     convai_engine_closed()
 
 
-cdef bytes kept_build_id, kept_version      # the table points into these for ever
-
-
-def ops_capsule(str build_id not None, str version not None):
-    """The table of functions for the C module. Loader thread."""
-    global kept_build_id, kept_version
-    kept_build_id, kept_version = build_id.encode(), version.encode()
-    return PyCapsule_New(
-        convai_engine_ops(kept_build_id, kept_version), CONVAI_OPS_CAPSULE, NULL
-    )
+def ops_address(str build_id not None, str version not None):
+    """Where the table of functions for the C module is. It stays there for as long as the process."""
+    return <uintptr_t>convai_engine_ops(build_id.encode(), version.encode())
 
 
 def wake_fd():
@@ -354,11 +351,17 @@ def new_sessions():
 
 
 def requests():
-    """What was asked of the loop since the last call: (stop, status to end all with or 0, reason)."""
+    """What was asked of the loop: (whether and how to end, status to end all with or 0, reason).
+
+    The first is a WISH_...; once it is not WISH_NONE it stays.
+    """
     cdef uint32_t status
     cdef char reason[CONVAI_REASON_BYTES]
-    cdef int stop = convai_engine_requests(&status, reason)
-    return stop != 0, status, (<bytes>reason).decode("utf-8", "replace")
+    cdef int wish = convai_engine_requests(&status, reason)
+    return wish, status, (<bytes>reason).decode("utf-8", "replace")
+
+
+WISH_NONE, WISH_FINISH, WISH_STOP = CONVAI_WISH_NONE, CONVAI_WISH_FINISH, CONVAI_WISH_STOP
 
 
 def log(int level, str channel not None, str text not None):

@@ -19,11 +19,22 @@
 #define CONVAI_ENGINE_H
 
 #include <pthread.h>
+#include <stdio.h>
 #include <time.h>
 
 #include "session.h"
 
 #define CONVAI_REASON_BYTES 256
+
+/*! Longest build id or version, with its terminator; a build id has 12 characters */
+#define CONVAI_NAME_BYTES 64
+
+/*! What may be asked of the loop, in the order of urgency */
+enum convai_wish {
+	CONVAI_WISH_NONE = 0,
+	CONVAI_WISH_FINISH = 1,	/*!< end when the last session is over */
+	CONVAI_WISH_STOP = 2,	/*!< end now */
+};
 
 /*! How long stop waits for a log call that is under way on the loop thread, in ms. A call into the
  * host's logger takes microseconds; one that takes this long is stuck. */
@@ -42,7 +53,7 @@ struct convai_engine {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int running;				/*!< the loop thread is in its loop */
-	int stop_wanted;
+	enum convai_wish wish;
 	uint32_t end_status;			/*!< CONVAI_STATUS_NONE: nothing asked for */
 	char end_reason[CONVAI_REASON_BYTES];
 };
@@ -60,11 +71,28 @@ static inline void convai_engine_wake(void)
 	}
 }
 
+static int convai_op_running(void)
+{
+	int running;
+
+	pthread_mutex_lock(&convai_engine.lock);
+	running = convai_engine.running;
+	pthread_mutex_unlock(&convai_engine.lock);
+	return running;
+}
+
 /* ---- Loop thread ---- */
 
-/*! \brief Get ready for sessions. Loader thread, before the loop runs. \return 0, or -1 with errno */
-static inline int convai_engine_open(const struct convai_host *host)
+/*!
+ * \brief Get ready for sessions. Before the loop runs.
+ * \return 0, or -1 with errno: EBUSY while the loop of an earlier start has not ended, EMFILE
+ */
+static inline int convai_engine_open(void)
 {
+	if (convai_op_running()) {
+		errno = EBUSY;
+		return -1;
+	}
 	if (convai_engine.wake_fd < 0) {
 		convai_engine.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (convai_engine.wake_fd < 0) {
@@ -73,10 +101,9 @@ static inline int convai_engine_open(const struct convai_host *host)
 	}
 	pthread_mutex_lock(&convai_engine.lock);
 	convai_engine.running = 1;
-	convai_engine.stop_wanted = 0;
+	convai_engine.wish = CONVAI_WISH_NONE;
 	convai_engine.end_status = CONVAI_STATUS_NONE;
 	pthread_mutex_unlock(&convai_engine.lock);
-	atomic_store(&convai_engine.host, host);
 	atomic_store(&convai_engine.accepting, 1);
 	return 0;
 }
@@ -139,18 +166,18 @@ static inline void convai_engine_closed(void)
 	pthread_mutex_unlock(&convai_engine.lock);
 }
 
-/*! \brief What has been asked of the loop since the last look. \return 1 if it shall stop */
-static inline int convai_engine_requests(uint32_t *end_status, char *end_reason)
+/*! \brief What has been asked of the loop since the last look. \return whether, and how, it is to end */
+static inline enum convai_wish convai_engine_requests(uint32_t *end_status, char *end_reason)
 {
-	int stop;
+	enum convai_wish wish;
 
 	pthread_mutex_lock(&convai_engine.lock);
-	stop = convai_engine.stop_wanted;
+	wish = convai_engine.wish;
 	*end_status = convai_engine.end_status;
 	memcpy(end_reason, convai_engine.end_reason, CONVAI_REASON_BYTES);
 	convai_engine.end_status = CONVAI_STATUS_NONE;
 	pthread_mutex_unlock(&convai_engine.lock);
-	return stop;
+	return wish;
 }
 
 /*! \brief One line to the host's log, if there still is a host. Without the GIL. May block. */
@@ -169,6 +196,15 @@ static inline void convai_engine_log(uint32_t level, const char *channel, const 
 }
 
 /* ---- Any thread, through struct convai_ops ---- */
+
+static int convai_op_attach(const struct convai_host *host)
+{
+	if (host->abi_version != CONVAI_ABI_VERSION || host->size != sizeof(*host)) {
+		return -1;
+	}
+	atomic_store(&convai_engine.host, host);
+	return 0;
+}
 
 static struct convai_session *convai_op_open(const struct convai_request *request)
 {
@@ -222,6 +258,23 @@ static void convai_op_end_all(uint32_t status, const char *reason)
 	convai_engine_wake();
 }
 
+/*! \brief Ask the loop to end. A more urgent wish stays. */
+static inline void convai_engine_wish(enum convai_wish wish)
+{
+	atomic_store(&convai_engine.accepting, 0);
+	pthread_mutex_lock(&convai_engine.lock);
+	if (convai_engine.wish < wish) {
+		convai_engine.wish = wish;
+	}
+	pthread_mutex_unlock(&convai_engine.lock);
+	convai_engine_wake();
+}
+
+static void convai_op_finish(void)
+{
+	convai_engine_wish(CONVAI_WISH_FINISH);
+}
+
 /*! \return 0, or -1 when a call into the host was still under way at the limit */
 static inline int convai_engine_withdraw_host(void)
 {
@@ -238,7 +291,8 @@ static inline int convai_engine_withdraw_host(void)
 	return 0;
 }
 
-static int convai_op_stop(uint32_t limit_ms)
+/*! \brief Wait until the loop has ended. \return whether it still runs at the limit */
+static inline int convai_engine_await_end(uint32_t limit_ms)
 {
 	struct timespec until;
 	int running, timed_out = 0;
@@ -250,16 +304,25 @@ static int convai_op_stop(uint32_t limit_ms)
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000L;
 	}
-	atomic_store(&convai_engine.accepting, 0);
 	pthread_mutex_lock(&convai_engine.lock);
-	convai_engine.stop_wanted = 1;
-	convai_engine_wake();
 	while (convai_engine.running && !timed_out) {
 		timed_out = pthread_cond_clockwait(&convai_engine.changed, &convai_engine.lock,
 			CLOCK_MONOTONIC, &until);
 	}
 	running = convai_engine.running;
 	pthread_mutex_unlock(&convai_engine.lock);
+	return running;
+}
+
+static int convai_op_stop(uint32_t limit_ms)
+{
+	int running;
+
+	convai_engine_wish(CONVAI_WISH_STOP);
+	running = convai_engine_await_end(limit_ms);
+	if (running && !limit_ms) {
+		return -1;
+	}
 	convai_engine_refuse_inbox();
 	return convai_engine_withdraw_host() || running ? -1 : 0;
 }
@@ -267,6 +330,7 @@ static int convai_op_stop(uint32_t limit_ms)
 static struct convai_ops convai_ops_of_this_engine = {
 	.abi_version = CONVAI_ABI_VERSION,
 	.size = sizeof(struct convai_ops),
+	.attach = convai_op_attach,
 	.open = convai_op_open,
 	.event_fd = convai_op_event_fd,
 	.poll = convai_op_poll,
@@ -279,14 +343,23 @@ static struct convai_ops convai_ops_of_this_engine = {
 	.counters = convai_op_counters,
 	.set_debug = convai_op_set_debug,
 	.end_all = convai_op_end_all,
+	.finish = convai_op_finish,
+	.running = convai_op_running,
 	.stop = convai_op_stop,
 };
 
-/*! \param build_id, version must live as long as the process */
-static inline struct convai_ops *convai_engine_ops(const char *build_id, const char *version)
+/*! \brief The table, for the module. Part of this file's code, which is never unmapped: valid for ever. */
+static inline const struct convai_ops *convai_engine_ops(const char *build_id, const char *version)
 {
-	convai_ops_of_this_engine.build_id = build_id;
-	convai_ops_of_this_engine.version = version;
+	static char names[2][CONVAI_NAME_BYTES];
+
+	if (!convai_ops_of_this_engine.build_id) {
+		/* Once: when the loop is started again, others may be reading. */
+		snprintf(names[0], CONVAI_NAME_BYTES, "%s", build_id);
+		snprintf(names[1], CONVAI_NAME_BYTES, "%s", version);
+		convai_ops_of_this_engine.build_id = names[0];
+		convai_ops_of_this_engine.version = names[1];
+	}
 	return &convai_ops_of_this_engine;
 }
 

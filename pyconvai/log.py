@@ -6,6 +6,9 @@ Python's stdout belongs to nobody inside Asterisk, so nothing may be printed.
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from . import _core
 
@@ -13,11 +16,27 @@ DEBUG, NOTICE, WARNING, ERROR = range(4)
 """``enum convai_log_level``."""
 
 
+SHARED_LOGGERS = ("asyncio", "websockets")
+"""Loggers of libraries, which all generations of the engine in one interpreter share."""
+
+
 class HostHandler(logging.Handler):
-    """Hand records of any logger to the host, without the name of a channel."""
+    """Hand what libraries log on this thread to the host, without the name of a channel.
+
+    Each generation has a handler of its own and a loop thread of its own: a line is told once, by
+    the generation that it concerns.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Only what comes from this handler's thread."""
+        return record.thread == self._thread
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Loop thread or a pool thread; may block for as long as Asterisk's logger does."""
+        """Loop thread; may block for as long as Asterisk's logger does."""
         try:
             _core.log(_level(record.levelno), "", self.format(record))
         except Exception:  # a fault while logging must not become a fault of the call
@@ -30,12 +49,21 @@ def _level(python_level: int) -> int:
     return WARNING if python_level >= logging.WARNING else NOTICE
 
 
-def install(logger: logging.Logger) -> None:
-    """Send this logger's warnings to the host, once, and nowhere else."""
+@contextmanager
+def libraries() -> Iterator[None]:
+    """Send the warnings of libraries on this thread to the host, and nowhere else."""
     logging.raiseExceptions = False  # it would print
-    logger.handlers = [HostHandler(logging.WARNING)]
-    logger.setLevel(logging.WARNING)
-    logger.propagate = False
+    handler = HostHandler()
+    loggers = [logging.getLogger(name) for name in SHARED_LOGGERS]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
 
 
 class ChannelLog:

@@ -1,21 +1,20 @@
 """The loop thread: where every session of this engine lives.
 
-``start`` is called by the C module on the thread that loads it, with the GIL. All else happens on
-the loop thread, which is started from Python with every signal blocked, because Asterisk owns them.
+``start`` is called by the module's loader, on a thread of the loader's. All else happens on the
+loop thread, which has every signal blocked, because Asterisk owns them. There is one loop a
+generation of the engine, and nothing here knows of the others.
 """
 
 from __future__ import annotations
 
 import _thread
 import asyncio
-import logging
 import signal
 import threading
 import traceback
 from pathlib import Path
-from typing import Any
 
-from . import __version__, _core, log
+from . import __version__, _core, log, selftest
 from .endings import Ending, Status
 from .net import Network, shrink_read_buffers
 from .session import Session
@@ -23,9 +22,6 @@ from .session import Session
 TICK_SECONDS = 0.005
 """How often caller audio is looked for while any call is up: a quarter of a frame, so that it adds
 at most 5 ms to a frame's way."""
-
-START_SECONDS = 5.0
-"""For the loop to come up. It takes milliseconds; a module load must not hang."""
 
 CLOSE_ALL_SECONDS = 1.5
 """For all closing handshakes together when the engine is stopped; Asterisk gives us 2 s."""
@@ -36,47 +32,63 @@ class Runtime:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._network = Network()
+        self.network: Network = Network()
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._links: list[_core.Link] = []
         self._next_tick: float | None = None
+        self._wish = _core.WISH_NONE
         self._stopping: asyncio.Task[None] | None = None
+        self._testing: asyncio.Task[None] | None = None
 
-    def run(self, ready: threading.Event) -> None:
-        """Serve sessions until told to stop."""
+    def run(self, start: Start) -> None:
+        """Pass the self-test, then serve sessions until told to end."""
         asyncio.set_event_loop(self._loop)
         self._loop.add_reader(_core.wake_fd(), self._woken)
-        self._loop.call_soon(ready.set)
         try:
+            self._testing = self._loop.create_task(selftest.converse(self))
+            self._loop.run_until_complete(self._testing)
+            start.over.set()
             self._loop.run_forever()
         finally:
             self._end_what_is_left()
-            self._network.close()
+            self.network.close()
             self._loop.close()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no session is left, not even one that is only closing its socket."""
+        return not self._sessions
 
     def _end_what_is_left(self) -> None:
         """Let nobody wait for a loop that has ended. Only after a fault is anything left."""
         self._end_all(Ending(Status.ERROR, "the engine's loop has failed"))
-        if self._sessions:
-            closing = asyncio.wait(self._sessions, timeout=CLOSE_ALL_SECONDS)
-            self._loop.run_until_complete(closing)
+        for task in asyncio.all_tasks(self._loop).difference(self._sessions):
+            task.cancel()
+        if left := asyncio.all_tasks(self._loop):
+            self._loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_ALL_SECONDS))
 
     # ---- What other threads want ----
 
     def _woken(self) -> None:
         hung_up = _core.woken()
-        stop, status, reason = _core.requests()
+        self._wish, status, reason = _core.requests()
         for link in _core.new_sessions():
             self._admit(link)
         if hung_up:
             self._end_hung_up()
         if status:
             self._end_all(Ending(Status(status), reason))
-        if stop and self._stopping is None:
+        if self._wish == _core.WISH_STOP and self._stopping is None:
             self._stopping = self._loop.create_task(self._stop())
+        self._end_if_finished()
+
+    def _end_if_finished(self) -> None:
+        """Asked to finish: the last session ends the loop."""
+        if self._wish == _core.WISH_FINISH and self.idle:
+            self._loop.stop()
 
     def _admit(self, link: _core.Link) -> None:
-        session = Session(link, self._network)
+        session = Session(link, self.network)
         task = session.start(self._loop)
         self._sessions[task] = session
         self._links.append(link)
@@ -89,6 +101,7 @@ class Runtime:
         session = self._sessions.pop(task)
         self._links.remove(session.link)
         session.link.release()
+        self._end_if_finished()
 
     def _end_hung_up(self) -> None:
         for session in list(self._sessions.values()):
@@ -104,7 +117,10 @@ class Runtime:
         self._end_all(Ending(Status.UNLOADED, "the module is being unloaded"))
         if self._sessions:
             await asyncio.wait(self._sessions, timeout=CLOSE_ALL_SECONDS)
-        self._loop.stop()
+        if self._testing is not None and not self._testing.done():
+            self._testing.cancel()  # the end of that ends the loop
+        else:
+            self._loop.stop()
 
     # ---- Caller audio ----
 
@@ -124,38 +140,63 @@ def build_id() -> str:
     return path.read_text(encoding="ascii").strip() if path.exists() else "dev"
 
 
-def start(host: Any) -> Any:
-    """Start the engine and return the capsule of its ``struct convai_ops``.
+class Start:
+    """What whoever starts a loop learns from its thread."""
 
-    ``host`` is the capsule of the module's ``struct convai_host``. Raises RuntimeError when the
-    loop does not come up.
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.failure = ""
+        """Set before ``over``; empty: the loop runs, and has passed its self-test."""
+
+
+_loop_threads: list[int] = []
+"""Identity of the thread of the last start."""
+
+
+def start(seconds: float) -> int:
+    """Start the engine and return the address of its ``struct convai_ops``.
+
+    By then the loop has held a conversation with itself. Waits at most ``seconds`` for that.
+    RuntimeError says what went wrong; the loop then ends, at the latest when it comes to itself.
     """
-    log.install(logging.getLogger(__package__))
-    log.install(logging.getLogger("websockets"))
-    log.install(logging.getLogger("asyncio"))
     shrink_read_buffers()
-    _core.open_engine(host)
-    ready = threading.Event()
+    _core.open_engine()
+    outcome = Start()
     # The new thread inherits the mask: signals go to Asterisk's own threads.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
-        _thread.start_new_thread(_loop_thread, (ready,))
+        _loop_threads[:] = [_thread.start_new_thread(_loop_thread, (outcome,))]
     except BaseException:
         _core.close_engine()
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    if not ready.wait(START_SECONDS):
-        _core.stop_engine(0)  # should it come up later, it ends at once
-        raise RuntimeError(f"the engine's loop did not start within {START_SECONDS:.0f} s")
-    return _core.ops_capsule(build_id(), __version__)
+    if not outcome.over.wait(seconds):
+        outcome.failure = f"the loop has not passed its self-test within {seconds:.1f} s"
+        _core.stop_engine(0)
+    if outcome.failure:
+        raise RuntimeError(outcome.failure)
+    return _core.ops_address(build_id(), __version__)
 
 
-def _loop_thread(ready: threading.Event) -> None:
-    """All that the loop thread ever runs. Whatever happens, whoever waits for its end is told."""
-    try:
-        Runtime().run(ready)
-    except BaseException:
-        _core.log(log.ERROR, "", f"the engine's loop has failed: {traceback.format_exc()}")
-    finally:
-        _core.close_engine()
+def abandon() -> None:
+    """Ask the loop to end: it came up when nobody was waiting for it any more."""
+    _core.stop_engine(0)
+
+
+def interruptible() -> list[int]:
+    """The loop's thread, if it runs: what to interrupt after a start that failed."""
+    return _loop_threads if _core.engine_running() else []
+
+
+def _loop_thread(start: Start) -> None:
+    """All that the loop thread ever runs. Whatever happens, whoever waits for it is told."""
+    with log.libraries():
+        try:
+            Runtime().run(start)
+        except BaseException as fault:
+            start.failure = start.failure or f"{type(fault).__name__}: {fault}"
+            _core.log(log.ERROR, "", f"the engine's loop has failed: {traceback.format_exc()}")
+        finally:
+            _core.close_engine()
+            start.over.set()

@@ -301,7 +301,7 @@ static int ready_fd(const int *fds, int nfds)
 	for (i = 0; i < nfds; i++) {
 		polled[i] = (struct pollfd) { .fd = fds[i], .events = POLLIN | POLLPRI };
 	}
-	if (nfds && poll(polled, nfds, 0) > 0) {
+	if (nfds && __real_poll(polled, nfds, 0) > 0) {
 		for (i = 0; i < nfds; i++) {
 			if (polled[i].revents & POLLNVAL) {
 				FAIL("a wait for descriptor %d, which is not open", fds[i]);
@@ -327,7 +327,7 @@ static void poll_slice(struct ast_channel *channel, const int *fds, int nfds,
 	}
 	polled[nfds] = (struct pollfd) { .fd = channel->alert_fd, .events = POLLIN };
 	if (left_ms > 0) {
-		poll(polled, nfds + 1, left_ms > REAL_SLICE_MS ? REAL_SLICE_MS : (int) left_ms);
+		__real_poll(polled, nfds + 1, left_ms > REAL_SLICE_MS ? REAL_SLICE_MS : (int) left_ms);
 	}
 }
 

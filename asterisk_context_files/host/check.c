@@ -129,7 +129,7 @@ static unsigned int more_entries(const char *what, const char *path, unsigned in
 	unsigned int after = entries(path);
 
 	while (after > before && patience_ms--) {
-		poll(NULL, 0, 1);
+		__real_poll(NULL, 0, 1);
 		after = entries(path);
 	}
 	if (after <= before) {

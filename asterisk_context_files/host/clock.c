@@ -34,6 +34,7 @@ int __real_clock_gettime(clockid_t clock, struct timespec *time);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *time);
 int __real_usleep(useconds_t us);
 int __wrap_usleep(useconds_t us);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout);
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct event *events;	/*!< the next one first */
@@ -169,4 +170,25 @@ int __wrap_usleep(useconds_t us)
 {
 	host_sleep(us);
 	return 0;
+}
+
+int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+	int64_t until_us = host_now() + (int64_t) timeout * 1000;
+	int ready;
+
+	if (!host_time_is_virtual()) {
+		return __real_poll(fds, count, timeout);
+	}
+	if (timeout < 0) {
+		FAIL("a wait without a limit");
+	}
+	for (;;) {
+		host_run_due();
+		ready = __real_poll(fds, count, 0);
+		if (ready || host_now() >= until_us) {
+			return ready;
+		}
+		host_jump(host_next_event(until_us));
+	}
 }

@@ -17,7 +17,7 @@
 #include "host_internal.h"
 
 #include <ctype.h>
-#include <dirent.h>
+#include <ftw.h>	/* nftw(3) */
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -62,19 +62,14 @@ void host_config_begin(void)
 	}
 }
 
+static int remove_entry(const char *path, const struct stat *info, int kind, struct FTW *place)
+{
+	return remove(path);
+}
+
 void host_config_end(void)
 {
-	DIR *stream = opendir(directory);
-	struct dirent *entry;
-
-	if (!stream) {
-		return;
-	}
-	while ((entry = readdir(stream))) {
-		unlinkat(dirfd(stream), entry->d_name, 0);
-	}
-	closedir(stream);
-	rmdir(directory);
+	nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *host_config_directory(void)

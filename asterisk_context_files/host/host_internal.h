@@ -14,6 +14,8 @@
 #ifndef HOST_INTERNAL_H
 #define HOST_INTERNAL_H
 
+#include <poll.h>
+
 #include "host.h"
 
 /*! \brief malloc that ends the test instead of failing: the host's own memory has no faults */
@@ -61,5 +63,8 @@ unsigned int host_commands_left(void);
 
 /*! \brief Soft-hangup of every channel that is in an application of the module */
 unsigned int host_channels_hangup(int reason);
+
+/*! \brief poll(2) itself; what is linked calls the host's, which knows of virtual time */
+int __real_poll(struct pollfd *fds, nfds_t count, int timeout);
 
 #endif /* HOST_INTERNAL_H */

@@ -14,8 +14,13 @@
 #include "fake_engine.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "asterisk/paths.h"
 
 #include "embed.h"
 #include "host.h"
@@ -40,17 +45,29 @@ struct convai_session {
 	struct convai_counters counters;
 	struct fake_push pushes[MAX_PUSHES];
 	size_t push_count;
+	unsigned int build;
 };
 
-struct fake fake = { .debug = -1 };
+struct fake fake = { .builds = { { .debug = -1 }, { .debug = -1 }, { .debug = -1 }, { .debug = -1 } } };
 
 static struct convai_session *sessions[MAX_SESSIONS];
-static const struct convai_ops *running;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void add(uint64_t *counter, uint64_t value)
 {
 	__atomic_fetch_add(counter, value, __ATOMIC_RELAXED);
+}
+
+/* Looked at by calls and commands, on threads of their own. */
+
+static int is_running(unsigned int build)
+{
+	return __atomic_load_n(&fake.builds[build].running, __ATOMIC_ACQUIRE);
+}
+
+static void set_running(unsigned int build, int running)
+{
+	__atomic_store_n(&fake.builds[build].running, running, __ATOMIC_RELEASE);
 }
 
 /* ---- The table ---- */
@@ -70,16 +87,17 @@ static void copy_request(struct convai_session *session,
 	}
 }
 
-static struct convai_session *fake_open(const struct convai_request *request)
+static struct convai_session *open_with(unsigned int build, const struct convai_request *request)
 {
 	struct convai_session *session;
 	unsigned int number;
 
-	if (fake.open_errno) {
-		errno = fake.open_errno;
+	if (fake.open_errno || !is_running(build)) {
+		errno = fake.open_errno ? fake.open_errno : ESHUTDOWN;
 		return NULL;
 	}
 	session = calloc(1, sizeof(*session));
+	session->build = build;
 	pthread_mutex_init(&session->lock, NULL);
 	session->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	session->progress.conversation_id = "";
@@ -220,11 +238,6 @@ static void fake_counters(const struct convai_session *session,
 	pthread_mutex_unlock(&own->lock);
 }
 
-static void fake_set_debug(int on)
-{
-	fake.debug = on;
-}
-
 static void fake_end_all(uint32_t status, const char *reason)
 {
 	unsigned int opens = __atomic_load_n(&fake.opens, __ATOMIC_ACQUIRE);
@@ -238,76 +251,178 @@ static void fake_end_all(uint32_t status, const char *reason)
 	}
 }
 
-static int fake_stop(uint32_t limit_ms)
+static int stop_build(unsigned int build, uint32_t limit_ms)
 {
+	if (!is_running(build)) {
+		return 0;
+	}
+	if (!limit_ms) {
+		return -1;
+	}
 	fake.stops++;
 	fake.stop_limit_ms = limit_ms;
+	if (fake.builds[build].hangs) {
+		return -1;
+	}
 	if (fake.stop_failures) {
 		fake.stop_failures--;
 		return -1;
 	}
+	set_running(build, 0);
 	return 0;
 }
 
-static const struct convai_ops ops = {
-	.abi_version = CONVAI_ABI_VERSION,
-	.size = sizeof(ops),
-	.build_id = "fake-build",
-	.version = "0.fake",
-	.open = fake_open,
-	.event_fd = fake_event_fd,
-	.poll = fake_poll,
-	.push = fake_push_audio,
-	.push_silence = fake_push_silence,
-	.pop = fake_pop,
-	.queued = fake_queued,
-	.hangup = fake_hangup,
-	.release = fake_release,
-	.counters = fake_counters,
-	.set_debug = fake_set_debug,
-	.end_all = fake_end_all,
-	.stop = fake_stop,
-};
+static int attach(const struct convai_host *host)
+{
+	fake.host = host;
+	return 0;
+}
+
+/* Functions of a table do not know whose they are, so each build has its own. */
+#define BUILD(n) \
+	static struct convai_session *open_##n(const struct convai_request *request) \
+	{ \
+		return open_with(n, request); \
+	} \
+	static void set_debug_##n(int on) \
+	{ \
+		fake.builds[n].debug = on; \
+	} \
+	static void finish_##n(void) \
+	{ \
+		fake.builds[n].finishes++; \
+		set_running(n, fake.builds[n].hangs && is_running(n)); \
+	} \
+	static int running_##n(void) \
+	{ \
+		if (fake.builds[n].fails) { \
+			set_running(n, 0); \
+		} \
+		return is_running(n); \
+	} \
+	static int stop_##n(uint32_t limit_ms) \
+	{ \
+		return stop_build(n, limit_ms); \
+	}
+
+#define TABLE(n) { \
+	.abi_version = CONVAI_ABI_VERSION, \
+	.size = sizeof(struct convai_ops), \
+	.build_id = "build-" #n, \
+	.version = "0." #n, \
+	.attach = attach, \
+	.open = open_##n, \
+	.event_fd = fake_event_fd, \
+	.poll = fake_poll, \
+	.push = fake_push_audio, \
+	.push_silence = fake_push_silence, \
+	.pop = fake_pop, \
+	.queued = fake_queued, \
+	.hangup = fake_hangup, \
+	.release = fake_release, \
+	.counters = fake_counters, \
+	.set_debug = set_debug_##n, \
+	.end_all = fake_end_all, \
+	.finish = finish_##n, \
+	.running = running_##n, \
+	.stop = stop_##n, \
+}
+
+BUILD(0)
+BUILD(1)
+BUILD(2)
+BUILD(3)
+
+static const struct convai_ops tables[FAKE_BUILDS] = { TABLE(0), TABLE(1), TABLE(2), TABLE(3) };
 
 /* ---- In the place of embed.c ---- */
 
-int embed_start(const struct convai_host *host, char *error, size_t size)
+static void folder_of(unsigned int n, char *path, size_t size)
 {
-	fake.starts++;
-	if (fake.start_failures) {
-		fake.start_failures--;
-		snprintf(error, size, "%s", fake.start_error);
+	snprintf(path, size, "%.2000s/app_elevenlabs_convai.d/build-%u", ast_config_AST_MODULE_DIR, n);
+}
+
+static void link_path(char *path, size_t size)
+{
+	snprintf(path, size, "%.2000s/app_elevenlabs_convai.d/current", ast_config_AST_MODULE_DIR);
+}
+
+void fake_install(unsigned int n)
+{
+	char folder[PATH_MAX];
+	char path[PATH_MAX];
+
+	snprintf(folder, sizeof(folder), "%.2000s/app_elevenlabs_convai.d", ast_config_AST_MODULE_DIR);
+	mkdir(folder, 0755);
+	folder_of(n, folder, sizeof(folder));
+	mkdir(folder, 0755);
+	link_path(path, sizeof(path));
+	unlink(path);
+	if (symlink(strrchr(folder, '/') + 1, path)) {
+		FAIL("cannot install build %u", n);
+	}
+}
+
+/*! \brief The number of the build in a directory */
+static unsigned int build_in(const char *directory)
+{
+	const char *number = strrchr(directory, '-');
+
+	return number ? strtoul(number + 1, NULL, 10) % FAKE_BUILDS : 0;
+}
+
+int embed_open(char *error, size_t size)
+{
+	static int installed;
+
+	if (fake.open_error) {
+		snprintf(error, size, "%s", fake.open_error);
 		return -1;
 	}
-	fake.host = host;
-	__atomic_store_n(&running, &ops, __ATOMIC_RELEASE);
+	if (!installed) {
+		installed = 1;
+		fake_install(0);
+	}
 	return 0;
 }
 
-const struct convai_ops *embed_ops(void)
+const struct convai_ops *embed_import(const char *directory, int limit_ms, char *error,
+	size_t size)
 {
-	return __atomic_load_n(&running, __ATOMIC_ACQUIRE);
+	unsigned int n = build_in(directory);
+
+	fake.starts++;
+	fake.builds[n].starts++;
+	if (fake.start_failures) {
+		fake.start_failures--;
+		snprintf(error, size, "%s", fake.start_error);
+		return NULL;
+	}
+	if (is_running(n)) {
+		FAIL("build %u is started while it runs", n);
+	}
+	set_running(n, 1);
+	fake.builds[n].fails = 0;
+	return &tables[n];
 }
 
-int embed_stop(uint32_t limit_ms)
+void embed_forget(const char *directory)
 {
-	const struct convai_ops *table = embed_ops();
+	fake.builds[build_in(directory)].forgets++;
+}
 
-	if (table && table->stop(limit_ms)) {
+int embed_close(int limit_ms)
+{
+	if (fake.close_failures) {
+		fake.close_failures--;
 		return -1;
 	}
-	__atomic_store_n(&running, NULL, __ATOMIC_RELEASE);
 	return 0;
 }
 
 const char *embed_python_version(void)
 {
 	return "0 (fake)";
-}
-
-const char *embed_directory(void)
-{
-	return embed_ops() ? "/fake/directory" : "";
 }
 
 /* ---- What the test says ---- */
@@ -331,6 +446,11 @@ const char *fake_value(const struct convai_session *session, uint32_t kind,
 		}
 	}
 	return NULL;
+}
+
+unsigned int fake_build_of(const struct convai_session *session)
+{
+	return session->build;
 }
 
 const char *fake_agent(const struct convai_session *session)

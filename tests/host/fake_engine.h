@@ -22,25 +22,46 @@
 /*! Audio of the agent's counts up from here, byte by byte, so that what was skipped shows */
 #define FAKE_AUDIO_FIRST 1
 
+/*! Builds of the engine that can be installed */
+#define FAKE_BUILDS 4
+
+/*! One build: its loop, and what was asked of it */
+struct fake_build {
+	int running;
+	int fails;	/*!< its loop ends by a fault as soon as it is asked about */
+	int hangs;	/*!< its loop does not end */
+	unsigned int starts;
+	unsigned int finishes;
+	unsigned int forgets;
+	int debug;	/*!< -1: never set */
+};
+
 /*! What the engine does as a whole */
 extern struct fake {
-	const char *start_error;	/*!< embed_start fails with this */
+	const char *open_error;	/*!< embed_open fails with this, if set */
+	const char *start_error;	/*!< embed_import fails with this */
 	unsigned int start_failures;	/*!< so often; UINT32_MAX: always */
 	unsigned int stop_failures;
+	unsigned int close_failures;	/*!< of embed_close */
 	int open_errno;	/*!< open fails with this */
 	/*! \brief Called at the end of each open, if set */
 	void (*opened)(struct convai_session *session);
+	struct fake_build builds[FAKE_BUILDS];
 	/* What it was asked. */
 	unsigned int starts;
-	unsigned int stops;
+	unsigned int stops;	/*!< that wait; being only asked to is not counted */
 	uint32_t stop_limit_ms;
 	unsigned int opens;
 	unsigned int releases;
 	unsigned int ends;
 	uint32_t end_status;
-	int debug;	/*!< -1: never set */
 	const struct convai_host *host;
 } fake;
+
+/*! \brief `make install` of build n. The module's first load installs build 0 by itself. */
+void fake_install(unsigned int n);
+/*! \brief Which build a session was opened with */
+unsigned int fake_build_of(const struct convai_session *session);
 
 /*! \brief The nth session since the start, also after its release */
 struct convai_session *fake_session(unsigned int n);

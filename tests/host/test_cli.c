@@ -78,9 +78,8 @@ TEST(show_version)
 	script_begin(NULL);
 	output = host_cli("elevenlabs show version");
 	CHECK_HAS(output, "0.host");
-	CHECK_HAS(output, "0.fake");
-	CHECK_HAS(output, "fake-build");
-	CHECK_HAS(output, "/fake/directory");
+	CHECK_HAS(output, "Engine:    0.0, build build-0, from ");
+	CHECK_HAS(output, "app_elevenlabs_convai.d/build-0\n1 generation alive:\n");
 	CHECK_HAS(output, "0 (fake)");
 	CHECK_HAS(output, "mock");
 	script_end();
@@ -107,13 +106,13 @@ TEST(debug)
 {
 	script_begin(NULL);
 	CHECK_STR(host_cli("elevenlabs debug on"), "ElevenLabs debug enabled\n");
-	CHECK_INT(fake.debug, 1);
+	CHECK_INT(fake.builds[0].debug, 1);
 	CHECK_STR(host_cli("elevenlabs debug OFF"), "ElevenLabs debug disabled\n");
-	CHECK_INT(fake.debug, 0);
+	CHECK_INT(fake.builds[0].debug, 0);
 	CHECK_STR(host_cli("elevenlabs set debug on"), "ElevenLabs debug enabled\n");
-	CHECK_INT(fake.debug, 1);
+	CHECK_INT(fake.builds[0].debug, 1);
 	CHECK_STR(host_cli("elevenlabs set debug off"), "ElevenLabs debug disabled\n");
-	CHECK_INT(fake.debug, 0);
+	CHECK_INT(fake.builds[0].debug, 0);
 	script_end();
 }
 
@@ -149,6 +148,11 @@ TEST(usage)
 		{ "elevenlabs set debug", "Usage: elevenlabs set debug on|off\n" },
 		{ "elevenlabs set debug x", "Usage: elevenlabs set debug on|off\n" },
 		{ "elevenlabs hangup", "Usage: elevenlabs hangup <channel>|all\n" },
+		{ "elevenlabs drain", "Usage: elevenlabs drain on|off\n" },
+		{ "elevenlabs drain x", "Usage: elevenlabs drain on|off\n" },
+		{ "elevenlabs drain on x", "Usage: elevenlabs drain on|off\n" },
+		{ "elevenlabs test agent", "Usage: elevenlabs test agent <name>\n" },
+		{ "elevenlabs test agent a b", "Usage: elevenlabs test agent <name>\n" },
 		{ "elevenlabs hangup a b", "Usage: elevenlabs hangup <channel>|all\n" },
 	};
 	size_t i;
@@ -157,7 +161,7 @@ TEST(usage)
 	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		CHECK_HAS(host_cli(lines[i][0]), lines[i][1]);
 	}
-	CHECK_INT(fake.debug, -1);
+	CHECK_INT(fake.builds[0].debug, 0);
 	script_end();
 }
 
@@ -168,6 +172,10 @@ TEST(completion_without_calls)
 	CHECK_STR(host_complete("elevenlabs debug of"), "off");
 	CHECK_STR(host_complete("elevenlabs debug on "), "");
 	CHECK_STR(host_complete("elevenlabs set debug o"), "off on");
+	CHECK_STR(host_complete("elevenlabs drain "), "off on");
+	CHECK_STR(host_complete("elevenlabs test agent "), "sales");
+	CHECK_STR(host_complete("elevenlabs test agent x"), "");
+	CHECK_STR(host_complete("elevenlabs test agent sales "), "");
 	CHECK_STR(host_complete("elevenlabs hangup "), "all");
 	CHECK_STR(host_complete("elevenlabs hangup x"), "");
 	CHECK_STR(host_complete("elevenlabs show session "), "");

@@ -79,6 +79,8 @@ static void type_everything(void)
 	host_cli("elevenlabs show sessions");
 	host_cli("elevenlabs show session PJSIP/1");
 	host_cli("elevenlabs show agents");
+	host_cli("elevenlabs show version");
+	host_cli("elevenlabs debug off");
 	host_complete("elevenlabs hangup ");
 	host_cli("elevenlabs reload");
 }
@@ -97,6 +99,26 @@ TEST(commands_during_calls)
 		usleep(1 * MS);
 	}
 	join(&calls, "HANGUP");
+	CHECK_INT(host_unload(0), 0);
+	fake_forget();
+}
+
+TEST(generations_during_calls)
+{
+	struct calls calls;
+	unsigned int n = 0;
+
+	begin(&calls);
+	while (host_now() < CALL_US) {
+		fake_install(++n % FAKE_BUILDS);
+		CHECK_INT(host_reload(), 0);
+		type_everything();
+		usleep(3 * MS);
+	}
+	CHECK(n > FAKE_BUILDS);
+	CHECK_STR(host_cli("elevenlabs hangup all"), "3 calls hung up\n");
+	join(&calls, "HANGUP");
+	CHECK_HAS(host_cli("elevenlabs show version"), "1 generation alive:\n");
 	CHECK_INT(host_unload(0), 0);
 	fake_forget();
 }

@@ -186,7 +186,7 @@ static void *channel_thread(void *arg)
 {
 	const struct convai_pair pairs[] = { { CONVAI_PAIR_SETTING, "agent_id", "agent_x" } };
 	const struct convai_request request = { "Local/1", "sales_agent", pairs, 1 };
-	struct convai_ops *ops = arg;
+	const struct convai_ops *ops = arg;
 	int i;
 
 	for (i = 0; i < SESSIONS; i++) {
@@ -210,22 +210,40 @@ static void *channel_thread(void *arg)
 	return NULL;
 }
 
+/* As the module does it when another generation is in service. */
+static void finish(const struct convai_ops *ops)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+
+	ops->finish();
+	while (ops->running()) {
+		nanosleep(&ms, NULL);
+	}
+	CHECK(ops->stop(0) == 0);
+}
+
 static void test_engine(void)
 {
 	const struct convai_host host = { CONVAI_ABI_VERSION, sizeof(host), log_nothing };
-	struct convai_ops *ops = convai_engine_ops("test", "0");
+	const struct convai_ops *ops = convai_engine_ops("test", "0");
 	pthread_t loop, channels[3];
 	const struct timespec while_busy = { .tv_nsec = 50000000 };
 	int round, i;
 
 	for (round = 0; round < 5; round++) {
-		CHECK(convai_engine_open(&host) == 0);
+		CHECK(convai_engine_open() == 0);
+		CHECK(ops->attach(&host) == 0);
 		CHECK(pthread_create(&loop, NULL, loop_thread, NULL) == 0);
 		for (i = 0; i < 3; i++) {
-			CHECK(pthread_create(&channels[i], NULL, channel_thread, ops) == 0);
+			CHECK(pthread_create(&channels[i], NULL, channel_thread, (void *) ops) == 0);
 		}
 		nanosleep(&while_busy, NULL);
-		CHECK(ops->stop(10000) == 0);
+		CHECK(convai_engine_open() == -1 && errno == EBUSY);
+		if (round % 2) {
+			finish(ops);
+		} else {
+			CHECK(ops->stop(10000) == 0);
+		}
 		i = atomic_load(&logged);
 		pthread_join(loop, NULL);
 		CHECK(atomic_load(&logged) == i);	/* nobody logs once stop has returned */

@@ -6,7 +6,6 @@ per process is enough: ``Engine`` starts it and stops it again.
 
 from __future__ import annotations
 
-import ctypes
 import re
 import select
 import time
@@ -23,6 +22,7 @@ from tests.timing import SECOND
 
 CONTRACT = Path(__file__).parents[2] / "app_elevenlabs_convai" / "convai_ops.h"
 CONNECTING, TALKING, ENDED = range(3)
+START_SECONDS = 5 * SECOND
 
 
 def _definitions() -> str:
@@ -48,15 +48,6 @@ def macro(name: str) -> str:
     return found.group(1).strip('"')
 
 
-_get = ctypes.pythonapi.PyCapsule_GetPointer
-_get.restype, _get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-_new = ctypes.pythonapi.PyCapsule_New
-_new.restype = ctypes.py_object
-_new.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-_HOST_CAPSULE = macro("CONVAI_HOST_CAPSULE").encode()
-_OPS_CAPSULE = macro("CONVAI_OPS_CAPSULE").encode()
-
-
 class Engine:
     """A running engine and the log lines that it has written."""
 
@@ -67,12 +58,8 @@ class Engine:
         self.host.abi_version = int(macro("CONVAI_ABI_VERSION"))
         self.host.size = ffi.sizeof("struct convai_host")
         self.host.log = self._log
-        self.capsule = runtime.start(self.host_capsule())
-        self.ops: Any = ffi.cast("struct convai_ops *", _get(self.capsule, _OPS_CAPSULE))
-
-    def host_capsule(self) -> Any:
-        """The host table, as the module hands it over."""
-        return _new(int(ffi.cast("uintptr_t", self.host)), _HOST_CAPSULE, None)
+        self.ops: Any = ffi.cast("struct convai_ops *", runtime.start(START_SECONDS))
+        assert self.ops.attach(self.host) == 0
 
     def _on_log(self, level: int, channel: Any, text: Any) -> None:
         self.lines.append((level, string(channel), string(text)))

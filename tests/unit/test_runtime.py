@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,17 @@ async def talk_until_closed(agent: Conversation) -> None:
     await agent.closed()
 
 
+def wait_pool_threads_ended() -> None:
+    """Nobody else does: they hold nothing, and end when their look-up does."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("convai-net"):
+            thread.join(5 * SECOND)
+
+
 def test_the_engine_starts_again_after_a_stop() -> None:
     """As often as the module is unloaded and loaded, with nothing left over."""
     threads, descriptors = [], []
-    for _ in range(5):
+    for _ in range(4):
         engine = Engine()
         with Service(talk_until_closed) as service:
             call = engine.call(settings=service.settings())
@@ -35,6 +43,7 @@ def test_the_engine_starts_again_after_a_stop() -> None:
             call.release()
             service.outcome()
         gc.collect()
+        wait_pool_threads_ended()
         threads.append(threading.active_count())
         descriptors.append(len(list(Path("/proc/self/fd").iterdir())))
     assert len(set(threads[1:])) == 1
@@ -46,9 +55,9 @@ def test_the_loop_thread_gets_no_signals(monkeypatch: pytest.MonkeyPatch) -> Non
     masks: list[set[int]] = []
     run = runtime.Runtime.run
 
-    def watched(self: runtime.Runtime, ready: threading.Event) -> None:
+    def watched(self: runtime.Runtime, start: runtime.Start) -> None:
         masks.append(set(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
-        run(self, ready)
+        run(self, start)
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     monkeypatch.setattr(runtime.Runtime, "run", watched)
@@ -82,26 +91,109 @@ def test_a_loop_that_does_not_start_is_refused(monkeypatch: pytest.MonkeyPatch) 
     held, over = threading.Event(), threading.Event()
     thread = runtime._loop_thread
 
-    def late(ready: threading.Event) -> None:
+    def late(start: runtime.Start) -> None:
         held.wait(10 * SECOND)
-        thread(ready)
+        thread(start)
         over.set()
 
     monkeypatch.setattr(runtime, "_loop_thread", late)
-    monkeypatch.setattr(runtime, "START_SECONDS", 0.1)
-    with pytest.raises(RuntimeError, match="did not start"):
-        Engine()
+    with pytest.raises(RuntimeError, match=r"self-test within 0\.1 s"):
+        runtime.start(0.1)
+    assert runtime.interruptible()
     held.set()
     assert over.wait(10 * SECOND)
+    assert runtime.interruptible() == []
 
 
-def test_a_module_of_another_contract_is_refused() -> None:
+def test_a_second_loop_is_refused(engine: Engine) -> None:
+    """A build starts once: a second loop would take the sessions of the first."""
+    with pytest.raises(OSError, match="still runs"):
+        runtime.start(5 * SECOND)
+    with Service(talk_until_closed) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        call.release()
+        service.outcome()
+
+
+def test_a_host_of_another_contract_is_refused(engine: Engine) -> None:
+    engine.host.abi_version += 1
+    assert engine.ops.attach(engine.host) == -1
+    engine.host.abi_version -= 1
+    engine.host.size -= 1
+    assert engine.ops.attach(engine.host) == -1
+
+
+def test_without_a_host_nothing_is_logged() -> None:
     engine = Engine()
     assert engine.stop() == 0
-    engine.host.abi_version += 1
-    capsule = engine.host_capsule()
-    with pytest.raises(RuntimeError, match="contract version"):
-        runtime.start(capsule)
+    before = engine.text()
+    _core.log(0, "", "nobody hears this")
+    assert engine.text() == before
+
+
+# ---- Finishing: another generation is in service ----
+
+
+def wait_ended(engine: Engine) -> None:
+    until = time.monotonic() + 5 * SECOND
+    while engine.ops.running():
+        assert time.monotonic() < until, "the loop has not ended"
+        time.sleep(0.001)
+
+
+def test_finish_without_sessions_ends_the_loop() -> None:
+    engine = Engine()
+    engine.ops.finish()
+    wait_ended(engine)
+    assert engine.ops.stop(0) == 0
+
+
+def test_finish_waits_for_the_last_session() -> None:
+    engine = Engine()
+    with Service(talk_until_closed) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        engine.ops.finish()
+        with pytest.raises(OSError, match="open"):
+            engine.call(settings=service.settings())
+        assert call.push(bytes(160)) == 160
+        assert engine.ops.running()
+        call.release()
+        service.outcome()
+    wait_ended(engine)
+    assert engine.stop() == 0
+
+
+def test_stop_overrules_finish() -> None:
+    engine = Engine()
+    with Service(talk_until_closed) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        engine.ops.finish()
+        assert engine.ops.stop(0) == -1
+        assert call.ending()[0] == "UNLOADED"
+        call.release()
+        service.outcome()
+    wait_ended(engine)
+    engine.ops.finish()
+    assert engine.stop() == 0
+
+
+def test_stop_without_a_limit_keeps_the_host_until_the_end() -> None:
+    """Whoever is only asked to stop may still have something to say."""
+    engine = Engine()
+    with Service(talk_until_closed) as service:
+        call = engine.call(settings=service.settings() | {"debug": "yes"})
+        call.wait(TALKING)
+        lines = len(engine.lines)
+        assert engine.ops.stop(0) == -1
+        call.ending()
+        call.release()
+        service.outcome()
+    wait_ended(engine)
+    assert len(engine.lines) > lines
+    assert engine.ops.stop(0) == 0
 
 
 def test_stop_gives_up_on_a_loop_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,34 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The commands themselves, for the table in cli.c. Threads of Asterisk's.
+ */
+
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include <stddef.h>
+
+struct ast_cli_args;
+struct call;
+
+/* Each returns CLI_SUCCESS, CLI_FAILURE or CLI_SHOWUSAGE. */
+char *cli_show_agents(struct ast_cli_args *a);
+char *cli_show_sessions(struct ast_cli_args *a);
+char *cli_show_session(struct ast_cli_args *a);
+char *cli_show_version(struct ast_cli_args *a);
+
+/*! \brief Waits for the service, some seconds at most, and no longer than the module stays */
+char *cli_test_agent(struct ast_cli_args *a);
+
+/*! \brief Copy the name of a call's channel, which may be renamed at any time */
+void cli_channel_name(const struct call *call, char *name, size_t size);
+
+#endif /* CLI_COMMANDS_H */

@@ -1,0 +1,33 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief Waiting until no channel is in the application any more
+ *
+ * Code that a thread may still be in, or return to, must not be unmapped. Asterisk does
+ * not tell: it names the application on the channel for as long as it needs our code.
+ */
+
+#ifndef DEPARTURE_H
+#define DEPARTURE_H
+
+/*!
+ * \brief End all calls, and wait until none is left and no channel is in the application
+ *
+ * They are ended again at every look: a call that was being admitted when the registry
+ * closed comes to the engine after the first time.
+ *
+ * \return 0, or -1 after the limit, which is logged
+ */
+int departure_wait(const char *app, int limit_ms);
+
+/*! \brief As departure_wait, after a pause for threads that have just looked the application up */
+int departure_settle(const char *app, int limit_ms);
+
+#endif /* DEPARTURE_H */

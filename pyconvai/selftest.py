@@ -1,0 +1,216 @@
+"""The self-test: a conversation that a new engine holds with itself before any caller does.
+
+One end is a session as the C module opens it, the other an agent of a few lines. Between them is
+all that a call uses: the table's functions, both rings, the tick, ``Session``, ``websockets``, the
+protocol, base64 and the fast way out. Only name look-up, TLS and the signed URL are left out: they
+need a network, and a pair of sockets stands in for it. It takes some 10 ms.
+
+A failure means that this engine must not be given a call. Whoever loads it says so, and keeps the
+one before. Runs on the loop thread, before anybody else knows of the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import orjson
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from . import _core
+from .endings import Status
+from .net import Endpoint, Network
+
+LIMIT_SECONDS = 2.0
+"""For the whole test: two hundred times what it takes, and less than a load may take."""
+
+POLL_SECONDS = 0.001
+"""How often the channel's end looks for what has come."""
+
+SETTINGS = {
+    "agent_id": "self-test",
+    "base_url": "http://self-test",
+    "auth": "none",
+    "connect_attempts": "1",
+    "max_duration": "60",
+}
+CONVERSATION = "conv_self_test"
+QUESTION = bytes(range(160))
+STALE, ANSWER = b"\x11" * 800, bytes(range(255, 95, -1))
+PING_ID = 7
+TALKING, ENDED = 1, 2
+"""``enum convai_state``."""
+
+
+class Loop(Protocol):
+    """What is tested: the Runtime."""
+
+    network: Network
+
+    @property
+    def idle(self) -> bool:
+        """Whether no session is left."""
+
+
+class SelfTestFailed(Exception):
+    """What the engine did not do."""
+
+
+def _expect(held: bool, what: str) -> None:
+    if not held:
+        raise SelfTestFailed(f"self-test: {what}")
+
+
+async def converse(loop: Loop) -> None:
+    """Hold the conversation. SelfTestFailed, or whatever the engine raises, when it goes wrong."""
+    network = loop.network
+    near, far = socket.socketpair()
+    loop.network = _PairNetwork(near)
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_Agent().serve(far))
+                both.create_task(_call())
+            await _until(lambda: loop.idle)
+    except TimeoutError:
+        raise SelfTestFailed(f"self-test: not done within {LIMIT_SECONDS:.0f} s") from None
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from None
+    finally:
+        loop.network = network
+        near.close()
+        far.close()
+
+
+class _PairNetwork(Network):
+    """A network that leads to one place."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    async def connect(self, endpoint: Endpoint) -> socket.socket:
+        """The session's end of the pair, which it closes."""
+        sock = self._sock.dup()
+        sock.setblocking(False)
+        return sock
+
+
+# ---- The caller ----
+
+
+async def _call() -> None:
+    probe = _core.Probe("self-test", SETTINGS)
+    try:
+        await _until(lambda: probe.poll()[0] >= TALKING)
+        state, _, _, conversation, reason = probe.poll()
+        _expect(state == TALKING, f"the conversation did not come up: {reason}")
+        _expect(conversation == CONVERSATION, "the conversation has a wrong id")
+        _expect(probe.push(QUESTION) == len(QUESTION), "caller audio was refused")
+        await _until(lambda: probe.poll()[0] == ENDED)
+        _, status, play_out, _, reason = probe.poll()
+        _expect(status == Status.AGENT_ENDED and play_out, f"it ended with {status}: {reason}")
+        _expect(probe.pop(len(STALE) + len(ANSWER)) == ANSWER, "agent audio is not what was sent")
+    finally:
+        probe.release()
+
+
+async def _until(reached: Callable[[], bool]) -> None:
+    while not reached():  # noqa: ASYNC110 - a channel is not told either, it looks
+        await asyncio.sleep(POLL_SECONDS)
+
+
+# ---- The agent ----
+
+
+class _Agent:
+    """The service's side: greets, is interrupted, answers what was asked, and says goodbye."""
+
+    def __init__(self) -> None:
+        self._protocol = ServerProtocol()
+        self._reader: asyncio.StreamReader
+        self._writer: asyncio.StreamWriter
+        self._received: list[Any] = []
+
+    async def serve(self, sock: socket.socket) -> None:
+        self._reader, self._writer = await asyncio.open_connection(sock=sock)
+        try:
+            await self._converse()
+        finally:
+            self._writer.transport.abort()
+
+    async def _converse(self) -> None:
+        request = await self._next()
+        _expect(isinstance(request, Request), "no WebSocket handshake")
+        self._protocol.send_response(self._protocol.accept(request))
+        opening = await self._message()
+        kind = opening.get("type")
+        _expect(kind == "conversation_initiation_client_data", f"the first message is {kind}")
+        self._say("conversation_initiation_metadata", METADATA)
+        self._say("audio", {"audio_base_64": _base64(STALE), "event_id": 1})
+        self._say("ping", {"event_id": PING_ID})
+        await self._hear(
+            {"type": "pong", "event_id": PING_ID}, {"user_audio_chunk": _base64(QUESTION)}
+        )
+        self._say("interruption", {"event_id": 2})
+        self._say("audio", {"audio_base_64": _base64(ANSWER), "event_id": 2})
+        self._protocol.send_close(1000)
+        self._flush()
+        while await self._next() is not None:
+            pass
+
+    async def _hear(self, *expected: dict[str, Any]) -> None:
+        """Each of these messages once, in any order."""
+        left = list(expected)
+        while left:
+            message = await self._message()
+            _expect(message in left, f"the agent was sent {str(message)[:60]}, not {left[0]}")
+            left.remove(message)
+
+    def _say(self, kind: str, content: dict[str, Any]) -> None:
+        self._protocol.send_text(orjson.dumps({"type": kind, f"{kind}_event": content}))
+        self._flush()
+
+    def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:
+                self._writer.write(data)
+            else:
+                self._writer.write_eof()
+
+    async def _message(self) -> Any:
+        frame = await self._next()
+        if not isinstance(frame, Frame) or frame.opcode is Opcode.CLOSE:
+            await asyncio.Event().wait()  # the session has ended; its caller's end knows why
+        _expect(frame.opcode is Opcode.TEXT, "what was sent is no text")
+        return orjson.loads(bytes(frame.data))
+
+    async def _next(self) -> Any:
+        """The next event of the connection; None once it is closed."""
+        while not self._received:
+            self._flush()
+            data = await self._reader.read(65_536)
+            if data:
+                self._protocol.receive_data(data)
+            else:
+                self._protocol.receive_eof()
+            self._received += self._protocol.events_received()
+            if not data:
+                break
+        self._flush()
+        return self._received.pop(0) if self._received else None
+
+
+METADATA = {
+    "conversation_id": CONVERSATION,
+    "agent_output_audio_format": "ulaw_8000",
+    "user_input_audio_format": "ulaw_8000",
+}
+
+
+def _base64(audio: bytes) -> str:
+    return base64.b64encode(audio).decode()

@@ -1,0 +1,354 @@
+"""The loader brings engines in, side by side, and refuses what is broken within its limit."""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import importlib.util
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pyconvai import _core
+from tests.timing import SECOND
+from tests.unit.engine import ffi, string
+
+ROOT = Path(__file__).parents[2]
+CORE = "_core" + str(sysconfig.get_config_var("EXT_SUFFIX"))
+ABI, SIZE = _core.contract()
+LIMIT_MS = int(5000 * SECOND)
+SHORT_MS = int(800 * SECOND)
+
+Install = Callable[..., Path]
+
+
+def _import_loader() -> ModuleType:
+    path = ROOT / "app_elevenlabs_convai" / "loader.py"
+    spec = importlib.util.spec_from_file_location("convai_loader_for_tests", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+loader = _import_loader()
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Install:
+    """Put an engine into a directory of its own; `append` adds lines to its files."""
+
+    def put(name: str, **append: str) -> Path:
+        folder = tmp_path / f"{tmp_path.name}-{name}"
+        package = folder / "pyconvai"
+        package.mkdir(parents=True)
+        for path in [*(ROOT / "pyconvai").glob("*.py"), ROOT / "pyconvai" / CORE]:
+            shutil.copy(path, package)
+        (folder / "in-use").touch()
+        for module, text in append.items():
+            path = package / f"{module}.py"
+            path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+        return folder
+
+    return put
+
+
+class Module:
+    """The C module's end: asks, and hears the answer."""
+
+    def __init__(self) -> None:
+        self._own, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._own.settimeout(10 * SECOND)
+        loader.start(theirs.detach())
+        self._number = 0
+        self.tables: list[Any] = []
+
+    def bring_in(
+        self, folder: Path, limit_ms: int = LIMIT_MS, abi: int = ABI, size: int = SIZE
+    ) -> Any:
+        """The table of an engine that is taken; RuntimeError says why one is not."""
+        self._number += 1
+        self.send(f"import {self._number} {limit_ms} {abi} {size} {folder}")
+        number, verdict, text = self._own.recv(65536).decode().split(" ", 2)
+        assert int(number) == self._number
+        if verdict == "error":
+            raise RuntimeError(text)
+        assert verdict == "ok"
+        table = ffi.cast("struct convai_ops *", int(text))
+        self.tables.append(table)
+        return table
+
+    def send(self, request: str) -> None:
+        self._own.send(request.encode())
+
+    def close(self) -> None:
+        """Unload: stop all engines, then the loader."""
+        for table in self.tables:
+            assert table.stop(int(5000 * SECOND)) == 0
+        self._own.shutdown(socket.SHUT_WR)
+        assert self._own.recv(100) == b""
+        self._own.close()
+
+
+@pytest.fixture
+def module() -> Iterator[Module]:
+    module = Module()
+    yield module
+    module.close()
+
+
+def is_locked(folder: Path) -> bool:
+    with (folder / "in-use").open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    until = time.monotonic() + 5 * SECOND
+    while not reached():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def modules_of(folder: Path) -> set[str]:
+    name = loader.package_name(str(folder))
+    return {module for module in sys.modules if module == name or module.startswith(name + ".")}
+
+
+# ---- What is taken ----
+
+
+def test_an_engine_is_imported_and_runs(module: Module, install: Install) -> None:
+    folder = install("a", __init__='\n__version__ = "7.7"\n')
+    (folder / "pyconvai" / "_build_id.txt").write_text("abc\n", encoding="ascii")
+    table = module.bring_in(folder)
+    assert (table.abi_version, table.size, table.running()) == (ABI, SIZE, 1)
+    assert (string(table.version), string(table.build_id)) == ("7.7", "abc")
+    assert is_locked(folder)
+
+
+def test_two_engines_are_two(module: Module, install: Install) -> None:
+    """Each has a core and a loop of its own."""
+    one = module.bring_in(install("a"))
+    two = module.bring_in(install("b"))
+    assert one != two
+    assert one.open != two.open
+    one.finish()
+    wait_until(lambda: not one.running())
+    assert two.running()
+
+
+def test_an_engine_that_has_ended_starts_again(module: Module, install: Install) -> None:
+    folder = install("a")
+    table = module.bring_in(folder)
+    assert table.stop(LIMIT_MS) == 0
+    assert module.bring_in(folder) == table
+    assert table.running()
+
+
+def test_what_can_be_freed_is_freed(module: Module, install: Install) -> None:
+    folder = install("a")
+    table = module.bring_in(folder)
+    name = loader.package_name(str(folder))
+    session = sys.modules[f"{name}.session"]
+    table.finish()
+    wait_until(lambda: not table.running())
+    module.send(f"forget {folder}")
+    wait_until(lambda: not is_locked(folder))
+    assert modules_of(folder) == {f"{name}._core"}
+    kept = session.Session
+    del session
+    gc.collect()
+    assert kept.__init__.__globals__.keys()  # what is still held stays whole
+
+
+def test_a_forgotten_engine_comes_back(module: Module, install: Install) -> None:
+    """As after `make rollback`: its core cannot be loaded twice, and need not be."""
+    folder = install("a")
+    table = module.bring_in(folder)
+    table.finish()
+    wait_until(lambda: not table.running())
+    module.send(f"forget {folder}")
+    assert module.bring_in(folder) == table
+    assert table.running()
+    assert is_locked(folder)
+
+
+def test_unloading_lets_all_directories_go(install: Install) -> None:
+    module = Module()
+    folders = [install("a"), install("b")]
+    for folder in folders:
+        module.bring_in(folder)
+    assert all(is_locked(folder) for folder in folders)
+    module.close()
+    wait_until(lambda: not any(is_locked(folder) for folder in folders))
+
+
+def test_a_checkout_needs_no_lock(module: Module, install: Install) -> None:
+    folder = install("a")
+    (folder / "in-use").unlink()
+    assert module.bring_in(folder).running()
+
+
+# ---- What is refused ----
+
+
+@pytest.mark.parametrize(
+    ("append", "words"),
+    [
+        ({"session": "\nthis is no Python\n"}, r"SyntaxError: .*session\.py"),
+        ({"protocol": "\nimport no_such_module\n"}, "ModuleNotFoundError.*no_such_module"),
+        ({"runtime": "\nraise SystemExit(3)\n"}, "SystemExit: 3"),
+        ({"runtime": "\ndel _core\n"}, "no compiled core"),
+        ({"runtime": "\ndef start(seconds):\n    return 1 // 0\n"}, "ZeroDivisionError"),
+        ({"protocol": "\ndef pong(event_id):\n    return '{}'\n"}, "SelfTestFailed"),
+    ],
+)
+def test_what_is_broken_is_refused(
+    module: Module, install: Install, append: dict[str, str], words: str
+) -> None:
+    folder = install("broken", **append)
+    with pytest.raises(RuntimeError, match=words):
+        module.bring_in(folder)
+    assert not is_locked(folder)
+    assert module.bring_in(install("good")).running()
+
+
+SLEEP = "\nimport time\ntime.sleep(3600)\n"
+SPIN = "\nwhile True:\n    pass\n"
+SPIN_IN_LOOP = """
+
+async def _spin(self):
+    while True:
+        pass
+
+Session._listen = _spin
+"""
+BLOCK_IN_LOOP = """
+
+async def _block(self):
+    import time
+    time.sleep(1.5)
+
+Session._listen = _block
+"""
+HOLD_THE_GIL = "\nimport ctypes\nctypes.PyDLL(None).usleep(2000000)\n"
+LATE = """
+
+_start = start
+
+def start(seconds):
+    import time
+    address = _start(seconds)
+    until = time.monotonic() + seconds + 0.3
+    while time.monotonic() < until:
+        try:
+            time.sleep(0.05)
+        except SystemExit:
+            pass
+    return address
+"""
+
+
+def run_child(*folders: Path) -> dict[str, Any]:
+    """Bring engines in, one after the other, in a process that may be left in disorder."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.unit.loader_child", str(SHORT_MS), *map(str, folders)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30 * SECOND,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    "append",
+    [{"session": SLEEP}, {"session": BLOCK_IN_LOOP}],
+    ids=["sleeps in import", "blocks in the loop"],
+)
+def test_what_hangs_is_given_up(install: Install, append: dict[str, str]) -> None:
+    """In time for the answer to arrive, and another engine can come in afterwards."""
+    child = run_child(install("hangs", **append), install("good"))
+    refused, taken = child["answers"]
+    assert re.search("too long|not passed its self-test", refused["error"])
+    assert refused["seconds"] < SHORT_MS / 1000
+    assert taken["error"] == ""
+
+
+def test_what_spins_is_given_up_and_ended(install: Install) -> None:
+    """It would take the GIL from live calls for ever."""
+    broken = install("spins", session=SPIN), install("in_loop", session=SPIN_IN_LOOP)
+    child = run_child(*broken, install("good"))
+    assert [bool(answer["error"]) for answer in child["answers"]] == [True, True, False]
+    assert child["idle_cpu_share"] < 0.5, child
+
+
+def test_who_holds_the_gil_delays_the_answer_and_nothing_else(install: Install) -> None:
+    """The loader cannot run; the module's own limit ends the wait (see embed.c)."""
+    child = run_child(install("holds", session=HOLD_THE_GIL), install("good"))
+    assert [bool(answer["error"]) for answer in child["answers"]] == [True, False]
+
+
+def test_an_engine_that_comes_too_late_ends(install: Install) -> None:
+    """It was given up while it started; its loop is not left running."""
+    child = run_child(install("late", runtime=LATE))
+    assert "too long" in child["answers"][0]["error"]
+    assert child["running"] == []
+
+
+@pytest.mark.parametrize(("abi", "size"), [(ABI + 1, SIZE), (ABI, SIZE + 8)])
+def test_another_contract_is_refused_before_anything_runs(
+    module: Module, install: Install, abi: int, size: int
+) -> None:
+    folder = install("a")
+    with pytest.raises(RuntimeError, match=rf"speaks version {ABI} of the contract \({SIZE} bytes"):
+        module.bring_in(folder, abi=abi, size=size)
+    core = sys.modules[f"{loader.package_name(str(folder))}._core"]
+    assert core.wake_fd() == -1
+
+
+def test_an_engine_that_is_being_removed_is_refused(module: Module, install: Install) -> None:
+    folder = install("a")
+    with (folder / "in-use").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(RuntimeError, match="being removed"):
+            module.bring_in(folder)
+    assert module.bring_in(folder).running()
+
+
+def test_a_directory_that_is_not_there(module: Module, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="FileNotFoundError"):
+        module.bring_in(tmp_path / "nothing")
+
+
+def test_no_child_inherits_a_descriptor(install: Install) -> None:
+    """Asterisk forks to run programs."""
+    before = inheritable()
+    module = Module()
+    module.bring_in(install("a"))
+    assert inheritable() == before
+    module.close()
+
+
+def inheritable() -> list[int]:
+    found = [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]
+    return [fd for fd in found if Path(f"/proc/self/fd/{fd}").exists() and os.get_inheritable(fd)]

@@ -1,0 +1,101 @@
+"""The self-test passes a sound engine in no time, and refuses one in which any part is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pyconvai import _core, protocol, runtime, selftest, session
+from pyconvai.endings import Status
+from tests.timing import SECOND
+from tests.unit.engine import Engine
+
+Breaking = Callable[[pytest.MonkeyPatch], None]
+
+
+def test_a_sound_engine_passes() -> None:
+    engine = Engine()
+    assert engine.stop() == 0
+    assert engine.lines == []
+
+
+def test_nothing_of_it_is_left(engine: Engine) -> None:
+    """The next session is served by the true network."""
+    call = engine.call(settings={"base_url": "http://127.0.0.1:9", "auth": "none"})
+    assert call.ending()[0] == "UNREACHABLE"
+    call.release()
+
+
+def no_pong(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(protocol, "pong", lambda event_id: protocol._encode({"type": "pong"}))
+
+
+def stale_audio(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(session.Session, "_play", lambda self, audio: self.link.play(audio.audio_base64))
+    handle = session.Session._handle
+
+    async def deaf(self: Any, connection: Any, event: Any) -> None:
+        if not isinstance(event, protocol.Interruption):
+            await handle(self, connection, event)
+
+    patch.setattr(session.Session, "_handle", deaf)
+
+
+def no_tick(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_core, "send_waiting_audio", lambda links: None)
+
+
+def wrong_opening(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(protocol, "opening", lambda call: '{"type":"hello"}')
+
+
+def raises(patch: pytest.MonkeyPatch) -> None:
+    def fault(self: Any, message: bytes) -> None:
+        raise ZeroDivisionError("a slip")
+
+    patch.setattr(protocol.Conversation, "receive", fault)
+
+
+def hangs_politely(patch: pytest.MonkeyPatch) -> None:
+    async def never(self: Any) -> None:
+        await asyncio.sleep(3600)
+
+    patch.setattr(session.Session, "_listen", never)
+
+
+def cut_farewell(patch: pytest.MonkeyPatch) -> None:
+    end = session.Ending
+
+    def without(status: Any, reason: str, **kind: Any) -> Any:
+        return end(status, reason, **(kind | {"play_out": False}))
+
+    patch.setattr(session, "from_close", lambda *_, **__: without(Status.AGENT_ENDED, "over"))
+
+
+@pytest.mark.parametrize(
+    ("breaking", "words"),
+    [
+        (no_pong, "the agent was sent .* not .*pong"),
+        (stale_audio, "agent audio is not what was sent"),
+        (no_tick, "not done within"),
+        (wrong_opening, "the first message is hello"),
+        (raises, "did not come up: fault in the engine: ZeroDivisionError"),
+        (hangs_politely, "not done within"),
+        (cut_farewell, "it ended with"),
+    ],
+)
+def test_a_broken_engine_is_refused(
+    monkeypatch: pytest.MonkeyPatch, breaking: Breaking, words: str
+) -> None:
+    breaking(monkeypatch)
+    monkeypatch.setattr(selftest, "LIMIT_SECONDS", 0.3 * SECOND)
+    with pytest.raises(RuntimeError, match=words):
+        runtime.start(5 * SECOND)
+    until = time.monotonic() + 5 * SECOND
+    while _core.engine_running():
+        assert time.monotonic() < until, "its loop has not ended"
+        time.sleep(0.001)

@@ -34,6 +34,7 @@
 #include "call.h"
 #include "cli.h"
 #include "config.h"
+#include "config_diff.h"
 #include "embed.h"
 #include "monotonic.h"
 #include "registry.h"
@@ -494,7 +495,7 @@ static int reload_module(void)
 {
 	struct config_report report = { .fd = -1 };
 
-	if (!config_load(&report)) {
+	if (!config_reload(&report)) {
 		return AST_MODULE_RELOAD_SUCCESS;
 	}
 	ast_log(LOG_ERROR, "%s has %u fault%s; the old configuration stays in use\n",
@@ -530,13 +531,15 @@ static int offer(void)
 static int load_module(void)
 {
 	struct config_report report = { .fd = -1 };
+	struct config_change change;
 
 	registry_close(0);
-	if (config_load(&report)) {
+	if (config_load(&report, &change)) {
 		ast_log(LOG_ERROR, "Not loaded: %s has %u fault%s\n", CONFIG_FILE, report.faults,
 			ESS(report.faults));
 		return AST_MODULE_LOAD_DECLINE;
 	}
+	config_change_done(&change);
 	if (start_engine() || offer()) {
 		unload_module();
 		return AST_MODULE_LOAD_DECLINE;

@@ -17,6 +17,7 @@
 
 #include "asterisk/astobj2.h"	/* ao2 objects */
 #include "asterisk/config.h"	/* Asterisk's parser */
+#include "asterisk/lock.h"	/* a mutex */
 #include "asterisk/strings.h"	/* S_OR */
 #include "asterisk/utils.h"	/* ast_strdup */
 
@@ -29,6 +30,9 @@
 #define KEY_FILE_LINE 512
 
 static AO2_GLOBAL_OBJ_STATIC(current);
+
+/*! Held from the reading of the file until what it says is in use */
+AST_MUTEX_DEFINE_STATIC(load_lock);
 
 /*! The keys that one section sets, itself */
 struct level {
@@ -199,7 +203,9 @@ static int names_key(const struct level *level)
 static const char *effective(const struct level *general, const struct level *own,
 	enum config_key_id id)
 {
-	if (id == KEY_API_KEY && names_key(own)) {
+	/* The three say one thing: a section that says it has nothing of [general]'s. */
+	if ((id == KEY_API_KEY || id == KEY_API_KEY_FILE || id == KEY_API_KEY_ENV)
+		&& names_key(own)) {
 		return S_OR(own->values[id], "");
 	}
 	if (own->values[id]) {
@@ -405,16 +411,24 @@ struct config *config_read(const char *name, struct config_report *report)
 	return config;
 }
 
-int config_load(struct config_report *report)
+int config_load(struct config_report *report, struct config_change *change)
 {
-	struct config *config = config_read(CONFIG_FILE, report);
+	/* Else the older of two files could be put in the place of the newer one. */
+	SCOPED_MUTEX(lock, &load_lock);
 
-	if (!config) {
+	change->after = config_read(CONFIG_FILE, report);
+	if (!change->after) {
+		change->before = NULL;
 		return -1;
 	}
-	ao2_global_obj_replace_unref(current, config);
-	ao2_ref(config, -1);
+	change->before = ao2_global_obj_replace(current, change->after);
 	return 0;
+}
+
+void config_change_done(struct config_change *change)
+{
+	ao2_cleanup(change->before);
+	ao2_cleanup(change->after);
 }
 
 void config_unload(void)

@@ -31,6 +31,7 @@
 #include "call.h"
 #include "cli.h"
 #include "config.h"
+#include "config_diff.h"
 #include "departure.h"
 #include "embed.h"
 #include "generation.h"
@@ -451,7 +452,7 @@ static int reload_configuration(void)
 {
 	struct config_report report = { .fd = -1 };
 
-	if (!config_load(&report)) {
+	if (!config_reload(&report)) {
 		return 0;
 	}
 	ast_log(LOG_ERROR, "%s has %u fault%s; the old configuration stays in use\n",
@@ -517,13 +518,15 @@ static int offer(void)
 static int load_module(void)
 {
 	struct config_report report = { .fd = -1 };
+	struct config_change change;
 
 	registry_close(0);
-	if (config_load(&report)) {
+	if (config_load(&report, &change)) {
 		ast_log(LOG_ERROR, "Not loaded: %s has %u fault%s\n", CONFIG_FILE, report.faults,
 			ESS(report.faults));
 		return AST_MODULE_LOAD_DECLINE;
 	}
+	config_change_done(&change);
 	if (start_engine("Not loaded") || offer()) {
 		unload_module();
 		return AST_MODULE_LOAD_DECLINE;

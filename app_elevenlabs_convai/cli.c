@@ -27,6 +27,7 @@
 #include "cli.h"
 #include "cli_commands.h"
 #include "config.h"
+#include "config_diff.h"
 #include "generation.h"
 #include "monotonic.h"
 #include "registry.h"
@@ -85,21 +86,16 @@ static void complete_agents(const char *word)
 static char *reload(struct ast_cli_args *a)
 {
 	struct config_report report = { .fd = a->fd };
-	struct config *config;
 
 	if (a->argc != 2) {
 		return CLI_SHOWUSAGE;
 	}
-	if (config_load(&report)) {
+	if (config_reload(&report)) {
 		ast_cli(a->fd,
 			"ElevenLabs configuration not reloaded: %u fault%s; the old one stays in "
 			"use\n", report.faults, ESS(report.faults));
 		return CLI_FAILURE;
 	}
-	config = config_get();
-	ast_cli(a->fd, "ElevenLabs configuration reloaded successfully: %zu agent%s\n",
-		AST_VECTOR_SIZE(&config->agents), ESS(AST_VECTOR_SIZE(&config->agents)));
-	ao2_ref(config, -1);
 	return CLI_SUCCESS;
 }
 
@@ -267,8 +263,9 @@ COMMAND(cli_test_agent, "elevenlabs test agent",
 
 COMMAND(reload, "elevenlabs reload",
 	"Usage: elevenlabs reload\n"
-	"       Reads elevenlabs.conf again. A file with a fault changes nothing, and every\n"
-	"       fault is named. Calls that are up keep what they began with.\n", NULL)
+	"       Reads elevenlabs.conf again, and lists the agents that are added, removed and\n"
+	"       changed. A file with a fault changes nothing, and every fault is named. Calls\n"
+	"       that are up keep what they began with.\n", NULL)
 
 static char *set_debug(struct ast_cli_args *a)
 {

@@ -17,16 +17,22 @@
 
 #include "asterisk/astobj2.h"	/* ao2 objects */
 #include "asterisk/config.h"	/* Asterisk's parser */
+#include "asterisk/lock.h"	/* a mutex */
 #include "asterisk/strings.h"	/* S_OR */
 #include "asterisk/utils.h"	/* ast_strdup */
 
 #include "config.h"
+#include "config_lines.h"
 #include "config_report.h"
+#include "config_warn.h"
 
 /*! Longest line of a key file; keys have some 50 characters */
 #define KEY_FILE_LINE 512
 
 static AO2_GLOBAL_OBJ_STATIC(current);
+
+/*! Held from the reading of the file until what it says is in use */
+AST_MUTEX_DEFINE_STATIC(load_lock);
 
 /*! The keys that one section sets, itself */
 struct level {
@@ -35,23 +41,6 @@ struct level {
 	/*! its lines, also where the value is not allowed */
 	const struct ast_variable *origin[KEY_COUNT];
 };
-
-static const char *file_of(const struct ast_variable *var)
-{
-	return var ? var->file : NULL;
-}
-
-static int line_of(const struct ast_variable *var)
-{
-	return var ? var->lineno : 0;
-}
-
-/*! \brief Report what makes the file invalid; var is the line, or NULL */
-#define fault(report, section, var, ...) \
-	config_say(report, __LOG_ERROR, section, file_of(var), line_of(var), __VA_ARGS__)
-/*! \brief Report what is allowed, but deserves a look */
-#define warning(report, section, var, ...) \
-	config_say(report, __LOG_WARNING, section, file_of(var), line_of(var), __VA_ARGS__)
 
 static void config_destructor(void *object)
 {
@@ -87,7 +76,7 @@ static void level_set(struct config_report *report, struct level *level,
 	ast_free(level->values[id]);
 	level->values[id] = ast_strdup(value);
 	if (!level->values[id]) {
-		fault(report, level->section, level->origin[id], "out of memory");
+		config_fault(report, level->section, level->origin[id], "out of memory");
 	}
 }
 
@@ -97,14 +86,14 @@ static void unknown_key(struct config_report *report, const char *section,
 	const char *suggestion = config_key_suggest(var->name);
 
 	if (config_key_is_legacy(var->name)) {
-		warning(report, section, var,
+		config_warning(report, section, var,
 			"%s is of an earlier module and has no effect here; "
 			"remove the line", var->name);
 	} else if (suggestion) {
-		fault(report, section, var, "there is no key %s; did you mean %s?", var->name,
-			suggestion);
+		config_fault(report, section, var, "there is no key %s; did you mean %s?",
+			var->name, suggestion);
 	} else {
-		fault(report, section, var, "there is no key %s; %s.example lists them all",
+		config_fault(report, section, var, "there is no key %s; %s.example lists them all",
 			var->name, CONFIG_FILE);
 	}
 }
@@ -120,18 +109,18 @@ static void read_variable(struct config_report *report, struct level *level, int
 		return;
 	}
 	if (general && (key->flags & KEY_SECTION_ONLY)) {
-		fault(report, level->section, var, "%s belongs into the section of an agent",
+		config_fault(report, level->section, var, "%s belongs into the section of an agent",
 			key->name);
 		return;
 	}
 	level->origin[key - config_keys] = var;
 	if (key->check(key, var->value, canonical, sizeof(canonical))) {
-		fault(report, level->section, var, "%s = %s: allowed is %s", var->name,
+		config_fault(report, level->section, var, "%s = %s: allowed is %s", var->name,
 			key->flags & KEY_HIDDEN ? "(not shown)" : var->value, key->allowed);
 		return;
 	}
 	if (key->flags & KEY_WITHOUT_EFFECT) {
-		warning(report, level->section, var, "%s has no effect in this version",
+		config_warning(report, level->section, var, "%s has no effect in this version",
 			key->name);
 	}
 	level_set(report, level, key - config_keys, canonical);
@@ -159,8 +148,8 @@ static void take_key(struct config_report *report, struct level *level,
 	char canonical[CONFIG_VALUE_SIZE];
 
 	if (key->check(key, ast_strip(text), canonical, sizeof(canonical))) {
-		fault(report, level->section, var, "%s %s holds no key: allowed is %s", whence,
-			var->value, key->allowed);
+		config_fault(report, level->section, var, "%s %s holds no key: allowed is %s",
+			whence, var->value, key->allowed);
 		return;
 	}
 	level_set(report, level, KEY_API_KEY, canonical);
@@ -176,16 +165,16 @@ static void resolve_key(struct config_report *report, struct level *level)
 	char line[KEY_FILE_LINE];
 
 	if (!!level->origin[KEY_API_KEY] + !!file + !!env > 1) {
-		fault(report, level->section, file ? file : env,
+		config_fault(report, level->section, file ? file : env,
 			"give one of api_key, api_key_file and api_key_env, not several");
 	} else if (path && read_key_file(path, line, sizeof(line))) {
-		fault(report, level->section, file,
+		config_fault(report, level->section, file,
 			"%s is not a file with a key in its first line", path);
 	} else if (path) {
 		take_key(report, level, file, line, "file");
 	} else if (name && !getenv(name)) {
-		fault(report, level->section, env, "Asterisk's environment has no variable %s",
-			name);
+		config_fault(report, level->section, env,
+			"Asterisk's environment has no variable %s", name);
 	} else if (name) {
 		ast_copy_string(line, getenv(name), sizeof(line));
 		take_key(report, level, env, line, "environment variable");
@@ -214,51 +203,15 @@ static int names_key(const struct level *level)
 static const char *effective(const struct level *general, const struct level *own,
 	enum config_key_id id)
 {
-	if (id == KEY_API_KEY && names_key(own)) {
+	/* The three say one thing: a section that says it has nothing of [general]'s. */
+	if ((id == KEY_API_KEY || id == KEY_API_KEY_FILE || id == KEY_API_KEY_ENV)
+		&& names_key(own)) {
 		return S_OR(own->values[id], "");
 	}
 	if (own->values[id]) {
 		return own->values[id];
 	}
 	return S_OR(general->values[id], config_keys[id].preset);
-}
-
-static int is_loopback(const char *host)
-{
-	size_t length = strcspn(host, host[0] == '[' ? "]" : ":");
-
-	return (length == strspn(host, "0123456789.") && !strncmp(host, "127.", 4))
-		|| !strncmp(host, "[::1]", 5)
-		|| (length == strlen("localhost") && !strncasecmp(host, "localhost", length));
-}
-
-/*! \brief What is allowed, but is rarely meant */
-static void warn_about(struct config_report *report, const struct config_agent *agent,
-	const struct ast_variable *first)
-{
-	char host[CONFIG_VALUE_SIZE];
-
-	if (report->faults) {
-		/* They would follow from the faults. */
-		return;
-	}
-	config_agent_host(agent, host, sizeof(host));
-	if (!strcmp(agent->values[KEY_AUTH], "signed_url")
-		&& !agent->values[KEY_API_KEY][0]) {
-		warning(report, agent->name, first,
-			"calls will end with AUTH: auth is signed_url and "
-			"there is no api_key; give one, or set auth = none for a public agent");
-	}
-	if (!strcmp(agent->values[KEY_TLS_VERIFY], "no")) {
-		warning(report, agent->name, first,
-			"tls_verify is no: anybody on the way may listen "
-			"to calls and take the key; ca_file trusts a private authority");
-	}
-	if (!strncmp(agent->values[KEY_BASE_URL], "http:", 5) && !is_loopback(host)) {
-		warning(report, agent->name, first,
-			"base_url is not encrypted: key and calls can be "
-			"read on the way to %s", host);
-	}
 }
 
 static struct config_agent *agent_make(const char *name, const struct level *general,
@@ -295,73 +248,53 @@ failed:
 	return NULL;
 }
 
+/*!
+ * \brief Where to point at when it is about a whole section
+ *
+ * The first line of its own; where it has none, its head, which is set in head.
+ *
+ * \return NULL if neither is known
+ */
+static const struct ast_variable *place_of(const struct config_report *report,
+	const struct ast_config *file, const char *name, struct ast_variable *head)
+{
+	const struct ast_variable *first = ast_variable_browse(file, name);
+
+	if (first && !first->inherited) {
+		return first;
+	}
+	return config_lines_head(report->lines, name, head) ? first : head;
+}
+
 static void read_agent(struct config_report *report, const struct ast_config *file,
 	struct config *config, const struct level *general, const char *name)
 {
-	const struct ast_variable *first = ast_variable_browse(file, name);
+	struct ast_variable head = { .lineno = 0 };
+	const struct ast_variable *first = place_of(report, file, name, &head);
 	struct config_agent *agent = config_find_agent(config, name);
 	struct level own;
 
 	if (agent) {
 		ao2_ref(agent, -1);
-		fault(report, name, NULL, "this section is there twice; use [%s](+) to add to it",
-			name);
+		if (!report->faults) {
+			/* From a database; of lines it is known where, and has been said. */
+			config_fault(report, name, NULL, "this section is there twice");
+		}
 		return;
 	}
 	read_level(report, file, &own, name, 0);
 	if (!own.origin[KEY_AGENT_ID]) {
-		fault(report, name, first,
+		config_fault(report, name, first,
 			"there is no agent_id; every section but [general] needs one");
 	}
 	agent = agent_make(name, general, &own);
 	if (!agent || AST_VECTOR_APPEND(&config->agents, agent)) {
 		ao2_cleanup(agent);
-		fault(report, name, first, "out of memory");
+		config_fault(report, name, first, "out of memory");
 	} else {
-		warn_about(report, agent, first);
+		config_warn_about_agent(report, agent, first);
 	}
 	level_free(&own);
-}
-
-/*! \brief Keys in a file that every user of the machine may read */
-static void warn_about_mode(struct config_report *report, const struct config *config,
-	const struct level *general)
-{
-	char path[PATH_MAX];
-	struct stat info;
-	size_t i;
-	int keys = !!general->values[KEY_API_KEY];
-
-	for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
-		keys |= !!AST_VECTOR_GET(&config->agents, i)->values[KEY_API_KEY][0];
-	}
-	config_path(report->file, path, sizeof(path));
-	if (keys && !stat(path, &info) && (info.st_mode & S_IROTH)) {
-		warning(report, NULL, NULL, "every user may read this file and the keys in it; "
-			"chmod 640 it, or keep the key in an api_key_file");
-	}
-}
-
-/*! \brief Check the lines of every file that variables came from, each file once */
-static void check_files(struct config_report *report, const struct ast_config *file)
-{
-	AST_VECTOR(, const char *) seen;
-	const struct ast_variable *var;
-	char *section = NULL;
-
-	AST_VECTOR_INIT(&seen, 4);
-	AST_VECTOR_APPEND(&seen, report->file);
-	config_check_lines(report, report->file);
-	while ((section = ast_category_browse((struct ast_config *) file, section))) {
-		for (var = ast_variable_browse(file, section); var; var = var->next) {
-			if (!ast_strlen_zero(var->file)
-				&& !AST_VECTOR_GET_CMP(&seen, var->file, !strcmp)) {
-				AST_VECTOR_APPEND(&seen, var->file);
-				config_check_lines(report, var->file);
-			}
-		}
-	}
-	AST_VECTOR_FREE(&seen);
 }
 
 static struct config *config_make(struct config_report *report,
@@ -374,14 +307,13 @@ static struct config *config_make(struct config_report *report,
 	config = ao2_alloc_options(sizeof(*config), config_destructor,
 		AO2_ALLOC_OPT_LOCK_NOLOCK);
 	if (!config) {
-		fault(report, NULL, NULL, "out of memory");
+		config_fault(report, NULL, NULL, "out of memory");
 		return NULL;
 	}
 	AST_VECTOR_INIT(&config->agents, 0);
 	if (!file) {
 		return config;
 	}
-	check_files(report, file);
 	read_level(report, file, &general, "general", 1);
 	config->max_sessions = strtoul(S_OR(general.values[KEY_MAX_SESSIONS], "0"), NULL, 10);
 	while ((section = ast_category_browse((struct ast_config *) file, section))) {
@@ -389,14 +321,16 @@ static struct config *config_make(struct config_report *report,
 			read_agent(report, file, config, &general, section);
 		}
 	}
-	warn_about_mode(report, config, &general);
+	config_warn_about_file(report, config, !!general.values[KEY_API_KEY]);
 	level_free(&general);
 	return config;
 }
 
 /*!
  * \brief Have Asterisk parse the file
- * \return 0 and the parsed file, or NULL in its place if there is none; -1 after a fault
+ * \param[out] file what it makes of it; NULL if there is none;
+ * CONFIG_STATUS_FILEINVALID if it gave up
+ * \return 0, or -1 after a fault
  */
 static int parse_file(struct config_report *report, struct ast_config **file)
 {
@@ -405,22 +339,53 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 	struct stat info;
 
 	*file = ast_config_load(report->file, always_read);
-	if (*file == CONFIG_STATUS_FILEINVALID) {
-		*file = NULL;
-		fault(report, NULL, NULL, "Asterisk cannot parse it; the log above says where");
-		return -1;
-	}
 	if (*file) {
 		return 0;
 	}
 	config_path(report->file, path, sizeof(path));
 	if (!stat(path, &info)) {
-		fault(report, NULL, NULL,
+		config_fault(report, NULL, NULL,
 			"cannot read %s; the user that Asterisk runs as needs to", path);
 		return -1;
 	}
-	warning(report, NULL, NULL, "there is no %s, so there are no agents", path);
+	config_warning(report, NULL, NULL, "there is no %s, so there are no agents", path);
 	return 0;
+}
+
+static void check_line(void *report, const char *section, const struct ast_variable *line)
+{
+	struct level level = { .section = section };
+
+	read_variable(report, &level, !strcasecmp(section, "general"), line);
+	level_free(&level);
+}
+
+/*!
+ * \brief Make a configuration of what was parsed, or name the faults in it
+ *
+ * Where the parser gave up, it has kept the lines behind that to itself; they are then
+ * looked at one by one, so that one reload names all their faults.
+ */
+static struct config *make_or_complain(struct config_report *report,
+	const struct ast_config *file)
+{
+	struct config_lines lines;
+	struct config *config = NULL;
+
+	config_lines_check(&lines, report);
+	if (file == CONFIG_STATUS_FILEINVALID || lines.stops) {
+		if (!report->faults) {
+			config_fault(report, NULL, NULL,
+				"Asterisk cannot parse it; Asterisk's log says where");
+		}
+		config_lines_each(report->file, check_line, report);
+	} else {
+		report->lines = &lines;
+		config = config_make(report, file);
+		report->lines = NULL;
+	}
+	config_lines_free(&lines);
+	return config;
 }
 
 struct config *config_read(const char *name, struct config_report *report)
@@ -429,13 +394,14 @@ struct config *config_read(const char *name, struct config_report *report)
 	struct config *config;
 
 	report->file = name;
+	report->lines = NULL;
 	report->faults = 0;
 	report->warnings = 0;
 	if (parse_file(report, &file)) {
 		return NULL;
 	}
-	config = config_make(report, file);
-	if (file) {
+	config = file ? make_or_complain(report, file) : config_make(report, NULL);
+	if (file && file != CONFIG_STATUS_FILEINVALID) {
 		ast_config_destroy(file);
 	}
 	if (report->faults) {
@@ -445,16 +411,24 @@ struct config *config_read(const char *name, struct config_report *report)
 	return config;
 }
 
-int config_load(struct config_report *report)
+int config_load(struct config_report *report, struct config_change *change)
 {
-	struct config *config = config_read(CONFIG_FILE, report);
+	/* Else the older of two files could be put in the place of the newer one. */
+	SCOPED_MUTEX(lock, &load_lock);
 
-	if (!config) {
+	change->after = config_read(CONFIG_FILE, report);
+	if (!change->after) {
+		change->before = NULL;
 		return -1;
 	}
-	ao2_global_obj_replace_unref(current, config);
-	ao2_ref(config, -1);
+	change->before = ao2_global_obj_replace(current, change->after);
 	return 0;
+}
+
+void config_change_done(struct config_change *change)
+{
+	ao2_cleanup(change->before);
+	ao2_cleanup(change->after);
 }
 
 void config_unload(void)

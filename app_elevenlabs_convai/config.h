@@ -57,14 +57,24 @@ struct config {
  */
 struct config *config_read(const char *name, struct config_report *report);
 
+/*! What a load has put in the place of what. Owns a reference to each. */
+struct config_change {
+	struct config *before;	/*!< NULL at the first load */
+	struct config *after;
+};
+
 /*!
  * \brief Read the file and, if it is valid, put it in the place of the one before
  *
- * As config_read of CONFIG_FILE.
+ * As config_read of CONFIG_FILE. Of several threads each gets what it has replaced itself.
  *
+ * \param[out] change to be given to config_change_done after a success
  * \return 0, or -1 after at least one fault was reported, and then nothing has changed
  */
-int config_load(struct config_report *report);
+int config_load(struct config_report *report, struct config_change *change);
+
+/*! \brief Let the snapshots of a load go */
+void config_change_done(struct config_change *change);
 
 /*! \brief Forget the snapshot. Calls keep the agents they have. */
 void config_unload(void);

@@ -16,6 +16,9 @@
 
 #include <stddef.h>
 
+struct ast_variable;
+struct config_lines;
+
 /*!
  * Where a load says what it finds. There may be much of it: each is said as it is found.
  */
@@ -24,6 +27,7 @@ struct config_report {
 	const char *file;	/*!< what is being read; set by config_read */
 	unsigned int faults;	/*!< of these one is enough to refuse the file */
 	unsigned int warnings;
+	const struct config_lines *lines;	/*!< of the file; set by config_read */
 };
 
 /*!
@@ -36,15 +40,18 @@ struct config_report {
 void __attribute__((format(printf, 6, 7))) config_say(struct config_report *report,
 	int level, const char *section, const char *file, int line, const char *format, ...);
 
-/*!
- * \brief Report the lines of a file that Asterisk's parser would skip
- *
- * It logs lines without an equal sign and directives that it does not know, and then
- * reports success; a key that was meant to be set would silently not be.
- *
- * \param file as Asterisk names it: a path, or a name in its configuration directory
- */
-void config_check_lines(struct config_report *report, const char *file);
+/*! \brief Where a parsed line is, for config_say; NULL and 0 for the line NULL */
+const char *config_file_of(const struct ast_variable *line);
+int config_line_of(const struct config_report *report, const struct ast_variable *line);
+
+/*! \brief Report what makes the file invalid, at a parsed line or, with NULL, at none */
+#define config_fault(report, section, at, ...) \
+	config_say(report, __LOG_ERROR, section, config_file_of(at), \
+		config_line_of(report, at), __VA_ARGS__)
+/*! \brief Report what is allowed, but deserves a look */
+#define config_warning(report, section, at, ...) \
+	config_say(report, __LOG_WARNING, section, config_file_of(at), \
+		config_line_of(report, at), __VA_ARGS__)
 
 /*! \brief Full path of a file as Asterisk names it, written to path */
 const char *config_path(const char *file, char *path, size_t size);

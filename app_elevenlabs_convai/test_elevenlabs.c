@@ -25,6 +25,7 @@
 #include "asterisk/test.h"	/* the framework */
 
 #include "config.h"
+#include "config_diff.h"
 #include "config_report.h"
 #include "playout_clock.h"
 #include "test_elevenlabs.h"
@@ -129,6 +130,41 @@ AST_TEST_DEFINE(config_faults)
 		"PEM"));
 	ast_test_validate(test, is_refused("[a]\nagent_id = x\nbase_url = http://u@host\n", 3,
 		"base_url"));
+	return AST_TEST_PASS;
+}
+
+/*! \brief Whether this is what one file changes in another, whole */
+static int is_change(const char *before, const char *after, const char *wanted)
+{
+	FILE *said = tmpfile();
+	struct config_report report = { .fd = -1 };
+	RAII_VAR(struct config *, old, test_config(before, &report), ao2_cleanup);
+	RAII_VAR(struct config *, new, test_config(after, &report), ao2_cleanup);
+	char answer[1024] = "";
+
+	if (!said || !old || !new) {
+		return 0;
+	}
+	config_diff(old, new, fileno(said));
+	rewind(said);
+	answer[fread(answer, 1, sizeof(answer) - 1, said)] = '\0';
+	fclose(said);
+	return !strcmp(answer, wanted);
+}
+
+AST_TEST_DEFINE(config_changes)
+{
+	static const char a[] = "[a]\nagent_id = x\napi_key = secret\n";
+	static const char b[] = "[b]\nagent_id = y\nauth = none\n[A]\nagent_id = x\n"
+		"api_key = other\nchunk_ms = 40\n";
+
+	TEST_DESCRIBE("config_changes", "Agents and keys that differ are named, values are not")
+	ast_test_validate(test, is_change(a, a, "  nothing changed\n"));
+	ast_test_validate(test, is_change(a, b, "  added: b\n  changed: A (api_key, chunk_ms)\n"));
+	ast_test_validate(test, is_change(b, a, "  removed: b\n"
+		"  changed: a (api_key, chunk_ms)\n"));
+	ast_test_validate(test, is_change("", "[general]\nmax_sessions = 2\n",
+		"  changed: [general] (max_sessions)\n"));
 	return AST_TEST_PASS;
 }
 
@@ -299,6 +335,7 @@ AST_TEST_DEFINE(clock_after_a_stall)
 static ast_test_cb_t * const tests[] = {
 	config_values,
 	config_faults,
+	config_changes,
 	variables,
 	status_names,
 	clock_follows_the_caller,

@@ -160,7 +160,7 @@ int __ao2_unlock(void *object, const char *file, const char *func, int line,
 	return 0;
 }
 
-int __ao2_global_obj_replace_unref(struct ao2_global_obj *holder, void *object,
+void *__ao2_global_obj_replace(struct ao2_global_obj *holder, void *object,
 	const char *tag, const char *file, int line, const char *func, const char *name)
 {
 	void *before;
@@ -172,6 +172,14 @@ int __ao2_global_obj_replace_unref(struct ao2_global_obj *holder, void *object,
 	before = holder->obj;
 	holder->obj = object;
 	pthread_rwlock_unlock(&holder->lock.lock);
+	return before;
+}
+
+int __ao2_global_obj_replace_unref(struct ao2_global_obj *holder, void *object,
+	const char *tag, const char *file, int line, const char *func, const char *name)
+{
+	void *before = __ao2_global_obj_replace(holder, object, tag, file, line, func, name);
+
 	__ao2_cleanup_debug(before, tag, file, line, func);
 	return before != NULL;
 }

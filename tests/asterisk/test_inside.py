@@ -12,7 +12,7 @@ from tests.asterisk.phone import settled
 
 CATEGORY = "/apps/elevenlabs/"
 
-TESTS = 12
+TESTS = 13
 """As many there are in test_elevenlabs.c and test_call.c; fewer means that some were lost."""
 
 

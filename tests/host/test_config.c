@@ -331,7 +331,7 @@ TEST(a_section_without_agent_id)
 TEST(a_section_that_is_empty)
 {
 	begin();
-	refuse("[a]\n", "ERROR elevenlabs.conf [a]: there is no agent_id");
+	refuse("[a]\n", "ERROR elevenlabs.conf:1 [a]: there is no agent_id");
 	end();
 }
 
@@ -387,7 +387,8 @@ TEST(a_fault_in_a_template_has_its_line)
 TEST(a_template_that_is_missing)
 {
 	begin();
-	refuse("[a](nothing)\nagent_id=x\n", "Asterisk cannot parse it");
+	refuse("[a](nothing)\nagent_id=x\n",
+		"ERROR elevenlabs.conf:1: there is no template [nothing] above");
 	end();
 }
 
@@ -420,7 +421,9 @@ TEST(an_included_file)
 TEST(an_included_file_that_is_missing)
 {
 	begin();
-	refuse("[a]\nagent_id=x\n#include missing.conf\n", "Asterisk cannot parse it");
+	refuse("[a]\nagent_id=x\n#include missing.conf\n",
+		"/missing.conf that Asterisk can read\n");
+	CHECK_INT(host_logged("ERROR elevenlabs.conf:3: there is no file /"), 1);
 	accept("[a]\nagent_id=x\n#tryinclude missing.conf\n");
 	end();
 }
@@ -476,7 +479,7 @@ TEST(arrows_blanks_and_no_last_newline)
 TEST(a_line_before_the_first_section)
 {
 	begin();
-	refuse("agent_id=x\n", "Asterisk cannot parse it; the log above says where");
+	refuse("agent_id=x\n", "ERROR elevenlabs.conf:1: there is no [section] above this line");
 	end();
 }
 

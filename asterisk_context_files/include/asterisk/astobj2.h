@@ -56,6 +56,9 @@ int __ao2_unlock(void *object, const char *file, const char *func, int line,
 	const char *var);
 int __ao2_global_obj_replace_unref(struct ao2_global_obj *holder, void *object,
 	const char *tag, const char *file, int line, const char *func, const char *name);
+void *__ao2_global_obj_replace(struct ao2_global_obj *holder, void *obj, const char *tag,
+	const char *file, int line, const char *func, const char *name)
+	attribute_warn_unused_result;
 void *__ao2_global_obj_ref(struct ao2_global_obj *holder, const char *tag,
 	const char *file, int line, const char *func, const char *name)
 	attribute_warn_unused_result;
@@ -111,6 +114,9 @@ void *__ao2_global_obj_ref(struct ao2_global_obj *holder, const char *tag,
 
 #define ao2_global_obj_replace_unref(holder, obj) \
 	__ao2_global_obj_replace_unref(&holder, (obj), NULL, MOCK_HERE, #holder)
+/*! \return what was there before, with its reference */
+#define ao2_global_obj_replace(holder, obj) \
+	__ao2_global_obj_replace(&holder, (obj), NULL, MOCK_HERE, #holder)
 #define ao2_global_obj_release(holder) ao2_global_obj_replace_unref(holder, NULL)
 #define ao2_global_obj_ref(holder) \
 	__ao2_global_obj_ref(&holder, NULL, MOCK_HERE, #holder)

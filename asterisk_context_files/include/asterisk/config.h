@@ -47,4 +47,6 @@ char *ast_category_browse(struct ast_config *config, const char *prev_name);
 struct ast_variable *ast_variable_browse(const struct ast_config *config,
 	const char *category_name);
 
+int ast_realtime_is_mapping_defined(const char *family);
+
 #endif /* CONTEXT_CONFIG_H */

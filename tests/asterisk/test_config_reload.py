@@ -1,0 +1,245 @@
+"""Reloading elevenlabs.conf under a live call: what changed is said, and every fault is named."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from testbed.callers import Callers
+from testbed.instance import Instance
+from testbed.mock import MockAgent
+from testbed.root import Root
+from testbed.rtp import CODECS
+from tests.asterisk.conftest import StartAsterisk
+from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_result
+from tests.timing import MS, SECOND
+
+MODULE = "app_elevenlabs_convai"
+PREFIX = "ElevenLabs configuration: "
+CHUNK_SECONDS = 2.0
+"""How much audio is sent while chunks are counted."""
+
+CHUNK_LIMIT = 15 * SECOND
+
+GOOD = "[good]\nagent_id = good\nauth = none\n"
+
+
+@pytest.fixture(scope="module")
+def mock(root: Root) -> Iterator[MockAgent]:
+    with MockAgent(root, "default") as mock:
+        yield mock
+
+
+@pytest.fixture(scope="module")
+def pbx(asterisk: StartAsterisk) -> Instance:
+    return asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
+
+
+def module_reload(pbx: Instance, last: str) -> list[str]:
+    """What `module reload` logs, up to its last line: level and text of each line of ours."""
+    start = len(pbx.log())
+    pbx.cli(f"module reload {MODULE}.so")
+    pbx.wait_log(re.escape(last), start=start)
+    lines = re.findall(r" (NOTICE|WARNING|ERROR)\[.*\] (\w+)\.c: (.*)", pbx.log()[start:])
+    ours = ("config_", MODULE)
+    return [f"{level} {text}" for level, file, text in lines if file.startswith(ours)]
+
+
+def changes(answer: str) -> list[str]:
+    """The lines behind the one that says how many agents there are."""
+    first, *rest = answer.splitlines()
+    assert "reloaded successfully" in first, answer
+    return [line.strip() for line in rest]
+
+
+# --- what changed ---
+
+KEY_1, KEY_2 = "sk-before-0123", "sk-after-4567"
+
+
+def test_what_changed(pbx: Instance, mock: MockAgent) -> None:
+    """Agents that came, went and changed, by name, with their keys; never a value."""
+    before = section("sales", mock.url, api_key=KEY_1) + section("old", mock.url)
+    after = section("support", mock.url) + section("sales", mock.url, api_key=KEY_2, chunk_ms="60")
+    after = "[general]\nmax_sessions = 9\n" + after
+    expected = ["added: support", "removed: old", "changed: sales (api_key, chunk_ms)",
+                "changed: [general] (max_sessions)"]  # fmt: skip
+    configure(pbx, before)
+    answer = configure(pbx, after)
+    assert "ElevenLabs configuration reloaded successfully: 2 agents" in answer
+    assert changes(answer) == expected
+    assert changes(pbx.cli("elevenlabs reload")) == ["nothing changed"]
+
+    configure(pbx, before)
+    (pbx.etc / "elevenlabs.conf").write_text(after, encoding="utf-8")
+    logged = module_reload(pbx, PREFIX + expected[-1])
+    assert logged[0] == "NOTICE ElevenLabs configuration reloaded successfully: 2 agents"
+    assert logged[1:] == [f"NOTICE {PREFIX}{line}" for line in expected]
+    again = f"{PREFIX}nothing changed"
+    assert module_reload(pbx, again)[1:] == [f"NOTICE {again}"]
+    assert not {KEY_1, KEY_2} & set(re.findall(r"sk-\w+-\d+", answer + pbx.log()))
+
+
+# --- live calls ---
+
+
+def chunks_sent(pbx: Instance, channel: str) -> tuple[int, float]:
+    """How many chunks a call has sent so far, and the seconds of audio in them."""
+    shown = pbx.cli(f"elevenlabs show session {channel}")
+    heard = re.search(r"Heard: +([\d.]+) s", shown)
+    sent = re.search(r"(\d+) audio chunks sent", shown)
+    assert heard, shown
+    assert sent, shown
+    return int(sent[1]), float(heard[1])
+
+
+def chunk_ms(pbx: Instance, channel: str) -> float:
+    """The length of the chunks that a call sends now."""
+    count, seconds = count_after, seconds_after = chunks_sent(pbx, channel)
+    deadline = time.monotonic() + CHUNK_LIMIT
+    while seconds_after < seconds + CHUNK_SECONDS:
+        assert time.monotonic() < deadline, f"{channel} sends nothing"
+        time.sleep(100 * MS)
+        count_after, seconds_after = chunks_sent(pbx, channel)
+    return 1000 * (seconds_after - seconds) / (count_after - count)
+
+
+def channels(pbx: Instance) -> list[str]:
+    return re.findall(r"^(PJSIP/\S+)", pbx.cli("elevenlabs show sessions"), re.MULTILINE)
+
+
+def test_a_call_keeps_what_it_began_with(pbx: Instance, mock: MockAgent) -> None:
+    """Its chunks stay as long as they were, even without its agent; a new call has the new ones."""
+    configure(pbx, section("default", mock.url, chunk_ms="40"))
+    before = pbx.counters()
+    with Callers(pbx, 1, "default", send=CODECS["ulaw"].noise(60.0, seed=1)) as old:
+        old.wait_up()
+        [first] = channels(pbx)
+        answer = configure(pbx, section("default", mock.url, chunk_ms="200"))
+        assert changes(answer) == ["changed: default (chunk_ms)"]
+        assert chunk_ms(pbx, first) == pytest.approx(40, rel=0.2)
+        with Callers(pbx, 1, "default", send=CODECS["ulaw"].noise(60.0, seed=2)) as new:
+            new.wait_up()
+            [second] = {*channels(pbx)} - {first}
+            assert chunk_ms(pbx, second) == pytest.approx(200, rel=0.2)
+            assert changes(configure(pbx, GOOD)) == ["added: good", "removed: default"]
+            assert chunk_ms(pbx, first) == pytest.approx(40, rel=0.2)
+    assert "good" in pbx.cli("elevenlabs show agents")
+    assert not {k: v for k, v in settled(pbx, before).items() if k == "channels"}
+
+
+# --- faults ---
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file, and all that is to be said of it: where (behind the file's name), and words."""
+
+    name: str
+    text: str
+    said: tuple[tuple[str, str], ...]
+    files: dict[str, str] = field(default_factory=dict)
+
+
+FAULTS = [
+    Fault("unknown key", GOOD + "chunkms = 40\n", ((":4 [good]", "did you mean chunk_ms?"),)),
+    Fault("bad value", GOOD + "chunk_ms = 7\n", ((":4 [good]", "from 20 to 1000"),)),
+    Fault("hidden value", GOOD + "api_key = my secret\n", ((":4 [good]", "(not shown)"),)),
+    Fault("no agent_id", "[a]\nauth = none\n", ((":2 [a]", "there is no agent_id"),)),
+    Fault("empty section", GOOD + "[a]\n", ((":4 [a]", "there is no agent_id"),)),
+    Fault("section twice", GOOD + "[GOOD]\nagent_id = x\n", ((":4 [GOOD]", "twice"),)),
+    Fault("general twice", "[general]\n[general]\n" + GOOD, ((":2 [general]", "twice"),)),
+    Fault("no equal sign", GOOD + "chunk_ms 40\n", ((":4", "a line is [section]"),)),
+    Fault("no key", GOOD + "= 40\n", ((":4", "there is no key in front"),)),
+    Fault("backslash", GOOD + "\\\n", ((":4", "nothing behind the backslash"),)),
+    Fault("no section", "auth = none\n" + GOOD, ((":1", "no [section] above"),)),
+    Fault("directive", GOOD + "#api_key=secret\n", ((":4", "no directive #api_key;"),)),
+    Fault("include of nothing", GOOD + "#include\n", ((":4", "needs a file"),)),
+    Fault("include of none", GOOD + "#include none.conf\n", ((":4", "none.conf that Ast"),)),
+    Fault("pattern of none", GOOD + "#include none/*.conf\n", ((":4", "there is no file"),)),
+    Fault("include of itself", GOOD + "#include elevenlabs.conf\n", ((":4", "includes itself"),)),
+    Fault("exec", GOOD + "#exec /bin/true\n", ((":4", "execincludes"),)),
+    Fault("key file", GOOD + "api_key_file = /none\n", ((":4 [good]", "readable file"),)),
+    Fault("bracket", GOOD + "[b\n", ((":4", "the ] behind"),)),
+    Fault("parenthesis", GOOD + "[b](good\nagent_id = x\n", ((":4", "the ) behind"),)),
+    Fault("comment", GOOD + ";-- [b]\nagent_id = x\n", ((":4", "is not ended"),)),
+    Fault("end of no comment", GOOD + "silence = no --; x\n", ((":4", "no ;-- has begun"),)),
+    Fault("no template", GOOD + "[b](none)\nagent_id = x\n", ((":4", "no template [none]"),)),
+    Fault("blank in a list", "[t](!)\n[u](!)\n[b](t, u)\nagent_id = x\n", ((":3", "[ u]"),)),
+    Fault("nothing to add to", GOOD + "[b](+)\nsilence = no\n", ((":4", "no section [b]"),)),
+    Fault("template to add to", "[t](!)\nauth = none\n[t](+)\n" + GOOD, ((":3", "[t] above"),)),
+    Fault("blank in a head", "[t](!)\nauth = none\n[b] (t)\nagent_id = x\n",
+          ((":3", "has no effect here"),)),
+    Fault("no name", GOOD + "[]\nagent_id = x\n", ((":4", "name is not empty"),)),
+    Fault("long line", GOOD + f"tools = {'x' * 9000}\n", ((":4", "less than 8191"),)),
+    Fault("faults behind one that ends the parser's reading",
+          GOOD + "[b\n[c]\nfoo = bar\n#include more.conf\nauth = x\n",
+          ((":4", "the ] behind"), (":6 [c]", "no key foo"), ("/more.conf:1 [c]", "silence"),
+           (":8 [c]", "signed_url")),
+          {"more.conf": "silence = loud\n"}),
+    Fault("a fault that ends an included file",
+          GOOD + "#include more.conf\nsilence = loud\n",
+          (("/more.conf:2", "no template [none]"), ("/more.conf:3 [m]", "chunk_ms = 1"),
+           (":5 [good]", "silence = loud")),
+          {"more.conf": "\n[m](none)\nchunk_ms = 1\n"}),
+    Fault("an included file without keys", GOOD + "#include more.conf\n",
+          (("/more.conf:1", "a line is [section]"),), {"more.conf": "auth none\n"}),
+    Fault("files of one pattern", GOOD + "#include part*.conf\n",
+          (("/part2.conf:2 [c]", "agent_id"),),
+          {"part1.conf": GOOD.replace("good", "b") + "\n\n", "part2.conf": "\n[c]\n"}),
+    Fault("a file included twice", GOOD + "#include more.conf\n[b]\n#include more.conf\n",
+          (("more.conf:2 [good]", "chunk_ms = 1"), ("more.conf:2 [b]", "chunk_ms = 1")),
+          {"more.conf": "agent_id = x\nchunk_ms = 1\n"}),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def live(pbx: Instance, mock: MockAgent) -> Iterator[Callers]:
+    """A call that is up during all tests of faults, and must not notice."""
+    configure(pbx, section("default", mock.url, chunk_ms="40"))
+    with Callers(pbx, 1, "default") as calls:
+        calls.wait_up()
+        yield calls
+
+
+def check_said(lines: list[str], fault: Fault) -> None:
+    """Each fault once, with its place and its words, and no other."""
+    assert len(lines) == len(fault.said), lines
+    for place, words in fault.said:
+        where = f"elevenlabs.conf{place}" if place.startswith(":") else place
+        [line] = [line for line in lines if f"{where}: " in line]
+        assert words in line
+        assert "secret" not in line
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
+def test_fault(pbx: Instance, live: Callers, fault: Fault) -> None:
+    """Named on the CLI and in the log, with file and line; nothing changes, the call goes on."""
+    agents = pbx.cli("elevenlabs show agents")
+    for name, text in fault.files.items():
+        (pbx.etc / name).write_text(text, encoding="utf-8")
+    try:
+        answer = configure(pbx, fault.text)
+        count = len(fault.said)
+        assert f"not reloaded: {count} fault{'s'[: count > 1]};" in answer, answer
+        check_said(re.findall(r"^ERROR: (.*)", answer, re.MULTILINE), fault)
+        logged = module_reload(pbx, "the old configuration stays in use")
+        *faults, _ = [line for line in logged if line.startswith("ERROR ")]
+        check_said([line.removeprefix("ERROR ") for line in faults], fault)
+    finally:
+        for name in fault.files:
+            (pbx.etc / name).unlink()
+    assert pbx.cli("elevenlabs show agents") == agents
+    assert live[0].ended_at is None
+    assert "talking" in pbx.cli("elevenlabs show sessions")
+
+
+def test_the_call_ends_as_ever(pbx: Instance, live: Callers) -> None:
+    start = len(pbx.log())
+    live.hangup_all()
+    live.wait()
+    assert wait_result(pbx, start).status == "HANGUP"

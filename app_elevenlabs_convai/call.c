@@ -271,11 +271,21 @@ static void write_frame(struct call *call)
 	note_write(call, media_write(media));
 }
 
+/*! \brief The clock is this thread's alone; its counters are for everybody */
+static void publish_clock(struct call *call)
+{
+	struct call_statistics *s = &call->statistics;
+
+	__atomic_store_n(&s->resyncs, call->clock.resyncs, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->late_frames, call->clock.late_frames, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->latest_us, call->clock.latest_us, __ATOMIC_RELAXED);
+}
+
 static void write_due(struct call *call, int64_t now, int64_t caller_frame_us)
 {
 	unsigned int due = playout_clock_due(&call->clock, now, caller_frame_us);
 
-	__atomic_store_n(&call->statistics.resyncs, call->clock.resyncs, __ATOMIC_RELAXED);
+	publish_clock(call);
 	while (due--) {
 		write_frame(call);
 	}

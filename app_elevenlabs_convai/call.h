@@ -38,6 +38,8 @@ struct call_statistics {
 	uint64_t silent_frames;		/*!< of these, how many held nothing of the agent's */
 	uint64_t write_failures;
 	uint64_t resyncs;		/*!< playout was more than PLAYOUT_RESYNC_US behind */
+	uint64_t late_frames;		/*!< written more than a frame after their time */
+	uint64_t latest_us;		/*!< the longest that one was written after its time */
 };
 
 /*!

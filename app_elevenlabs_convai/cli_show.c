@@ -65,6 +65,8 @@ static void copy_statistics(const struct call_statistics *from, struct call_stat
 	to->silent_frames = __atomic_load_n(&from->silent_frames, __ATOMIC_RELAXED);
 	to->write_failures = __atomic_load_n(&from->write_failures, __ATOMIC_RELAXED);
 	to->resyncs = __atomic_load_n(&from->resyncs, __ATOMIC_RELAXED);
+	to->late_frames = __atomic_load_n(&from->late_frames, __ATOMIC_RELAXED);
+	to->latest_us = __atomic_load_n(&from->latest_us, __ATOMIC_RELAXED);
 }
 
 static void look_at(struct call *call, struct view *view)
@@ -223,6 +225,8 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	ast_cli(fd, "Frames written:   %" PRIu64 ", of which %" PRIu64 " silence; %" PRIu64
 		" failed, %" PRIu64 " resynchronisations\n", s->frames_written, s->silent_frames,
 		s->write_failures, s->resyncs);
+	ast_cli(fd, "  late:           %" PRIu64 " by more than a frame, the latest by %.1f ms\n",
+		s->late_frames, s->latest_us / 1000.0);
 }
 
 char *cli_show_session(struct ast_cli_args *a)

@@ -39,11 +39,21 @@ static void follow(struct playout_clock *clock, int64_t error_us)
 	clock->next_due_us += step;
 }
 
+/*! \brief Note how late the oldest frame that is due is met */
+static void note_lateness(struct playout_clock *clock, int64_t late_us)
+{
+	clock->late_frames += late_us > PLAYOUT_FRAME_US;
+	if (late_us > clock->latest_us) {
+		clock->latest_us = late_us;
+	}
+}
+
 unsigned int playout_clock_due(struct playout_clock *clock, int64_t now_us,
 	int64_t caller_frame_us)
 {
 	int64_t tolerance = caller_frame_us ? PLAYOUT_EARLY_US : -PLAYOUT_LATE_US;
 	int64_t error = now_us - clock->next_due_us;
+	int64_t late_us = error;
 	unsigned int due = 0;
 
 	if (error > PLAYOUT_RESYNC_US) {
@@ -55,6 +65,9 @@ unsigned int playout_clock_due(struct playout_clock *clock, int64_t now_us,
 	while (now_us >= clock->next_due_us - tolerance) {
 		clock->next_due_us += PLAYOUT_FRAME_US;
 		due++;
+	}
+	if (due) {
+		note_lateness(clock, late_us);
 	}
 	if (caller_frame_us >= PLAYOUT_FRAME_US || (caller_frame_us && due)) {
 		follow(clock, error);

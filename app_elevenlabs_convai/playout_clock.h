@@ -48,6 +48,8 @@
 struct playout_clock {
 	int64_t next_due_us;	/*!< deadline of the next frame */
 	uint64_t resyncs;	/*!< how often the clock gave up catching up */
+	uint64_t late_frames;	/*!< met more than a frame after their deadline */
+	int64_t latest_us;	/*!< the longest that one was ever met after its deadline */
 };
 
 /*! \brief Make the first frame due now */

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 
 import pytest
 
@@ -19,15 +18,14 @@ from testbed.measure import Counters, CpuWindow
 from testbed.mock import MockAgent
 from testbed.paths import BUILD
 from testbed.root import Root
-from testbed.rtp import CODECS
 from testbed.tls import Certificate
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, results, section, settled
+from tests.asterisk.samples import caller_noise, check_samples, noise_agent_names, noise_agents
 from tests.timing import SECOND
 
 CALLS = 40
 TALK_SECONDS = 60.0
-CALLER_SEED = 1000
 SETTLE_SECONDS = 5.0
 """After the last call is up, before the cost is measured: set-up is not what is measured."""
 
@@ -36,17 +34,6 @@ WINDOW_SECONDS = 15.0
 
 AFTER_SECONDS = 3.0
 """Between the end of what both say and the end of the call."""
-
-ULAW = CODECS["ulaw"]
-
-# A little faster than real time, in pieces of 200 ms: the whole way in is busy all the time.
-AGENT = """
-[agents.agent{number}]
-format = "ulaw_8000"
-chunk_ms = 200
-pace = 1.2
-first_message = {{ text = "Noise.", sound = "noise:{number}:{ms}", interruptible = false }}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -59,20 +46,12 @@ def pbx(asterisk: StartAsterisk) -> Instance:
     return pbx
 
 
-def scenario() -> str:
-    """Agents that each speak noise of their own for a minute."""
-    ms = int(TALK_SECONDS * 1000)
-    agents = (AGENT.format(number=number, ms=ms) for number in range(CALLS))
-    # Forty calls that hang up at once take their time: no audio comes meanwhile.
-    return 'title = "forty"\n[limits]\ngap_ms = 3000\n[agents.default]\n' + "".join(agents)
-
-
 @pytest.mark.limit(400)
 def test_forty_calls_for_a_minute(pbx: Instance, root: Root, tls: Certificate) -> None:
     echo = cpu_per_call(pbx, "200", calls=CALLS, seconds=WINDOW_SECONDS)
     pbx.wait_no_channels()
-    with MockAgent(root, scenario(), tls=tls, record=True) as mock:
-        names = [f"agent{number}" for number in range(CALLS)]
+    with MockAgent(root, noise_agents(CALLS, TALK_SECONDS), tls=tls, record=True) as mock:
+        names = noise_agent_names(CALLS)
         ca = root.path(tls.ca)
         configure(pbx, "".join(section(name, mock.url, ca_file=ca) for name in names))
         before = pbx.counters()
@@ -80,7 +59,7 @@ def test_forty_calls_for_a_minute(pbx: Instance, root: Root, tls: Certificate) -
             pbx,
             CALLS,
             names.__getitem__,
-            send=lambda i: ULAW.noise(TALK_SECONDS, CALLER_SEED + i),
+            send=lambda i: caller_noise(i, TALK_SECONDS),
             hangup_after=TALK_SECONDS + AFTER_SECONDS,
         ) as calls:
             calls.wait_up()
@@ -94,7 +73,7 @@ def test_forty_calls_for_a_minute(pbx: Instance, root: Root, tls: Certificate) -
     report(percent, echo, before, during)
     assert not grown
     assert [result.status for result in results(pbx)[-CALLS:]] == ["HANGUP"] * CALLS
-    check_samples(mock, calls)
+    check_samples(mock, calls, TALK_SECONDS)
     calls.delete_files()
 
 
@@ -113,23 +92,3 @@ def report(percent: float, echo: Cost, before: Counters, during: Counters) -> No
     }
     (BUILD / "forty_calls.json").write_text(json.dumps(costs, indent=2) + "\n", encoding="utf-8")
     print(f"\nforty calls over TLS, agents speaking all the time: {costs}")
-
-
-def check_samples(mock: MockAgent, calls: Callers) -> None:
-    """Both directions of every call, byte for byte, and in time."""
-    sessions = {session["agent_id"]: session for session in mock.report["sessions"]}
-    assert len(sessions) == CALLS
-    record = Path(mock.folder / "record")
-    for number, call in enumerate(calls):
-        session = sessions[f"agent{number}"]
-        assert session["violations"] == []
-        by_agent, by_caller = (
-            next(record.glob(f"*-{session['conversation_id']}-{side}.raw")).read_bytes()
-            for side in ("agent", "caller")
-        )
-        assert len(by_agent) == ULAW.bytes_in(TALK_SECONDS)
-        assert by_agent in call.heard, f"call {number}: the agent's audio is not intact"
-        rest = call.heard.replace(by_agent, b"", 1)
-        assert set(rest) <= {ULAW.silence}, f"call {number}: something else was heard"
-        assert (call.recording.gaps, call.recording.lost) == ([], 0)
-        assert call.said in by_caller, f"call {number}: the caller's audio is not intact"

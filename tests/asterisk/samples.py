@@ -1,0 +1,66 @@
+"""Calls whose every sample is known: agents and callers that speak noise, each its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from testbed.call import Call
+from testbed.mock import MockAgent
+from testbed.rtp import CODECS
+
+ULAW = CODECS["ulaw"]
+CALLER_SEED = 1000
+
+# A little faster than real time, in pieces of 200 ms: the whole way in is busy all the time. The
+# first words of a call are its agent's; the caller is heard from the metadata on.
+AGENT = """
+[agents.agent{number}]
+format = "ulaw_8000"
+chunk_ms = 200
+pace = 1.2
+first_message = {{ text = "Noise.", sound = "noise:{number}:{ms}", interruptible = false }}
+"""
+
+
+def noise_agent_names(count: int) -> list[str]:
+    """The agents' names, which are their ids as well."""
+    return [f"agent{number}" for number in range(count)]
+
+
+def noise_agents(count: int, seconds: float) -> str:
+    """A scenario of agents that each speak noise of their own for so long."""
+    ms = int(seconds * 1000)
+    agents = (AGENT.format(number=number, ms=ms) for number in range(count))
+    # Many calls that hang up at once take their time: no audio comes meanwhile.
+    return 'title = "noise"\n[limits]\ngap_ms = 3000\n[agents.default]\n' + "".join(agents)
+
+
+def caller_noise(number: int, seconds: float) -> bytes:
+    """What caller number says, in mu-law."""
+    return ULAW.noise(seconds, CALLER_SEED + number)
+
+
+def check_samples(mock: MockAgent, calls: Iterable[Call], seconds: float) -> None:
+    """Both directions of every call, byte for byte, and in time. Call n is with agent n."""
+    sessions = {session["agent_id"]: session for session in mock.report["sessions"]}
+    for number, call in enumerate(calls):
+        check_call(mock, call, sessions[f"agent{number}"], seconds)
+
+
+def check_call(mock: MockAgent, call: Call, session: dict[str, Any], seconds: float) -> None:
+    """Both directions of one call, and that the agent had nothing to complain of."""
+    record = Path(mock.folder / "record")
+    assert session["violations"] == []
+    by_agent, by_caller = (
+        next(record.glob(f"*-{session['conversation_id']}-{side}.raw")).read_bytes()
+        for side in ("agent", "caller")
+    )
+    name = session["agent_id"]
+    assert len(by_agent) == ULAW.bytes_in(seconds)
+    assert by_agent in call.heard, f"{name}: the agent's audio is not intact"
+    rest = call.heard.replace(by_agent, b"", 1)
+    assert set(rest) <= {ULAW.silence}, f"{name}: something else was heard"
+    assert (call.recording.gaps, call.recording.lost) == ([], 0)
+    assert call.said in by_caller, f"{name}: the caller's audio is not intact"

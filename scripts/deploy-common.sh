@@ -111,7 +111,8 @@ cli() {
     if [[ $said == *"No such command"* ]]; then
         fail "this Asterisk does not know '$1': is the module loaded, and new enough for it?"
     fi
-    printf '%s\n' "$said"
+    # The last line of a remote console, sometimes, and no part of the answer.
+    printf '%s\n' "$said" | sed '/^Asterisk ending ([0-9]*)\.$/d'
 }
 
 run_make() {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -52,9 +53,9 @@ def pbx(mock: MockAgent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[s
     (folder / "extensions").write_text(DIALPLAN)
     (folder / "elevenlabs").write_text(section("default", mock.url) + section("noise", mock.url))
     files = [f"--dialplan={folder / 'extensions'}", f"--elevenlabs={folder / 'elevenlabs'}"]
-    service.up(NAME, ["--install", *files])
+    run_testbed("up", "--install", *files)
     yield service.attach(NAME)
-    service.down(NAME)
+    run_testbed("down")
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +70,20 @@ def sources(copy: Sources) -> Iterator[Sources]:
     """Sources to change at will."""
     yield copy
     copy.restore()
+
+
+def run_testbed(command: str, *words: str) -> None:
+    """Run a command of the testbed for the instance."""
+    done = subprocess.run(
+        [sys.executable, "-m", "testbed", command, "--name", NAME, *words],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=DEPLOY_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 def deploy(script: str, sources: Sources, *words: str, status: int = 0) -> str:
@@ -152,7 +167,10 @@ def test_bad_builds_are_taken_back_and_a_call_goes_on(
     call = calls[0]
     print(f"the call was up for {call.seconds:.1f} s")
     assert (call.recording.gaps, call.recording.lost) == ([], 0)
-    assert call.heard.strip(bytes([ULAW.silence])) in spoken(mock)
+    by_agent, by_caller = recorded(mock)
+    assert call.heard.strip(bytes([ULAW.silence])) in by_agent
+    # But for the first and the last second, when the conversation was not there.
+    assert call.sent[ULAW.bytes_in(1) : -ULAW.bytes_in(1)] in by_caller
     assert_calls_work(pbx)
 
 
@@ -161,10 +179,24 @@ def assert_taken_back(pbx: service.Attached, said: str, build: str) -> None:
     assert pbx.engine_build() == current(pbx) == build
 
 
-def spoken(mock: MockAgent) -> bytes:
-    """What the agent that makes noise has sent to the longest conversation."""
-    record = mock.folder / "record"
-    return max((path.read_bytes() for path in record.glob("*-agent.raw")), key=len)
+def recorded(mock: MockAgent) -> tuple[bytes, bytes]:
+    """What agent and caller have said in the longest conversation."""
+    agents = (mock.folder / "record").glob("*-agent.raw")
+    longest = max(agents, key=lambda path: path.stat().st_size)
+    caller = longest.with_name(longest.name.replace("-agent.raw", "-caller.raw"))
+    return longest.read_bytes(), caller.read_bytes()
+
+
+@pytest.mark.limit(300)
+def test_rollback(pbx: service.Attached, sources: Sources) -> None:
+    before = pbx.engine_build()
+    sources.append("pyconvai/endings.py", "\n# not wanted\n")
+    deploy("dev-deploy.sh", sources)
+    assert pbx.engine_build() != before
+    run_testbed("make", "rollback")
+    pbx.cli(f"module reload {MODULE}")
+    assert pbx.engine_build() == before
+    assert_calls_work(pbx)
 
 
 @pytest.mark.limit(300)

@@ -10,6 +10,7 @@ cd "$FAKE"
 engines=lib/app_elevenlabs_convai.d
 command=$4
 printf '%s\n' "$command" >>asked
+trap 'echo; echo "Asterisk ending (0)."' EXIT
 
 bring_in() {
 	build=$(readlink $engines/current)
@@ -22,6 +23,7 @@ test_agent() {
 	printf 'Connecting ...\n'
 	if grep -q DEAF "$engines/$(cat service)/pyconvai/session.py"; then
 		printf 'Agent %s: FAILED, AUTH: the key was refused\n' "$name"
+		printf "Command '%s' failed.\n" "$command"
 	else
 		printf 'Agent %s: OK, 12 ms\n' "$name"
 	fi

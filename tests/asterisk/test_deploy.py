@@ -72,8 +72,8 @@ def sources(copy: Sources) -> Iterator[Sources]:
     copy.restore()
 
 
-def run_testbed(command: str, *words: str) -> None:
-    """Run a command of the testbed for the instance."""
+def run_testbed(command: str, *words: str) -> str:
+    """Run a command of the testbed for the instance; what it prints."""
     done = subprocess.run(
         [sys.executable, "-m", "testbed", command, "--name", NAME, *words],
         cwd=PROJECT,
@@ -84,6 +84,7 @@ def run_testbed(command: str, *words: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+    return done.stdout
 
 
 def deploy(script: str, sources: Sources, *words: str, status: int = 0) -> str:
@@ -221,3 +222,19 @@ def test_on_the_machines_own_asterisk(pbx: service.Attached, root: Root, sources
     root.run([script, *words, "--source", root.path(sources.folder)], timeout=DEPLOY_SECONDS)
     assert pbx.engine_build() == current(pbx) != before
     assert any((pbx.folder / "backups").glob(f"*-{before}-*/links"))
+
+
+@pytest.mark.limit(200)
+def test_uninstall_beside_calls(pbx: service.Attached) -> None:
+    """The last test. The engine in use stays until the module is unloaded."""
+    engines, build = pbx.module_folder / f"{MODULE}.d", pbx.engine_build()
+    said = run_testbed("make", "uninstall")
+    assert f"{build}: a running Asterisk uses them" in said
+    assert {path.name for path in engines.iterdir()} == {build, ".lock"}
+    assert_calls_work(pbx)
+    pbx.cli(f"module unload {MODULE}")
+    run_testbed("make", "uninstall")
+    assert not engines.exists()
+    assert not list(pbx.module_folder.glob(f"{MODULE}*"))
+    assert not list((pbx.data_folder / "documentation" / "thirdparty").glob("*"))
+    assert (pbx.etc / "elevenlabs.conf").exists()

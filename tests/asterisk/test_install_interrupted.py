@@ -115,24 +115,35 @@ def check(pbx: Instance, root: Root) -> None:
     assert (result.status, result.conversation_id[:5]) == ("HANGUP", "conv_")
 
 
-@pytest.mark.limit(120 + 40 * KILLS)
+def change(sources: Sources, number: int, *, everything: bool) -> None:
+    """Make another build of the sources: of the Python alone, or with all that is compiled."""
+    sources.append("pyconvai/endings.py", f"\n# change {number}\n")
+    if everything:
+        sources.append("pyconvai/_core.pyx", f"\n# change {number}\n")
+        sources.replace("pyconvai/__init__.py", '__version__ = "', f'__version__ = "{number}.')
+
+
+@pytest.mark.limit(200 + 40 * KILLS)
 def test_killed_installs(pbx: Instance, root: Root, sources: Sources) -> None:
-    """Half of the times from the first copied file on, for most of an install is before that."""
+    """While everything is compiled and installed, or from the first copied file on."""
     seed = int(os.environ.get("CONVAI_SEED", random.randrange(2**32)))
     print(f"CONVAI_SEED={seed}")
     chance = random.Random(seed)
-    sources.append("pyconvai/endings.py", "\n# the first change\n")
+    change(sources, 100, everything=True)
     whole, copying = measure(pbx, sources)
     check(pbx, root)
     for number in range(KILLS):
-        before = current(pbx)
-        sources.append("pyconvai/endings.py", f"\n# change {number}\n")
-        how = kill_in_between(pbx, sources, chance, whole, copying if number % 2 == 0 else None)
+        before, everything = current(pbx), number % 2 == 1
+        change(sources, number, everything=everything)
+        how = kill_in_between(pbx, sources, chance, whole, None if everything else copying)
         switched = "new" if current(pbx) != before else "old"
         print(f"{number}: {how}; the {switched} engine is current")
         check(pbx, root)
-    sources.append("pyconvai/endings.py", "\n# the last change\n")
+    change(sources, 101, everything=True)
     assert start_install(pbx, sources).wait(INSTALL_SECONDS) == 0
+    pbx.cli(f"module unload {MODULE}")
+    pbx.cli(f"module load {MODULE}")
     check(pbx, root)
+    assert "Module:    101." in pbx.cli("elevenlabs show version")
     assert not list(engines(pbx).glob(".tmp-*"))
     assert not list(pbx.module_folder.glob("*.new"))

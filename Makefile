@@ -69,7 +69,7 @@ BUILD_CORE = CONVAI_WERROR='$(WERROR)' CONVAI_CFLAGS='$(OPTIMIZATION) $(CONVAI_C
 
 # --- build ------------------------------------------------------------------------------------------
 
-.PHONY: all debug release core module install uninstall clean distclean
+.PHONY: all debug release core module install rollback uninstall clean distclean
 
 all: ## Build the core and the module (the default)
 	$(Q)$(MAKE) module MODE=default
@@ -90,6 +90,9 @@ module:
 
 install: module ## Install module, engine, documentation; DESTDIR=, ASTERISK_CONF=
 	$(Q)$(MODULE_MAKE) install
+
+rollback: ## Go back to the engine that was installed before
+	$(Q)$(MODULE_MAKE) rollback
 
 uninstall: ## Remove what install put there, except elevenlabs.conf
 	$(Q)$(MODULE_MAKE) uninstall

@@ -111,19 +111,28 @@ def extensions() -> list[Extension]:
         extra_link_args=words("CONVAI_LDFLAGS"),
     )
     annotate = switch("CONVAI_ANNOTATE")
+    # Left behind by a translation that was killed: half a file in C would pass for a new one.
+    unfinished = BUILD / "cython-unfinished"
+    force = annotate or unfinished.exists()
+    BUILD.mkdir(parents=True, exist_ok=True)
+    unfinished.touch()
     made: list[Extension] = cythonize(
         [core],
         build_dir=str(generated),
         compiler_directives={"language_level": "3"},
         annotate=annotate,
-        force=annotate,
+        force=force,
         quiet=True,
     )
+    unfinished.unlink()
     return made
 
 
 class BuildCore(build_ext):
-    """``build_ext`` that also rebuilds when compiler, Python, Cython or flags have changed."""
+    """``build_ext`` that also rebuilds when compiler, Python, Cython or flags have changed.
+
+    And when the last build was killed.
+    """
 
     def initialize_options(self) -> None:
         super().initialize_options()
@@ -134,7 +143,8 @@ class BuildCore(build_ext):
         wanted = self._how(ext)
         if not record.exists() or record.read_text(encoding="utf-8") != wanted:
             self.force = True
-            record.unlink(missing_ok=True)
+        # There is none while it is built: half an object of a build that was killed is not kept.
+        record.unlink(missing_ok=True)
         super().build_extension(ext)
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(wanted, encoding="utf-8")

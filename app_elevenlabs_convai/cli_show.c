@@ -99,7 +99,8 @@ static void duration_text(int seconds, char *text, size_t size)
 	snprintf(text, size, "%d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
-#define AGENTS_FORMAT "%-20.20s %-32.32s %-32.32s %-10s %-6s %5s %7s\n"
+/* A name is never cut short: it is what one types elsewhere, and scripts take it from here. */
+#define AGENTS_FORMAT "%-20s %-32.32s %-32.32s %-10s %-6s %5s %7s\n"
 
 static void show_agent(int fd, const struct config_agent *agent)
 {

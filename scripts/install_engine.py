@@ -1,113 +1,178 @@
 #!/usr/bin/env python3
-"""Install the engine into a directory of its own, then move one link to it.
+"""Install, roll back and remove the engine, and the files that go with it.
 
-An engine in use is never written over: every build goes to ``<target>/<build id>/pyconvai``, and
-the link ``<target>/current`` is moved last, by rename, so that whoever follows it finds a whole
-engine at any time.  The build id is the beginning of the SHA-256 of all names and contents, so that
-the same build is installed once, and it is left in ``_build_id.txt`` for the engine to read.
+    install_engine.py install --package pyconvai --file SOURCE DESTINATION ... TARGET
+    install_engine.py rollback TARGET
+    install_engine.py restore --current ID [--previous ID] --file SOURCE DESTINATION ... TARGET
+    install_engine.py uninstall --file DESTINATION ... TARGET
+
+TARGET is ``<astmoddir>/app_elevenlabs_convai.d``; engine_store.py says what is in there.  `install`
+copies the engine first, then the other files, each by rename, and moves the link ``current`` last.
+All of it is one step to others that install: the module and the engine that go with each other
+arrive together.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import shutil
 import sys
-import sysconfig
-import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-BUILD_ID_DIGITS = 12  # 48 bits: no two builds of anybody's collide
-BUILD_ID_FILE = "_build_id.txt"
-LINK = "current"
-# Folders that are no part of the engine: the mock agent is for tests, which run from the checkout.
-LEFT_OUT = {"__pycache__", "mock"}
+import engine_store as store
+
+MODULE = "app_elevenlabs_convai"
+BRING_IN = f"'module reload {MODULE}' brings it in"
 
 
-def core_name() -> str:
-    """Return the file name of the compiled core for the Python that runs this."""
-    return "_core" + str(sysconfig.get_config_var("EXT_SUFFIX"))
+def say(what: str, text: object) -> None:
+    """Print one line in the form of make's own."""
+    print(f"  {what:<8} {text}", flush=True)
 
 
-def engine_files(package: Path) -> list[Path]:
-    """Return the paths of what is installed, relative to the package, in a fixed order.
+def put(source: Path, destination: Path) -> None:
+    """Replace a file by rename: Asterisk may have the old one mapped."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    staging = destination.with_name(destination.name + ".new")
+    shutil.copyfile(source, staging)
+    staging.chmod(0o644)
+    staging.replace(destination)
 
-    Python's sources, and the core for the Python that runs this; FileNotFoundError without it.
-    """
-    core = package / core_name()
-    if not core.is_file():
-        raise FileNotFoundError(
-            f"{core} is missing; build it: {sys.executable} setup.py build_ext --inplace"
+
+def put_all(files: list[list[Path]]) -> None:
+    """Replace files; each is a pair of source and destination."""
+    for source, destination in files:
+        put(source, destination)
+        say("FILE", destination)
+
+
+def say_in_use(names: list[str]) -> None:
+    """Name the old engines that stay, in one line."""
+    if names:
+        say("IN USE", f"{', '.join(names)}: kept; an install after their last call removes them")
+
+
+def install(arguments: argparse.Namespace) -> None:
+    """Install a package and its files."""
+    folder: Path = arguments.target
+    with store.locked(folder):
+        store.remove_leftovers(folder)
+        name = store.place(arguments.package, folder)
+        put_all(arguments.file)
+        store.switch(folder, name)
+        say("ENGINE", folder / name)
+        say_in_use(store.clear_up(folder))
+
+
+def rollback(arguments: argparse.Namespace) -> None:
+    """Go back to the previous build."""
+    folder = existing(arguments.target)
+    with store.locked(folder):
+        name = store.swap(folder)
+    say("ENGINE", f"{folder / name} is current now; {BRING_IN}")
+
+
+def restore(arguments: argparse.Namespace) -> None:
+    """Put files and links back as a backup has them."""
+    folder = existing(arguments.target)
+    with store.locked(folder):
+        put_all(arguments.file)
+        store.set_links(folder, arguments.current, arguments.previous)
+        say("ENGINE", f"{folder / arguments.current} is current again; {BRING_IN}")
+        say_in_use(store.clear_up(folder))
+
+
+def existing(folder: Path) -> Path:
+    """Return the directory of the engines, or raise StoreError: nothing was ever installed."""
+    if not folder.is_dir():
+        raise store.StoreError(f"there is no {folder}: nothing is installed; run 'make install'")
+    return folder
+
+
+def uninstall(arguments: argparse.Namespace) -> None:
+    """Remove everything but engines in use: the links first, so that no new one starts."""
+    folder: Path = arguments.target
+    if not folder.is_dir():
+        remove_files(arguments.file)
+        return
+    with store.locked(folder):
+        for link in (store.CURRENT, store.PREVIOUS):
+            (folder / link).unlink(missing_ok=True)
+        remove_files(arguments.file)
+        in_use = store.empty(folder)
+        if not in_use:
+            remove_folder(folder)
+    if in_use:
+        say(
+            "IN USE",
+            f"{', '.join(in_use)}: a running Asterisk uses them; "
+            f"'module unload {MODULE}', then 'make uninstall' again removes them",
         )
-    found = [
-        path.relative_to(package)
-        for path in package.rglob("*.py")
-        if path.is_file() and LEFT_OUT.isdisjoint(path.relative_to(package).parts)
-    ]
-    return sorted([*found, core.relative_to(package)])
 
 
-def build_id(package: Path, files: list[Path]) -> str:
-    """Return the name of this build: the beginning of a hash over all names and contents."""
-    digest = hashlib.sha256()
+def remove_folder(folder: Path) -> None:
+    """Remove the directory, unless somebody has put something there or waits to do so."""
+    (folder / store.LOCK).unlink()
+    with suppress(OSError):
+        folder.rmdir()
+        say("REMOVED", folder)
+
+
+def remove_files(files: list[Path]) -> None:
+    """Remove files, and what a killed install left of their successors."""
     for path in files:
-        content = (package / path).read_bytes()
-        digest.update(f"{path.as_posix()}\0{len(content)}\0".encode())
-        digest.update(content)
-    return digest.hexdigest()[:BUILD_ID_DIGITS]
+        path.with_name(path.name + ".new").unlink(missing_ok=True)
+        if path.exists():
+            path.unlink()
+            say("REMOVED", path)
 
 
-def copy_engine(package: Path, files: list[Path], name: str, target: Path) -> None:
-    """Put the files where nobody looks yet, then give the directory its name."""
-    staging = Path(tempfile.mkdtemp(prefix=".tmp-", dir=target))
-    try:
-        for path in files:
-            copy = staging / "pyconvai" / path
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(package / path, copy)
-            copy.chmod(0o644)
-        (staging / "pyconvai" / BUILD_ID_FILE).write_text(name + "\n", encoding="ascii")
-        for folder in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
-            folder.chmod(0o755)
-        staging.rename(target / name)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
-
-
-def move_link(target: Path, name: str) -> None:
-    """Let the link name this build, at once or not at all."""
-    staging = target / f".tmp-{LINK}-{os.getpid()}"
-    staging.unlink(missing_ok=True)
-    staging.symlink_to(name)
-    staging.replace(target / LINK)
-
-
-def install(package: Path, target: Path) -> str:
-    """Install a package and return its build id."""
-    files = engine_files(package)
-    name = build_id(package, files)
-    target.mkdir(parents=True, exist_ok=True)
-    if not (target / name).is_dir():
-        copy_engine(package, files, name, target)
-    move_link(target, name)
-    return name
-
-
-def main() -> int:
-    """Install the engine; return the exit status."""
+def parse(words: list[str] | None) -> argparse.Namespace:
+    """Take the command line apart."""
     parser = argparse.ArgumentParser(description="Install the engine of app_elevenlabs_convai.")
-    parser.add_argument("--package", type=Path, required=True, help="the directory pyconvai")
-    parser.add_argument("target", type=Path, help="<astmoddir>/app_elevenlabs_convai.d")
-    arguments = parser.parse_args()
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def command(run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+        sub = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
+        sub.add_argument("target", type=Path, help="<astmoddir>/app_elevenlabs_convai.d")
+        sub.set_defaults(run=run)
+        return sub
+
+    def files(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--file",
+            type=Path,
+            nargs=2,
+            action="append",
+            default=[],
+            metavar=("SOURCE", "DESTINATION"),
+        )
+
+    sub = command(install)
+    sub.add_argument("--package", type=Path, required=True, help="the directory pyconvai")
+    files(sub)
+    command(rollback)
+    sub = command(restore)
+    sub.add_argument("--current", required=True, metavar="ID")
+    sub.add_argument("--previous", default="", metavar="ID")
+    files(sub)
+    sub = command(uninstall)
+    sub.add_argument("--file", type=Path, action="append", default=[], metavar="DESTINATION")
+    return parser.parse_args(words)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run one command; return the exit status."""
+    arguments = parse(words)
     os.umask(0o022)
     try:
-        name = install(arguments.package, arguments.target)
-    except OSError as error:
-        print(f"The engine is not installed: {error}", file=sys.stderr)
+        arguments.run(arguments)
+    except (OSError, store.StoreError) as error:
+        print(f"{Path(__file__).name} {arguments.command}: {error}", file=sys.stderr)
         return 1
-    print(f"  {'ENGINE':<8} {arguments.target / name}")
     return 0
 
 

@@ -18,7 +18,7 @@ from testbed.callers import Callers
 from testbed.config import CONTEXT, DEFAULT_CODECS
 from testbed.errors import TestbedError
 from testbed.instance import remove_folder
-from testbed.paths import BUILD
+from testbed.paths import BUILD, PROJECT
 from testbed.root import Root
 from testbed.rtp import CODECS
 from testbed.speech import encode, speech
@@ -54,6 +54,7 @@ def main() -> int:
         "down": _down,
         "status": _status,
         "cli": _cli,
+        "make": _make,
         "log": _log,
         "call": _call,
         "clean": _clean,
@@ -106,6 +107,17 @@ def _parser() -> argparse.ArgumentParser:
     command("down", "stop an instance")
     command("status", "show the instances that run, and their versions")
     command("cli", "run one command in Asterisk's CLI").add_argument("text", nargs="+")
+    sub = command("make", "run make where the instance's Asterisk is, for that instance")
+    sub.add_argument(
+        "--directory",
+        metavar="DIR",
+        type=Path,
+        default=PROJECT,
+        help="the sources (default: this checkout; others must be inside it)",
+    )
+    sub.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="of make: install, ..."
+    )
     command("log", "print the log so far")
     _add_call(command("call", "place one call or many, and say what was heard"))
     sub = command("clean", "remove what stopped instances left in build/testbed")
@@ -194,6 +206,11 @@ def _status(options: argparse.Namespace) -> int:
 def _cli(options: argparse.Namespace) -> int:
     print(service.attach(options.name).cli(" ".join(options.text)))
     return 0
+
+
+def _make(options: argparse.Namespace) -> int:
+    words = options.arguments
+    return service.make(options.name, words[1:] if words[:1] == ["--"] else words, options.directory)
 
 
 def _log(options: argparse.Namespace) -> int:

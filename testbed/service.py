@@ -154,6 +154,23 @@ def down(name: str) -> State:
     return state
 
 
+def make(name: str, arguments: list[str], directory: Path = PROJECT) -> int:
+    """Run make in the instance's root, for that instance; its output is ours, and its status.
+
+    directory: another copy of the sources, inside the checkout.
+    """
+    instance = attach(name)
+    command = ["make", f"ASTERISK_CONF={instance.root.path(instance.conf)}", *arguments]
+    process = instance.root.popen(command, cwd=directory, contained=True, stdout=1)
+    try:
+        return process.wait(BUILD_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise TestbedError(f"make: not finished after {BUILD_SECONDS:g} s") from None
+    finally:
+        process.kill()  # everything that it started goes along
+        process.wait()
+
+
 def serve(options: argparse.Namespace) -> None:
     """Be the supervisor: own an instance until SIGTERM, or until Asterisk ends by itself."""
     with ExitStack() as stack:

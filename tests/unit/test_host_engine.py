@@ -65,7 +65,7 @@ def engine_program(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path
     build("gcc", "plain", "engine", f"PYTHON={python}", f"PYTHON_NAME={packages_for(python)}")
     modules = tmp_path_factory.mktemp("modules")
     subprocess.run(
-        [sys.executable, "scripts/install_engine.py", "--package", "pyconvai",
+        [sys.executable, "scripts/install_engine.py", "install", "--package", "pyconvai",
          str(modules / "app_elevenlabs_convai.d")],
         cwd=ROOT, check=True, capture_output=True, timeout=30 * SECOND,
     )  # fmt: skip

@@ -1,0 +1,323 @@
+"""The directory of installed engines, ``<astmoddir>/app_elevenlabs_convai.d``.
+
+    <build id>/pyconvai/   one build: complete from the moment it has its name, never changed later
+    <build id>/in-use      an engine that runs holds a shared lock on this as long as it lives
+    current, previous      links to the build for the next load or reload, and to the one before
+    .lock                  locked by whoever changes something here
+    .tmp-...               what is being made or removed; left behind only by a process that died
+
+What counts happens by rename: whenever the process dies, ``current`` names a complete engine, and
+whoever comes next clears up.  The build id is the beginning of the SHA-256 of all names and
+contents of the engine, so that the same build is installed once; the engine reads its own out of
+``_build_id.txt``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import py_compile
+import re
+import shutil
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+BUILD_ID_DIGITS = 12  # 48 bits: no two builds of anybody's collide
+BUILD_ID_FILE = "_build_id.txt"
+IN_USE = "in-use"
+CURRENT, PREVIOUS = "current", "previous"
+LOCK = ".lock"
+STAGING = ".tmp-"
+# Folders that are no part of the engine: the mock agent is for tests, which run from the checkout.
+LEFT_OUT = {"__pycache__", "mock"}
+
+LOCK_SECONDS = 60.0  # an install takes one or two; longer means that one hangs
+LOCK_POLL_SECONDS = 0.05
+
+
+class StoreError(Exception):
+    """It cannot be done; the text says what to do instead."""
+
+
+# --- the engine's files ---
+
+
+def core_name() -> str:
+    """Return the file name of the compiled core for the Python that runs this."""
+    return "_core" + str(sysconfig.get_config_var("EXT_SUFFIX"))
+
+
+def engine_files(package: Path) -> list[Path]:
+    """Return the paths of what is installed, relative to the package, in a fixed order.
+
+    Python's sources, and the core for the Python that runs this; FileNotFoundError without it.
+    """
+    core = package / core_name()
+    if not core.is_file():
+        raise FileNotFoundError(
+            f"{core} is missing; build it: {sys.executable} setup.py build_ext --inplace"
+        )
+    found = [
+        path.relative_to(package)
+        for path in package.rglob("*.py")
+        if path.is_file() and LEFT_OUT.isdisjoint(path.relative_to(package).parts)
+    ]
+    return sorted([*found, core.relative_to(package)])
+
+
+def build_id(package: Path, files: list[Path]) -> str:
+    """Return the name of this build: the beginning of a hash over all names and contents."""
+    digest = hashlib.sha256()
+    for path in files:
+        content = (package / path).read_bytes()
+        digest.update(f"{path.as_posix()}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:BUILD_ID_DIGITS]
+
+
+def is_whole(build: Path) -> bool:
+    """Tell whether a build's directory holds what its name says."""
+    package = build / "pyconvai"
+    try:
+        return build_id(package, engine_files(package)) == build.name
+    except FileNotFoundError:
+        return False
+
+
+def compile_sources(package: Path) -> None:
+    """Leave byte code beside the sources, for a reload compiles under the GIL, beside live calls.
+
+    It is checked against the source's hash, not its date: a rename or a package manager may change
+    dates.  Raises StoreError for a source that Python does not understand.
+    """
+    tag = sys.implementation.cache_tag
+    for source in package.rglob("*.py"):
+        code = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
+        try:
+            py_compile.compile(
+                str(source),
+                cfile=str(code),
+                dfile=f"pyconvai/{source.relative_to(package)}",
+                doraise=True,
+                optimize=0,  # as the embedded Python does, whatever runs this
+                invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
+            )
+        except py_compile.PyCompileError as error:
+            raise StoreError(f"the engine's source is broken: {error.msg.strip()}") from None
+
+
+# --- who may change something ---
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _still_named(file: IO[bytes], path: Path) -> bool:
+    """Tell whether the path still leads to this file: uninstall removes the lock's file."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def locked(folder: Path, limit: float = LOCK_SECONDS) -> Iterator[None]:
+    """Be the only one to change the directory, which is made if needed. StoreError on the limit."""
+    lock = folder / LOCK
+    deadline = time.monotonic() + limit
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with lock.open("ab") as file:
+            if _try_lock(file) and _still_named(file, lock):
+                yield
+                return
+        if time.monotonic() > deadline:
+            raise StoreError(
+                f"another installation holds {lock}, for more than {limit:g} s now; "
+                f"wait for it, or end it ('fuser {lock}' names it), and try again"
+            )
+        time.sleep(LOCK_POLL_SECONDS)
+
+
+@contextmanager
+def unused(build: Path) -> Iterator[bool]:
+    """Yield whether no engine runs from a build, and let none start from it meanwhile."""
+    try:
+        file = (build / IN_USE).open("r+b")
+    except FileNotFoundError:  # of an installation that did not know such files yet
+        yield True
+        return
+    with file:
+        yield _try_lock(file)
+
+
+# --- builds and links. All of this is done with the lock held ---
+
+
+def target_of(folder: Path, link: str) -> str:
+    """Return the build that a link names, "" if there is no link or no such build."""
+    try:
+        name = str((folder / link).readlink())
+    except OSError:
+        return ""
+    return name if (folder / name).is_dir() else ""
+
+
+def move_link(folder: Path, link: str, name: str) -> None:
+    """Let a link name this build, at once or not at all."""
+    staging = folder / f"{STAGING}{link}"
+    staging.unlink(missing_ok=True)
+    staging.symlink_to(name)
+    staging.replace(folder / link)
+
+
+def builds(folder: Path) -> list[Path]:
+    """Return the directories of all builds."""
+    name = re.compile(rf"[0-9a-f]{{{BUILD_ID_DIGITS}}}")
+    return sorted(path for path in folder.iterdir() if path.is_dir() and name.fullmatch(path.name))
+
+
+def remove(build: Path) -> None:
+    """Remove a build: first its name, for what has one is complete."""
+    doomed = build.with_name(f"{STAGING}{build.name}-{os.getpid()}")
+    build.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes left behind that died."""
+    for path in folder.glob(f"{STAGING}*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def remove_unused(folder: Path, *, keep: set[str]) -> list[str]:
+    """Remove all builds but these and those in use; return the names of the latter."""
+    in_use = []
+    for build in builds(folder):
+        if build.name in keep:
+            continue
+        with unused(build) as free:
+            if free:
+                remove(build)
+            else:
+                in_use.append(build.name)
+    return in_use
+
+
+def clear_up(folder: Path) -> list[str]:
+    """Remove what neither link names and nobody uses; return the names of what is in use."""
+    remove_leftovers(folder)
+    return remove_unused(folder, keep={target_of(folder, CURRENT), target_of(folder, PREVIOUS)})
+
+
+def stage(package: Path, folder: Path) -> Path:
+    """Copy a package to where nobody looks yet and return the directory."""
+    staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
+    copy = staging / "pyconvai"
+    try:
+        for path in engine_files(package):
+            (copy / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(package / path, copy / path)
+        compile_sources(copy)
+        name = build_id(copy, engine_files(copy))  # of the copy: the original may be changing
+        (copy / BUILD_ID_FILE).write_text(name + "\n", encoding="ascii")
+        (staging / IN_USE).touch()
+        for each in (staging, *staging.rglob("*")):
+            each.chmod(0o755 if each.is_dir() else 0o644)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return staging
+
+
+def place(package: Path, folder: Path) -> str:
+    """Put a package's build into the directory, unless it is there, and return its build id."""
+    name = build_id(package, engine_files(package))
+    if is_whole(folder / name):
+        (folder / name / IN_USE).touch(0o644)
+        return name
+    staging = stage(package, folder)
+    name = (staging / "pyconvai" / BUILD_ID_FILE).read_text(encoding="ascii").strip()
+    if (folder / name).exists():
+        _remove_damaged(folder / name)
+    staging.rename(folder / name)
+    return name
+
+
+def _remove_damaged(build: Path) -> None:
+    """Make room for a build whose files somebody has changed since."""
+    with unused(build) as free:
+        if not free:
+            raise StoreError(
+                f"files in {build} were changed after it was installed, and a running Asterisk "
+                "uses it; 'module unload app_elevenlabs_convai' there, then install again"
+            )
+        remove(build)
+
+
+def switch(folder: Path, name: str) -> None:
+    """Make a build the current one, and what was current the previous one."""
+    before = target_of(folder, CURRENT)
+    if before == name:
+        return
+    if before:
+        move_link(folder, PREVIOUS, before)
+    move_link(folder, CURRENT, name)
+
+
+def swap(folder: Path) -> str:
+    """Exchange current and previous build and return the current one's name."""
+    before, name = target_of(folder, CURRENT), target_of(folder, PREVIOUS)
+    if not name or name == before:
+        raise StoreError(
+            f"there is no build in {folder} to go back to: "
+            f"{_what_is_wrong(folder, before, name)}; install the one that you want"
+        )
+    # In this order: a process that dies in between has still brought back what was asked for.
+    move_link(folder, CURRENT, name)
+    if before:
+        move_link(folder, PREVIOUS, before)
+    return name
+
+
+def _what_is_wrong(folder: Path, current: str, previous: str) -> str:
+    """Say why the previous build cannot be had."""
+    if current and current == previous:
+        return f"'{PREVIOUS}' names the current one, {current}"
+    if (folder / PREVIOUS).is_symlink():
+        return f"'{PREVIOUS}' names {(folder / PREVIOUS).readlink()}, which is gone"
+    return "only one was ever installed"
+
+
+def set_links(folder: Path, current: str, previous: str) -> None:
+    """Let the links name these builds, as they once did; a previous one that is gone is dropped."""
+    if not (folder / current).is_dir():
+        raise StoreError(f"the build {current} is gone from {folder}; install it again")
+    move_link(folder, CURRENT, current)
+    if previous and (folder / previous).is_dir():
+        move_link(folder, PREVIOUS, previous)
+    else:
+        (folder / PREVIOUS).unlink(missing_ok=True)
+
+
+def empty(folder: Path) -> list[str]:
+    """Remove links and builds; return the names of those in use, which stay."""
+    for link in (CURRENT, PREVIOUS):
+        (folder / link).unlink(missing_ok=True)
+    remove_leftovers(folder)
+    return remove_unused(folder, keep=set())

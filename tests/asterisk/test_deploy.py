@@ -1,0 +1,240 @@
+"""The deploy scripts on a real Asterisk: good builds come in, bad ones do not, and calls go on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from testbed import service
+from testbed.callers import Callers, place_call
+from testbed.mock import MockAgent
+from testbed.paths import PROJECT
+from testbed.root import Root
+from testbed.rtp import CODECS
+from tests.asterisk.phone import DIALPLAN, section, wait_result
+from tests.asterisk.sources import Sources
+from tests.timing import SECOND
+
+MODULE = "app_elevenlabs_convai"
+NAME = f"deploy-{os.getpid()}"
+DEPLOY_SECONDS = 240 * SECOND
+"""A release is built from nothing the first time."""
+
+ULAW = CODECS["ulaw"]
+NOISE_SECONDS = 180.0
+NOISE = f"noise:5:{NOISE_SECONDS * 1000:.0f}"
+AGENTS = f"""
+title = "deploy"
+[agents.default]
+format = "ulaw_8000"
+first_message = "Hello."
+[agents.noise]
+format = "ulaw_8000"
+chunk_ms = 200
+pace = 1.2
+first_message = {{ text = "x", sound = "{NOISE}", interruptible = false }}
+"""
+
+
+@pytest.fixture(scope="module")
+def mock(root: Root) -> Iterator[MockAgent]:
+    with MockAgent(root, AGENTS, record=True) as mock:
+        yield mock
+
+
+@pytest.fixture(scope="module")
+def pbx(mock: MockAgent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[service.Attached]:
+    """An instance as `python3 -m testbed up` starts it: the scripts look for it by its name."""
+    folder = tmp_path_factory.mktemp("etc")
+    (folder / "extensions").write_text(DIALPLAN)
+    (folder / "elevenlabs").write_text(section("default", mock.url) + section("noise", mock.url))
+    files = [f"--dialplan={folder / 'extensions'}", f"--elevenlabs={folder / 'elevenlabs'}"]
+    run_testbed("up", "--install", *files)
+    yield service.attach(NAME)
+    run_testbed("down")
+
+
+@pytest.fixture(scope="module")
+def copy(root: Root, pbx: service.Attached) -> Iterator[Sources]:
+    sources = Sources(root, NAME)
+    yield sources
+    sources.remove()
+
+
+@pytest.fixture
+def sources(copy: Sources) -> Iterator[Sources]:
+    """Sources to change at will."""
+    yield copy
+    copy.restore()
+
+
+def run_testbed(command: str, *words: str) -> str:
+    """Run a command of the testbed for the instance; what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "testbed", command, "--name", NAME, *words],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=DEPLOY_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def deploy(script: str, sources: Sources, *words: str, status: int = 0) -> str:
+    """Run a script for the instance; what it prints."""
+    done = subprocess.run(
+        [PROJECT / "scripts" / script, "--name", NAME, "--source", sources.folder, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=DEPLOY_SECONDS,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+def current(pbx: service.Attached) -> str:
+    return str((pbx.module_folder / f"{MODULE}.d" / "current").readlink())
+
+
+def assert_calls_work(pbx: service.Attached) -> None:
+    start = len(pbx.log())
+    place_call(pbx, "default", hangup_after=1.0)
+    result = wait_result(pbx, start)
+    assert (result.status, result.conversation_id[:5]) == ("HANGUP", "conv_")
+
+
+@pytest.mark.limit(300)
+def test_dev_deploy(pbx: service.Attached, sources: Sources) -> None:
+    before = pbx.engine_build()
+    sources.append("pyconvai/endings.py", "\n# dev\n")
+    said = deploy("dev-deploy.sh", sources)
+    assert pbx.engine_build() == current(pbx) != before
+    assert current(pbx) in said
+    assert_calls_work(pbx)
+
+
+@pytest.mark.limit(300)
+def test_prod_deploy(pbx: service.Attached, sources: Sources) -> None:
+    before = pbx.engine_build()
+    sources.append("pyconvai/endings.py", "\n# prod\n")
+    said = deploy("prod-deploy.sh", sources)
+    assert pbx.engine_build() == current(pbx) != before
+    assert f"DEPLOYED: build {current(pbx)} is in service" in said
+    assert "Agent default: OK" in said
+    assert "Agent noise: OK" in said
+    assert_calls_work(pbx)
+
+
+@pytest.mark.limit(400)
+def test_bad_builds_are_taken_back_and_a_call_goes_on(
+    pbx: service.Attached, sources: Sources, mock: MockAgent
+) -> None:
+    """One that does not compile, one that does not start, and one that agents refuse."""
+    before = pbx.engine_build()
+    with Callers(pbx, 1, "noise", send=ULAW.noise(NOISE_SECONDS, 9)) as calls:
+        calls.wait_up()
+
+        sources.append("pyconvai/session.py", "\ndef broken(:\n")
+        said = deploy("prod-deploy.sh", sources, status=1)
+        assert "DEPLOYMENT FAILED: Installing" in said
+        assert_taken_back(pbx, said, before)
+        sources.restore()
+
+        sources.append("pyconvai/session.py", '\nraise RuntimeError("broken on purpose")\n')
+        said = deploy("prod-deploy.sh", sources, status=1)
+        assert "DEPLOYMENT FAILED: Verifying which build is in service" in said
+        assert_taken_back(pbx, said, before)
+        sources.restore()
+
+        sources.replace("pyconvai/session.py", '"xi-api-key"', '"x-other-key"')
+        said = deploy("prod-deploy.sh", sources, status=1)
+        assert "DEPLOYMENT FAILED: Testing the agents" in said
+        assert "Agent default: FAILED, AUTH" in said
+        assert_taken_back(pbx, said, before)
+
+        assert "1 session" in pbx.cli("elevenlabs show sessions")
+        assert calls[0].ended_at is None
+        calls.hangup_all()
+        calls.wait()
+    call = calls[0]
+    print(f"the call was up for {call.seconds:.1f} s")
+    assert (call.recording.gaps, call.recording.lost) == ([], 0)
+    by_agent, by_caller = recorded(mock)
+    assert call.heard.strip(bytes([ULAW.silence])) in by_agent
+    # But for the first and the last second, when the conversation was not there.
+    assert call.sent[ULAW.bytes_in(1) : -ULAW.bytes_in(1)] in by_caller
+    assert_calls_work(pbx)
+
+
+def assert_taken_back(pbx: service.Attached, said: str, build: str) -> None:
+    assert f"ROLLED BACK: build {build} is in service again" in said
+    assert pbx.engine_build() == current(pbx) == build
+
+
+def recorded(mock: MockAgent) -> tuple[bytes, bytes]:
+    """What agent and caller have said in the longest conversation."""
+    agents = (mock.folder / "record").glob("*-agent.raw")
+    longest = max(agents, key=lambda path: path.stat().st_size)
+    caller = longest.with_name(longest.name.replace("-agent.raw", "-caller.raw"))
+    return longest.read_bytes(), caller.read_bytes()
+
+
+@pytest.mark.limit(300)
+def test_rollback(pbx: service.Attached, sources: Sources) -> None:
+    before = pbx.engine_build()
+    sources.append("pyconvai/endings.py", "\n# not wanted\n")
+    deploy("dev-deploy.sh", sources)
+    assert pbx.engine_build() != before
+    run_testbed("make", "rollback")
+    pbx.cli(f"module reload {MODULE}")
+    assert pbx.engine_build() == before
+    assert_calls_work(pbx)
+
+
+@pytest.mark.limit(300)
+def test_the_module_is_replaced(pbx: service.Attached, sources: Sources) -> None:
+    """A new version of both, without a call in the way."""
+    sources.replace("pyconvai/__init__.py", '__version__ = "', '__version__ = "9.')
+    deploy("prod-deploy.sh", sources, "--replace-module")
+    shown = pbx.cli("elevenlabs show version")
+    assert "Module:    9." in shown
+    assert "Engine:    9." in shown
+    assert_calls_work(pbx)
+
+
+@pytest.mark.limit(300)
+def test_on_the_machines_own_asterisk(pbx: service.Attached, root: Root, sources: Sources) -> None:
+    """The root is a machine that has an Asterisk."""
+    before = pbx.engine_build()
+    sources.append("pyconvai/endings.py", "\n# host\n")
+    backups = root.path(pbx.folder / "backups")
+    words = ["--host-asterisk", "--conf", root.path(pbx.conf), "--backup-dir", backups]
+    script = root.path(PROJECT / "scripts" / "prod-deploy.sh")
+    root.run([script, *words, "--source", root.path(sources.folder)], timeout=DEPLOY_SECONDS)
+    assert pbx.engine_build() == current(pbx) != before
+    assert any((pbx.folder / "backups").glob(f"*-{before}-*/links"))
+
+
+@pytest.mark.limit(200)
+def test_uninstall_beside_calls(pbx: service.Attached) -> None:
+    """The last test. The engine in use stays until the module is unloaded."""
+    engines, build = pbx.module_folder / f"{MODULE}.d", pbx.engine_build()
+    said = run_testbed("make", "uninstall")
+    assert f"{build}: a running Asterisk uses them" in said
+    assert {path.name for path in engines.iterdir()} == {build, ".lock"}
+    assert_calls_work(pbx)
+    pbx.cli(f"module unload {MODULE}")
+    run_testbed("make", "uninstall")
+    assert not engines.exists()
+    assert not list(pbx.module_folder.glob(f"{MODULE}*"))
+    assert not list((pbx.data_folder / "documentation" / "thirdparty").glob("*"))
+    assert (pbx.etc / "elevenlabs.conf").exists()

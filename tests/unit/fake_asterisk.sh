@@ -1,0 +1,58 @@
+#!/bin/sh
+# Stands for `asterisk -C CONF -rx COMMAND` in the tests of the deploy scripts.
+#
+# Its state is in the folder $FAKE: `loaded` is there while the module is, `service` has the build in
+# service, `sessions` has how many conversations are still to be reported before there is none, `agents`
+# has the table's lines. An engine whose session.py has the word BROKEN does not start; one with DEAF
+# cannot reach agents. What was asked is in `asked`.
+set -eu
+cd "$FAKE"
+engines=lib/app_elevenlabs_convai.d
+command=$4
+printf '%s\n' "$command" >>asked
+trap 'echo; echo "Asterisk ending (0)."' EXIT
+
+bring_in() {
+	build=$(readlink $engines/current)
+	! grep -q BROKEN "$engines/$build/pyconvai/session.py" || return 1
+	printf '%s\n' "$build" >service
+}
+
+test_agent() {
+	name=$(printf '%s' "$1" | tr -d '"')
+	printf 'Connecting ...\n'
+	if grep -q DEAF "$engines/$(cat service)/pyconvai/session.py"; then
+		printf 'Agent %s: FAILED, AUTH: the key was refused\n' "$name"
+		printf "Command '%s' failed.\n" "$command"
+	else
+		printf 'Agent %s: OK, 12 ms\n' "$name"
+	fi
+}
+
+if [ ! -e loaded ]; then
+	case $command in elevenlabs*)
+		printf "No such command '%s' (type 'core show help %s' for other possible commands)\n" "$command" "$command"
+		exit
+	esac
+fi
+case $command in
+"module show like "*) if [ -e loaded ]; then echo "1 modules loaded"; else echo "0 modules loaded"; fi ;;
+"module reload "*) bring_in || true ;;
+"module load "*) if bring_in; then touch loaded; else echo "Unable to load module"; fi ;;
+"module unload "*) rm -f loaded drain ;;
+"elevenlabs show version")
+	printf 'Module:    0.1.0, ABI 1\nEngine:    0.1.0, build %s, from %s\n' "$(cat service)" "$engines" ;;
+"elevenlabs show agents")
+	printf '%-20s %-32s %-32s %-10s %-6s %5s %7s\n' Name "Agent ID" Host Auth Caller Now "In all"
+	cat agents
+	echo "2 agents, 0 sessions now, 0 in all" ;;
+"elevenlabs show sessions")
+	left=$(cat sessions)
+	[ "$left" = 0 ] || echo $((left - 1)) >sessions
+	if [ "$left" = 1 ]; then echo "1 session"; else echo "$left sessions"; fi
+	[ ! -e drain ] || echo "Draining: no new calls; these may end by themselves (elevenlabs drain off admits calls again)" ;;
+"elevenlabs drain on") touch drain ;;
+"elevenlabs drain off") rm -f drain ;;
+"elevenlabs test agent "*) test_agent "${command#elevenlabs test agent }" ;;
+*) printf "No such command '%s'\n" "$command" ;;
+esac

@@ -1,0 +1,322 @@
+"""The deploy scripts, against an Asterisk of a few lines: what they do when something fails.
+
+tests/asterisk/test_deploy.py runs them against a real one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.timing import SECOND
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ("dev-deploy.sh", "prod-deploy.sh")
+FAKE_ASTERISK = Path(__file__).with_name("fake_asterisk.sh")
+LONG_NAME = "agent with blanks, longer than 20"
+
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import engine_store  # noqa: E402
+
+MAKEFILE = f"""\
+all release:
+install:
+\t@{sys.executable} {ROOT}/scripts/install_engine.py install --package pyconvai \\
+\t\t--file module.so ../lib/app_elevenlabs_convai.so \\
+\t\t--file module.xml ../data/documentation/thirdparty/app_elevenlabs_convai-en_US.xml \\
+\t\t../lib/app_elevenlabs_convai.d
+.PHONY: all release install
+"""
+
+
+class Machine:
+    """A machine with an Asterisk that runs, sources to deploy to it, and the first build in it."""
+
+    def __init__(self, folder: Path, template: Path) -> None:
+        shutil.copytree(template, folder, symlinks=True)
+        self.folder, self.sources = folder, folder / "sources"
+        self.lib, self.data = folder / "lib", folder / "data"
+        self.engines = self.lib / "app_elevenlabs_convai.d"
+        self.module = self.lib / "app_elevenlabs_convai.so"
+        self.conf = folder / "asterisk.conf"
+        directories = f"astmoddir = {self.lib}\nastdatadir = {self.data}\n"
+        self.conf.write_text(f"[directories]\n{directories}")
+
+    def write(self, text: str) -> None:
+        """Change the sources; the words BROKEN and DEAF mean something to the Asterisk."""
+        write_sources(self.sources, text)
+
+    @property
+    def current(self) -> str:
+        return str((self.engines / "current").readlink())
+
+    @property
+    def in_service(self) -> str:
+        return (self.folder / "service").read_text().strip()
+
+    @property
+    def asked(self) -> list[str]:
+        return (self.folder / "asked").read_text().splitlines()
+
+    def deploy(self, script: str, *words: str, status: int = 0) -> str:
+        """Run a script for this machine; what it prints."""
+        if script == "prod-deploy.sh":
+            words = ("--backup-dir", str(self.folder / "backups"), *words)
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        return run(
+            script,
+            *["--host-asterisk", "--conf", str(self.conf), "--source", str(self.sources)],
+            *words,
+            status=status,
+            env={"PATH": path, "FAKE": str(self.folder)},
+        )
+
+
+def write_sources(sources: Path, text: str) -> None:
+    (sources / "pyconvai" / "session.py").write_text(f"# {text}\n")
+    (sources / "module.so").write_text(text)
+    (sources / "module.xml").write_text(text)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every machine begins with."""
+    folder = tmp_path_factory.mktemp("machine")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "asterisk").symlink_to(FAKE_ASTERISK)
+    sources = folder / "sources"
+    (sources / "pyconvai").mkdir(parents=True)
+    (sources / "Makefile").write_text(MAKEFILE)
+    (sources / "pyconvai" / engine_store.core_name()).write_bytes(b"no real core")
+    write_sources(sources, "first")
+    subprocess.run(["make", "-s", "install"], cwd=sources, check=True, capture_output=True)
+    (folder / "loaded").touch()
+    current = (folder / "lib" / "app_elevenlabs_convai.d" / "current").readlink()
+    (folder / "service").write_text(str(current))
+    (folder / "sessions").write_text("0")
+    (folder / "agents").write_text(
+        f"{'sales':20} agent_1 api.elevenlabs.io signed_url sent 0 7\n"
+        f"{LONG_NAME:20} agent_2 api.elevenlabs.io none kept 1 12\n"
+    )
+    return folder
+
+
+def run(script: str, *words: str, status: int, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        [ROOT / "scripts" / script, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60 * SECOND,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+@pytest.fixture
+def machine(tmp_path: Path, template: Path) -> Machine:
+    return Machine(tmp_path / "machine", template)
+
+
+def assert_as_before(machine: Machine, build: str) -> None:
+    """Everything is the first build's."""
+    assert machine.in_service == build
+    assert machine.current == build
+    assert machine.module.read_text() == "first"
+    document = machine.data / "documentation/thirdparty/app_elevenlabs_convai-en_US.xml"
+    assert document.read_text() == "first"
+    assert {path.name for path in machine.engines.iterdir()} == {".lock", "current", build}
+
+
+# --- the command line ---
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help(script: str) -> None:
+    said = run(script, "--help", status=0)
+    for option in ("--name", "--host-asterisk", "--conf", "--replace-module", "--drain-seconds"):
+        assert option in said
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--nonsense"], "unknown option --nonsense"),
+        (["--name"], "--name needs a value"),
+        (["--drain-seconds", "soon"], "no number of seconds"),
+        (["--source", "/nowhere"], "no directory /nowhere"),
+    ],
+)
+def test_a_wrong_command_line(script: str, words: list[str], reason: str) -> None:
+    assert reason in run(script, *words, status=2)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_no_instance_runs(script: str) -> None:
+    said = run(script, "--name", "never-started", status=1)
+    assert "no instance 'never-started' runs" in said
+    assert "python3 -m testbed up" in said
+    assert "Building" not in said
+
+
+# --- a good build ---
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_good_build_comes_into_service(machine: Machine, script: str) -> None:
+    before = machine.in_service
+    machine.write("second")
+    said = machine.deploy(script)
+    assert machine.in_service == machine.current != before
+    assert machine.current in said
+    assert "--replace-module" in said, "the C module has changed and is not brought in"
+    assert machine.module.read_text() == "second"
+    assert "module unload" not in " ".join(machine.asked)
+
+
+def test_every_agent_is_tested(machine: Machine) -> None:
+    machine.write("second")
+    machine.deploy("prod-deploy.sh")
+    tests = [line for line in machine.asked if "test agent" in line]
+    assert tests == ["elevenlabs test agent sales", f'elevenlabs test agent "{LONG_NAME}"']
+
+
+def test_only_the_named_agents_are_tested(machine: Machine) -> None:
+    machine.write("second")
+    machine.deploy("prod-deploy.sh", "--agent", "sales", "--agent", "other")
+    tests = [line for line in machine.asked if "test agent" in line]
+    assert tests == ["elevenlabs test agent sales", "elevenlabs test agent other"]
+
+
+def test_the_backup_has_everything(machine: Machine) -> None:
+    first = machine.in_service
+    machine.write("second")
+    said = machine.deploy("prod-deploy.sh")
+    backup = next(path for path in (machine.folder / "backups").iterdir() if path.is_dir())
+    assert str(backup) in said
+    assert (backup / "app_elevenlabs_convai.so").read_text() == "first"
+    assert (backup / "app_elevenlabs_convai-en_US.xml").read_text() == "first"
+    assert f"current {first}" in (backup / "links").read_text()
+
+
+def test_the_first_build_is_loaded(machine: Machine) -> None:
+    (machine.folder / "loaded").unlink()
+    machine.write("second")
+    assert "the module is not loaded" in machine.deploy("prod-deploy.sh", status=1)
+    machine.deploy("dev-deploy.sh")
+    assert (machine.folder / "loaded").exists()
+    assert machine.in_service == machine.current
+
+
+# --- a bad one ---
+
+
+@pytest.mark.parametrize(
+    ("text", "failure"),
+    [
+        ("BROKEN", "FAILED: Verifying which build is in service"),
+        ("DEAF", "FAILED: Testing the agents"),
+        ("no comment\ndef f(:", "FAILED: Installing"),
+    ],
+)
+def test_a_bad_build_is_taken_back(machine: Machine, text: str, failure: str) -> None:
+    before = machine.in_service
+    machine.write(text)
+    said = machine.deploy("prod-deploy.sh", status=1)
+    assert failure in said
+    assert f"ROLLED BACK: build {before} is in service again." in said
+    assert_as_before(machine, before)
+
+
+def test_an_older_previous_build_is_previous_again(machine: Machine) -> None:
+    first = machine.in_service
+    machine.write("second")
+    machine.deploy("prod-deploy.sh")
+    second = machine.in_service
+    machine.write("BROKEN")
+    with (machine.engines / first / "in-use").open() as file:  # else the next install removes it
+        fcntl.flock(file, fcntl.LOCK_SH)
+        machine.deploy("prod-deploy.sh", status=1)
+    assert (machine.in_service, machine.current) == (second, second)
+    assert str((machine.engines / "previous").readlink()) == first
+
+
+def test_no_agents_prove_nothing(machine: Machine) -> None:
+    before = machine.in_service
+    (machine.folder / "agents").write_text("")
+    machine.write("second")
+    assert "lists none" in machine.deploy("prod-deploy.sh", status=1)
+    assert_as_before(machine, before)
+
+
+def test_what_cannot_be_taken_back_is_shouted(machine: Machine) -> None:
+    machine.write("BROKEN")
+    old = machine.engines / machine.in_service / "pyconvai" / "session.py"
+    old.write_text("DEAF BROKEN")
+    (machine.folder / "service").write_text("0123456789ab")
+    said = machine.deploy("prod-deploy.sh", status=1)
+    assert "ROLLBACK FAILED AS WELL" in said
+    assert str(machine.folder / "backups") in said
+
+
+def test_a_build_that_fails_to_build_changes_nothing(machine: Machine) -> None:
+    before = machine.in_service
+    with (machine.sources / "Makefile").open("a") as makefile:
+        makefile.write("release: broken\nbroken:\n\tfalse\n")
+    machine.write("second")
+    said = machine.deploy("prod-deploy.sh", status=1)
+    assert "FAILED: Building the release. Nothing was changed." in said
+    assert_as_before(machine, before)
+
+
+def test_one_deployment_at_a_time(machine: Machine) -> None:
+    (machine.folder / "backups").mkdir()
+    with (machine.folder / "backups" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "another deployment runs" in machine.deploy("prod-deploy.sh", status=1)
+
+
+# --- the C module ---
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_module_is_replaced_when_the_calls_have_ended(machine: Machine, script: str) -> None:
+    (machine.folder / "sessions").write_text("2")
+    machine.write("second")
+    machine.deploy(script, "--replace-module")
+    steps = ["elevenlabs drain on", *["elevenlabs show sessions"] * 3]
+    steps += ["module unload app_elevenlabs_convai", "module load app_elevenlabs_convai"]
+    shown = [line for line in machine.asked if line in steps]
+    assert shown == steps
+    assert machine.in_service == machine.current
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_calls_that_do_not_end_are_left_alone(machine: Machine, script: str) -> None:
+    before = machine.in_service
+    (machine.folder / "sessions").write_text("1000")
+    machine.write("second")
+    said = machine.deploy(script, "--replace-module", "--drain-seconds", "0", status=1)
+    assert "there are still 1000 conversations after 0 s" in said
+    assert not (machine.folder / "drain").exists(), "new calls are taken again"
+    assert not any("unload" in line for line in machine.asked)
+    assert machine.in_service == before
+
+
+def test_a_module_that_does_not_load_is_replaced_by_the_old_one(machine: Machine) -> None:
+    before = machine.in_service
+    machine.write("BROKEN")
+    said = machine.deploy("prod-deploy.sh", "--replace-module", status=1)
+    assert "ROLLED BACK" in said
+    assert (machine.folder / "loaded").exists()
+    assert_as_before(machine, before)

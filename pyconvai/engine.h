@@ -42,7 +42,7 @@ enum convai_wish {
 
 struct convai_engine {
 	_Atomic(struct convai_session *) inbox;	/*!< newest first */
-	int wake_fd;				/*!< made at the first start, then kept */
+	atomic_int wake_fd;			/*!< -1 before a start, and when stopped for good */
 	atomic_int accepting;
 	atomic_int debug;
 	atomic_int hangups;			/*!< a channel has hung up since the loop last looked */
@@ -66,8 +66,10 @@ static struct convai_engine convai_engine = {
 
 static inline void convai_engine_wake(void)
 {
-	if (convai_engine.wake_fd >= 0) {
-		convai_signal(convai_engine.wake_fd);
+	int fd = atomic_load(&convai_engine.wake_fd);
+
+	if (fd >= 0) {
+		convai_signal(fd);
 	}
 }
 
@@ -314,6 +316,23 @@ static inline int convai_engine_await_end(uint32_t limit_ms)
 	return running;
 }
 
+/*!
+ * \brief Give the wake-up's descriptor back
+ *
+ * Not while there are sessions: a channel that hangs up then would write to a descriptor that may be
+ * somebody else's by now.
+ */
+static inline void convai_engine_close_wake(void)
+{
+	if (!atomic_load(&convai_sessions)) {
+		int fd = atomic_exchange(&convai_engine.wake_fd, -1);
+
+		if (fd >= 0) {
+			close(fd);
+		}
+	}
+}
+
 static int convai_op_stop(uint32_t limit_ms)
 {
 	int running;
@@ -324,7 +343,11 @@ static int convai_op_stop(uint32_t limit_ms)
 		return -1;
 	}
 	convai_engine_refuse_inbox();
-	return convai_engine_withdraw_host() || running ? -1 : 0;
+	if (convai_engine_withdraw_host() || running) {
+		return -1;
+	}
+	convai_engine_close_wake();
+	return 0;
 }
 
 static struct convai_ops convai_ops_of_this_engine = {

@@ -94,8 +94,12 @@ static inline uint64_t convai_ms_to_bytes(const struct convai_format *format, ui
 	return ms * format->rate / 1000 * convai_sample_bytes(format);
 }
 
+/*! Sessions that have not been freed: while there is one, a channel may still wake the loop */
+static atomic_int convai_sessions;
+
 static inline void convai_session_free(struct convai_session *session)
 {
+	atomic_fetch_sub(&convai_sessions, 1);
 	uint32_t i;
 
 	for (i = 0; i < session->pair_count; i++) {
@@ -155,6 +159,7 @@ static inline struct convai_session *convai_session_new(const struct convai_requ
 		return NULL;
 	}
 	memset(session, 0, sizeof(*session));
+	atomic_fetch_add(&convai_sessions, 1);
 	atomic_init(&session->references, 2);
 	session->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	session->channel = strdup(request->channel);

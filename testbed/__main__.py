@@ -210,7 +210,9 @@ def _cli(options: argparse.Namespace) -> int:
 
 def _make(options: argparse.Namespace) -> int:
     words = options.arguments
-    return service.make(options.name, words[1:] if words[:1] == ["--"] else words, options.directory)
+    return service.make(
+        options.name, words[1:] if words[:1] == ["--"] else words, options.directory
+    )
 
 
 def _log(options: argparse.Namespace) -> int:

@@ -252,7 +252,9 @@ static void test_engine(void)
 		}
 	}
 	CHECK(atomic_load(&logged) > 0);
-	close(convai_engine.wake_fd);
+	CHECK(atomic_load(&convai_sessions) == 0);
+	CHECK(ops->stop(0) == 0);
+	CHECK(convai_engine_wake_fd() == -1);
 }
 
 int main(void)

@@ -24,8 +24,6 @@ static struct ast_channel *load(const char *url)
 {
 	char text[512];
 
-	/* The engine's wake-up: extension modules are never unloaded, nor what is theirs. */
-	host_keeps_descriptors(1);
 	snprintf(text, sizeof(text), "[sales]\nagent_id=agent_1\nauth=none\nbase_url=%s\n"
 		"connect_attempts=1\n", url);
 	host_write_config("elevenlabs.conf", text);

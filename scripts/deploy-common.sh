@@ -26,6 +26,7 @@ SOURCE=$PROJECT
 REPLACE_MODULE=no
 DRAIN_SECONDS=600
 DRAINING=no
+UNLOADED=no # the module that was there, in favour of another
 STEP=
 
 readonly COMMON_OPTIONS="\
@@ -184,7 +185,7 @@ drain() {
         [ "$left" != 0 ] || return 0
         if [ "$SECONDS" -ge "$deadline" ]; then
             stop_draining
-            fail "there are still $left conversations after $DRAIN_SECONDS s: raise --drain-seconds, or end them: elevenlabs hangup all"
+            fail "conversations that have not ended after $DRAIN_SECONDS s: $left; raise --drain-seconds, or end them: elevenlabs hangup all"
         fi
         sleep 0.5
     done
@@ -208,6 +209,7 @@ unload_module() {
         sleep 0.2
     done
     DRAINING=no
+    UNLOADED=yes
 }
 
 load_module() {

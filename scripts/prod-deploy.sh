@@ -27,7 +27,6 @@ AGENTS=()
 BACKUPS=
 BACKUP=
 ARMED=no
-REPLACED=no
 
 parse() {
     while [ $# -gt 0 ]; do
@@ -87,7 +86,6 @@ back_up() {
 
 bring_in() {
     if [ "$REPLACE_MODULE" = yes ]; then
-        REPLACED=yes
         replace_module
     else
         cli "module reload $MODULE"
@@ -138,10 +136,11 @@ restore_files() {
 roll_back() {
     trap stop_draining EXIT
     restore_files
-    if [ "$REPLACED" = yes ]; then
-        replace_module
-    else
+    if module_loaded; then
         cli "module reload $MODULE"
+    fi
+    if [ "$UNLOADED" = yes ]; then
+        replace_module # with the old engine in service meanwhile, if the new module can run it
     fi
     wait_in_service "$OLD_BUILD"
 }

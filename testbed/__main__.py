@@ -209,10 +209,8 @@ def _cli(options: argparse.Namespace) -> int:
 
 
 def _make(options: argparse.Namespace) -> int:
-    words = options.arguments
-    return service.make(
-        options.name, words[1:] if words[:1] == ["--"] else words, options.directory
-    )
+    words = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+    return service.make(options.name, words, options.directory)
 
 
 def _log(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -87,10 +88,15 @@ def run_testbed(command: str, *words: str) -> str:
     return done.stdout
 
 
+def command(script: str, sources: Sources, *words: str) -> list[str]:
+    path = str(PROJECT / "scripts" / script)
+    return [path, "--name", NAME, "--source", str(sources.folder), *words]
+
+
 def deploy(script: str, sources: Sources, *words: str, status: int = 0) -> str:
     """Run a script for the instance; what it prints."""
     done = subprocess.run(
-        [PROJECT / "scripts" / script, "--name", NAME, "--source", sources.folder, *words],
+        command(script, sources, *words),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -192,7 +198,8 @@ def recorded(mock: MockAgent) -> tuple[bytes, bytes]:
 def test_rollback(pbx: service.Attached, sources: Sources) -> None:
     before = pbx.engine_build()
     sources.append("pyconvai/endings.py", "\n# not wanted\n")
-    deploy("dev-deploy.sh", sources)
+    run_testbed("make", "--directory", str(sources.folder), "install")
+    pbx.cli(f"module reload {MODULE}")
     assert pbx.engine_build() != before
     run_testbed("make", "rollback")
     pbx.cli(f"module reload {MODULE}")
@@ -201,14 +208,49 @@ def test_rollback(pbx: service.Attached, sources: Sources) -> None:
 
 
 @pytest.mark.limit(300)
-def test_the_module_is_replaced(pbx: service.Attached, sources: Sources) -> None:
-    """A new version of both, without a call in the way."""
+def test_the_module_is_replaced_after_the_last_call(
+    pbx: service.Attached, sources: Sources
+) -> None:
+    """A new version of both. The call that is up ends when it likes; a new one is turned away."""
     sources.replace("pyconvai/__init__.py", '__version__ = "', '__version__ = "9.')
-    deploy("prod-deploy.sh", sources, "--replace-module")
+    with Callers(pbx, 1, "default") as calls:
+        calls.wait_up()
+        words = command("prod-deploy.sh", sources, "--replace-module")
+        with subprocess.Popen(words, stdout=subprocess.DEVNULL) as deployment:
+            wait_draining(pbx, deployment)
+            start = len(pbx.log())
+            place_call(pbx, "default")
+            assert wait_result(pbx, start).status == "LIMIT"
+            assert calls[0].ended_at is None
+            calls.hangup_all()
+            assert deployment.wait(DEPLOY_SECONDS) == 0
     shown = pbx.cli("elevenlabs show version")
     assert "Module:    9." in shown
     assert "Engine:    9." in shown
     assert_calls_work(pbx)
+
+
+def wait_draining(pbx: service.Attached, deployment: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + DEPLOY_SECONDS
+    while "Draining" not in pbx.cli("elevenlabs show sessions"):
+        assert deployment.poll() is None, "the deployment did not wait"
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.limit(300)
+def test_calls_that_do_not_end_are_left_alone(pbx: service.Attached, sources: Sources) -> None:
+    before = pbx.engine_build()
+    sources.append("pyconvai/endings.py", "\n# impatient\n")
+    with Callers(pbx, 1, "default") as calls:
+        calls.wait_up()
+        said = deploy(
+            "prod-deploy.sh", sources, "--replace-module", "--drain-seconds", "1", status=1
+        )
+        assert "conversations that have not ended after 1 s: 1" in said
+        assert_taken_back(pbx, said, before)
+        assert "Drain" not in pbx.cli("elevenlabs show sessions")
+        assert calls[0].ended_at is None
 
 
 @pytest.mark.limit(300)

@@ -194,9 +194,7 @@ class Instance:
             self._end(self._process)
             status = self._process.wait()
             self._process = None
-        if self._console is not None:
-            self._console.close()
-            self._console = None
+        self._close_console()
         if self._ports is not None:
             self._ports.release()
             self._ports = None
@@ -211,7 +209,13 @@ class Instance:
         if self._process is not None:
             self._end(self._process)
             self._process = None
+        self._close_console()
         self.start()
+
+    def _close_console(self) -> None:
+        if self._console is not None:
+            self._console.close()
+            self._console = None
 
     @property
     def running(self) -> bool:

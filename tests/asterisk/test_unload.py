@@ -215,7 +215,6 @@ def test_stop_gracefully_lets_calls_end(pbx: Instance) -> None:
         other.submit(pbx.cli, "core stop gracefully")
         wait_refusing(pbx)
         assert calls[0].ended_at is None
-        assert "1 session" in pbx.cli("elevenlabs show sessions")
         calls[0].hangup()
         calls.wait()
         wait_ended(pbx, 10 * SECOND)

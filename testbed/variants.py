@@ -4,8 +4,9 @@ r"""Other engines than the one in the checkout: copies of it with something chan
     asterisk.cli("module reload app_elevenlabs_convai")
     assert asterisk.engine_build() == build
 
-A variant is made from what is installed in the instance, and installed there as `make install` does
-it: into a directory of its own, by the link. Python files are changed; the compiled core stays.
+A variant is made from the engine that serves in the instance, and installed there as
+`make install` does it: into a directory of its own, by the link. Python files are changed; the
+compiled core stays.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ def make_variant(
     append: Mapping[str, str] | None = None,
     replace: Mapping[str, tuple[str, str]] | None = None,
 ) -> Path:
-    """Return a package like the one that is installed, with changes.
+    """Return a package like the one that is in service, with changes.
 
     append: text behind a file's own, by file name. replace: (old, new) in a file; an old that is
     not there is an error.
     """
     package = instance.folder / "variants" / name / "pyconvai"
     shutil.rmtree(package, ignore_errors=True)
-    source = instance.module_folder / ENGINES / installed(instance) / "pyconvai"
+    source = instance.module_folder / ENGINES / instance.engine_build() / "pyconvai"
     shutil.copytree(source, package, ignore=LEFT_OUT)
     for file, text in (append or {}).items():
         path = package / file

@@ -63,6 +63,14 @@ def section(name: str, url: str, **keys: str) -> str:
     return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items() if value)
 
 
+def wait_talking(pbx: Instance, count: int) -> None:
+    """Wait until so many conversations are up: a call is answered before its agent is there."""
+    until = time.monotonic() + 20 * SECOND
+    while (shown := pbx.cli("elevenlabs show sessions")).count(" talking ") < count:
+        assert time.monotonic() < until, shown
+        time.sleep(50 * MS)
+
+
 def settled(pbx: Instance, before: Counters) -> dict[str, int]:
     """What has grown since `before`, once nothing of the calls is left, or after 5 s."""
     until = time.monotonic() + 5 * SECOND

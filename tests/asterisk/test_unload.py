@@ -21,7 +21,7 @@ from testbed.mock import MockAgent
 from testbed.paths import BUILD
 from testbed.root import Root
 from tests.asterisk.conftest import StartAsterisk
-from tests.asterisk.phone import DIALPLAN, results, section, settled, wait_result
+from tests.asterisk.phone import DIALPLAN, results, section, settled, wait_result, wait_talking
 from tests.timing import SECOND
 
 FULL = os.environ.get("CONVAI_FULL") == "1"
@@ -74,9 +74,11 @@ def closes(mock: MockAgent, start: int) -> list[tuple[int, str]]:
     ]
 
 
-def wait_closes(mock: MockAgent, start: int, count: int) -> list[tuple[int, str]]:
+def wait_closes(
+    mock: MockAgent, start: int, count: int, limit: float = 5 * SECOND
+) -> list[tuple[int, str]]:
     """The same, once there are so many."""
-    deadline = time.monotonic() + 5 * SECOND
+    deadline = time.monotonic() + limit
     while len(found := closes(mock, start)) < count:
         assert time.monotonic() < deadline, found
         time.sleep(0.02)
@@ -175,6 +177,7 @@ def test_a_forced_unload_ends_every_call_properly(pbx: Instance, mock: MockAgent
         start, seen = len(pbx.log()), len(mock.events())
         with Callers(pbx, CALLS, "default", rate=100.0) as calls:
             calls.wait_up()
+            wait_talking(pbx, CALLS)
             unload(pbx, "-f")
             calls.wait()
         went_on = [result for result in results(pbx, start) if result.went_on]
@@ -188,6 +191,7 @@ def test_what_will_not_leave_is_not_unmapped(pbx: Instance, mock: MockAgent) -> 
     start, seen = len(pbx.log()), len(mock.events())
     with Callers(pbx, 1, "default") as calls:
         calls.wait_up()
+        wait_talking(pbx, 1)
         with frozen(channel_thread(pbx)):
             began = time.monotonic()
             pbx.cli(f"module unload -f {MODULE}.so")
@@ -242,6 +246,7 @@ def test_restart_now_closes_every_conversation(pbx: Instance, mock: MockAgent) -
     seen = len(mock.events())
     with Callers(pbx, CALLS, "default", rate=100.0) as calls:
         calls.wait_up()
+        wait_talking(pbx, CALLS)
         start = len(pbx.log())
         pbx.cli("core restart now")
         assert wait_closes(mock, seen, CALLS) == [(1000, "client")] * CALLS
@@ -255,6 +260,7 @@ def test_stop_now_closes_every_conversation(pbx: Instance, mock: MockAgent) -> N
     seen = len(mock.events())
     with Callers(pbx, CALLS, "default", rate=100.0) as calls:
         calls.wait_up()
+        wait_talking(pbx, CALLS)
         began = time.monotonic()
         pbx.cli("core stop now")
         wait_ended(pbx, 10 * SECOND)

@@ -39,6 +39,8 @@ ASTERISK_CONF ?= /etc/asterisk/asterisk.conf
 PORT ?= 8765
 # Added to pytest's arguments: make test-unit PYTEST_ARGS='-k ring'
 PYTEST_ARGS ?=
+# Files of tests that run at once. Most tests wait for calls; those marked `alone` run by themselves.
+JOBS ?= 3
 
 # --- names ------------------------------------------------------------------------------------------
 
@@ -139,11 +141,14 @@ $(LINT_STAMP): requirements/lint.txt $(TEST_STAMP)
 
 .PHONY: test test-unit test-sanitize test-full test-all test-mutations host-core root mock-server demo bench
 
+TESTS := tests/unit tests/asterisk tests/conformance
+AT_ONCE := -n $(JOBS) --dist loadfile
+
 host-core: $(TEST_STAMP)
 	$(Q)$(call BUILD_CORE,$(HOST))
 
 test-unit: host-core ## Run the tests that need no Asterisk (under a minute)
-	$(Q)$(HOST) -m pytest tests/unit $(PYTEST_ARGS)
+	$(Q)$(HOST) -m pytest $(AT_ONCE) tests/unit $(PYTEST_ARGS)
 
 # One to two minutes. What is not installed (clang, valgrind) is skipped, loudly.
 test-sanitize: export CONVAI_FULL := 1
@@ -156,7 +161,8 @@ root: $(TEST_STAMP)
 
 test: host-core root ## Run every test that needs no account: real calls through a real Asterisk
 	$(Q)PYTHON=$(HOST) tests/conformance/install.sh
-	$(Q)$(HOST) -m pytest $(wildcard tests/unit tests/asterisk tests/conformance) $(PYTEST_ARGS)
+	$(Q)$(HOST) -m pytest $(AT_ONCE) -m 'not alone' $(TESTS) $(PYTEST_ARGS)
+	$(Q)$(HOST) -m pytest -m alone $(TESTS) $(PYTEST_ARGS)
 
 test-full test-all: export CONVAI_FULL := 1
 test-full test-all: test test-mutations ## Run `test` and the long ones

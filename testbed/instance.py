@@ -31,6 +31,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from testbed import config
+from testbed.building import LESS_URGENT, one_build_at_a_time
 from testbed.claims import claim
 from testbed.errors import TestbedError
 from testbed.measure import Counters, process_counters
@@ -309,8 +310,10 @@ class Instance:
         arguments: more for make, for example "DEBUG=1". Asterisk may run or not; it loads the
         module at its next start or by `module load`.
         """
-        command = ["make", "install", f"ASTERISK_CONF={self.root.path(self.conf)}", *arguments]
-        return self.root.run(command, timeout=timeout).stdout
+        where = f"ASTERISK_CONF={self.root.path(self.conf)}"
+        with one_build_at_a_time():
+            command = [*LESS_URGENT, "make", "install", where, *arguments]
+            return self.root.run(command, timeout=timeout).stdout
 
     def engine_build(self) -> str:
         """Return the id of the engine that is running, as it says itself; "" if none is."""

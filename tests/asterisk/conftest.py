@@ -13,6 +13,7 @@ by itself, with status 0, fails its module.
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,7 @@ def root() -> Root:
 @pytest.fixture(scope="session")
 def tls(root: Root) -> Certificate:
     """A server certificate for 127.0.0.1, and the authority that signed it."""
-    return certificate(root, "tls-tests")
+    return certificate(root, f"tls-{os.environ.get('PYTEST_XDIST_WORKER', 'tests')}")
 
 
 @pytest.fixture(scope="module")

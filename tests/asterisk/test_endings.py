@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.building import LESS_URGENT, one_build_at_a_time
 from testbed.callers import Callers, place_call
 from testbed.instance import Instance
 from testbed.mock import MockAgent
@@ -271,8 +272,9 @@ def test_default_directories(tmp_path_factory: pytest.TempPathFactory, root: Roo
     subprocess.run(["cp", "-a", "--reflink=auto", root.folder, copy], check=True)
     try:
         own = Root.at(copy)
-        own.run(["make"], timeout=300)
-        own.run(["make", "install"], timeout=120, writable=True)
+        with one_build_at_a_time():
+            own.run([*LESS_URGENT, "make"], timeout=300)
+            own.run(["make", "install"], timeout=120, writable=True)
         script = (
             "asterisk -f & "
             "for i in $(seq 100); do asterisk -rx 'core waitfullybooted' && break; sleep 0.1; done;"

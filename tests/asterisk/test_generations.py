@@ -41,6 +41,9 @@ interpreter keeps of it. 1.5 MB were measured; under load the allocator takes so
 MODULE = "app_elevenlabs_convai"
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.fixture(scope="module")
 def pbx(asterisk: StartAsterisk) -> Instance:
     return asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n", verbose=0, debug=0)

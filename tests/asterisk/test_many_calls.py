@@ -36,6 +36,9 @@ AFTER_SECONDS = 3.0
 """Between the end of what both say and the end of the call."""
 
 
+pytestmark = pytest.mark.alone
+
+
 @pytest.fixture(scope="module")
 def pbx(asterisk: StartAsterisk) -> Instance:
     pbx = asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n", verbose=0, debug=0)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from testbed.building import LESS_URGENT, one_build_at_a_time
 from tests.timing import SCALE, SECOND
 
 ROOT = Path(__file__).parents[2]
@@ -21,16 +22,17 @@ TEST_LIMIT = 30 * SCALE
 
 def build(compiler: str, variant: str, target: str = "all", *settings: str) -> None:
     """Build one variant; what has not changed is not built again."""
-    command = ["make", "-C", "asterisk_context_files", f"CC={compiler}", f"VARIANT={variant}"]
-    command += settings
-    done = subprocess.run(
-        [*command, target],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=BUILD_LIMIT,
-        check=False,
-    )
+    command = [*LESS_URGENT, "make", "-C", "asterisk_context_files"]
+    command += [f"CC={compiler}", f"VARIANT={variant}", *settings]
+    with one_build_at_a_time():
+        done = subprocess.run(
+            [*command, target],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_LIMIT,
+            check=False,
+        )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -88,6 +88,23 @@ TEST(beyond_the_limit_the_clock_starts_again)
 	CHECK_INT(clock.next_due_us, now + PLAYOUT_FRAME_US);
 }
 
+TEST(frames_that_are_late_are_counted)
+{
+	struct playout_clock clock = started();
+
+	/* In time, a little late, and as late as a frame is long: none of these is heard. */
+	CHECK_INT(playout_clock_due(&clock, T0, PLAYOUT_FRAME_US), 1);
+	CHECK_INT(playout_clock_due(&clock, T0 + 30 * MS, 0), 1);
+	CHECK_INT(clock.late_frames, 0);
+	CHECK_INT(clock.latest_us, 10 * MS);
+	CHECK_INT(playout_clock_due(&clock, T0 + 66 * MS, 0), 2);
+	CHECK_INT(clock.late_frames, 1);
+	CHECK_INT(clock.latest_us, 26 * MS);
+	/* Nothing is due: nothing is late. */
+	CHECK_INT(playout_clock_due(&clock, T0 + 70 * MS, 0), 0);
+	CHECK_INT(clock.latest_us, 26 * MS);
+}
+
 TEST(a_wait_is_rounded_up_to_whole_milliseconds)
 {
 	struct playout_clock clock = started();

@@ -374,7 +374,7 @@ static void at_exit(void)
 {
 	registry_close(1);
 	generation_end_all(CONVAI_STATUS_UNLOADED, "Asterisk is stopping");
-	generation_stop_all(EXIT_LIMIT_MS);
+	generation_stop_all(EXIT_LIMIT_MS, 1);
 }
 
 static int offer_commands(void)
@@ -397,25 +397,44 @@ static int withdraw_commands(void)
  */
 static int stop_engines(void)
 {
-	if (generation_stop_all(STOP_LIMIT_MS)) {
+	if (generation_stop_all(STOP_LIMIT_MS, 0)) {
 		ast_log(LOG_ERROR, "Not unloaded: the engine has not stopped within %d ms\n",
 			STOP_LIMIT_MS);
 		return -1;
 	}
-	if (embed_close(CLOSE_LIMIT_MS)) {
-		ast_log(LOG_ERROR, "Not unloaded: Python does not answer within %d ms\n",
-			CLOSE_LIMIT_MS);
-		return -1;
-	}
+	embed_close(CLOSE_LIMIT_MS);
 	return departure_wait(app, LEAVE_LIMIT_MS);
+}
+
+/*!
+ * \brief Take the application back, last of all, or leave it where it was
+ *
+ * A refusal here is for a thread that looked the application up before it went.
+ */
+static int withdraw_application(void)
+{
+	ast_unregister_application(app);
+	if (!departure_settle(app, LEAVE_LIMIT_MS)) {
+		return 0;
+	}
+	ast_register_application_xml(app, convai_exec);
+	return -1;
+}
+
+/*! \brief After a refused unload. Not while Asterisk ends: it frees what they would refer to. */
+static void offer_commands_again(void)
+{
+	if (!ast_shutting_down()) {
+		offer_commands();
+	}
 }
 
 /*!
  * \brief End all calls, wait until none is in the application any more, and take
  * everything back
  *
- * Also undoes a load that failed half way. After a refusal before the engines are stopped,
- * the module works on as if nothing had been asked.
+ * After a refusal before the engines are stopped, the module works on as if nothing had
+ * been asked. Each step has a limit of its own: half a minute if each one takes it.
  */
 static int unload_module(void)
 {
@@ -427,17 +446,12 @@ static int unload_module(void)
 	if (withdraw_commands()) {
 		ast_log(LOG_ERROR, "Not unloaded: a command has not ended within %d ms\n",
 			CLI_LIMIT_MS);
-		offer_commands();
+		offer_commands_again();
 		registry_close(0);
 		return -1;
 	}
-	if (stop_engines()) {
-		offer_commands();
-		return -1;
-	}
-	ast_unregister_application(app);
-	if (departure_settle(app, LEAVE_LIMIT_MS)) {
-		offer_commands();
+	if (stop_engines() || withdraw_application()) {
+		offer_commands_again();
 		return -1;
 	}
 	ast_unregister_atexit(at_exit);
@@ -515,6 +529,27 @@ static int offer(void)
 	return -1;
 }
 
+/*!
+ * \brief Take back what a load has done before it failed
+ *
+ * May not refuse: Asterisk unmaps a module that has declined without asking it. What
+ * might still be run then is mapped for good. No call can be up: the application is what
+ * is registered last.
+ */
+static void undo_load(void)
+{
+	registry_close(1);
+	ast_unregister_atexit(at_exit);
+	if (withdraw_commands() || generation_stop_all(STOP_LIMIT_MS, 0)) {
+		ast_log(LOG_ERROR, "A command or an engine has not ended: this build of the module "
+			"stays in memory until Asterisk is restarted\n");
+		embed_pin();
+	}
+	embed_close(CLOSE_LIMIT_MS);
+	config_unload();
+	registry_clear();
+}
+
 static int load_module(void)
 {
 	struct config_report report = { .fd = -1 };
@@ -528,7 +563,7 @@ static int load_module(void)
 	}
 	config_change_done(&change);
 	if (start_engine("Not loaded") || offer()) {
-		unload_module();
+		undo_load();
 		return AST_MODULE_LOAD_DECLINE;
 	}
 	return AST_MODULE_LOAD_SUCCESS;

@@ -27,6 +27,7 @@
 #include "call.h"
 #include "config.h"
 #include "monotonic.h"
+#include "registry.h"
 #include "variables.h"
 
 /*!
@@ -444,7 +445,8 @@ static int open_session(struct call *call)
 		call->session = session;
 		ao2_unlock(call);
 	} else if (errno == ESHUTDOWN) {
-		call_end(call, CONVAI_STATUS_UNLOADED, "the engine has been stopped");
+		call_end(call, registry_is_closed() ? CONVAI_STATUS_UNLOADED : CONVAI_STATUS_ERROR,
+			"the engine has been stopped");
 	} else {
 		char reason[CALL_REASON_SIZE];
 

@@ -99,7 +99,8 @@ static char *converse(int fd, const struct config_agent *agent, const struct con
 	if (await(ops, session, &progress, began_us
 		+ agent->connect_timeout * INT64_C(1000000) + ENGINE_GRACE_US)) {
 		result = failed(fd, agent->name, CONVAI_STATUS_ERROR,
-			"the engine does not answer");
+			registry_is_closed() ? "the module is being unloaded"
+			: "the engine does not answer");
 	} else {
 		result = tell(fd, agent, &progress, began_us);
 	}

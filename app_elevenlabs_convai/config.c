@@ -13,6 +13,7 @@
 
 #include "asterisk.h"
 
+#include <fcntl.h>	/* open(2) */
 #include <sys/stat.h>	/* stat(2) */
 
 #include "asterisk/astobj2.h"	/* ao2 objects */
@@ -126,10 +127,23 @@ static void read_variable(struct config_report *report, struct level *level, int
 	level_set(report, level, key - config_keys, canonical);
 }
 
+/*! \brief Open a file, if it is one: a pipe would let a reload wait for its writer */
+static FILE *open_regular(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat info;
+
+	if (fd >= 0 && (fstat(fd, &info) || !S_ISREG(info.st_mode))) {
+		close(fd);
+		fd = -1;
+	}
+	return fd < 0 ? NULL : fdopen(fd, "r");
+}
+
 /*! \brief First line of a file. \return 0, or -1 if there is none, or a longer one */
 static int read_key_file(const char *path, char *line, size_t size)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = open_regular(path);
 	int res = -1;
 
 	if (file) {

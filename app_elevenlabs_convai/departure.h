@@ -27,7 +27,12 @@
  */
 int departure_wait(const char *app, int limit_ms);
 
-/*! \brief As departure_wait, after a pause for threads that have just looked the application up */
+/*!
+ * \brief As departure_wait, after a pause for threads that have just looked the application up
+ *
+ * They name it on their channel by a pointer into what the unregistering has freed; the
+ * pause lets them be seen before that memory is used again.
+ */
 int departure_settle(const char *app, int limit_ms);
 
 #endif /* DEPARTURE_H */

@@ -32,6 +32,11 @@
 #error "A free-threaded Python cannot run the engine; name another: make PYTHON=..."
 #endif
 
+/*! To get the GIL, when the module is loaded: engines let go of it every few ms */
+#define GIL_LIMIT_S 5
+/*! For an engine that nobody wants any more to end; it has no call */
+#define DISCARD_LIMIT_MS 1000
+
 /*! Longest answer of the loader's: a sentence and a traceback */
 #define ANSWER_SIZE 16384
 
@@ -161,30 +166,109 @@ static int run_loader(int fd, char *error, size_t size)
 	return started ? 0 : -1;
 }
 
+/*! Handed to a thread, and left to it if it does not come back */
+struct starting {
+	int fd;
+	int failed;
+	char error[256];
+};
+
+static void *start_with_gil(void *data)
+{
+	struct starting *starting = data;
+	PyGILState_STATE gil = PyGILState_Ensure();
+
+	starting->failed = run_loader(starting->fd, starting->error, sizeof(starting->error));
+	PyGILState_Release(gil);
+	if (starting->failed) {
+		close(starting->fd);
+	}
+	return NULL;
+}
+
+/*!
+ * \brief Wait for the thread that starts the loader
+ *
+ * It has ended before this returns 0 or the loader's own failure: no thread of ours is
+ * left. Where it has not, it waits for the GIL in this very code, which is therefore
+ * mapped for good, and so is what it writes to.
+ */
+static int join(pthread_t thread, struct starting *starting, char *error, size_t size)
+{
+	struct timespec until;
+	int failed;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += GIL_LIMIT_S;
+	if (pthread_timedjoin_np(thread, NULL, &until)) {
+		pthread_detach(thread);
+		embed_pin();
+		snprintf(error, size, "something holds Python up for more than %d s; this build of the "
+			"module stays in memory until Asterisk is restarted", GIL_LIMIT_S);
+		return -1;
+	}
+	failed = starting->failed;
+	ast_copy_string(error, starting->error, size);
+	ast_free(starting);
+	return failed;
+}
+
 /*! \brief Take the GIL, once, and start the loader. Its thread gets no signals. */
 static int start_loader(int fd, char *error, size_t size)
 {
-	PyGILState_STATE gil;
+	struct starting *starting = ast_calloc(1, sizeof(*starting));
+	pthread_t thread;
 	sigset_t all;
 	sigset_t before;
 	int res;
 
+	if (!starting) {
+		snprintf(error, size, "out of memory");
+		close(fd);
+		return -1;
+	}
+	starting->fd = fd;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	gil = PyGILState_Ensure();
-	res = run_loader(fd, error, size);
-	PyGILState_Release(gil);
+	res = pthread_create(&thread, NULL, start_with_gil, starting);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return res;
+	if (res) {
+		snprintf(error, size, "no thread to start the loader of engines: %s", strerror(res));
+		close(fd);
+		ast_free(starting);
+		return -1;
+	}
+	return join(thread, starting, error, size);
+}
+
+/*! \brief Whether the loader's thread has ended by itself; its late answers are read away */
+static int loader_has_gone(void)
+{
+	char packet[ANSWER_SIZE];
+	ssize_t length;
+
+	do {
+		length = recv(loader_fd, packet, sizeof(packet), MSG_DONTWAIT);
+	} while (length > 0);
+	return !length;
+}
+
+static void forget_loader(void)
+{
+	if (loader_fd >= 0) {
+		close(loader_fd);
+	}
+	loader_fd = -1;
 }
 
 int embed_open(char *error, size_t size)
 {
 	int pair[2];
 
-	if (loader_fd >= 0) {
+	if (loader_fd >= 0 && !loader_has_gone()) {
 		return 0;
 	}
+	forget_loader();
 	if (make_libpython_global(error, size) || check_version(error, size)) {
 		return -1;
 	}
@@ -195,10 +279,9 @@ int embed_open(char *error, size_t size)
 		snprintf(error, size, "no sockets for the loader of engines: %s", strerror(errno));
 		return -1;
 	}
-	/* The thread, once it runs, closes its end. */
+	/* The loader's end is the loader's from now on, also if it comes late. */
 	if (start_loader(pair[1], error, size)) {
 		close(pair[0]);
-		close(pair[1]);
 		return -1;
 	}
 	loader_fd = pair[0];
@@ -270,22 +353,37 @@ static void discard(const char *answer)
 	const struct convai_ops *ops = read_answer(answer, error, sizeof(error));
 
 	if (ops) {
-		ops->stop(0);
+		ops->stop(DISCARD_LIMIT_MS);
 	}
 }
 
-/*! \brief Take the answer to this very request */
+/*! \brief Read away what was answered too late, before the next request */
+static void discard_late_answers(void)
+{
+	char answer[ANSWER_SIZE + 1] = "";
+	ssize_t length;
+
+	while ((length = recv(loader_fd, answer, sizeof(answer) - 2, MSG_DONTWAIT)) > 0) {
+		answer[length] = '\0';
+		discard(answer);
+	}
+}
+
+/*!
+ * \brief Take the answer to this very request
+ * \return 1; 0 when the loader has ended, -1 at the deadline
+ */
 static int await_answer(unsigned int number, char *answer, size_t size, int64_t deadline_us)
 {
 	ssize_t length;
 
 	while ((length = receive(answer, size, deadline_us)) > 0) {
 		if (strtoul(answer, NULL, 10) == number) {
-			return 0;
+			return 1;
 		}
 		discard(answer);
 	}
-	return -1;
+	return length;
 }
 
 const struct convai_ops *embed_import(const char *directory, int limit_ms, char *error,
@@ -296,6 +394,7 @@ const struct convai_ops *embed_import(const char *directory, int limit_ms, char 
 	char answer[ANSWER_SIZE + 1] = "";
 	int length;
 
+	discard_late_answers();
 	length = snprintf(request, sizeof(request), "import %u %d %u %zu %s", ++request_number,
 		limit_ms, CONVAI_ABI_VERSION, sizeof(struct convai_ops), directory);
 	if (send(loader_fd, request, length, MSG_DONTWAIT | MSG_NOSIGNAL) != length) {
@@ -304,12 +403,17 @@ const struct convai_ops *embed_import(const char *directory, int limit_ms, char 
 		return NULL;
 	}
 	/* One byte more than is received, so that a traceback always has an end. */
-	if (await_answer(request_number, answer, sizeof(answer) - 1, deadline_us)) {
+	switch (await_answer(request_number, answer, sizeof(answer) - 1, deadline_us)) {
+	case 1:
+		return read_answer(answer, error, size);
+	case 0:
+		snprintf(error, size, "the loader of engines has ended; a reload starts another");
+		return NULL;
+	default:
 		snprintf(error, size, "Python does not answer within %d ms: something holds it up",
 			limit_ms);
 		return NULL;
 	}
-	return read_answer(answer, error, size);
 }
 
 void embed_forget(const char *directory)
@@ -322,25 +426,34 @@ void embed_forget(const char *directory)
 	}
 }
 
-int embed_close(int limit_ms)
+void embed_close(int limit_ms)
 {
 	int64_t deadline_us = monotonic_us() + (int64_t) limit_ms * 1000;
 	char answer[ANSWER_SIZE + 1] = "";
 	ssize_t length;
 
 	if (loader_fd < 0) {
-		return 0;
+		return;
 	}
 	shutdown(loader_fd, SHUT_WR);
 	while ((length = receive(answer, sizeof(answer) - 1, deadline_us)) > 0) {
 		discard(answer);
 	}
 	if (length < 0) {
-		return -1;
+		/* It holds nothing of ours, and ends when it comes to itself. */
+		ast_log(LOG_WARNING, "Python does not answer within %d ms: something holds it up\n",
+			limit_ms);
 	}
-	close(loader_fd);
-	loader_fd = -1;
-	return 0;
+	forget_loader();
+}
+
+void embed_pin(void)
+{
+	Dl_info info;
+
+	if (dladdr((void *) embed_pin, &info) && info.dli_fname) {
+		dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+	}
 }
 
 const char *embed_python_version(void)

@@ -13,9 +13,10 @@
  * embed.c is the only file of the module that includes Python.h. It is entered from the
  * threads that load, reload and unload the module, one at a time, never from a channel's.
  * It takes the GIL once, when the module is loaded, to start the loader (loader.py), and
- * holds no Python object afterwards. From then on it talks with the loader's thread
- * through a pair of sockets, and every wait has a limit: whatever hangs in Python, Asterisk
- * does not.
+ * holds no Python object afterwards. It does so on a thread that has ended before the load
+ * has, because nothing bounds a wait for the GIL but leaving it. From then on it talks with
+ * the loader's thread through a pair of sockets, and every wait has a limit: whatever hangs
+ * in Python, Asterisk does not.
  */
 
 #ifndef EMBED_H
@@ -41,7 +42,7 @@ int embed_open(char *error, size_t size);
  * \param limit_ms how long to wait at most
  * \param[out] error one line on what is wrong and what helps
  * \return its table, valid as long as the process; or NULL with error set, and then
- * nothing of it is used, and its loop, should it come up later, ends at once
+ * nothing of it is used, and its loop, should it come up later, is ended
  */
 const struct convai_ops *embed_import(const char *directory, int limit_ms, char *error,
 	size_t size);
@@ -50,11 +51,16 @@ const struct convai_ops *embed_import(const char *directory, int limit_ms, char 
 void embed_forget(const char *directory);
 
 /*!
- * \brief End the loader. The interpreter stays: it cannot be stopped and started again.
- * \return 0, also if there is none; -1 if it has not ended within the limit, and then
- * Python hangs: whoever asked for the GIL would as well
+ * \brief End the loader, and wait for that. The interpreter stays: it cannot be stopped
+ * and started again.
+ *
+ * A loader that has not ended at the limit, because something holds Python up, is left
+ * behind: it holds nothing of the module's.
  */
-int embed_close(int limit_ms);
+void embed_close(int limit_ms);
+
+/*! \brief Keep this module's code mapped, whatever becomes of the module */
+void embed_pin(void);
 
 /*! \brief Version of Python that runs, such as "3.11.2 (main, ...)" */
 const char *embed_python_version(void);

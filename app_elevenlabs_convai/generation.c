@@ -49,7 +49,9 @@ struct generation {
 	const struct convai_ops *ops;
 	int64_t since_us;
 	unsigned int users;
-	unsigned int struck_off:1;	/*!< not listed any more: its last user frees it */
+	unsigned int waiters;		/*!< threads that wait for its end without the lock */
+	unsigned int told_to_stop:1;	/*!< by generation_stop_all: it takes no call any more */
+	unsigned int struck_off:1;	/*!< not listed any more: whoever lets go last frees it */
 	/*! its own: the link is followed once, before the import */
 	char directory[PATH_MAX];
 };
@@ -60,6 +62,8 @@ static AST_VECTOR(, struct generation *) alive;
 /*! The one for new calls; listed as well */
 static struct generation *in_service;
 static int debug_on;
+/*! Asterisk is ending: nothing comes into service any more */
+static int over;
 
 /* ---- What happens under the lock ---- */
 
@@ -86,18 +90,28 @@ static void put_in_service(struct generation *generation)
 	}
 }
 
-/*! \brief Take one off the list and free it */
-static void discard(struct generation *generation)
+static void free_if_let_go(struct generation *generation)
 {
-	AST_VECTOR_REMOVE_ELEM_ORDERED(&alive, generation, AST_VECTOR_ELEM_CLEANUP_NOOP);
-	ast_free(generation);
+	if (generation->struck_off && !generation->users && !generation->waiters) {
+		ast_free(generation);
+	}
+}
+
+/*! \brief Take one off the list; it is freed when nobody holds it */
+static void strike_off(struct generation *generation)
+{
+	if (!generation->struck_off) {
+		AST_VECTOR_REMOVE_ELEM_ORDERED(&alive, generation, AST_VECTOR_ELEM_CLEANUP_NOOP);
+		generation->struck_off = 1;
+	}
+	free_if_let_go(generation);
 }
 
 /*! \brief Whether a generation has ended, nobody knows of it any more, and it has given the host back */
 static int is_gone(const struct generation *generation)
 {
-	return generation != in_service && !generation->users && !generation->ops->running()
-		&& !generation->ops->stop(0);
+	return generation != in_service && !generation->users && !generation->waiters
+		&& !generation->ops->running() && !generation->ops->stop(0);
 }
 
 static void prune(void)
@@ -109,14 +123,14 @@ static void prune(void)
 
 		if (is_gone(generation)) {
 			embed_forget(generation->directory);
-			discard(generation);
+			strike_off(generation);
 		} else {
 			i++;
 		}
 	}
 }
 
-/* ---- Coming into service ---- */
+/* ---- What is installed ---- */
 
 /*! \brief Follow the link, so that what is imported keeps its place when the link moves on */
 static int find_installed(char *directory, char *error, size_t size)
@@ -149,7 +163,7 @@ static int take_back(const char *directory, enum generation_verdict *verdict)
 		*verdict = GENERATION_SAME;
 		return 1;
 	}
-	if (!generation->users) {
+	if (!generation->users || generation->told_to_stop) {
 		/* It has been asked to end. */
 		return 0;
 	}
@@ -158,59 +172,79 @@ static int take_back(const char *directory, enum generation_verdict *verdict)
 	return 1;
 }
 
+/* ---- Waiting for an end ---- */
+
 /*!
- * \brief Free a generation whose loop has ended
+ * \brief Wait until a generation has ended, and strike it off
+ *
+ * It is counted in generation->waiters, which keeps it from being freed meanwhile; others
+ * may strike it off. This lets go of it: the pointer is dead afterwards.
+ *
+ * \return 0, or -1 if it has not ended within the limit
+ */
+static int await_end(struct generation *generation, int limit_ms)
+{
+	int res = generation->ops->stop(limit_ms);
+	SCOPED_MUTEX(locked, &lock);
+
+	generation->waiters--;
+	if (res) {
+		free_if_let_go(generation);
+	} else {
+		strike_off(generation);
+	}
+	return res;
+}
+
+/*!
+ * \brief The generation of this directory, to be waited for before it may start again
  *
  * Not while calls hold it: their table is that of the build, which is to start again, and
  * the last of them would end that.
  */
-static int remove_ended(struct generation *generation)
+static int claim(const char *directory, struct generation **generation)
 {
 	SCOPED_MUTEX(locked, &lock);
 
-	if (generation->users) {
+	*generation = find(directory);
+	if (!*generation) {
+		return 0;
+	}
+	if (*generation == in_service) {
+		/* Its loop has ended by a fault. */
+		in_service = NULL;
+	}
+	if ((*generation)->users) {
 		return -1;
 	}
-	discard(generation);
+	(*generation)->waiters++;
 	return 0;
 }
 
-/*!
- * \brief Make sure that a generation of this directory is gone before it is started again
- *
- * Only the thread that renews takes generations out of service, so this one stays alone.
- */
+/*! \brief Make sure that a generation of this directory is gone before it is started again */
 static int see_off(const char *directory, char *error, size_t size)
 {
 	struct generation *generation;
 
-	ast_mutex_lock(&lock);
-	generation = find(directory);
-	if (generation && generation == in_service) {
-		/* Its loop has ended by a fault. Calls that still hold it are ending. */
-		in_service = NULL;
-	}
-	ast_mutex_unlock(&lock);
-	if (!generation) {
-		return 0;
-	}
-	if (generation->ops->stop(RETURN_LIMIT_MS)) {
-		snprintf(error, size, "it has not ended since it was last in service");
+	if (claim(directory, &generation)) {
+		snprintf(error, size, "calls that began with it are still ending");
 		return -1;
 	}
-	if (remove_ended(generation)) {
-		snprintf(error, size, "calls that began with it are still ending");
+	if (generation && await_end(generation, RETURN_LIMIT_MS)) {
+		snprintf(error, size, "it has not ended since it was last in service");
 		return -1;
 	}
 	return 0;
 }
 
-/*! \brief List it, and let it serve. \return -1 when out of memory */
+/* ---- Coming into service ---- */
+
+/*! \brief List it, and let it serve. \return -1 when out of memory, or when Asterisk is ending */
 static int enter(struct generation *generation, const struct convai_host *host)
 {
 	SCOPED_MUTEX(locked, &lock);
 
-	if (AST_VECTOR_APPEND(&alive, generation)) {
+	if (over || AST_VECTOR_APPEND(&alive, generation)) {
 		return -1;
 	}
 	generation->since_us = monotonic_us();
@@ -220,9 +254,9 @@ static int enter(struct generation *generation, const struct convai_host *host)
 	return 0;
 }
 
-/*! \brief Import, start, and put into service */
-static int bring_in(const char *directory, const struct convai_host *host, char *error,
-	size_t size)
+/*! \brief Import, start, and put into service, all within the limit */
+static int bring_in(const char *directory, const struct convai_host *host, int limit_ms,
+	char *error, size_t size)
 {
 	struct generation *generation = ast_calloc(1, sizeof(*generation));
 
@@ -231,13 +265,13 @@ static int bring_in(const char *directory, const struct convai_host *host, char 
 		return -1;
 	}
 	ast_copy_string(generation->directory, directory, sizeof(generation->directory));
-	generation->ops = embed_import(directory, START_LIMIT_MS, error, size);
+	generation->ops = embed_import(directory, limit_ms, error, size);
 	if (!generation->ops) {
 		ast_free(generation);
 		return -1;
 	}
 	if (enter(generation, host)) {
-		snprintf(error, size, "out of memory");
+		snprintf(error, size, "out of memory, or Asterisk is stopping");
 		generation->ops->stop(RETURN_LIMIT_MS);
 		ast_free(generation);
 		return -1;
@@ -245,11 +279,18 @@ static int bring_in(const char *directory, const struct convai_host *host, char 
 	return 0;
 }
 
+/*! \brief What is left of START_LIMIT_MS */
+static int left_ms(int64_t began_us)
+{
+	return START_LIMIT_MS - (int) ((monotonic_us() - began_us) / 1000);
+}
+
 enum generation_verdict generation_renew(const struct convai_host *host, char *error,
 	size_t size)
 {
 	char directory[PATH_MAX];
 	char reason[512];
+	int64_t began_us = monotonic_us();
 	enum generation_verdict verdict;
 
 	ast_mutex_lock(&lock);
@@ -262,7 +303,7 @@ enum generation_verdict generation_renew(const struct convai_host *host, char *e
 		return verdict;
 	}
 	if (see_off(directory, reason, sizeof(reason))
-		|| bring_in(directory, host, reason, sizeof(reason))) {
+		|| bring_in(directory, host, left_ms(began_us), reason, sizeof(reason))) {
 		snprintf(error, size, "the engine in %s is refused: %s", directory, reason);
 		return GENERATION_REFUSED;
 	}
@@ -290,7 +331,7 @@ void generation_leave(struct generation *generation)
 		return;
 	}
 	if (generation->struck_off) {
-		ast_free(generation);
+		free_if_let_go(generation);
 	} else {
 		generation->ops->finish();
 	}
@@ -372,45 +413,48 @@ void generation_end_all(enum convai_status status, const char *reason)
 
 /* ---- The end ---- */
 
-/*! \brief One of those that are left, so that it can be waited for without the lock, or NULL */
-static struct generation *ask_all_to_stop(void)
+/*! \brief Tell all to stop, at once, so that they do it side by side */
+static void tell_all_to_stop(int for_good)
 {
 	size_t i;
 	SCOPED_MUTEX(locked, &lock);
 
+	over |= for_good;
 	in_service = NULL;
 	for (i = 0; i < AST_VECTOR_SIZE(&alive); i++) {
+		AST_VECTOR_GET(&alive, i)->told_to_stop = 1;
 		AST_VECTOR_GET(&alive, i)->ops->stop(0);
 	}
-	return AST_VECTOR_SIZE(&alive) ? AST_VECTOR_GET(&alive, 0) : NULL;
 }
 
-/*! \brief Take one off the list whose loop has ended */
-static void strike_off(struct generation *generation)
+/*! \brief The generation at a place of the list, to be waited for, or NULL behind its end */
+static struct generation *claim_at(size_t place)
 {
+	struct generation *generation;
 	SCOPED_MUTEX(locked, &lock);
 
-	AST_VECTOR_REMOVE_ELEM_ORDERED(&alive, generation, AST_VECTOR_ELEM_CLEANUP_NOOP);
-	if (generation->users) {
-		/* Asterisk stops at once, and a call has not left yet. */
-		generation->struck_off = 1;
-	} else {
-		ast_free(generation);
+	if (place >= AST_VECTOR_SIZE(&alive)) {
+		return NULL;
 	}
+	generation = AST_VECTOR_GET(&alive, place);
+	generation->waiters++;
+	return generation;
 }
 
-int generation_stop_all(int limit_ms)
+int generation_stop_all(int limit_ms, int for_good)
 {
 	int64_t deadline_us = monotonic_us() + (int64_t) limit_ms * 1000;
 	struct generation *generation;
+	size_t hanging = 0;
 
-	while ((generation = ask_all_to_stop())) {
+	tell_all_to_stop(for_good);
+	while ((generation = claim_at(hanging))) {
 		int64_t left_us = deadline_us - monotonic_us();
 
-		if (generation->ops->stop(left_us > 1000 ? left_us / 1000 : 1)) {
-			return -1;
-		}
-		strike_off(generation);
+		hanging += await_end(generation, left_us > 1000 ? left_us / 1000 : 1) != 0;
+	}
+	if (hanging) {
+		return -1;
 	}
 	ast_mutex_lock(&lock);
 	AST_VECTOR_FREE(&alive);

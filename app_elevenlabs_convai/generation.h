@@ -92,8 +92,14 @@ void generation_end_all(enum convai_status status, const char *reason);
 
 /*!
  * \brief Stop every generation, close its conversations, and take the host back
+ *
+ * Several threads may do this at once: an unload, and the end of Asterisk.
+ *
+ * \param limit_ms for all together; a call into the host that is under way may take
+ * CONVAI_HOST_DRAIN_MS more
+ * \param for_good nothing comes into service any more
  * \return 0, or -1 if one has not ended within the limit; the others have
  */
-int generation_stop_all(int limit_ms);
+int generation_stop_all(int limit_ms, int for_good);
 
 #endif /* GENERATION_H */

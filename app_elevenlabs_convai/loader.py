@@ -35,7 +35,7 @@ PACKET_BYTES = 65_536
 MARGIN_SECONDS = 0.3
 """How much sooner than its asker the loader gives an engine up: the answer still arrives."""
 
-END_SECONDS = 1.0
+END_SECONDS = 0.3
 """For the loop of an engine that is not taken to end by itself; it has nothing to do."""
 
 POLL_SECONDS = 0.01
@@ -57,15 +57,20 @@ class Engines:
 
     def hold(self, directory: str) -> None:
         """Keep the directory from being removed. A checkout has no such file, and needs none."""
-        path = Path(directory, IN_USE)
-        if directory in self._locks or not path.exists():
+        if directory in self._locks:
             return
-        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            lock = os.open(Path(directory, IN_USE), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(lock)
             raise Refused("it is being removed by an installation") from None
+        except OSError:
+            os.close(lock)
+            raise
         self._locks[directory] = lock
 
     def let_go(self, directory: str) -> None:
@@ -90,7 +95,7 @@ class Engines:
     def let_all_go(self) -> None:
         """The module is unloaded: no engine runs any more."""
         for directory in list(self._locks):
-            self.let_go(directory)
+            self.forget(directory)
 
 
 def package_name(directory: str) -> str:
@@ -132,11 +137,15 @@ def check_contract(core: ModuleType, wanted: tuple[int, int]) -> None:
 class Attempt:
     """One engine on its way in, on a thread that is left behind if it hangs."""
 
-    def __init__(self, directory: str, contract: tuple[int, int], seconds: float) -> None:
+    def __init__(
+        self, engines: Engines, directory: str, contract: tuple[int, int], seconds: float
+    ) -> None:
+        self._engines = engines
         self._directory = directory
         self._contract = contract
         self._until = time.monotonic() + seconds
         self._runtime: ModuleType | None = None
+        self._start = 0
         self._thread = 0
         self._over = threading.Event()
         self._lock = threading.Lock()
@@ -171,11 +180,11 @@ class Attempt:
         if runtime is None:
             return
         with contextlib.suppress(Exception):
-            runtime.abandon()
+            runtime.abandon(self._start)
             until = time.monotonic() + END_SECONDS
-            while runtime.interruptible() and time.monotonic() < until:
+            while runtime.interruptible(self._start) and time.monotonic() < until:
                 time.sleep(POLL_SECONDS)
-            for thread in runtime.interruptible():
+            for thread in runtime.interruptible(self._start):
                 interrupt(thread)
 
     def _work(self) -> None:
@@ -196,6 +205,7 @@ class Attempt:
         self._end_loop()  # nobody waits any more, and by now there may be a loop
 
     def _bring_in(self) -> int:
+        self._engines.hold(self._directory)
         runtime = self._runtime = import_runtime(self._directory)
         core = getattr(runtime, "_core", None)
         if core is None:
@@ -204,6 +214,7 @@ class Attempt:
         left = self._until - time.monotonic()
         if left <= 0:
             raise Refused("it takes too long to import")
+        self._start = runtime.starts() + 1
         return int(runtime.start(left))
 
 
@@ -220,12 +231,9 @@ def answer_import(engines: Engines, words: list[str]) -> str:
     """Carry out a request to import; return the answer."""
     number, milliseconds, abi, size, directory = words
     seconds = int(milliseconds) / 1000 - MARGIN_SECONDS
-    attempt = Attempt(directory, (int(abi), int(size)), seconds)
+    attempt = Attempt(engines, directory, (int(abi), int(size)), seconds)
     try:
-        engines.hold(directory)
         attempt.run()
-    except (OSError, Refused) as refused:
-        attempt.error = str(refused)
     except RuntimeError as fault:  # no thread can be started
         attempt.error = f"{type(fault).__name__}: {fault}"
     if attempt.error:

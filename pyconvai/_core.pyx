@@ -92,6 +92,9 @@ cdef extern from "engine.h" nogil:
     const convai_ops *convai_engine_ops(const char *build_id, const char *version)
     int convai_op_stop(uint32_t limit_ms)
     int convai_op_running()
+    unsigned int convai_engine_starts()
+    void convai_engine_stop_start(unsigned int start)
+    void convai_engine_refuse()
 
 
 include "codec.pxi"
@@ -295,6 +298,21 @@ def open_engine():
     """Begin to accept sessions. OSError: no descriptor, or the loop of an earlier start still runs."""
     if convai_engine_open():
         raise OSError(errno, "the loop of an earlier start still runs, or there is no descriptor")
+
+
+def starts():
+    """How often the engine has been opened."""
+    return convai_engine_starts()
+
+
+def stop_start(unsigned int start):
+    """Ask the loop to end, if it is still that of this start. Does not wait."""
+    convai_engine_stop_start(start)
+
+
+def refuse():
+    """Take no new sessions: the loop is about to end."""
+    convai_engine_refuse()
 
 
 def engine_running():

@@ -53,6 +53,7 @@ struct convai_engine {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int running;				/*!< the loop thread is in its loop */
+	unsigned int starts;
 	enum convai_wish wish;
 	uint32_t end_status;			/*!< CONVAI_STATUS_NONE: nothing asked for */
 	char end_reason[CONVAI_REASON_BYTES];
@@ -103,6 +104,7 @@ static inline int convai_engine_open(void)
 	}
 	pthread_mutex_lock(&convai_engine.lock);
 	convai_engine.running = 1;
+	convai_engine.starts++;
 	convai_engine.wish = CONVAI_WISH_NONE;
 	convai_engine.end_status = CONVAI_STATUS_NONE;
 	pthread_mutex_unlock(&convai_engine.lock);
@@ -143,27 +145,67 @@ static inline struct convai_session *convai_engine_take_inbox(void)
 	return oldest;
 }
 
+static inline enum convai_wish convai_engine_wish(void)
+{
+	enum convai_wish wish;
+
+	pthread_mutex_lock(&convai_engine.lock);
+	wish = convai_engine.wish;
+	pthread_mutex_unlock(&convai_engine.lock);
+	return wish;
+}
+
 /*! \brief Turn away what no loop will ever serve */
 static inline void convai_engine_refuse_inbox(void)
 {
 	struct convai_session *session = convai_engine_take_inbox();
+	int asked = convai_engine_wish() != CONVAI_WISH_NONE;
+	uint32_t status = asked ? CONVAI_STATUS_UNLOADED : CONVAI_STATUS_ERROR;
+	const char *reason = asked ? "the engine has been stopped" : "the engine's loop has failed";
 
 	while (session) {
 		struct convai_session *next = session->next;
 
-		convai_session_end(session, CONVAI_STATUS_UNLOADED, "the engine has been stopped", 0);
+		convai_session_end(session, status, reason, 0);
 		convai_session_unref(session);
 		session = next;
 	}
 }
 
+/*!
+ * \brief Give the wake-up's descriptor back. The lock is held, under which those wake who have no
+ * session.
+ *
+ * Not while there are sessions: a channel that hangs up then would write to a descriptor that may be
+ * somebody else's by now.
+ */
+static inline void convai_engine_close_wake(void)
+{
+	if (!atomic_load(&convai_sessions)) {
+		int fd = atomic_exchange(&convai_engine.wake_fd, -1);
+
+		if (fd >= 0) {
+			close(fd);
+		}
+	}
+}
+
+static inline void convai_engine_refuse(void)
+{
+	atomic_store(&convai_engine.accepting, 0);
+}
+
 /*! \brief The loop has ended: wake whoever waits in stop. Last act of the loop thread. */
 static inline void convai_engine_closed(void)
 {
-	atomic_store(&convai_engine.accepting, 0);
+	convai_engine_refuse();
 	convai_engine_refuse_inbox();
 	pthread_mutex_lock(&convai_engine.lock);
 	convai_engine.running = 0;
+	if (convai_engine.wish == CONVAI_WISH_STOP) {
+		/* Whoever has asked may not come back to fetch it. */
+		convai_engine_close_wake();
+	}
 	pthread_cond_broadcast(&convai_engine.changed);
 	pthread_mutex_unlock(&convai_engine.lock);
 }
@@ -256,25 +298,47 @@ static void convai_op_end_all(uint32_t status, const char *reason)
 	pthread_mutex_lock(&convai_engine.lock);
 	convai_engine.end_status = status;
 	strncpy(convai_engine.end_reason, reason, CONVAI_REASON_BYTES - 1);
-	pthread_mutex_unlock(&convai_engine.lock);
 	convai_engine_wake();
+	pthread_mutex_unlock(&convai_engine.lock);
 }
 
 /*! \brief Ask the loop to end. A more urgent wish stays. */
-static inline void convai_engine_wish(enum convai_wish wish)
+static inline void convai_engine_ask(enum convai_wish wish)
 {
-	atomic_store(&convai_engine.accepting, 0);
+	convai_engine_refuse();
 	pthread_mutex_lock(&convai_engine.lock);
 	if (convai_engine.wish < wish) {
 		convai_engine.wish = wish;
 	}
-	pthread_mutex_unlock(&convai_engine.lock);
 	convai_engine_wake();
+	pthread_mutex_unlock(&convai_engine.lock);
+}
+
+static inline unsigned int convai_engine_starts(void)
+{
+	unsigned int starts;
+
+	pthread_mutex_lock(&convai_engine.lock);
+	starts = convai_engine.starts;
+	pthread_mutex_unlock(&convai_engine.lock);
+	return starts;
+}
+
+/*! \brief Ask the loop to end, unless it is another one's by now */
+static inline void convai_engine_stop_start(unsigned int start)
+{
+	pthread_mutex_lock(&convai_engine.lock);
+	if (convai_engine.starts == start && convai_engine.running) {
+		convai_engine_refuse();
+		convai_engine.wish = CONVAI_WISH_STOP;
+		convai_engine_wake();
+	}
+	pthread_mutex_unlock(&convai_engine.lock);
 }
 
 static void convai_op_finish(void)
 {
-	convai_engine_wish(CONVAI_WISH_FINISH);
+	convai_engine_ask(CONVAI_WISH_FINISH);
 }
 
 /*! \return 0, or -1 when a call into the host was still under way at the limit */
@@ -316,28 +380,11 @@ static inline int convai_engine_await_end(uint32_t limit_ms)
 	return running;
 }
 
-/*!
- * \brief Give the wake-up's descriptor back
- *
- * Not while there are sessions: a channel that hangs up then would write to a descriptor that may be
- * somebody else's by now.
- */
-static inline void convai_engine_close_wake(void)
-{
-	if (!atomic_load(&convai_sessions)) {
-		int fd = atomic_exchange(&convai_engine.wake_fd, -1);
-
-		if (fd >= 0) {
-			close(fd);
-		}
-	}
-}
-
 static int convai_op_stop(uint32_t limit_ms)
 {
 	int running;
 
-	convai_engine_wish(CONVAI_WISH_STOP);
+	convai_engine_ask(CONVAI_WISH_STOP);
 	running = convai_engine_await_end(limit_ms);
 	if (running && !limit_ms) {
 		return -1;
@@ -346,7 +393,9 @@ static int convai_op_stop(uint32_t limit_ms)
 	if (convai_engine_withdraw_host() || running) {
 		return -1;
 	}
+	pthread_mutex_lock(&convai_engine.lock);
 	convai_engine_close_wake();
+	pthread_mutex_unlock(&convai_engine.lock);
 	return 0;
 }
 

@@ -20,6 +20,9 @@ SHARED_LOGGERS = ("asyncio", "websockets")
 """Loggers of libraries, which all generations of the engine in one interpreter share."""
 
 
+NOBODY = logging.NullHandler()
+
+
 class HostHandler(logging.Handler):
     """Hand what libraries log on this thread to the host, without the name of a channel.
 
@@ -57,6 +60,7 @@ def libraries() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in SHARED_LOGGERS]
     for logger in loggers:
         logger.addHandler(handler)
+        logger.addHandler(NOBODY)  # it stays: what nobody takes would be printed
         logger.setLevel(logging.WARNING)
         logger.propagate = False
     try:

@@ -48,7 +48,9 @@ class Runtime:
             self._testing = self._loop.create_task(selftest.converse(self))
             self._loop.run_until_complete(self._testing)
             start.over.set()
-            self._loop.run_forever()
+            # Whoever has wished for the end by now may have stopped the loop that is just over.
+            if self._stopping is None:
+                self._loop.run_forever()
         finally:
             self._end_what_is_left()
             self.network.close()
@@ -61,6 +63,8 @@ class Runtime:
 
     def _end_what_is_left(self) -> None:
         """Let nobody wait for a loop that has ended. Only after a fault is anything left."""
+        _core.refuse()
+        self._loop.remove_reader(_core.wake_fd())
         self._end_all(Ending(Status.ERROR, "the engine's loop has failed"))
         for task in asyncio.all_tasks(self._loop).difference(self._sessions):
             task.cancel()
@@ -72,12 +76,13 @@ class Runtime:
     def _woken(self) -> None:
         hung_up = _core.woken()
         self._wish, status, reason = _core.requests()
+        # Before those are admitted that have come since: they are not meant.
+        if status:
+            self._end_all(Ending(Status(status), reason))
         for link in _core.new_sessions():
             self._admit(link)
         if hung_up:
             self._end_hung_up()
-        if status:
-            self._end_all(Ending(Status(status), reason))
         if self._wish == _core.WISH_STOP and self._stopping is None:
             self._stopping = self._loop.create_task(self._stop())
         self._end_if_finished()
@@ -145,19 +150,20 @@ class Start:
 
     def __init__(self) -> None:
         self.over = threading.Event()
-        self.failure = ""
-        """Set before ``over``; empty: the loop runs, and has passed its self-test."""
+        self.fault: BaseException | None = None
+        """Set before ``over``; None: the loop runs, and has passed its self-test."""
 
 
-_loop_threads: list[int] = []
-"""Identity of the thread of the last start."""
+_loop_threads: dict[int, int] = {}
+"""Identity of the loop's thread, by the number of its start (``_core.starts``)."""
 
 
 def start(seconds: float) -> int:
     """Start the engine and return the address of its ``struct convai_ops``.
 
-    By then the loop has held a conversation with itself. Waits at most ``seconds`` for that.
-    RuntimeError says what went wrong; the loop then ends, at the latest when it comes to itself.
+    By then the loop has held a conversation with itself. Waits at most ``seconds`` for that; a
+    TimeoutError, or whatever the loop has raised. That loop then ends, at the latest when it comes
+    to itself.
     """
     shrink_read_buffers()
     _core.open_engine()
@@ -165,28 +171,36 @@ def start(seconds: float) -> int:
     # The new thread inherits the mask: signals go to Asterisk's own threads.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
-        _loop_threads[:] = [_thread.start_new_thread(_loop_thread, (outcome,))]
+        thread = _thread.start_new_thread(_loop_thread, (outcome,))
     except BaseException:
         _core.close_engine()
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    _loop_threads.clear()
+    _loop_threads[_core.starts()] = thread
     if not outcome.over.wait(seconds):
-        outcome.failure = f"the loop has not passed its self-test within {seconds:.1f} s"
         _core.stop_engine(0)
-    if outcome.failure:
-        raise RuntimeError(outcome.failure)
+        raise TimeoutError(f"the loop has not passed its self-test within {seconds:.1f} s")
+    if outcome.fault is not None:
+        raise outcome.fault
     return _core.ops_address(build_id(), __version__)
 
 
-def abandon() -> None:
-    """Ask the loop to end: it came up when nobody was waiting for it any more."""
-    _core.stop_engine(0)
+def starts() -> int:
+    """How often the engine has been started: the number of the last start."""
+    return _core.starts()
 
 
-def interruptible() -> list[int]:
-    """The loop's thread, if it runs: what to interrupt after a start that failed."""
-    return _loop_threads if _core.engine_running() else []
+def abandon(start: int) -> None:
+    """Ask the loop of that start to end; nothing if another start has followed."""
+    _core.stop_start(start)
+
+
+def interruptible(start: int) -> list[int]:
+    """The thread of that start's loop, if it runs."""
+    running = _core.engine_running() and _core.starts() == start
+    return [thread for number, thread in _loop_threads.items() if running and number == start]
 
 
 def _loop_thread(start: Start) -> None:
@@ -195,7 +209,7 @@ def _loop_thread(start: Start) -> None:
         try:
             Runtime().run(start)
         except BaseException as fault:
-            start.failure = start.failure or f"{type(fault).__name__}: {fault}"
+            start.fault = fault
             _core.log(log.ERROR, "", f"the engine's loop has failed: {traceback.format_exc()}")
         finally:
             _core.close_engine()

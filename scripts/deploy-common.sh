@@ -168,7 +168,8 @@ wait_in_service() { # wait_in_service BUILD
 module_loaded() {
     local shown
     shown=$(cli "module show like $MODULE") || exit 1 # it is called in conditions, where -e sleeps
-    [[ $shown == *"1 modules loaded"* ]]
+    # One that was not to be had is listed as well, as not running.
+    [[ $shown =~ $MODULE\.so.*[[:space:]][0-9]+[[:space:]]+Running[[:space:]] ]]
 }
 
 sessions() {

@@ -52,7 +52,7 @@ def put_all(files: list[list[Path]]) -> None:
 def say_in_use(names: list[str]) -> None:
     """Name the old engines that stay, in one line."""
     if names:
-        say("IN USE", f"{', '.join(names)}: kept; an install after their last call removes them")
+        say("IN USE", f"{', '.join(names)}: kept; a later install removes them")
 
 
 def install(arguments: argparse.Namespace) -> None:

@@ -169,6 +169,8 @@ int host_load(void);
 int host_unload(int force);
 /*! \return what reload returned: enum ast_module_reload_result */
 int host_reload(void);
+/*! \brief Somebody has asked Asterisk to stop, gracefully or not */
+void host_shutting_down(void);
 /*! \brief `core stop now`: run what was registered for the end, unload nothing */
 void host_stop_now(void);
 int host_application_registered(const char *application);

@@ -150,6 +150,18 @@ void ast_unregister_atexit(void (*func)(void))
 	}
 }
 
+static int shutting_down;
+
+int ast_shutting_down(void)
+{
+	return shutting_down;
+}
+
+void host_shutting_down(void)
+{
+	shutting_down = 1;
+}
+
 void host_stop_now(void)
 {
 	size_t i;

@@ -47,5 +47,7 @@ struct ast_module *AST_MODULE_SELF_SYM(void);
 
 int ast_register_atexit(void (*func)(void));
 void ast_unregister_atexit(void (*func)(void));
+/*! \return 0 as long as nobody has asked Asterisk to stop */
+int ast_shutting_down(void);
 
 #endif /* CONTEXT_ASTERISK_H */

@@ -261,6 +261,12 @@ static int stop_build(unsigned int build, uint32_t limit_ms)
 	}
 	fake.stops++;
 	fake.stop_limit_ms = limit_ms;
+	if (fake.stopping) {
+		void (*meanwhile)(void) = fake.stopping;
+
+		fake.stopping = NULL;
+		meanwhile();
+	}
 	if (fake.builds[build].hangs) {
 		return -1;
 	}
@@ -411,13 +417,14 @@ void embed_forget(const char *directory)
 	fake.builds[build_in(directory)].forgets++;
 }
 
-int embed_close(int limit_ms)
+void embed_close(int limit_ms)
 {
-	if (fake.close_failures) {
-		fake.close_failures--;
-		return -1;
-	}
-	return 0;
+	fake.closes++;
+}
+
+void embed_pin(void)
+{
+	fake.pins++;
 }
 
 const char *embed_python_version(void)

@@ -42,7 +42,8 @@ extern struct fake {
 	const char *start_error;	/*!< embed_import fails with this */
 	unsigned int start_failures;	/*!< so often; UINT32_MAX: always */
 	unsigned int stop_failures;
-	unsigned int close_failures;	/*!< of embed_close */
+	/*! \brief Called by a stop that waits, if set: what happens meanwhile */
+	void (*stopping)(void);
 	int open_errno;	/*!< open fails with this */
 	/*! \brief Called at the end of each open, if set */
 	void (*opened)(struct convai_session *session);
@@ -51,6 +52,8 @@ extern struct fake {
 	unsigned int starts;
 	unsigned int stops;	/*!< that wait; being only asked to is not counted */
 	uint32_t stop_limit_ms;
+	unsigned int closes;	/*!< of the loader */
+	unsigned int pins;
 	unsigned int opens;
 	unsigned int releases;
 	unsigned int ends;

@@ -28,9 +28,12 @@ void embed_forget(const char *directory)
 {
 }
 
-int embed_close(int limit_ms)
+void embed_close(int limit_ms)
 {
-	return 0;
+}
+
+void embed_pin(void)
+{
 }
 
 const char *embed_python_version(void)

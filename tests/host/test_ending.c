@@ -106,7 +106,7 @@ TEST(an_engine_that_stops)
 
 	fake.open_errno = ESHUTDOWN;
 	script_run("sales");
-	CHECK_STR(STATUS(channel), "UNLOADED");
+	CHECK_STR(STATUS(channel), "ERROR");
 	script_end();
 }
 

@@ -319,15 +319,88 @@ TEST(one_that_hangs_keeps_the_module_from_being_unloaded)
 	script_end();
 }
 
-TEST(a_loader_that_hangs_keeps_the_module_from_being_unloaded)
+/* ---- Several at once ---- */
+
+static void show_version(void)
+{
+	host_cli("elevenlabs show version");
+}
+
+TEST(a_list_of_generations_while_one_is_seen_off)
 {
 	script_begin(NULL);
-	fake.close_failures = 1;
+	fake.builds[0].hangs = 1;
+	reload_with(1);
+	fake.builds[0].hangs = 0;
+	fake_install(0);
+	fake.stopping = show_version;
+	CHECK_INT(host_reload(), AST_MODULE_RELOAD_SUCCESS);
+	CHECK_HAS(host_cli("elevenlabs show version"), "Engine:    0.0, build build-0, ");
+	script_end();
+}
+
+TEST(the_end_of_Asterisk_while_an_unload_waits)
+{
+	script_begin(NULL);
+	fake.stopping = host_stop_now;
+	script_end();
+}
+
+TEST(the_end_of_Asterisk_while_a_reload_waits)
+{
+	script_begin(NULL);
+	fake.builds[0].hangs = 1;
+	reload_with(1);
+	fake.builds[0].hangs = 0;
+	fake_install(0);
+	fake.stopping = host_stop_now;
+	/* What is started now would outlive the end. */
+	CHECK_INT(host_reload(), AST_MODULE_RELOAD_ERROR);
+	CHECK(!fake.builds[0].running);
+	script_end();
+}
+
+/* ---- What a refusal leaves ---- */
+
+static void enter_application(void *data)
+{
+	host_channel_application(data, "ElevenLabsConvAI");
+}
+
+TEST(an_unload_refused_at_the_very_end_leaves_the_application)
+{
+	struct ast_channel *channel = script_begin(NULL);
+
+	host_at(50 * MS, enter_application, channel);
 	CHECK_INT(host_unload(0), -1);
-	CHECK_INT(host_logged("Not unloaded: Python does not answer within 1000 ms"), 1);
+	host_channel_application(channel, NULL);
+	CHECK(host_application_registered("ElevenLabsConvAI"));
 	CHECK_INT(host_reload(), AST_MODULE_RELOAD_SUCCESS);
 	short_call();
 	script_end();
+}
+
+TEST(commands_are_not_offered_again_while_Asterisk_ends)
+{
+	script_begin(NULL);
+	host_shutting_down();
+	fake.stop_failures = 1;
+	CHECK_INT(host_unload(0), -1);
+	CHECK_HAS(host_cli("elevenlabs show version"), "No such command");
+	script_end();
+}
+
+TEST(a_load_that_fails_leaves_nothing_whatever_hangs)
+{
+	fake.stop_failures = 1;
+	host_write_config("elevenlabs.conf", SCRIPT_CONFIG);
+	host_fail_call("ast_register_application2", 1);
+	CHECK_INT(host_load(), AST_MODULE_LOAD_DECLINE);
+	/* Asterisk unmaps it without asking: what still runs must stay. */
+	CHECK_INT(fake.pins, 1);
+	CHECK_INT(host_registrations(), 0);
+	CHECK_INT(host_load(), AST_MODULE_LOAD_SUCCESS);
+	CHECK_INT(host_unload(0), 0);
 }
 
 /* ---- Draining ---- */

@@ -36,10 +36,20 @@ if [ ! -e loaded ]; then
 	esac
 fi
 case $command in
-"module show like "*) if [ -e loaded ]; then echo "1 modules loaded"; else echo "0 modules loaded"; fi ;;
-"module reload "*) bring_in || true ;;
-"module load "*) if bring_in; then touch loaded; else echo "Unable to load module"; fi ;;
-"module unload "*) rm -f loaded drain ;;
+"module show like "*)
+	# As Asterisk does, one that has declined is listed too.
+	state=Running
+	[ -e loaded ] || state="Not Running"
+	if [ -e loaded ] || [ -e declined ]; then
+		printf '%-30s %-40s %-10s %-11s %s\n' app_elevenlabs_convai.so "ElevenLabs voice agents" 0 "$state" extended
+		echo "1 modules loaded"
+	else
+		echo "0 modules loaded"
+	fi ;;
+"module reload "*)
+	if [ -e loaded ]; then bring_in || true; else echo "The module was not properly initialized."; fi ;;
+"module load "*) rm -f declined; if bring_in; then touch loaded; else touch declined; echo "Unable to load module"; fi ;;
+"module unload "*) rm -f loaded declined drain ;;
 "elevenlabs show version")
 	printf 'Module:    0.1.0, ABI 1\nEngine:    0.1.0, build %s, from %s\n' "$(cat service)" "$engines" ;;
 "elevenlabs show agents")

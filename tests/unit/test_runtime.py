@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import signal
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pyconvai import _core, runtime
+from pyconvai import _core, runtime, selftest
 from tests.timing import SECOND
 from tests.unit.engine import TALKING, Engine
 from tests.unit.service import Conversation, Service
@@ -102,12 +104,72 @@ def test_a_loop_that_does_not_start_is_refused(monkeypatch: pytest.MonkeyPatch) 
         over.set()
 
     monkeypatch.setattr(runtime, "_loop_thread", late)
-    with pytest.raises(RuntimeError, match=r"self-test within 0\.1 s"):
+    with pytest.raises(TimeoutError, match=r"self-test within 0\.1 s"):
         runtime.start(0.1)
-    assert runtime.interruptible()
+    number = runtime.starts()
+    assert runtime.interruptible(number)
+    assert runtime.interruptible(number - 1) == []
     held.set()
     assert over.wait(10 * SECOND)
-    assert runtime.interruptible() == []
+    assert runtime.interruptible(number) == []
+
+
+def test_an_end_that_is_wished_for_as_the_self_test_passes_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its loop would go on for ever: a second wish is no other than the first."""
+    converse = selftest.converse
+
+    async def then_stopped(loop: selftest.Loop) -> None:
+        await converse(loop)
+        _core.stop_engine(0)
+        loop._woken()  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(selftest, "converse", then_stopped)
+    with suppress(BaseException):
+        runtime.start(5 * SECOND)
+    assert _core.stop_engine(int(5000 * SECOND))
+
+
+def test_another_start_is_not_abandoned(engine: Engine) -> None:
+    """Whoever gives a start up may come late."""
+    runtime.abandon(runtime.starts() - 1)
+    with Service(talk_until_closed) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        call.release()
+        service.outcome()
+
+
+def test_who_comes_after_an_end_of_all_is_not_meant(engine: Engine) -> None:
+    """The loop may look at both in one go."""
+    hold, held = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        held.set()
+        hold.wait(10 * SECOND)
+
+    with Service(talk_until_closed) as service:
+        first = engine.call(settings=service.settings())
+        first.wait(TALKING)
+        loop = next(iter(_loops()))
+        loop.call_soon_threadsafe(busy)
+        assert held.wait(5 * SECOND)
+        engine.ops.end_all(11, b"unloaded")
+        second = engine.call(settings=service.settings())
+        hold.set()
+        assert first.ending()[0] == "UNLOADED"
+        second.wait(TALKING)
+        first.release()
+        second.release()
+        service.outcome()
+
+
+def _loops() -> list[asyncio.AbstractEventLoop]:
+    """The engine's loop: the one whose Runtime is alive."""
+    # Not isinstance(): among all objects there are proxies of dead ones.
+    return [each._loop for each in gc.get_objects() if type(each) is runtime.Runtime]
 
 
 def test_a_second_loop_is_refused(engine: Engine) -> None:

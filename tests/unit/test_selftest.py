@@ -93,7 +93,7 @@ def test_a_broken_engine_is_refused(
 ) -> None:
     breaking(monkeypatch)
     monkeypatch.setattr(selftest, "LIMIT_SECONDS", 0.3 * SECOND)
-    with pytest.raises(RuntimeError, match=words):
+    with pytest.raises(selftest.SelfTestFailed, match=words):
         runtime.start(5 * SECOND)
     until = time.monotonic() + 5 * SECOND
     while _core.engine_running():

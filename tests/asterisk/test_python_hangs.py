@@ -1,0 +1,131 @@
+"""Native code holds the GIL while the module comes and goes: Asterisk does not hang or crash."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from testbed.callers import place_call
+from testbed.instance import Instance
+from testbed.mock import MockAgent
+from testbed.root import Root
+from testbed.variants import install_package, make_variant
+from tests.asterisk.conftest import StartAsterisk
+from tests.asterisk.phone import DIALPLAN, section, wait_result
+from tests.timing import SECOND
+
+MODULE = "app_elevenlabs_convai"
+IMPORT_HOLDS = "\nimport ctypes\nctypes.PyDLL(None).usleep(7000000)\n"
+# A thread that holds the GIL for so many ms as a file says.
+THREAD_HOLDS = """
+
+def _hold():
+    import ctypes, os, time
+    while True:
+        if os.path.exists({file!r}):
+            with open({file!r}) as file:
+                ms = int(file.read() or 0)
+            os.unlink({file!r})
+            ctypes.PyDLL(None).usleep(1000 * ms)
+        time.sleep(0.02)
+
+
+import _thread
+_thread.start_new_thread(_hold, ())
+"""
+LOAD_SECONDS = 5.0 + 1.0 + 1.0
+"""An engine's start or the wait for the GIL, what is undone then, and a margin."""
+
+
+@pytest.fixture(scope="module")
+def mock(root: Root) -> Iterator[MockAgent]:
+    with MockAgent(root, "default") as mock:
+        yield mock
+
+
+@pytest.fixture
+def pbx(asterisk: StartAsterisk, mock: MockAgent) -> Instance:
+    return asterisk(dialplan=DIALPLAN, elevenlabs=section("default", mock.url), debug=0)
+
+
+def load(pbx: Instance) -> float:
+    """Load the module, or try to; how long that took."""
+    began = time.monotonic()
+    pbx.cli(f"module load {MODULE}.so")
+    return time.monotonic() - began
+
+
+def check_serves(pbx: Instance) -> None:
+    start = len(pbx.log())
+    place_call(pbx, "default", hangup_after=0.2)
+    assert wait_result(pbx, start).status == "HANGUP"
+
+
+def holder(pbx: Instance) -> tuple[Path, Path]:
+    """An engine with a thread that holds the GIL when asked to: its package, and where to ask."""
+    flag = pbx.folder / "hold"
+    text = THREAD_HOLDS.format(file=pbx.root.path(flag))
+    return make_variant(pbx, "holder", append={"session.py": text}), flag
+
+
+def hold(flag: Path, ms: int) -> None:
+    """Let the GIL be held for so long, from now on."""
+    unfinished = flag.with_suffix(".new")
+    unfinished.write_text(str(ms), encoding="ascii")
+    unfinished.replace(flag)
+    deadline = time.monotonic() + 5 * SECOND
+    while flag.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_load_that_is_declined_leaves_nothing(pbx: Instance) -> None:
+    """Asterisk unmaps it without asking, whatever is still under way."""
+    good = make_variant(pbx, "good", append={"session.py": "\n# as good as the other\n"})
+    install_package(pbx, make_variant(pbx, "bad", append={"session.py": IMPORT_HOLDS}))
+    pbx.cli(f"module unload {MODULE}.so")
+    start = len(pbx.log())
+    assert load(pbx) < LOAD_SECONDS
+    pbx.wait_log("Not loaded: the engine in .* Python does not answer within", start=start)
+    assert "No such command" in pbx.cli("elevenlabs show version")
+    pbx.cli(f"module unload {MODULE}.so")
+    assert "No such command" in pbx.cli("elevenlabs show version")
+    time.sleep(3.0)  # until the native code lets go; nothing tells
+    install_package(pbx, good)
+    load(pbx)
+    check_serves(pbx)
+
+
+def test_a_load_waits_for_the_gil_no_longer_than_it_says(pbx: Instance) -> None:
+    package, flag = holder(pbx)
+    install_package(pbx, package)
+    pbx.cli(f"module reload {MODULE}")
+    pbx.cli(f"module unload {MODULE}.so")
+    start = len(pbx.log())
+    hold(flag, 7000)
+    assert load(pbx) < LOAD_SECONDS
+    pbx.wait_log("Not loaded: something holds Python up for more than 5 s", start=start)
+    time.sleep(2.5)  # until it lets go
+    load(pbx)
+    check_serves(pbx)
+
+
+def test_the_end_of_asterisk_while_an_unload_waits(pbx: Instance) -> None:
+    """Both wait for the same engine."""
+    package, flag = holder(pbx)
+    install_package(pbx, package)
+    pbx.cli(f"module reload {MODULE}")
+    with ThreadPoolExecutor(1) as other:
+        hold(flag, 1800)
+        other.submit(pbx.cli, f"module unload {MODULE}.so")
+        time.sleep(0.3)  # it waits now
+        pbx.cli("core stop now")
+        deadline = time.monotonic() + 15 * SECOND
+        while pbx.running:
+            assert time.monotonic() < deadline, "Asterisk has not ended"
+            time.sleep(0.02)
+    assert pbx.exit_status == 0

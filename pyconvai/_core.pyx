@@ -92,10 +92,13 @@ cdef extern from "engine.h" nogil:
     const convai_ops *convai_engine_ops(const char *build_id, const char *version)
     int convai_op_stop(uint32_t limit_ms)
     int convai_op_running()
+    void convai_resample_init()
 
 
 include "codec.pxi"
 include "probe.pxi"
+
+convai_resample_init()
 
 
 # ---- Sessions ----

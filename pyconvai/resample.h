@@ -8,14 +8,14 @@
 
 /*!
  * \file
- * \brief PCM between 22050 Hz, which agents have and Asterisk has not, and 24000 Hz
+ * \brief PCM between 22050 Hz and 24000 Hz, and between 44100 Hz and 48000 Hz
  *
- * 24000 / 22050 is 160 / 147: a polyphase filter, one row of coefficients for each place that an
+ * Both are 160 / 147: one polyphase filter, one row of coefficients for each place that an
  * output sample can have between two input samples. Integers only, so that every machine and every
  * way to cut the stream into pieces gives the same bytes.
  *
- * The filter is flat up to 9.8 kHz and closed from 11.1 kHz on, some 75 dB down. It delays by
- * CONVAI_RESAMPLE_DELAY input samples, 2.2 ms.
+ * The filter is flat up to 9.8 kHz and closed from 11.1 kHz on, 79 dB down; at the higher rates all
+ * of this is doubled. It delays by CONVAI_RESAMPLE_DELAY input samples, 2.2 or 1.1 ms.
  *
  * Nothing here allocates, locks or fails. A resampler belongs to one thread; the tables are written
  * once, when the core is imported, and only read afterwards.
@@ -27,6 +27,7 @@
 #include <math.h>
 #include <stdint.h>
 
+/* What the filter is laid out for; a multiple of both rates is as good */
 #define CONVAI_RATE_LOW 22050
 #define CONVAI_RATE_HIGH 24000
 /* The two rates, without their common divisor of 150 */

@@ -107,6 +107,7 @@ def extensions() -> list[Extension]:
         [str(CORE_SOURCE)],
         include_dirs=INCLUDE_DIRS,
         depends=headers(),
+        libraries=["m"],
         extra_compile_args=compile_args(),
         extra_link_args=words("CONVAI_LDFLAGS"),
     )

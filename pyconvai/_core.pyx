@@ -95,10 +95,13 @@ cdef extern from "engine.h" nogil:
     unsigned int convai_engine_starts()
     void convai_engine_stop_start(unsigned int start)
     void convai_engine_refuse()
+    void convai_resample_init()
 
 
 include "codec.pxi"
 include "probe.pxi"
+
+convai_resample_init()
 
 
 # ---- Sessions ----

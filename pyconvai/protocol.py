@@ -27,6 +27,7 @@ FORMATS: dict[str, AudioFormat] = {
     "ulaw_8000": (ENCODING_ULAW, 8000),
     "pcm_8000": (ENCODING_SLIN, 8000),
     "pcm_16000": (ENCODING_SLIN, 16000),
+    "pcm_22050": (ENCODING_SLIN, 22050),
     "pcm_24000": (ENCODING_SLIN, 24000),
     "pcm_44100": (ENCODING_SLIN, 44100),
     "pcm_48000": (ENCODING_SLIN, 48000),

@@ -26,6 +26,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "converter.h"
 #include "convai_ops.h"
 #include "playout.h"
 #include "ring.h"
@@ -62,7 +63,8 @@ struct convai_session {
 	struct convai_pair *pairs;
 	uint32_t pair_count;
 
-	/* Written by the loop thread before the state is published */
+	/* Written by the loop thread before the state is published. The formats are the agent's own, in
+	 * which audio waits; the channel may have another, see converter.h. */
 	struct convai_format caller_format, agent_format;
 	char *conversation_id, *reason;
 	uint32_t status, play_out;
@@ -71,6 +73,7 @@ struct convai_session {
 	atomic_uint hung_up;		/*!< channel thread: the call is over */
 	struct convai_ring uplink;
 	struct convai_playout playout;
+	struct convai_converter converter;	/*!< channel thread */
 	struct convai_tallies tally;
 };
 
@@ -161,6 +164,7 @@ static inline struct convai_session *convai_session_new(const struct convai_requ
 	memset(session, 0, sizeof(*session));
 	atomic_fetch_add(&convai_sessions, 1);
 	atomic_init(&session->references, 2);
+	convai_converter_start(&session->converter);
 	session->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	session->channel = strdup(request->channel);
 	session->agent = strdup(request->agent);
@@ -264,8 +268,8 @@ static void convai_op_poll(struct convai_session *session, struct convai_progres
 	if (state == CONVAI_STATE_CONNECTING) {
 		return;
 	}
-	progress->caller = session->caller_format;
-	progress->agent = session->agent_format;
+	progress->caller = convai_channel_format(session->caller_format);
+	progress->agent = convai_channel_format(session->agent_format);
 	if (session->conversation_id) {
 		progress->conversation_id = session->conversation_id;
 	}
@@ -280,9 +284,13 @@ static void convai_op_poll(struct convai_session *session, struct convai_progres
 
 static uint32_t convai_push_bytes(struct convai_session *session, const uint8_t *audio, uint32_t bytes)
 {
-	uint32_t taken = 0;
+	uint32_t taken;
 
-	if (convai_session_state(session) == CONVAI_STATE_TALKING) {
+	if (convai_session_state(session) != CONVAI_STATE_TALKING) {
+		taken = 0;
+	} else if (convai_needs_converter(&session->caller_format)) {
+		taken = convai_converter_put(&session->converter, &session->uplink, audio, bytes);
+	} else {
 		taken = convai_ring_put(&session->uplink, audio,
 			convai_silence_byte(&session->caller_format), bytes);
 	}
@@ -297,12 +305,14 @@ static uint32_t convai_op_push(struct convai_session *session, const uint8_t *au
 
 static uint32_t convai_op_push_silence(struct convai_session *session, uint32_t ms)
 {
+	struct convai_format format;
 	uint32_t taken;
 
 	if (convai_session_state(session) != CONVAI_STATE_TALKING) {
 		return 0;
 	}
-	taken = convai_push_bytes(session, NULL, convai_ms_to_bytes(&session->caller_format, ms));
+	format = convai_channel_format(session->caller_format);
+	taken = convai_push_bytes(session, NULL, convai_ms_to_bytes(&format, ms));
 	if (taken) {
 		convai_tally(&session->tally.silence_ms, ms);
 	}
@@ -317,6 +327,13 @@ static uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, ui
 		/* The format is not known, and may be written just now. */
 		memset(audio, 0, bytes);
 		return 0;
+	}
+	if (convai_needs_converter(&session->agent_format)) {
+		uint64_t played;
+
+		taken = convai_converter_take(&session->converter, &session->playout, audio, bytes, &played);
+		convai_tally(&session->tally.played_bytes, played);
+		return taken;
 	}
 	taken = convai_playout_take(&session->playout, audio, bytes,
 		convai_sample_bytes(&session->agent_format));
@@ -333,7 +350,28 @@ static uint64_t convai_op_queued(const struct convai_session *session)
 	if (convai_session_state(session) == CONVAI_STATE_CONNECTING) {
 		return 0;
 	}
-	return queued - queued % convai_sample_bytes(&session->agent_format);
+	queued -= queued % convai_sample_bytes(&session->agent_format);
+	if (convai_needs_converter(&session->agent_format)) {
+		queued += convai_converter_held(&session->converter) * sizeof(int16_t);
+	}
+	return convai_channel_bytes(&session->agent_format, queued);
+}
+
+/*! What the loop thread counts is the agent's; whoever reads counters knows the channel's formats. */
+static void convai_counters_for_channel(const struct convai_session *session,
+	struct convai_counters *counters)
+{
+	const struct convai_format *caller = &session->caller_format, *agent = &session->agent_format;
+
+	if (convai_session_state(session) == CONVAI_STATE_CONNECTING) {
+		return;
+	}
+	counters->send_dropped_bytes = convai_channel_bytes(caller, counters->send_dropped_bytes);
+	counters->received_bytes = convai_channel_bytes(agent, counters->received_bytes);
+	counters->stale_dropped_bytes = convai_channel_bytes(agent, counters->stale_dropped_bytes);
+	counters->overflow_dropped_bytes = convai_channel_bytes(agent, counters->overflow_dropped_bytes);
+	counters->flushed_bytes = convai_channel_bytes(agent, counters->flushed_bytes);
+	counters->played_bytes = convai_channel_bytes(agent, counters->played_bytes);
 }
 
 static void convai_op_counters(const struct convai_session *session, struct convai_counters *counters)
@@ -357,6 +395,7 @@ static void convai_op_counters(const struct convai_session *session, struct conv
 	COPY(played_bytes);
 	COPY(interruptions);
 #undef COPY
+	convai_counters_for_channel(session, counters);
 }
 
 #endif /* CONVAI_SESSION_H */

@@ -25,6 +25,10 @@ _LEVEL_RATE = 8000
 # Zero crossings of the windowed sinc on each side; 12 keeps aliases below -60 dB for speech.
 _SINC_CROSSINGS = 12
 
+# Of each of up to four tones, in 16-bit samples: together they stay below full scale.
+TONE_AMPLITUDE = 8000
+TONES_MAX = 4
+
 _ULAW_BIAS = 0x84
 _ULAW_CLIP = 32635
 
@@ -162,6 +166,19 @@ def resample(samples: array.array[int], source: int, target: int) -> array.array
         value = round(sum(map(mul, rows[phase], padded[first : first + width])))
         out[n] = -32768 if value < -32768 else 32767 if value > 32767 else value
     return out
+
+
+def tones(pitches: list[float], ms: int, fmt: AudioFormat) -> bytes:
+    """Sine tones at once, each of TONE_AMPLITUDE: a test measures what became of them."""
+    angles = [2 * math.pi * hz / fmt.rate for hz in pitches]
+    count = fmt.size(ms) // fmt.sample_bytes
+    return encode(
+        array.array(
+            "h",
+            (round(TONE_AMPLITUDE * sum(math.sin(a * n) for a in angles)) for n in range(count)),
+        ),
+        fmt,
+    )
 
 
 def noise(seed: int, ms: int, fmt: AudioFormat) -> bytes:

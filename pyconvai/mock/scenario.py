@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .audio import FORMATS, AudioFormat
+from .audio import FORMATS, TONES_MAX, AudioFormat
 from .faults import Fault, parse_fault
 from .table import ScenarioError, Table
 from .turns import TurnSettings
@@ -60,7 +60,7 @@ class Utterance:
     """Something the agent says."""
 
     text: str
-    sound: str | None = None  # noise:SEED:MS, a WAV file, or a raw file in the output format
+    sound: str | None = None  # noise:SEED:MS, tone:HZ:MS, a WAV file, or a raw file
     interruptible: bool = True
     delay_ms: int = 0
 
@@ -344,6 +344,14 @@ def _sound(table: Table, sound: str, base: Path) -> str:
     if sound.startswith("noise:"):
         if not re.fullmatch(r"noise:\d+:\d+", sound):
             raise table.error("sound", f"{sound!r}: write noise:SEED:MILLISECONDS, as noise:7:3000")
+        return sound
+    if sound.startswith("tone:"):
+        if not re.fullmatch(rf"tone:\d+(\+\d+){{0,{TONES_MAX - 1}}}:\d+", sound):
+            raise table.error(
+                "sound",
+                f"{sound!r}: write tone:HZ:MILLISECONDS, or up to {TONES_MAX} tones at once, as"
+                " tone:1004+3004:2000",
+            )
         return sound
     path = base / sound
     if not path.is_file():

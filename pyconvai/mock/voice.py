@@ -20,7 +20,7 @@ import wave
 from collections.abc import Callable
 from pathlib import Path
 
-from .audio import AudioFormat, decode, encode, noise, resample
+from .audio import AudioFormat, decode, encode, noise, resample, tones
 
 # Part of every cache key: raise it when the sound of the same text would change.
 _CACHE_VERSION = 1
@@ -60,8 +60,8 @@ class Voice:
     def render(self, text: str, sound: str | None, name: str, fmt: AudioFormat) -> bytes:
         """Bytes of one utterance. May block: run it in a thread.
 
-        ``sound`` (``noise:SEED:MS`` or a file) replaces speech of ``text``; ``name`` is the
-        espeak-ng voice. Raises VoiceError for a sound file that cannot be used.
+        ``sound`` (``noise:SEED:MS``, ``tone:HZ+HZ:MS`` or a file) replaces speech of ``text``;
+        ``name`` is the espeak-ng voice. Raises VoiceError for a sound file that cannot be used.
         """
         key = (text, sound, name, fmt.name)
         if key not in self._rendered:
@@ -83,6 +83,9 @@ class Voice:
         if sound.startswith("noise:"):
             _, seed, ms = sound.split(":")
             return noise(int(seed), int(ms), fmt)
+        if sound.startswith("tone:"):
+            _, pitches, ms = sound.split(":")
+            return tones([float(hz) for hz in pitches.split("+")], int(ms), fmt)
         if sound.endswith(".wav"):
             rate, samples = read_wav(Path(sound))
             return encode(resample(samples, rate, fmt.rate), fmt)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pyconvai.mock.audio import FORMATS, decode, encode, level, noise, resample
+from pyconvai.mock.audio import FORMATS, decode, encode, level, noise, resample, tones
 from pyconvai.mock.voice import Voice, VoiceError, read_wav, tone_pattern, write_wav
 from tests.unit.mock_client import tone
 
@@ -61,6 +61,18 @@ def test_resampling_removes_what_the_target_cannot_carry() -> None:
     step = 2 * math.pi * 6000 / 16000  # would alias to 2 kHz
     source = array.array("h", (int(9000 * math.sin(step * n)) for n in range(3200)))
     assert max(map(abs, resample(source, 16000, 8000)[100:-100])) < 30
+
+
+def test_tones_are_what_a_test_expects() -> None:
+    samples = decode(tones([1000, 3000], 100, PCM), PCM)
+    angle = 2 * math.pi / 16
+    assert len(samples) == 1600
+    for n, sample in enumerate(samples):
+        assert abs(sample - 8000 * (math.sin(angle * n) + math.sin(3 * angle * n))) <= 0.5
+    assert tones([1000], 100, ULAW) == encode(
+        decode(tones([1000], 100, FORMATS["pcm_8000"]), PCM), ULAW
+    )
+    assert Voice().render("", "tone:1000+3000:100", "en", PCM) == tones([1000, 3000], 100, PCM)
 
 
 def test_noise_can_be_recomputed_by_a_test() -> None:

@@ -74,6 +74,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"agents": {"a": {"turns": [{"say": "x"}, {"sya": "x"}]}}}, "a.turns[2].sya: unknown key"),
     ({"agents": {"a": {"turns": [{"tool": {}}]}}}, "a.turns[1].tool.name: missing; write tool ="),
     ({"agents": {"a": {"first_message": {"sound": "noise:x"}}}}, "write noise:SEED:MILLISECONDS"),
+    ({"agents": {"a": {"first_message": {"sound": "tone:1+2"}}}}, "write tone:HZ:MILLISECONDS"),
+    ({"agents": {"a": {"first_message": {"sound": "tone:1+2+3+4+5:9"}}}}, "up to 4 tones"),
     ({"agents": {"a": {"first_message": {"sound": "no.wav"}}}}, "no file"),
     ({"agents": {"a": {"like": "b"}}}, "a.like: no section [agents.b]; there are: a"),
     ({"agents": {"a": {"like": "b"}, "b": {"like": "a"}}}, "goes round in a circle: a -> b -> a"),

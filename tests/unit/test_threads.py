@@ -1,4 +1,4 @@
-"""The core's shared structures under real threads and the compiler's sanitizers."""
+"""The core's C under the compiler's sanitizers: its shared structures under real threads."""
 
 from __future__ import annotations
 
@@ -18,10 +18,20 @@ INCLUDE = ["-Ipyconvai", "-Iapp_elevenlabs_convai"]
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])
 def test_rings_and_engine(sanitizer: str, tmp_path: Path) -> None:
     """No byte lost or out of place, no data race, no leak, no undefined behaviour."""
-    program = tmp_path / "threads"
+    assert "3 passed, 0 failed" in run_native("threads", sanitizer, tmp_path)
+
+
+def test_conversion_of_rates(tmp_path: Path) -> None:
+    """The same bytes however the stream is cut; nothing overflows at the loudest there can be."""
+    assert "4 passed, 0 failed" in run_native("resample", "address,undefined", tmp_path)
+
+
+def run_native(name: str, sanitizer: str, folder: Path) -> str:
+    """What a program of tests/native prints; it ends with 0."""
+    program = folder / name
     sanitize = [f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"]
-    source = "tests/native/threads.c"
-    build = ["gcc", *FLAGS, *sanitize, *INCLUDE, source, "-o", str(program), "-lpthread"]
+    source = f"tests/native/{name}.c"
+    build = ["gcc", *FLAGS, *sanitize, *INCLUDE, source, "-o", str(program), "-lpthread", "-lm"]
     subprocess.run(build, cwd=ROOT, check=True, timeout=60 * SECOND)
     # The thread sanitizer of gcc 12 can't map its shadow where the kernel randomizes more bits.
     run = [str(program)]
@@ -29,4 +39,4 @@ def test_rings_and_engine(sanitizer: str, tmp_path: Path) -> None:
         run = [setarch, "-R", *run]
     done = subprocess.run(run, capture_output=True, text=True, timeout=60 * SECOND, check=False)
     assert done.returncode == 0, done.stderr
-    assert "3 passed, 0 failed" in done.stdout
+    return done.stdout

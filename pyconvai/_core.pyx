@@ -70,6 +70,7 @@ cdef extern from "engine.h" nogil:
     convai_segment *convai_segment_new(uint32_t length)
     void convai_playout_append(convai_playout *playout, convai_segment *segment)
     uint64_t convai_playout_queued(const convai_playout *playout)
+    uint64_t convai_playout_appended(const convai_playout *playout)
     uint64_t convai_playout_flush(convai_playout *playout)
     void convai_tally(atomic_uint_fast64_t *counter, uint64_t n)
     uint64_t convai_ms_to_bytes(const convai_format *format, uint64_t ms)
@@ -247,6 +248,12 @@ cdef class Link:
         convai_tally(&self.held().tally.flushed_bytes, stale)
         convai_tally(&self.held().tally.interruptions, 1)
         return self.to_ms(stale)
+
+    def playout(self):
+        """(ms of agent audio queued since the call began, ms of it that still wait)."""
+        cdef convai_playout *playout = &self.held().playout
+        cdef uint64_t waiting = convai_playout_queued(playout)
+        return self.to_ms(convai_playout_appended(playout)), self.to_ms(waiting)
 
     cdef uint64_t to_ms(self, uint64_t n):
         cdef uint64_t second = convai_ms_to_bytes(&self.held().agent_format, 1000)

@@ -377,9 +377,7 @@ def _encode(message: dict[str, Any]) -> str:
 
 def opening(call: Call) -> str:
     """The first message. Keys without content are left out: an empty one is a statement too."""
-    message: dict[str, Any] = {"type": "conversation_initiation_client_data"}
-    if call.overrides:
-        message["conversation_config_override"] = call.overrides
+    message: dict[str, Any] = {"type": "conversation_initiation_client_data", **call.overrides}
     if call.dynamic_variables:
         message["dynamic_variables"] = call.dynamic_variables
     message["source_info"] = {

@@ -248,10 +248,13 @@ def test_opening_leaves_out_what_is_empty() -> None:
 
 
 def test_opening_tells_what_the_call_brings() -> None:
-    overrides = {"agent": {"language": "de"}}
+    overrides = {
+        "conversation_config_override": {"agent": {"language": "de"}},
+        "custom_llm_extra_body": {"a": 1},
+    }
     opening = json.loads(protocol.opening(Call(Settings("agent_x"), {"visits": 3}, overrides)))
     assert opening["dynamic_variables"] == {"visits": 3}
-    assert opening["conversation_config_override"] == overrides
+    assert opening | overrides == opening
 
 
 def test_answers() -> None:

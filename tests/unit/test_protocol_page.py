@@ -9,6 +9,7 @@ import pytest
 
 from pyconvai.endings import TABLE
 from pyconvai.protocol import MESSAGES
+from pyconvai.settings import OVERRIDES, WANTED
 from tests.specs.schemas import Sender, specifications
 
 ROOT = Path(__file__).parents[2]
@@ -65,3 +66,11 @@ def test_the_endings_are_those_of_the_table() -> None:
         for row in TABLE
     ]
     assert rows("Endings") == expected
+
+
+def test_the_overrides_are_those_of_the_table() -> None:
+    expected = [
+        [f"`{name}`", f"`{'.'.join(path)}`", WANTED[kind]]
+        for name, (path, kind) in OVERRIDES.items()
+    ]
+    assert rows("What a call begins with") == expected

@@ -15,9 +15,30 @@ from tests.unit.engine import TALKING, Engine
 from tests.unit.service import Conversation, Service
 from tests.unit.test_core import parse
 
-VALUES = {float: "0.8", int: "60", str: "en"}
+VALUES = {float: "0.8", int: "60", str: "en", bool: "no", list: '["a"]', dict: "{}"}
+SPECIAL = {
+    "knowledge_base": '[{"type": "file", "name": "n", "id": "i", "usage_mode": "auto"}]',
+    "soft_timeout_config": '{"message": "Well?"}',
+    "client_events": '["audio", "interruption"]',
+    "pronunciation_dictionary_locators": "[{}]",
+}
 # Known to the service's public OpenAPI description alone, which has no messages.
-ELSEWHERE = {"model_id", "max_duration_seconds"}
+ELSEWHERE = {"model_id", "max_duration_seconds", "pronunciation_dictionary_locators"}
+# Known to the second description alone: a message with others as well conforms to neither.
+ONE_ALONE = {
+    "branch_id",
+    "environment",
+    "max_conversation_duration_message",
+    "soft_timeout_config",
+    "starting_workflow_node_id",
+}
+
+
+def value(name: str) -> str:
+    """A text for an override that the descriptions admit."""
+    return SPECIAL.get(name, VALUES[OVERRIDES[name][1]])
+
+
 VARIABLES = [("text", '"01234"'), ("number", "7.5"), ("flag", "true"), ("none", "null")]
 OPENINGS = {
     "nothing": [],
@@ -28,13 +49,13 @@ OPENINGS = {
     ],
     "empty override": [(PairKind.OVERRIDE, "first_message", "")],
     "all overrides": [
-        (PairKind.OVERRIDE, name, VALUES[kind])
-        for name, (_, kind) in OVERRIDES.items()
-        if name not in ELSEWHERE
+        (PairKind.OVERRIDE, name, value(name))
+        for name in OVERRIDES
+        if name not in ELSEWHERE | ONE_ALONE
     ],
     **{
-        f"override {name}": [(PairKind.OVERRIDE, name, VALUES[kind])]
-        for name, (_, kind) in OVERRIDES.items()
+        f"override {name}": [(PairKind.OVERRIDE, name, value(name))]
+        for name in OVERRIDES
         if name not in ELSEWHERE
     },
 }
@@ -49,9 +70,8 @@ def test_openings(pairs: list[tuple[int, str, str]]) -> None:
 @pytest.mark.parametrize("name", sorted(ELSEWHERE))
 def test_overrides_that_neither_description_has(name: str) -> None:
     """Nothing but the override itself is against them; once they have it, it leaves the list."""
-    value = VALUES[OVERRIDES[name][1]]
     settings = (PairKind.SETTING, "agent_id", "agent_x")
-    call = Call.from_pairs([settings, (PairKind.OVERRIDE, name, value)])
+    call = Call.from_pairs([settings, (PairKind.OVERRIDE, name, value(name))])
     said = faults("client", json.loads(protocol.opening(call)))
     assert said
     assert all(f"'{name}' was unexpected" in line for line in said)

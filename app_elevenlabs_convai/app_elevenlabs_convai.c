@@ -35,6 +35,7 @@
 #include "departure.h"
 #include "embed.h"
 #include "generation.h"
+#include "manager.h"
 #include "monotonic.h"
 #include "registry.h"
 #include "test_elevenlabs.h"
@@ -168,7 +169,7 @@ static const char app[] = "ElevenLabsConvAI";
 #define LEAVE_LIMIT_MS 5000
 /*! ... this long for the engine, which closes every conversation properly */
 #define STOP_LIMIT_MS 5000
-/*! ... and this long for commands, which print and return */
+/*! ... and this long for commands, which print and return, and as long for AMI's actions */
 #define CLI_LIMIT_MS 5000
 /*! `core stop now` is to be quick: the whole of it */
 #define EXIT_LIMIT_MS 2000
@@ -380,13 +381,13 @@ static void at_exit(void)
 static int offer_commands(void)
 {
 	tests_register();
-	return cli_register();
+	return manager_register() || cli_register() ? -1 : 0;
 }
 
 static int withdraw_commands(void)
 {
 	tests_unregister();
-	return cli_unregister(CLI_LIMIT_MS);
+	return manager_unregister(CLI_LIMIT_MS) || cli_unregister(CLI_LIMIT_MS) ? -1 : 0;
 }
 
 /*!

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import orjson
@@ -409,6 +409,27 @@ def mcp_approval(call_id: str, *, approved: bool) -> str:
     return _encode(
         {"type": "mcp_tool_approval_result", "tool_call_id": call_id, "is_approved": approved}
     )
+
+
+class Say(IntEnum):
+    """``enum convai_say``: what others may say to the agent during a call."""
+
+    MESSAGE = 0
+    CONTEXT = 1
+    ACTIVITY = 2
+    FEEDBACK = 3
+
+
+def utterance(kind: Say, text: str, event_id: int) -> str:
+    """One of these as a message. Feedback is on the response with this id."""
+    if kind is Say.MESSAGE:
+        return _encode({"type": "user_message", "text": text})
+    if kind is Say.CONTEXT:
+        return _encode({"type": "contextual_update", "text": text})
+    if kind is Say.ACTIVITY:
+        return _encode({"type": "user_activity"})
+    score = None if text == "none" else text
+    return _encode({"type": "feedback", "event_id": event_id, "score": score})
 
 
 # ---- For the log ----

@@ -76,6 +76,9 @@ class Runtime:
             self._admit(link)
         if hung_up:
             self._end_hung_up()
+        if _core.something_to_say():
+            for session in self._sessions.values():
+                session.say_what_waits()
         if status:
             self._end_all(Ending(Status(status), reason))
         if self._wish == _core.WISH_STOP and self._stopping is None:

@@ -36,6 +36,7 @@ from .protocol import (
     Metadata,
     News,
     Ping,
+    Say,
     ServerTool,
     ServiceError,
     ToolCall,
@@ -74,6 +75,8 @@ class Session:
         self._task: asyncio.Task[None] | None = None
         self._service_error: ServiceError | None = None
         self._ending_tool = ""
+        self._last_response = 0
+        self._sayer: asyncio.Task[None] | None = None
         self._heard = Heard()
 
     # ---- Asked from outside ----
@@ -91,6 +94,12 @@ class Session:
         self.link.end(ending.status, ending.reason)
         if not self._finishing:
             self._task.cancel()
+
+    def say_what_waits(self) -> None:
+        """Send what others want to be said; while that is being done, it looks by itself."""
+        if self._connection is None or self._finishing or self._sayer is not None:
+            return
+        self._sayer = asyncio.get_running_loop().create_task(self._say_sayings(self._connection))
 
     # ---- The task ----
 
@@ -110,6 +119,8 @@ class Session:
     async def _finish(self, ending: Ending) -> None:
         """Tell the channel first, for it may have a caller waiting; then close the socket."""
         self._finishing = True
+        if self._sayer is not None:
+            self._sayer.cancel()
         self.link.detach()
         self.link.end(ending.status, ending.reason, ending.play_out)
         self._log.debug(f"ended: {ending.status.name}: {ending.reason}")
@@ -261,6 +272,19 @@ class Session:
             self._log.debug(f"-> {protocol.for_log(message)}")
         await connection.send(message)
 
+    async def _say_sayings(self, connection: ClientConnection) -> None:
+        """One task at a time, so that nothing overtakes anything when the network is slow."""
+        try:
+            while sayings := self.link.sayings():
+                for kind, text in sayings:
+                    await self._say(
+                        connection, protocol.utterance(Say(kind), text, self._last_response)
+                    )
+        except ConnectionClosed as closed:
+            self._log.debug(f"not said any more: {closed!r}")
+        finally:
+            self._sayer = None
+
     async def _handle(self, connection: ClientConnection, event: Event) -> None:
         """Give each event its one effect. Audio first: there is the most of it."""
         if isinstance(event, Audio):
@@ -301,6 +325,7 @@ class Session:
         if isinstance(event, AgentSays):
             # The conversation has gone on: what was reported before is not why it ends.
             self._service_error = None
+            self._last_response = event.event_id
             self._log.debug(f"agent: {one_line(event.text)}")
         elif isinstance(event, AgentSaid):
             self._log.debug(f"agent, cut short: {one_line(event.text)}; {self._heard}")

@@ -19,7 +19,7 @@
 #define SETTLE (100 * MS)
 
 /*! Ten commands, the application, and what is run at the end */
-#define REGISTRATIONS 12
+#define REGISTRATIONS 14
 
 static void begin(void)
 {

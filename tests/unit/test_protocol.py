@@ -23,6 +23,7 @@ from pyconvai.protocol import (
     News,
     Note,
     Ping,
+    Say,
     ServerTool,
     ServiceError,
     ToolCall,
@@ -255,6 +256,20 @@ def test_opening_tells_what_the_call_brings() -> None:
     opening = json.loads(protocol.opening(Call(Settings("agent_x"), {"visits": 3}, overrides)))
     assert opening["dynamic_variables"] == {"visits": 3}
     assert opening | overrides == opening
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "sent"),
+    [
+        (Say.MESSAGE, "Hi.", {"type": "user_message", "text": "Hi."}),
+        (Say.CONTEXT, "x", {"type": "contextual_update", "text": "x"}),
+        (Say.ACTIVITY, "", {"type": "user_activity"}),
+        (Say.FEEDBACK, "like", {"type": "feedback", "event_id": 7, "score": "like"}),
+        (Say.FEEDBACK, "none", {"type": "feedback", "event_id": 7, "score": None}),
+    ],
+)
+def test_what_is_said_during_a_call(kind: Say, text: str, sent: dict[str, Any]) -> None:
+    assert json.loads(protocol.utterance(kind, text, 7)) == sent
 
 
 def test_answers() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pyconvai import _core, protocol
+from pyconvai.protocol import Say
 from pyconvai.settings import OVERRIDES, Call, PairKind
 from tests.specs.schemas import faults
 from tests.unit.engine import TALKING, Engine
@@ -17,6 +18,7 @@ from tests.unit.test_core import parse
 
 VALUES = {float: "0.8", int: "60", str: "en", bool: "no", list: '["a"]', dict: "{}"}
 SPECIAL = {
+    "llm": "gpt-4o",
     "knowledge_base": '[{"type": "file", "name": "n", "id": "i", "usage_mode": "auto"}]',
     "soft_timeout_config": '{"message": "Well?"}',
     "client_events": '["audio", "interruption"]',
@@ -24,14 +26,8 @@ SPECIAL = {
 }
 # Known to the service's public OpenAPI description alone, which has no messages.
 ELSEWHERE = {"model_id", "max_duration_seconds", "pronunciation_dictionary_locators"}
-# Known to the second description alone: a message with others as well conforms to neither.
-ONE_ALONE = {
-    "branch_id",
-    "environment",
-    "max_conversation_duration_message",
-    "soft_timeout_config",
-    "starting_workflow_node_id",
-}
+# Known to the first description alone: a message with others as well conforms to neither.
+ONE_ALONE = {"client_events"}
 
 
 def value(name: str) -> str:
@@ -80,6 +76,21 @@ def test_overrides_that_neither_description_has(name: str) -> None:
 @pytest.mark.parametrize("event_id", [0, 1, 2**31, -1])
 def test_pongs(event_id: int) -> None:
     assert faults("client", json.loads(protocol.pong(event_id))) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Say.MESSAGE, "Hello."),
+        (Say.CONTEXT, "The caller pressed 5."),
+        (Say.ACTIVITY, ""),
+        (Say.FEEDBACK, "like"),
+        (Say.FEEDBACK, "dislike"),
+        (Say.FEEDBACK, "none"),
+    ],
+)
+def test_what_is_said_during_a_call(kind: Say, text: str) -> None:
+    assert faults("client", json.loads(protocol.utterance(kind, text, 7))) == []
 
 
 @pytest.mark.parametrize("is_error", [False, True])

@@ -82,13 +82,14 @@
 				</variable>
 				<variable name="ELEVENLABS_JSON_name">
 					<para>Becomes the dynamic variable <replaceable>name</replaceable>, with the
-					type that its value has in JSON: a number, true or false.</para>
+					type that its value has in JSON: a number, true, false, null, or a list.</para>
 				</variable>
 				<variable name="ELEVENLABS_OVERRIDE_path">
 					<para>Overrides a setting of the agent for this call:
 					<literal>ELEVENLABS_OVERRIDE_first_message</literal>,
 					<literal>_language</literal>, <literal>_prompt</literal>,
-					<literal>_voice_id</literal> and others. The agent's security settings must
+					<literal>_voice_id</literal>, <literal>_user_id</literal> and others, which
+					<filename>docs/protocol.md</filename> lists. The agent's security settings must
 					allow the override, else the service refuses the call.</para>
 				</variable>
 			</variablelist>

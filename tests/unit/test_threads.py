@@ -29,4 +29,4 @@ def test_rings_and_engine(sanitizer: str, tmp_path: Path) -> None:
         run = [setarch, "-R", *run]
     done = subprocess.run(run, capture_output=True, text=True, timeout=60 * SECOND, check=False)
     assert done.returncode == 0, done.stderr
-    assert "3 passed, 0 failed" in done.stdout
+    assert "4 passed, 0 failed" in done.stdout

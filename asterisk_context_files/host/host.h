@@ -212,6 +212,8 @@ const char *host_complete(const char *line);
  * \return "Success: ..." or "Error: ...", until the next action of this thread
  */
 const char *host_ami(const char *action, ...) __attribute__((sentinel));
+/*! \brief What happens once, while an action that is asked for gives its answer */
+void host_when_ami_answers(void (*happens)(void *data), void *data);
 
 /*!
  * \brief A command is in use, by nobody who ends, from now on (1), or not any more (0)

@@ -35,6 +35,27 @@ static int (*function)(struct mansession *s, const struct message *m);
 
 static __thread struct mansession session;
 
+/*! What happens while the next answer is given, once */
+static void (*when_answered)(void *data);
+static void *when_answered_data;
+
+void host_when_ami_answers(void (*happens)(void *data), void *data)
+{
+	when_answered = happens;
+	when_answered_data = data;
+}
+
+static void answer(struct mansession *s, const char *outcome, const char *text)
+{
+	void (*happens)(void *data) = when_answered;
+
+	snprintf(s->answer, sizeof(s->answer), "%s: %s", outcome, text);
+	when_answered = NULL;
+	if (happens) {
+		happens(when_answered_data);
+	}
+}
+
 int ast_manager_register2(const char *action, int authority,
 	int (*func)(struct mansession *s, const struct message *m), struct ast_module *module,
 	const char *synopsis, const char *description)
@@ -77,12 +98,12 @@ const char *astman_get_header(const struct message *m, char *var)
 
 void astman_send_error(struct mansession *s, const struct message *m, char *error)
 {
-	snprintf(s->answer, sizeof(s->answer), "Error: %s", error);
+	answer(s, "Error", error);
 }
 
 void astman_send_ack(struct mansession *s, const struct message *m, char *msg)
 {
-	snprintf(s->answer, sizeof(s->answer), "Success: %s", msg);
+	answer(s, "Success", msg);
 }
 
 const char *host_ami(const char *action, ...)

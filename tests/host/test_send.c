@@ -154,6 +154,26 @@ TEST(an_action_that_is_not_registered)
 	CHECK_HAS(host_log(), "ERROR Not loaded: the commands cannot be registered\n");
 }
 
+static void unload(void *data)
+{
+	*(int *) data = host_unload(0);
+}
+
+TEST(an_action_that_does_not_end)
+{
+	int unloaded = 1;
+
+	script_begin(NULL);
+	host_when_ami_answers(unload, &unloaded);
+	CHECK_HAS(host_ami("ElevenLabsSend", "Type: message", NULL), "Channel not specified");
+	CHECK_INT(unloaded, -1);
+	CHECK(host_now() >= 5000 * MS && host_now() <= 5020 * MS);
+	CHECK_INT(host_logged("Not unloaded: a command has not ended within 5000 ms"), 1);
+	/* All is as it was. */
+	CHECK_HAS(host_ami("ElevenLabsSend", "Type: message", NULL), "Channel not specified");
+	script_end();
+}
+
 TEST(an_action_after_the_module_has_gone)
 {
 	script_begin(NULL);

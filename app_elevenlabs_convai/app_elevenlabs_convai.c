@@ -35,6 +35,7 @@
 #include "departure.h"
 #include "embed.h"
 #include "generation.h"
+#include "manager.h"
 #include "monotonic.h"
 #include "registry.h"
 #include "test_elevenlabs.h"
@@ -81,13 +82,14 @@
 				</variable>
 				<variable name="ELEVENLABS_JSON_name">
 					<para>Becomes the dynamic variable <replaceable>name</replaceable>, with the
-					type that its value has in JSON: a number, true or false.</para>
+					type that its value has in JSON: a number, true, false, null, or a list.</para>
 				</variable>
 				<variable name="ELEVENLABS_OVERRIDE_path">
 					<para>Overrides a setting of the agent for this call:
 					<literal>ELEVENLABS_OVERRIDE_first_message</literal>,
 					<literal>_language</literal>, <literal>_prompt</literal>,
-					<literal>_voice_id</literal> and others. The agent's security settings must
+					<literal>_voice_id</literal>, <literal>_user_id</literal> and others, which
+					<filename>docs/protocol.md</filename> lists. The agent's security settings must
 					allow the override, else the service refuses the call.</para>
 				</variable>
 			</variablelist>
@@ -168,7 +170,7 @@ static const char app[] = "ElevenLabsConvAI";
 #define LEAVE_LIMIT_MS 5000
 /*! ... this long for the engine, which closes every conversation properly */
 #define STOP_LIMIT_MS 5000
-/*! ... and this long for commands, which print and return */
+/*! ... and this long for commands, which print and return, and as long for AMI's actions */
 #define CLI_LIMIT_MS 5000
 /*! `core stop now` is to be quick: the whole of it */
 #define EXIT_LIMIT_MS 2000
@@ -380,13 +382,13 @@ static void at_exit(void)
 static int offer_commands(void)
 {
 	tests_register();
-	return cli_register();
+	return manager_register() || cli_register() ? -1 : 0;
 }
 
 static int withdraw_commands(void)
 {
 	tests_unregister();
-	return cli_unregister(CLI_LIMIT_MS);
+	return manager_unregister(CLI_LIMIT_MS) || cli_unregister(CLI_LIMIT_MS) ? -1 : 0;
 }
 
 /*!
@@ -538,9 +540,13 @@ static int offer(void)
  */
 static void undo_load(void)
 {
+	int left;
+
 	registry_close(1);
 	ast_unregister_atexit(at_exit);
-	if (withdraw_commands() || generation_stop_all(STOP_LIMIT_MS, 0)) {
+	left = withdraw_commands();
+	left |= generation_stop_all(STOP_LIMIT_MS, 0);
+	if (left) {
 		ast_log(LOG_ERROR, "A command or an engine has not ended: this build of the module "
 			"stays in memory until Asterisk is restarted\n");
 		embed_pin();

@@ -31,6 +31,7 @@
 #include "generation.h"
 #include "monotonic.h"
 #include "registry.h"
+#include "say.h"
 
 /*! How often a wait for commands looks again */
 #define POLL_US 10000
@@ -286,6 +287,27 @@ COMMAND(hangup, "elevenlabs hangup",
 	"       Hangs up the call on one channel, or all calls that talk with an agent.\n",
 	run(a, complete_hangup))
 
+static char *complete_send(struct ast_cli_args *a)
+{
+	size_t i;
+
+	if (a->pos == 3) {
+		return complete_channels(a->word);
+	}
+	for (i = 0; a->pos == 2 && say_types[i]; i++) {
+		complete(a->word, say_types[i]);
+	}
+	return NULL;
+}
+
+COMMAND(cli_send, "elevenlabs send",
+	"Usage: elevenlabs send message|context <channel> <text>\n"
+	"       elevenlabs send activity <channel>\n"
+	"       elevenlabs send feedback <channel> like|dislike|none\n"
+	"       Says something to the agent that talks with a channel: a turn of the caller's in\n"
+	"       text, which it answers; something it is to know; that somebody is there; or what\n"
+	"       its last response was like.\n", run(a, complete_send))
+
 COMMAND(drain, "elevenlabs drain",
 	"Usage: elevenlabs drain on|off\n"
 	"       Refuses new calls (ELEVENLABSSTATUS is LIMIT), or admits them again. Calls\n"
@@ -302,6 +324,7 @@ static struct ast_cli_entry commands[] = {
 	AST_CLI_DEFINE(handle_debug, "Turn ElevenLabs message logging on or off"),
 	AST_CLI_DEFINE(handle_set_debug, "Turn ElevenLabs message logging on or off"),
 	AST_CLI_DEFINE(handle_hangup, "Hang up calls with ElevenLabs agents"),
+	AST_CLI_DEFINE(handle_cli_send, "Say something to an ElevenLabs agent"),
 	AST_CLI_DEFINE(handle_drain, "Refuse new calls, or admit them again"),
 };
 

@@ -28,6 +28,8 @@ char *cli_show_version(struct ast_cli_args *a);
 /*! \brief Waits for the service, some seconds at most, and no longer than the module stays */
 char *cli_test_agent(struct ast_cli_args *a);
 
+char *cli_send(struct ast_cli_args *a);
+
 /*! \brief Copy the name of a call's channel, which may be renamed at any time */
 void cli_channel_name(const struct call *call, char *name, size_t size);
 

@@ -200,6 +200,20 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.allowed = "us, eu, in, sg, or a URL such as https://api.elevenlabs.io",
 		.flags = KEY_TO_ENGINE,
 	},
+	[KEY_BRANCH_ID] = {
+		.name = "branch_id",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the id of a branch of the agent, without blanks",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_ENVIRONMENT] = {
+		.name = "environment",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the name of an environment at the service, without blanks",
+		.flags = KEY_TO_ENGINE,
+	},
 	[KEY_AUTH] = {
 		.name = "auth",
 		.check = check_auth,

@@ -19,7 +19,7 @@
  *
  *   channel thread   open .. release. None of them blocks, takes the GIL or does network I/O. push,
  *                    push_silence, pop and poll do not allocate or take a lock either.
- *   any thread       counters, attach, set_debug, end_all, finish, running, stop. Only stop waits, for
+ *   any thread       counters, send, attach, set_debug, end_all, finish, running, stop. Only stop waits, for
  *                    as long as it is told to.
  *
  * A session has two owners, the channel thread and the engine's loop thread; each lets go once and
@@ -33,7 +33,7 @@
 
 #include <stdint.h>
 
-#define CONVAI_ABI_VERSION 2
+#define CONVAI_ABI_VERSION 3
 
 struct convai_host;
 
@@ -124,6 +124,20 @@ struct convai_counters {
 	uint64_t interruptions;
 };
 
+/*! What may be said to the agent during a call, beside audio */
+enum convai_say {
+	CONVAI_SAY_MESSAGE = 0,		/*!< a turn of the caller's in text; the agent answers */
+	CONVAI_SAY_CONTEXT = 1,		/*!< something the agent is to know; it does not answer */
+	CONVAI_SAY_ACTIVITY = 2,	/*!< somebody is there: the agent waits a little; without text */
+	CONVAI_SAY_FEEDBACK = 3,	/*!< on the agent's last response: like, dislike or none */
+};
+
+/*! Longest text of these, with its terminator */
+#define CONVAI_SAY_BYTES 8192
+
+/*! So many of these may wait for the loop */
+#define CONVAI_SAY_WAITING 16
+
 struct convai_ops {
 	uint32_t abi_version;	/*!< CONVAI_ABI_VERSION */
 	uint32_t size;		/*!< sizeof(struct convai_ops) */
@@ -181,6 +195,17 @@ struct convai_ops {
 
 	/*! \brief Copy the counters. The caller must hold the session (from open, before release). */
 	void (*counters)(const struct convai_session *session, struct convai_counters *counters);
+
+	/*!
+	 * \brief Say something to the agent beside audio; the engine sends it soon, in order
+	 *
+	 * Any thread that holds the session (from open, before release). Takes no lock.
+	 * \param kind enum convai_say
+	 * \param text UTF-8, copied
+	 * \return 0, or -1 with errno set: ENOTCONN (not talking), ENOBUFS (too many wait, or memory is
+	 *         short), EINVAL (no such kind, a text that it cannot have, or one that is too long)
+	 */
+	int (*send)(struct convai_session *session, uint32_t kind, const char *text);
 
 	/*! \brief Log every message of every session (1) or only of those whose agent asks for it (0) */
 	void (*set_debug)(int on);

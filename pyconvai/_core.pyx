@@ -64,12 +64,18 @@ cdef extern from "engine.h" nogil:
         convai_playout playout
         convai_tallies tally
 
+    struct convai_saying:
+        convai_saying *next
+        uint32_t kind
+        char *text
+
     uint64_t convai_ring_waiting(convai_ring *ring)
     void convai_ring_take(convai_ring *ring, uint8_t *out, uint64_t length)
     void convai_ring_skip(convai_ring *ring, uint64_t length)
     convai_segment *convai_segment_new(uint32_t length)
     void convai_playout_append(convai_playout *playout, convai_segment *segment)
     uint64_t convai_playout_queued(const convai_playout *playout)
+    uint64_t convai_playout_appended(const convai_playout *playout)
     uint64_t convai_playout_flush(convai_playout *playout)
     void convai_tally(atomic_uint_fast64_t *counter, uint64_t n)
     uint64_t convai_ms_to_bytes(const convai_format *format, uint64_t ms)
@@ -80,11 +86,14 @@ cdef extern from "engine.h" nogil:
     void convai_session_end(convai_session *session, uint32_t status, const char *reason,
                             uint32_t play_out)
     void convai_session_unref(convai_session *session)
+    convai_saying *convai_session_take_sayings(convai_session *session)
+    void convai_sayings_free(convai_saying *saying)
 
     int convai_engine_open()
     int convai_engine_wake_fd()
     int convai_engine_debug()
     int convai_engine_woken()
+    int convai_engine_sayings()
     convai_session *convai_engine_take_inbox()
     int convai_engine_requests(uint32_t *end_status, char *end_reason)
     void convai_engine_closed()
@@ -158,6 +167,19 @@ cdef class Link:
     def hung_up(self):
         """True once the channel is through with this session."""
         return convai_session_hung_up(self.held()) != 0
+
+    def sayings(self):
+        """What others want to be said to the agent: a list of (kind, text), oldest first."""
+        cdef convai_saying *first = convai_session_take_sayings(self.held())
+        cdef convai_saying *saying = first
+        cdef list texts = []
+        try:
+            while saying is not NULL:
+                texts.append((saying.kind, (<char *>saying.text).decode("utf-8", "replace")))
+                saying = saying.next
+        finally:
+            convai_sayings_free(first)
+        return texts
 
     def talk(self, caller, agent, str conversation_id not None, int chunk_ms):
         """Let audio flow. caller and agent are (encoding, rate). MemoryError leaves it connecting."""
@@ -254,6 +276,12 @@ cdef class Link:
         convai_tally(&self.held().tally.interruptions, 1)
         return self.to_ms(stale)
 
+    def playout(self):
+        """(ms of agent audio queued since the call began, ms of it that still wait)."""
+        cdef convai_playout *playout = &self.held().playout
+        cdef uint64_t waiting = convai_playout_queued(playout)
+        return self.to_ms(convai_playout_appended(playout)), self.to_ms(waiting)
+
     cdef uint64_t to_ms(self, uint64_t n):
         cdef uint64_t second = convai_ms_to_bytes(&self.held().agent_format, 1000)
         return n * 1000 // second if second else 0
@@ -349,6 +377,11 @@ def wake_fd():
 def woken():
     """Clear the wake-up. Returns whether a channel has hung up since the last call."""
     return convai_engine_woken() != 0
+
+
+def something_to_say():
+    """Whether a session has had something to say since the last call."""
+    return convai_engine_sayings() != 0
 
 
 def debugging():

@@ -1,14 +1,13 @@
 """How a conversation ends: every cause becomes one status and one line that a person can act on.
 
-No I/O. The names of the statuses and their numbers are those of ``enum convai_status`` in
-``convai_ops.h``.
+No I/O. ``TABLE`` holds what a cause means; nothing else decides. The names of the statuses and
+their numbers are those of ``enum convai_status`` in ``convai_ops.h``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
-from http import HTTPStatus
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import orjson
@@ -64,29 +63,111 @@ def one_line(text: str) -> str:
     return line
 
 
-# Close codes (PROTOCOL.md, section 4.1) that say everything by themselves: status, what to say.
-_BY_CODE: dict[int, tuple[Status, str]] = {
-    1000: (Status.AGENT_ENDED, "the agent ended the conversation"),
-    1002: (Status.ERROR, "the service gave up"),
-    1008: (Status.REJECTED, "the service refused what it was sent"),
-    1011: (Status.ERROR, "the service failed"),
-    3000: (Status.AUTH, "the service did not authorize the conversation"),
-    3008: (Status.LIMIT, "too many conversations at once at the service"),
-    4300: (Status.LIMIT, "too many conversations at once at the service"),
-}
+class Cause(StrEnum):
+    """Where a row of the table is looked up."""
 
-# The same code serves several causes; then the service's own words decide. First match wins.
-_BY_WORDS: tuple[tuple[str, Status], ...] = (
-    ("max_duration", Status.TIMEOUT),
-    ("maximum duration", Status.TIMEOUT),
-    ("max duration", Status.TIMEOUT),
-    ("does not exist", Status.REJECTED),
-    ("not found", Status.REJECTED),
-    ("could not authorize", Status.AUTH),
-    ("quota", Status.LIMIT),
-    ("concurren", Status.LIMIT),
-    ("timed_out", Status.LIMIT),
+    ERROR = "error"
+    """``error_type`` or ``error_name`` of an error message that the service sent before."""
+    WORDS = "words"
+    """What the service's own words contain."""
+    CLOSE = "close"
+    """The WebSocket's close code."""
+    HTTP = "HTTP"
+    """The status of an HTTP answer: of the signed URL's, or of the handshake's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one cause means. ``docs/protocol.md`` shows these rows, and a test compares them."""
+
+    cause: Cause
+    key: str
+    status: Status
+    meaning: str = ""
+    retry: bool = False
+
+
+EARLY = " before the metadata"
+
+_LIMIT_THERE = "too many conversations at once at the service"
+_INTERNAL_ERRORS = (
+    "invalid_message",
+    "telephony_agent_error",
+    "mcp_tool_error",
+    "mcp_https_error",
+    "safety_violation",
+    "llm_timeout",
+    "transport_receive_timeout",
+    "asyncio_timeout",
+    "http_exception",
+    "llm_error",
+    "custom_llm_error",
+    "cascade_brain_error",
+    "asr_transcription_error",
+    "vad_error",
+    "turn_probability_error",
+    "tts_cascade_error",
+    "redis_timeout_error",
+    "unknown_websocket_crash",
+    "websocket_disconnect",
+    "unknown",
 )
+
+TABLE: tuple[Row, ...] = (
+    # Of an error the type says most, but for those that only tell which part of the service failed.
+    Row(Cause.ERROR, "max_duration_exceeded", Status.TIMEOUT),
+    Row(Cause.ERROR, "queue_timed_out", Status.LIMIT),
+    Row(Cause.ERROR, "override_error", Status.REJECTED),
+    Row(Cause.ERROR, "missing_dynamic_variable", Status.REJECTED),
+    Row(Cause.ERROR, "missing_dynamic_variable_transfer", Status.REJECTED),
+    Row(Cause.ERROR, "missing_fields", Status.REJECTED),
+    Row(Cause.ERROR, "value_error", Status.REJECTED),
+    # The same code serves several causes; then the service's own words decide. First match wins.
+    Row(Cause.WORDS, "max_duration", Status.TIMEOUT),
+    Row(Cause.WORDS, "maximum duration", Status.TIMEOUT),
+    Row(Cause.WORDS, "max duration", Status.TIMEOUT),
+    Row(Cause.WORDS, "does not exist", Status.REJECTED),
+    Row(Cause.WORDS, "not found", Status.REJECTED),
+    Row(Cause.WORDS, "could not authorize", Status.AUTH),
+    Row(Cause.WORDS, "quota", Status.LIMIT),
+    Row(Cause.WORDS, "concurren", Status.LIMIT),
+    Row(Cause.WORDS, "timed_out", Status.LIMIT),
+    *(Row(Cause.ERROR, name, Status.ERROR) for name in _INTERNAL_ERRORS),
+    Row(Cause.CLOSE, "1000", Status.AGENT_ENDED, "the agent ended the conversation"),
+    Row(
+        Cause.CLOSE,
+        "1000" + EARLY,
+        Status.REJECTED,
+        "the service closed the conversation before it began",
+    ),
+    Row(Cause.CLOSE, "1002", Status.ERROR, "the service gave up"),
+    Row(Cause.CLOSE, "1008", Status.REJECTED, "the service refused what it was sent"),
+    Row(Cause.CLOSE, "1011", Status.ERROR, "the service failed", retry=True),
+    Row(Cause.CLOSE, "3000", Status.AUTH, "the service did not authorize the conversation"),
+    Row(Cause.CLOSE, "3008", Status.LIMIT, _LIMIT_THERE),
+    Row(Cause.CLOSE, "4300", Status.LIMIT, _LIMIT_THERE),
+    Row(Cause.CLOSE, "other", Status.ERROR, "the service closed the connection"),
+    Row(Cause.CLOSE, "none", Status.ERROR, "the connection to the service broke"),
+    Row(
+        Cause.CLOSE,
+        "none" + EARLY,
+        Status.UNREACHABLE,
+        "the service dropped the connection before the conversation began",
+        retry=True,
+    ),
+    Row(Cause.HTTP, "3xx", Status.ERROR, "redirects are not followed"),
+    Row(Cause.HTTP, "400", Status.REJECTED),
+    Row(Cause.HTTP, "401", Status.AUTH),
+    Row(Cause.HTTP, "402", Status.LIMIT),
+    Row(Cause.HTTP, "403", Status.AUTH),
+    Row(Cause.HTTP, "404", Status.REJECTED),
+    Row(Cause.HTTP, "422", Status.REJECTED),
+    Row(Cause.HTTP, "429", Status.LIMIT),
+    Row(Cause.HTTP, "5xx", Status.UNREACHABLE, retry=True),
+    Row(Cause.HTTP, "other", Status.ERROR),
+)
+
+_ROWS = {(row.cause, row.key): row for row in TABLE}
 
 # What an operator can do about it, added where the service's words do not say so.
 _REMEDY: dict[Status, str] = {
@@ -96,34 +177,47 @@ _REMEDY: dict[Status, str] = {
 }
 
 
-def from_close(code: int | None, words: str, *, talking: bool) -> Ending:
+def from_close(
+    code: int | None, words: str, *, talking: bool, error: str = "", tool: str = ""
+) -> Ending:
     """Tell what a closed WebSocket means.
 
     ``code`` is None or 1006 when the connection broke without a close frame; ``words`` is the close
-    reason together with any error message before it; ``talking``: the metadata had come.
+    reason together with any error message before it, and ``error`` that one's type; ``talking``:
+    the metadata had come; ``tool``: what the agent said it ends the call with.
     """
+    row = _close_row(code, talking)
     if code is None or code == 1006:
-        return _broken(words, talking)
-    status, meaning = _BY_CODE.get(code, (Status.ERROR, "the service closed the connection"))
-    for word, by_word in _BY_WORDS:
-        if word in words.lower():
-            status = by_word
-            break
-    if status is Status.AGENT_ENDED and not talking:
-        return Ending(Status.REJECTED, "the service closed the conversation before it began (1000)")
+        return Ending(row.status, _sentence(row.meaning, words, ""), retry=row.retry)
+    named = _ROWS.get((Cause.ERROR, error))
+    status = row.status
+    if named and named.status is not Status.ERROR:
+        status = named.status
+    elif by_words := _by_words(words):
+        status = by_words
+    meaning = f"{row.meaning} ({code})"
+    if status is Status.AGENT_ENDED and tool:
+        meaning = f"{meaning} with its tool {tool}"
+    remedy = "" if row.key == "1000" + EARLY else _REMEDY.get(status, "")
     return Ending(
         status,
-        _sentence(f"{meaning} ({code})", words, _REMEDY.get(status, "")),
-        play_out=code == 1000,
-        retry=code == 1011,
+        _sentence(meaning, words, remedy),
+        play_out=code == 1000 and talking,
+        retry=row.retry,
     )
 
 
-def _broken(words: str, talking: bool) -> Ending:
-    if talking:
-        return Ending(Status.ERROR, _sentence("the connection to the service broke", words, ""))
-    meaning = "the service dropped the connection before the conversation began"
-    return Ending(Status.UNREACHABLE, _sentence(meaning, words, ""), retry=True)
+def _close_row(code: int | None, talking: bool) -> Row:
+    key = "none" if code is None or code == 1006 else str(code)
+    early = None if talking else _ROWS.get((Cause.CLOSE, key + EARLY))
+    return early or _ROWS.get((Cause.CLOSE, key)) or _ROWS[Cause.CLOSE, "other"]
+
+
+def _by_words(words: str) -> Status | None:
+    for row in TABLE:
+        if row.cause is Cause.WORDS and row.key in words.lower():
+            return row.status
+    return None
 
 
 def _sentence(meaning: str, words: str, remedy: str) -> str:
@@ -131,31 +225,23 @@ def _sentence(meaning: str, words: str, remedy: str) -> str:
     return one_line(f"{sentence}; {remedy}" if remedy else sentence)
 
 
-_BY_HTTP: dict[int, Status] = {
-    HTTPStatus.BAD_REQUEST: Status.REJECTED,
-    HTTPStatus.UNAUTHORIZED: Status.AUTH,
-    HTTPStatus.PAYMENT_REQUIRED: Status.LIMIT,
-    HTTPStatus.FORBIDDEN: Status.AUTH,
-    HTTPStatus.NOT_FOUND: Status.REJECTED,
-    HTTPStatus.UNPROCESSABLE_ENTITY: Status.REJECTED,
-    HTTPStatus.TOO_MANY_REQUESTS: Status.LIMIT,
-}
-
-
 def from_http(code: int, body: bytes, what: str) -> Ending:
     """Tell what an HTTP answer other than success means; ``what`` was asked for."""
     words = http_error_words(body)
-    status = _BY_HTTP.get(code, Status.ERROR)
-    if code >= 500:
-        status = Status.UNREACHABLE
-    elif status is Status.AUTH and "quota" in words.lower():
-        status = Status.LIMIT
-    if 300 <= code < 400:
-        words = "redirects are not followed, the key would go with them; correct base_url"
-    remedy = "" if 300 <= code < 400 else _REMEDY.get(status, "")
-    return Ending(
-        status, _sentence(f"{what} was refused with HTTP {code}", words, remedy), retry=code >= 500
+    row = (
+        _ROWS.get((Cause.HTTP, str(code)))
+        or _ROWS.get((Cause.HTTP, f"{code // 100}xx"))
+        or _ROWS[Cause.HTTP, "other"]
     )
+    status, remedy = row.status, ""
+    if status is Status.AUTH and _by_words(words) is Status.LIMIT:
+        status = Status.LIMIT
+    if row.key == "3xx":
+        words = f"{row.meaning}, the key would go with them; correct base_url"
+    else:
+        remedy = _REMEDY.get(status, "")
+    sentence = _sentence(f"{what} was refused with HTTP {code}", words, remedy)
+    return Ending(status, sentence, retry=row.retry)
 
 
 def http_error_words(body: bytes) -> str:

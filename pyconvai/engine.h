@@ -46,6 +46,7 @@ struct convai_engine {
 	atomic_int accepting;
 	atomic_int debug;
 	atomic_int hangups;			/*!< a channel has hung up since the loop last looked */
+	atomic_int sayings;			/*!< a session has something to say since then */
 
 	_Atomic(const struct convai_host *) host;
 	atomic_int host_calls;			/*!< calls into the host that are under way */
@@ -127,6 +128,12 @@ static inline int convai_engine_woken(void)
 {
 	convai_signal_clear(convai_engine.wake_fd);
 	return atomic_exchange(&convai_engine.hangups, 0);
+}
+
+/*! \brief \return 1 if a session has had something to say since the last call */
+static inline int convai_engine_sayings(void)
+{
+	return atomic_exchange(&convai_engine.sayings, 0);
 }
 
 /*! \brief Take every new session, oldest first. The list is the caller's, and a reference to each. */
@@ -282,6 +289,19 @@ static void convai_op_hangup(struct convai_session *session)
 	}
 }
 
+static int convai_op_send(struct convai_session *session, uint32_t kind, const char *text)
+{
+	int failure = convai_session_say(session, kind, text);
+
+	if (failure) {
+		errno = failure;
+		return -1;
+	}
+	atomic_store(&convai_engine.sayings, 1);
+	convai_engine_wake();
+	return 0;
+}
+
 static void convai_op_release(struct convai_session *session)
 {
 	convai_op_hangup(session);
@@ -413,6 +433,7 @@ static struct convai_ops convai_ops_of_this_engine = {
 	.hangup = convai_op_hangup,
 	.release = convai_op_release,
 	.counters = convai_op_counters,
+	.send = convai_op_send,
 	.set_debug = convai_op_set_debug,
 	.end_all = convai_op_end_all,
 	.finish = convai_op_finish,

@@ -129,6 +129,12 @@ static inline uint64_t convai_playout_queued(const struct convai_playout *playou
 	return atomic_load_explicit(&playout->appended, memory_order_acquire) - from;
 }
 
+/*! \brief Bytes that were ever appended, played and stale ones included. Loop thread. */
+static inline uint64_t convai_playout_appended(const struct convai_playout *playout)
+{
+	return atomic_load_explicit(&playout->appended, memory_order_relaxed);
+}
+
 /*! \brief Make all that is queued stale. Loop thread. \return bytes that will not be played */
 static inline uint64_t convai_playout_flush(struct convai_playout *playout)
 {

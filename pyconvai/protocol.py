@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import orjson
@@ -65,20 +66,23 @@ class AgentSays:
     """The text of the agent's turn."""
 
     text: str
+    event_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class AgentSaid:
-    """After an interruption: what of the turn was said."""
+    """After an interruption: what of the turn was said, by the service's reckoning."""
 
     text: str
+    event_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CallerSaid:
-    """What the service understood of the caller's turn."""
+    """What the service understood of the caller's turn. ``final``: it will not change its mind."""
 
     text: str
+    final: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +102,41 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolResponse:
-    """A tool of the service's own has run, such as ``end_call``."""
+class ServerTool:
+    """A tool of the service's own is called, or has run, such as ``end_call``."""
 
     name: str
-    is_error: bool
+    is_error: bool = False
+
+    @property
+    def ends_call(self) -> bool:
+        """Whether the close that comes is the tool's doing."""
+        return self.name in ENDING_TOOLS and not self.is_error
+
+
+@dataclass(frozen=True, slots=True)
+class McpCall:
+    """A tool of an MCP server. ``waits``: only if somebody approves, and an answer is owed."""
+
+    name: str
+    call_id: str
+    waits: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceError:
-    """The service reports a fault. A close usually follows."""
+    """The service reports a fault. A close usually follows. ``kind``: its error type, if any."""
 
     message: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Something about the conversation that a person may want to know; asks for nothing."""
+
+    kind: str
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,24 +162,56 @@ Event = (
     | CallerSaid
     | Ping
     | ToolCall
-    | ToolResponse
+    | ServerTool
+    | McpCall
     | ServiceError
+    | News
     | Note
     | Unknown
 )
+
+ENDING_TOOLS = frozenset({"end_call", "voicemail_detection"})
+"""Tools of the service's after which it closes the conversation."""
+
+
+class Effect(StrEnum):
+    """What a message does to a call. Every message that is known has one."""
+
+    NONE = "none"
+    TRANSCRIPT = "transcript"
+    """A line in the debug log."""
+    STATE = "state"
+    """The state of the session or of its playout, or a line in the log."""
+    AUDIO = "audio"
+    TOOL = "tool"
+    """An answer is sent."""
+    ERROR = "error"
+    """A warning in the log, and part of the reason if a close follows."""
+    END = "end"
+    """Tells why the close that follows came."""
 
 
 def _number(body: dict[str, Any], key: str = "event_id") -> int:
     """An id as number or string; 0 where there is none."""
     try:
         return int(body.get(key) or 0)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0
 
 
 def _text(body: dict[str, Any], key: str) -> str:
     value = body.get(key)
     return value.strip() if isinstance(value, str) else ""
+
+
+def _body(message: dict[str, Any], key: str) -> dict[str, Any]:
+    body = message.get(key)
+    return body if isinstance(body, dict) else {}
+
+
+def _event_body(message: dict[str, Any]) -> dict[str, Any]:
+    """The body of a message that keeps to the rule: under its type and ``_event``."""
+    return _body(message, f"{message['type']}_event")
 
 
 class Conversation:
@@ -170,13 +229,11 @@ class Conversation:
         if not isinstance(document, dict) or not isinstance(document.get("type"), str):
             return Unknown("no type")
         kind = document["type"]
-        reader = _READERS.get(kind)
-        if reader is None:
-            return Note(kind) if kind in NOTES else Unknown(kind)
-        return reader(self, document)
+        known = MESSAGES.get(kind)
+        return known[1](self, document) if known else Unknown(kind)
 
     def _metadata(self, message: dict[str, Any]) -> Event:
-        body = _body(message, "conversation_initiation_metadata_event")
+        body = _event_body(message)
         return Metadata(
             _text(body, "conversation_id"),
             _text(body, "agent_output_audio_format") or DEFAULT_FORMAT,
@@ -193,21 +250,30 @@ class Conversation:
 
     def _interruption(self, message: dict[str, Any]) -> Event:
         # Audio that comes later with this very id is the reply, not the interrupted turn.
-        self._interrupted_at = _number(_body(message, "interruption_event"))
+        self._interrupted_at = _number(_event_body(message))
         return Interruption(self._interrupted_at)
 
     def _ping(self, message: dict[str, Any]) -> Event:
-        return Ping(_number(_body(message, "ping_event")))
+        return Ping(_number(_event_body(message)))
+
+    # ---- Transcript ----
 
     def _agent_response(self, message: dict[str, Any]) -> Event:
-        return AgentSays(_text(_body(message, "agent_response_event"), "agent_response"))
+        body = _event_body(message)
+        return AgentSays(_text(body, "agent_response"), _number(body))
 
     def _correction(self, message: dict[str, Any]) -> Event:
-        body = _body(message, "agent_response_correction_event")
-        return AgentSaid(_text(body, "corrected_agent_response"))
+        body = _event_body(message)
+        return AgentSaid(_text(body, "corrected_agent_response"), _number(body))
 
     def _user_transcript(self, message: dict[str, Any]) -> Event:
         return CallerSaid(_text(_body(message, "user_transcription_event"), "user_transcript"))
+
+    def _tentative(self, message: dict[str, Any]) -> Event:
+        body = _body(message, "tentative_user_transcription_event")
+        return CallerSaid(_text(body, "user_transcript"), final=False)
+
+    # ---- Tools ----
 
     def _tool_call(self, message: dict[str, Any]) -> Event:
         body = _body(message, "client_tool_call")
@@ -215,65 +281,92 @@ class Conversation:
             _text(body, "tool_name"), _text(body, "tool_call_id"), _body(body, "parameters")
         )
 
-    def _tool_response(self, message: dict[str, Any]) -> Event:
+    def _server_tool(self, message: dict[str, Any]) -> Event:
         body = _body(message, str(message["type"]))
-        return ToolResponse(_text(body, "tool_name"), bool(body.get("is_error")))
+        return ServerTool(_text(body, "tool_name"), bool(body.get("is_error")))
+
+    def _mcp_call(self, message: dict[str, Any]) -> Event:
+        body = _body(message, "mcp_tool_call")
+        waits = _text(body, "state") == "awaiting_approval"
+        return McpCall(_text(body, "tool_name"), _text(body, "tool_call_id"), waits)
+
+    # ---- Errors ----
 
     def _error(self, message: dict[str, Any]) -> Event:
         body = _body(message, "error_event")
-        parts = (
-            _text(body, "error_type") or _text(body, "error_name"),
-            _text(body, "message") or _text(message, "message"),
-            _text(body, "reason"),
-        )
-        return ServiceError(": ".join(part for part in parts if part) or "an error without words")
+        kind = _text(body, "error_type") or _text(body, "error_name")
+        words = [kind, _text(body, "message") or _text(message, "message"), _text(body, "reason")]
+        told = ": ".join(dict.fromkeys(word for word in words if word))
+        return ServiceError(told or "an error without words", kind)
+
+    # ---- State ----
+
+    def _queue_status(self, message: dict[str, Any]) -> Event:
+        status = _text(_event_body(message), "status")
+        if status == "timed_out":
+            return ServiceError("no agent was free in time (timed_out)", "queue_timed_out")
+        return News("queue_status", status)
+
+    def _guardrail(self, message: dict[str, Any]) -> Event:
+        return News("guardrail_triggered", _text(_event_body(message), "guardrail_name"))
+
+    def _dtmf_request(self, message: dict[str, Any]) -> Event:
+        # Its content is published nowhere: the first text that could be digits is taken.
+        body = _event_body(message) or _body(message, "dtmf_request") or message
+        names = ("dtmf_tones", "dtmf", "digits", "tones")
+        return News("dtmf_request", next(filter(None, (_text(body, n) for n in names)), ""))
+
+    def _mcp_status(self, message: dict[str, Any]) -> Event:
+        servers = _body(message, "mcp_connection_status").get("integrations")
+        servers = servers if isinstance(servers, list) else []
+        down = [s for s in servers if isinstance(s, dict) and s.get("is_connected") is False]
+        told = ", ".join(f"{_text(server, 'integration_id')} is down" for server in down)
+        return News("mcp_connection_status", told)
+
+    def _state(self, message: dict[str, Any]) -> Event:
+        return News(str(message["type"]))
+
+    def _note(self, message: dict[str, Any]) -> Event:
+        return Note(str(message["type"]))
 
 
-_READERS: dict[str, Callable[[Conversation, dict[str, Any]], Event]] = {
-    "conversation_initiation_metadata": Conversation._metadata,
-    "audio": Conversation._audio,
-    "interruption": Conversation._interruption,
-    "ping": Conversation._ping,
-    "agent_response": Conversation._agent_response,
-    "agent_response_correction": Conversation._correction,
-    "user_transcript": Conversation._user_transcript,
-    "client_tool_call": Conversation._tool_call,
-    "agent_tool_response": Conversation._tool_response,
-    "agent_tool_response_full_payload": Conversation._tool_response,
-    "error": Conversation._error,
-    "client_error": Conversation._error,
+_Reader = Callable[[Conversation, dict[str, Any]], Event]
+
+MESSAGES: dict[str, tuple[Effect, _Reader]] = {
+    "agent_chat_response_part": (Effect.NONE, Conversation._note),
+    "agent_reasoning_response_part": (Effect.NONE, Conversation._note),
+    "agent_response": (Effect.TRANSCRIPT, Conversation._agent_response),
+    "agent_response_complete": (Effect.NONE, Conversation._note),
+    "agent_response_correction": (Effect.TRANSCRIPT, Conversation._correction),
+    "agent_response_metadata": (Effect.NONE, Conversation._note),
+    "agent_tool_request": (Effect.END, Conversation._server_tool),
+    "agent_tool_response": (Effect.END, Conversation._server_tool),
+    "agent_tool_response_full_payload": (Effect.END, Conversation._server_tool),
+    "agent_typing": (Effect.NONE, Conversation._note),
+    "asr_initiation_metadata": (Effect.NONE, Conversation._note),
+    "audio": (Effect.AUDIO, Conversation._audio),
+    "client_error": (Effect.ERROR, Conversation._error),
+    "client_tool_call": (Effect.TOOL, Conversation._tool_call),
+    "context_usage": (Effect.NONE, Conversation._note),
+    "conversation_initiation_metadata": (Effect.STATE, Conversation._metadata),
+    "dtmf_request": (Effect.STATE, Conversation._dtmf_request),
+    "error": (Effect.ERROR, Conversation._error),
+    "external_agent_connected": (Effect.STATE, Conversation._state),
+    "external_agent_disconnected": (Effect.STATE, Conversation._state),
+    "guardrail_triggered": (Effect.STATE, Conversation._guardrail),
+    "internal_tentative_agent_response": (Effect.NONE, Conversation._note),
+    "internal_turn_probability": (Effect.NONE, Conversation._note),
+    "interruption": (Effect.AUDIO, Conversation._interruption),
+    "mcp_connection_status": (Effect.STATE, Conversation._mcp_status),
+    "mcp_tool_call": (Effect.TOOL, Conversation._mcp_call),
+    "ping": (Effect.STATE, Conversation._ping),
+    "queue_status": (Effect.STATE, Conversation._queue_status),
+    "rich_content": (Effect.NONE, Conversation._note),
+    "tentative_user_transcript": (Effect.TRANSCRIPT, Conversation._tentative),
+    "user_transcript": (Effect.TRANSCRIPT, Conversation._user_transcript),
+    "vad_score": (Effect.NONE, Conversation._note),
 }
-
-
-def _body(message: dict[str, Any], key: str) -> dict[str, Any]:
-    body = message.get(key)
-    return body if isinstance(body, dict) else {}
-
-
-NOTES = frozenset(
-    {
-        "agent_chat_response_part",
-        "agent_reasoning_response_part",
-        "agent_response_complete",
-        "agent_response_metadata",
-        "agent_tool_request",
-        "agent_typing",
-        "asr_initiation_metadata",
-        "context_usage",
-        "dtmf_request",
-        "external_agent_connected",
-        "external_agent_disconnected",
-        "guardrail_triggered",
-        "internal_tentative_agent_response",
-        "internal_turn_probability",
-        "mcp_connection_status",
-        "mcp_tool_call",
-        "queue_status",
-        "rich_content",
-        "tentative_user_transcript",
-        "vad_score",
-    }
-)
+"""Every message of the service's that is known: its one effect, and what reads it."""
 
 
 # ---- What the client says ----
@@ -285,9 +378,7 @@ def _encode(message: dict[str, Any]) -> str:
 
 def opening(call: Call) -> str:
     """The first message. Keys without content are left out: an empty one is a statement too."""
-    message: dict[str, Any] = {"type": "conversation_initiation_client_data"}
-    if call.overrides:
-        message["conversation_config_override"] = call.overrides
+    message: dict[str, Any] = {"type": "conversation_initiation_client_data", **call.overrides}
     if call.dynamic_variables:
         message["dynamic_variables"] = call.dynamic_variables
     message["source_info"] = {
@@ -312,6 +403,34 @@ def tool_result(call_id: str, result: str, *, is_error: bool) -> str:
             "is_error": is_error,
         }
     )
+
+
+def mcp_approval(call_id: str, *, approved: bool) -> str:
+    """The answer to an MCP tool that waits for somebody's approval."""
+    return _encode(
+        {"type": "mcp_tool_approval_result", "tool_call_id": call_id, "is_approved": approved}
+    )
+
+
+class Say(IntEnum):
+    """``enum convai_say``: what others may say to the agent during a call."""
+
+    MESSAGE = 0
+    CONTEXT = 1
+    ACTIVITY = 2
+    FEEDBACK = 3
+
+
+def utterance(kind: Say, text: str, event_id: int) -> str:
+    """One of these as a message. Feedback is on the response with this id."""
+    if kind is Say.MESSAGE:
+        return _encode({"type": "user_message", "text": text})
+    if kind is Say.CONTEXT:
+        return _encode({"type": "contextual_update", "text": text})
+    if kind is Say.ACTIVITY:
+        return _encode({"type": "user_activity"})
+    score = None if text == "none" else text
+    return _encode({"type": "feedback", "event_id": event_id, "score": score})
 
 
 # ---- For the log ----

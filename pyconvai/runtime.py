@@ -83,6 +83,9 @@ class Runtime:
             self._admit(link)
         if hung_up:
             self._end_hung_up()
+        if _core.something_to_say():
+            for session in self._sessions.values():
+                session.say_what_waits()
         if self._wish == _core.WISH_STOP and self._stopping is None:
             self._stopping = self._loop.create_task(self._stop())
         self._end_if_finished()

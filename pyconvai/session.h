@@ -55,6 +55,13 @@ struct convai_tallies {
 		played_bytes;
 };
 
+/*! One thing that is to be said to the agent */
+struct convai_saying {
+	struct convai_saying *next;
+	uint32_t kind;		/*!< enum convai_say */
+	char text[];
+};
+
 struct convai_session {
 	atomic_uint references;		/*!< channel thread and loop thread */
 	int event_fd;
@@ -71,6 +78,8 @@ struct convai_session {
 	atomic_uint state;
 
 	atomic_uint hung_up;		/*!< channel thread: the call is over */
+	_Atomic(struct convai_saying *) sayings;	/*!< any thread puts in, the loop takes; newest first */
+	atomic_uint saying_count;
 	struct convai_ring uplink;
 	struct convai_playout playout;
 	struct convai_converter converter;	/*!< channel thread */
@@ -100,6 +109,16 @@ static inline uint64_t convai_ms_to_bytes(const struct convai_format *format, ui
 /*! Sessions that have not been freed: while there is one, a channel may still wake the loop */
 static atomic_int convai_sessions;
 
+static inline void convai_sayings_free(struct convai_saying *saying)
+{
+	while (saying) {
+		struct convai_saying *next = saying->next;
+
+		free(saying);
+		saying = next;
+	}
+}
+
 static inline void convai_session_free(struct convai_session *session)
 {
 	atomic_fetch_sub(&convai_sessions, 1);
@@ -109,6 +128,7 @@ static inline void convai_session_free(struct convai_session *session)
 		free((char *) session->pairs[i].name);
 		free((char *) session->pairs[i].value);
 	}
+	convai_sayings_free(atomic_load(&session->sayings));
 	free(session->pairs);
 	free(session->channel);
 	free(session->agent);
@@ -249,7 +269,69 @@ static inline void convai_session_end(struct convai_session *session, uint32_t s
 	convai_signal(session->event_fd);
 }
 
-/* ---- What the channel thread reaches through struct convai_ops ---- */
+/*! \brief What is to be said since the last look, oldest first; the caller's to free. Loop thread. */
+static inline struct convai_saying *convai_session_take_sayings(struct convai_session *session)
+{
+	struct convai_saying *newest = atomic_exchange(&session->sayings, NULL);
+	struct convai_saying *oldest = NULL;
+
+	while (newest) {
+		struct convai_saying *next = newest->next;
+
+		newest->next = oldest;
+		oldest = newest;
+		newest = next;
+		atomic_fetch_sub(&session->saying_count, 1);
+	}
+	return oldest;
+}
+
+/* ---- What other threads reach through struct convai_ops ---- */
+
+/*! \brief Whether a kind may have this text */
+static inline int convai_saying_fits(uint32_t kind, const char *text)
+{
+	switch (kind) {
+	case CONVAI_SAY_MESSAGE:
+	case CONVAI_SAY_CONTEXT:
+		return *text != '\0';
+	case CONVAI_SAY_ACTIVITY:
+		return *text == '\0';
+	case CONVAI_SAY_FEEDBACK:
+		return !strcmp(text, "like") || !strcmp(text, "dislike") || !strcmp(text, "none");
+	default:
+		return 0;
+	}
+}
+
+/*! \brief Leave a text for the loop. \return 0, or the errno */
+static inline int convai_session_say(struct convai_session *session, uint32_t kind, const char *text)
+{
+	size_t bytes = strnlen(text, CONVAI_SAY_BYTES) + 1;
+	struct convai_saying *saying;
+
+	if (bytes > CONVAI_SAY_BYTES || !convai_saying_fits(kind, text)) {
+		return EINVAL;
+	}
+	if (convai_session_state(session) != CONVAI_STATE_TALKING) {
+		return ENOTCONN;
+	}
+	saying = malloc(sizeof(*saying) + bytes);
+	if (!saying || atomic_fetch_add(&session->saying_count, 1) >= CONVAI_SAY_WAITING) {
+		if (saying) {
+			atomic_fetch_sub(&session->saying_count, 1);
+		}
+		free(saying);
+		return ENOBUFS;
+	}
+	saying->kind = kind;
+	memcpy(saying->text, text, bytes);
+	saying->next = atomic_load(&session->sayings);
+	while (!atomic_compare_exchange_weak(&session->sayings, &saying->next, saying)) {
+		continue;
+	}
+	return 0;
+}
 
 static int convai_op_event_fd(const struct convai_session *session)
 {

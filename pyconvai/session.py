@@ -19,6 +19,7 @@ from websockets.protocol import State
 from . import protocol
 from ._core import Link
 from .endings import Ending, SetupFailed, Status, from_close, from_http, one_line
+from .heard import Heard
 from .log import ChannelLog
 from .net import Endpoint, Network, handshake_failure
 from .protocol import (
@@ -31,8 +32,12 @@ from .protocol import (
     Conversation,
     Event,
     Interruption,
+    McpCall,
     Metadata,
+    News,
     Ping,
+    Say,
+    ServerTool,
     ServiceError,
     ToolCall,
     Unknown,
@@ -68,8 +73,11 @@ class Session:
         self._forced: Ending | None = None
         self._finishing = False
         self._task: asyncio.Task[None] | None = None
-        self._service_error = ""
-        self._audio_event_id: int | None = None
+        self._service_error: ServiceError | None = None
+        self._ending_tool = ""
+        self._last_response = 0
+        self._sayer: asyncio.Task[None] | None = None
+        self._heard = Heard()
 
     # ---- Asked from outside ----
 
@@ -86,6 +94,12 @@ class Session:
         self.link.end(ending.status, ending.reason)
         if not self._finishing:
             self._task.cancel()
+
+    def say_what_waits(self) -> None:
+        """Send what others want to be said; while that is being done, it looks by itself."""
+        if self._connection is None or self._finishing or self._sayer is not None:
+            return
+        self._sayer = asyncio.get_running_loop().create_task(self._say_sayings(self._connection))
 
     # ---- The task ----
 
@@ -105,6 +119,8 @@ class Session:
     async def _finish(self, ending: Ending) -> None:
         """Tell the channel first, for it may have a caller waiting; then close the socket."""
         self._finishing = True
+        if self._sayer is not None:
+            self._sayer.cancel()
         self.link.detach()
         self.link.end(ending.status, ending.reason, ending.play_out)
         self._log.debug(f"ended: {ending.status.name}: {ending.reason}")
@@ -256,6 +272,19 @@ class Session:
             self._log.debug(f"-> {protocol.for_log(message)}")
         await connection.send(message)
 
+    async def _say_sayings(self, connection: ClientConnection) -> None:
+        """One task at a time, so that nothing overtakes anything when the network is slow."""
+        try:
+            while sayings := self.link.sayings():
+                for kind, text in sayings:
+                    await self._say(
+                        connection, protocol.utterance(Say(kind), text, self._last_response)
+                    )
+        except ConnectionClosed as closed:
+            self._log.debug(f"not said any more: {closed!r}")
+        finally:
+            self._sayer = None
+
     async def _handle(self, connection: ClientConnection, event: Event) -> None:
         """Give each event its one effect. Audio first: there is the most of it."""
         if isinstance(event, Audio):
@@ -264,31 +293,58 @@ class Session:
             await self._say(connection, protocol.pong(event.event_id))
             self.link.count_pong()
         elif isinstance(event, Interruption):
-            stale_ms = self.link.flush()
-            self._log.debug(f"interrupted: {stale_ms} ms of agent audio thrown away")
+            self._interrupted()
         elif isinstance(event, ToolCall):
             await self._refuse_tool(connection, event)
+        elif isinstance(event, McpCall):
+            await self._refuse_mcp(connection, event)
+        elif isinstance(event, AgentSays | AgentSaid | CallerSaid):
+            self._transcribe(event)
+        else:
+            self._take_note(event)
+
+    def _take_note(self, event: Event) -> None:
+        """What asks for no answer, and changes nothing but what is told."""
+        if isinstance(event, ServerTool):
+            self._log.debug(f"tool of the service: {event}")
+            if event.ends_call:
+                self._ending_tool = event.name
+            elif event.name == self._ending_tool:
+                self._ending_tool = ""  # it has failed
         elif isinstance(event, ServiceError):
-            self._service_error = event.message
+            self._service_error = event
             self._log.warning(f"the service reports: {one_line(event.message)}")
+        elif isinstance(event, News):
+            self._log.notice(one_line(f"the service tells: {event.kind} {event.text}"))
         elif isinstance(event, Unknown):
             self.link.count_unknown()
             self._log.debug(f"ignored: {one_line(event.kind)}")
-        elif isinstance(event, AgentSays | AgentSaid | CallerSaid):
-            self._log_speech(event)
 
-    def _log_speech(self, event: AgentSays | AgentSaid | CallerSaid) -> None:
-        speaker = {AgentSays: "agent", AgentSaid: "agent, cut short", CallerSaid: "caller"}
-        self._log.debug(f"{speaker[type(event)]}: {one_line(event.text)}")
+    def _transcribe(self, event: AgentSays | AgentSaid | CallerSaid) -> None:
+        """One line for the debug log."""
+        if isinstance(event, AgentSays):
+            # The conversation has gone on: what was reported before is not why it ends.
+            self._service_error = None
+            self._last_response = event.event_id
+            self._log.debug(f"agent: {one_line(event.text)}")
+        elif isinstance(event, AgentSaid):
+            self._log.debug(f"agent, cut short: {one_line(event.text)}; {self._heard}")
+        elif event.final:
+            self._log.debug(f"caller: {one_line(event.text)}")
+
+    def _interrupted(self) -> None:
+        self._heard.cut(*self.link.playout())
+        stale_ms = self.link.flush()
+        self._log.debug(f"interrupted: {stale_ms} ms of agent audio thrown away; {self._heard}")
 
     def _play(self, audio: Audio) -> None:
         if audio.stale:
             self.link.count_stale(len(audio.audio_base64))
             return
         try:
-            if audio.event_id != self._audio_event_id:
-                self._audio_event_id = audio.event_id
+            if audio.event_id != self._heard.event_id:
                 self.link.align()
+                self._heard.begin(audio.event_id, self.link.playout()[0])
             self.link.play(audio.audio_base64)
         except ValueError as error:
             self._log.warning(f"agent audio left out: {error}")
@@ -298,15 +354,26 @@ class Session:
         result = f"The phone system has no tool named {call.name}."
         await self._say(connection, protocol.tool_result(call.call_id, result, is_error=True))
 
+    async def _refuse_mcp(self, connection: ClientConnection, call: McpCall) -> None:
+        """Nobody here can be asked, and unanswered the agent would wait for minutes.
+
+        An agent that may use the tool on the telephone needs it approved in its settings.
+        """
+        if call.waits:
+            self._log.notice(one_line(f"MCP tool {call.name} wants an approval: refused"))
+            await self._say(connection, protocol.mcp_approval(call.call_id, approved=False))
+
     def _closed(self, closed: ConnectionClosed, *, talking: bool) -> Ending:
         """Why the WebSocket was closed, by the frame that the service sent, if it sent one."""
-        code, words = None, self._service_error
+        error = self._service_error
+        code, words = None, error.message if error else ""
         if closed.rcvd is not None:
             code = closed.rcvd.code
             words = "; ".join(part for part in (closed.rcvd.reason, words) if part)
         elif closed.sent is not None:
             words = closed.sent.reason or words
-        return from_close(code, words, talking=talking)
+        kind = error.kind if error else ""
+        return from_close(code, words, talking=talking, error=kind, tool=self._ending_tool)
 
 
 def _known_format(name: str, key: str) -> AudioFormat:

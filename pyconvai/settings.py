@@ -7,10 +7,11 @@ dialplan (variables and overrides) is checked here, for only the protocol knows 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from math import isfinite
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
@@ -45,6 +46,15 @@ class Settings:
     ca_file: str = ""
     tls_verify: bool = True
     debug: bool = False
+    branch_id: str = ""
+    environment: str = ""
+
+    @property
+    def _query(self) -> str:
+        """Which agent, in which branch and environment."""
+        names = ("agent_id", "branch_id", "environment")
+        values = {name: getattr(self, name) for name in names}
+        return urlencode({n: v for n, v in values.items() if v}, quote_via=quote, safe="")
 
     @property
     def signed_url_request(self) -> str:
@@ -53,28 +63,63 @@ class Settings:
         if "://" not in endpoint:
             endpoint = self.base_url.rstrip("/") + endpoint
         joint = "&" if urlsplit(endpoint).query else "?"
-        return f"{endpoint}{joint}agent_id={quote(self.agent_id, safe='')}"
+        return f"{endpoint}{joint}{self._query}"
 
     @property
     def public_url(self) -> str:
         """The WebSocket address of an agent that wants no authentication."""
         base = "ws" + self.base_url.rstrip("/").removeprefix("http")
-        return f"{base}{CONVERSATION_PATH}?agent_id={quote(self.agent_id, safe='')}"
+        return f"{base}{CONVERSATION_PATH}?{self._query}"
 
 
-# ELEVENLABS_OVERRIDE_<name>: where it goes in conversation_config_override, and its type.
+_CONFIG = "conversation_config_override"
+
+# ELEVENLABS_OVERRIDE_<name>: where it goes in the first message, and its type. Lists and objects
+# are JSON. docs/protocol.md shows this table, and a test compares it.
 OVERRIDES: dict[str, tuple[tuple[str, ...], type]] = {
-    "first_message": (("agent", "first_message"), str),
-    "language": (("agent", "language"), str),
-    "prompt": (("agent", "prompt", "prompt"), str),
-    "llm": (("agent", "prompt", "llm"), str),
-    "voice_id": (("tts", "voice_id"), str),
-    "model_id": (("tts", "model_id"), str),
-    "stability": (("tts", "stability"), float),
-    "speed": (("tts", "speed"), float),
-    "similarity_boost": (("tts", "similarity_boost"), float),
-    "max_duration_seconds": (("conversation", "max_duration_seconds"), int),
+    "first_message": ((_CONFIG, "agent", "first_message"), str),
+    "language": ((_CONFIG, "agent", "language"), str),
+    "max_conversation_duration_message": (
+        (_CONFIG, "agent", "max_conversation_duration_message"),
+        str,
+    ),
+    "prompt": ((_CONFIG, "agent", "prompt", "prompt"), str),
+    "llm": ((_CONFIG, "agent", "prompt", "llm"), str),
+    "tool_ids": ((_CONFIG, "agent", "prompt", "tool_ids"), list),
+    "native_mcp_server_ids": ((_CONFIG, "agent", "prompt", "native_mcp_server_ids"), list),
+    "knowledge_base": ((_CONFIG, "agent", "prompt", "knowledge_base"), list),
+    "voice_id": ((_CONFIG, "tts", "voice_id"), str),
+    "model_id": ((_CONFIG, "tts", "model_id"), str),
+    "stability": ((_CONFIG, "tts", "stability"), float),
+    "speed": ((_CONFIG, "tts", "speed"), float),
+    "similarity_boost": ((_CONFIG, "tts", "similarity_boost"), float),
+    "pronunciation_dictionary_locators": (
+        (_CONFIG, "tts", "pronunciation_dictionary_locators"),
+        list,
+    ),
+    "keywords": ((_CONFIG, "asr", "keywords"), list),
+    "soft_timeout_config": ((_CONFIG, "turn", "soft_timeout_config"), dict),
+    "text_only": ((_CONFIG, "conversation", "text_only"), bool),
+    "max_duration_seconds": ((_CONFIG, "conversation", "max_duration_seconds"), int),
+    "client_events": ((_CONFIG, "conversation", "client_events"), list),
+    "custom_llm_extra_body": (("custom_llm_extra_body",), dict),
+    "user_id": (("user_id",), str),
+    "branch_id": (("branch_id",), str),
+    "environment": (("environment",), str),
+    "starting_workflow_node_id": (("starting_workflow_node_id",), str),
 }
+
+WANTED: dict[type, str] = {
+    str: "text",
+    float: "a number",
+    int: "a whole number",
+    bool: "yes or no",
+    list: "a JSON list",
+    dict: "a JSON object",
+}
+"""What a value of each type has to be, for people."""
+
+_FLAGS = {"yes": True, "true": True, "no": False, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +129,7 @@ class Call:
     settings: Settings
     dynamic_variables: dict[str, Any]
     overrides: dict[str, Any]
+    """Parts of the first message, ``conversation_config_override`` and others."""
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[int, str, str]]) -> Call:
@@ -100,7 +146,14 @@ class Call:
                 variables[name] = _json_value(name, value)
             elif kind == PairKind.OVERRIDE:
                 _put_override(overrides, name, value)
-        return cls(_settings(settings), variables, overrides)
+        chosen = _settings(settings)
+        for name in ("branch_id", "environment"):
+            # Part of the address as well; the call's word goes before the agent's.
+            if value := overrides.setdefault(name, getattr(chosen, name)):
+                chosen = replace(chosen, **{name: value})
+            else:
+                del overrides[name]
+        return cls(chosen, variables, overrides)
 
 
 _KINDS: dict[str, type] = {
@@ -129,12 +182,18 @@ def _rejected(reason: str) -> SetupFailed:
 
 def _json_value(name: str, text: str) -> Any:
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _rejected(
             f"channel variable ELEVENLABS_JSON_{name} is not JSON ({error});"
             f" use ELEVENLABS_VAR_{name} for plain text"
         ) from None
+    if isinstance(value, dict):
+        raise _rejected(
+            f"channel variable ELEVENLABS_JSON_{name} is a JSON object, which the service does not"
+            " take: text, a number, true, false, null, or a list of those"
+        )
+    return value
 
 
 def _put_override(overrides: dict[str, Any], name: str, text: str) -> None:
@@ -148,12 +207,22 @@ def _put_override(overrides: dict[str, Any], name: str, text: str) -> None:
         return
     path, kind = OVERRIDES[name]
     try:
-        value = kind(text)
-    except ValueError:
+        value = _of_kind(kind, text)
+    except (ValueError, KeyError):
         raise _rejected(
-            f"channel variable ELEVENLABS_OVERRIDE_{name} must be a number, it is '{text}'"
+            f"channel variable ELEVENLABS_OVERRIDE_{name} must be {WANTED[kind]}, it is '{text}'"
         ) from None
     node = overrides
     for step in path[:-1]:
         node = node.setdefault(step, {})
     node[path[-1]] = value
+
+
+def _of_kind(kind: type, text: str) -> Any:
+    """The value that a text stands for. ValueError or KeyError: for none."""
+    if kind is bool:
+        return _FLAGS[text.lower()]
+    value: Any = orjson.loads(text) if kind in (list, dict) else kind(text)
+    if not isinstance(value, kind) or (isinstance(value, float) and not isfinite(value)):
+        raise ValueError(text)
+    return value

@@ -104,6 +104,7 @@ int host_allocation_failed(void);
  * \brief The nth call from now on of this function of the host's fails
  *
  * Those that can: ast_register_application2, __ast_cli_register_multiple, ast_register_atexit,
+ * ast_manager_register2,
  * ast_set_read_format, ast_set_write_format, ast_raw_answer, ast_waitfor_nandfds,
  * ast_translator_build_path, ast_translate, ast_channel_iterator_all_new.
  */
@@ -207,6 +208,14 @@ unsigned int host_logged(const char *part);
 const char *host_cli(const char *line);
 /*! \brief Complete the last word. \return all candidates, sorted, with a blank between them */
 const char *host_complete(const char *line);
+
+/*!
+ * \brief A program asks for an action, with headers such as "Channel: x", and NULL behind them
+ * \return "Success: ..." or "Error: ...", until the next action of this thread
+ */
+const char *host_ami(const char *action, ...) __attribute__((sentinel));
+/*! \brief What happens once, while an action that is asked for gives its answer */
+void host_when_ami_answers(void (*happens)(void *data), void *data);
 
 /*!
  * \brief A command is in use, by nobody who ends, from now on (1), or not any more (0)

@@ -60,6 +60,8 @@ unsigned int host_frames_left(void);
 unsigned int host_registrations_left(void);
 /*! \brief Commands that are registered */
 unsigned int host_commands_left(void);
+/*! \brief Actions of AMI that are registered */
+unsigned int host_actions_left(void);
 
 /*! \brief Soft-hangup of every channel that is in an application of the module */
 unsigned int host_channels_hangup(int reason);

@@ -175,7 +175,7 @@ void host_stop_now(void)
 
 unsigned int host_registrations(void)
 {
-	unsigned int count = host_commands_left();
+	unsigned int count = host_commands_left() + host_actions_left();
 	size_t i;
 
 	for (i = 0; i < MAX_AT_EXIT; i++) {

@@ -46,6 +46,9 @@ struct convai_session {
 	struct fake_push pushes[MAX_PUSHES];
 	size_t push_count;
 	unsigned int build;
+	uint32_t saying_kind;
+	char saying[CONVAI_SAY_BYTES];
+	int say_errno;
 };
 
 struct fake fake = { .builds = { { .debug = -1 }, { .debug = -1 }, { .debug = -1 }, { .debug = -1 } } };
@@ -238,6 +241,33 @@ static void fake_counters(const struct convai_session *session,
 	pthread_mutex_unlock(&own->lock);
 }
 
+static int fake_send(struct convai_session *session, uint32_t kind, const char *text)
+{
+	if (session->released) {
+		FAIL("something is said in a session that was released");
+	}
+	if (session->say_errno) {
+		errno = session->say_errno;
+		return -1;
+	}
+	pthread_mutex_lock(&session->lock);
+	session->saying_kind = kind;
+	snprintf(session->saying, sizeof(session->saying), "%s", text);
+	pthread_mutex_unlock(&session->lock);
+	return 0;
+}
+
+const char *fake_said(const struct convai_session *session, uint32_t *kind)
+{
+	*kind = session->saying_kind;
+	return session->saying;
+}
+
+void fake_say_fails(struct convai_session *session, int failure)
+{
+	session->say_errno = failure;
+}
+
 static void fake_end_all(uint32_t status, const char *reason)
 {
 	unsigned int opens = __atomic_load_n(&fake.opens, __ATOMIC_ACQUIRE);
@@ -327,6 +357,7 @@ static int attach(const struct convai_host *host)
 	.hangup = fake_hangup, \
 	.release = fake_release, \
 	.counters = fake_counters, \
+	.send = fake_send, \
 	.set_debug = set_debug_##n, \
 	.end_all = fake_end_all, \
 	.finish = finish_##n, \

@@ -101,6 +101,10 @@ size_t fake_push_count(const struct convai_session *session);
 const struct fake_push *fake_push(const struct convai_session *session, size_t i);
 uint64_t fake_pushed_bytes(const struct convai_session *session);
 uint64_t fake_silence_ms(const struct convai_session *session);
+/*! \brief What was said last: its kind and text, or "" */
+const char *fake_said(const struct convai_session *session, uint32_t *kind);
+/*! \brief Saying something fails with this errno from now on; 0: it does not */
+void fake_say_fails(struct convai_session *session, int failure);
 int fake_hung_up(const struct convai_session *session);
 
 /*! \brief Free the sessions; those not released fail the test */

@@ -245,8 +245,8 @@ static void look(void *data)
 	const char *output = host_cli("elevenlabs show version");
 
 	CHECK_HAS(output, "2 generations alive:\n");
-	CHECK_HAS(output, "  build-1        0.1                     2      0    0:00:01  in service\n");
-	CHECK_HAS(output, "  build-0        0.0                     2      1    0:00:02  for its last calls\n");
+	CHECK_HAS(output, "  build-1        0.1                     3      0    0:00:01  in service\n");
+	CHECK_HAS(output, "  build-0        0.0                     3      1    0:00:02  for its last calls\n");
 	CHECK_INT(fake.builds[0].finishes, 0);
 }
 

@@ -18,8 +18,8 @@
 /*! After the application is gone, for threads on their way into it */
 #define SETTLE (100 * MS)
 
-/*! Ten commands, the application, and what is run at the end */
-#define REGISTRATIONS 12
+/*! Eleven commands, an action of AMI, the application, and what is run at the end */
+#define REGISTRATIONS 14
 
 static void begin(void)
 {

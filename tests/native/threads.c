@@ -21,6 +21,7 @@
 
 #define STREAM_BYTES 4000000
 #define SESSIONS 2000
+#define SAYINGS 20000
 
 #define CHECK(condition) do { \
 	if (!(condition)) { \
@@ -257,11 +258,76 @@ static void test_engine(void)
 	CHECK(convai_engine_wake_fd() == -1);
 }
 
+/* ---- What is said during a call ---- */
+
+static struct convai_session *talking;
+
+/* One of several threads that say things; each numbers its own. arg: its kind */
+static void *saying_thread(void *arg)
+{
+	const struct timespec moment = { .tv_nsec = 1000 };
+	uint32_t kind = (uint32_t) (uintptr_t) arg;
+	char text[16];
+	int i;
+
+	for (i = 0; i < SAYINGS; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		while (convai_op_send(talking, kind, text)) {
+			CHECK(errno == ENOBUFS);
+			nanosleep(&moment, NULL);
+		}
+	}
+	return NULL;
+}
+
+/* The loop thread's part: nothing is lost, and each thread's texts come in its order. */
+static void take_sayings(void)
+{
+	int next[] = { 0, 0 };
+
+	while (next[0] + next[1] < 2 * SAYINGS) {
+		struct convai_saying *first = convai_session_take_sayings(talking);
+		struct convai_saying *saying;
+		int taken = 0;
+
+		for (saying = first; saying; saying = saying->next) {
+			CHECK(atoi(saying->text) == next[saying->kind]++);
+			taken++;
+		}
+		CHECK(taken <= 2 * CONVAI_SAY_WAITING);
+		convai_sayings_free(first);
+	}
+}
+
+static void test_sayings(void)
+{
+	const struct convai_format ulaw = { CONVAI_ENCODING_ULAW, 8000 };
+	const struct convai_request request = { .channel = "Local/1", .agent = "sales_agent" };
+	pthread_t threads[2];
+	int i;
+
+	talking = convai_session_new(&request);
+	CHECK(talking);
+	CHECK(convai_session_talk(talking, ulaw, ulaw, "conv_1") == 0);
+	for (i = 0; i < 2; i++) {
+		CHECK(pthread_create(&threads[i], NULL, saying_thread, (void *) (uintptr_t) i) == 0);
+	}
+	take_sayings();
+	for (i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+	}
+	/* What nobody takes any more goes with the session. */
+	CHECK(convai_op_send(talking, CONVAI_SAY_MESSAGE, "left behind") == 0);
+	convai_session_unref(talking);
+	convai_session_unref(talking);
+}
+
 int main(void)
 {
 	test_ring();
 	test_playout();
 	test_engine();
-	puts("3 passed, 0 failed");
+	test_sayings();
+	puts("4 passed, 0 failed");
 	return 0;
 }

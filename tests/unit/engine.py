@@ -158,6 +158,10 @@ class Call:
         self.engine.ops.counters(self.session, counters)
         return counters
 
+    def send(self, kind: int, text: str) -> int:
+        """0, or the errno."""
+        return int(ffi.errno) if self.engine.ops.send(self.session, kind, text.encode()) else 0
+
     def hangup(self) -> None:
         self.engine.ops.hangup(self.session)
 

@@ -8,6 +8,8 @@ import pytest
 
 from pyconvai.endings import (
     MAX_REASON_CHARACTERS,
+    TABLE,
+    Cause,
     SetupFailed,
     Status,
     from_close,
@@ -15,6 +17,7 @@ from pyconvai.endings import (
     http_error_words,
     one_line,
 )
+from tests.specs import schemas
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,40 @@ def test_close_codes(
     assert (ending.status, ending.play_out, ending.retry) == (status, play_out, retry)
     assert words in ending.reason
     assert ending.reason
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "error", "status"),
+    [
+        (1000, "", "max_duration_exceeded", Status.TIMEOUT),
+        (1002, "", "max_duration_exceeded", Status.TIMEOUT),
+        (1008, "", "invalid_message", Status.REJECTED),
+        (1002, "your quota", "http_exception", Status.LIMIT),
+        (1002, "", "llm_timeout", Status.ERROR),
+        (1011, "", "of_tomorrow", Status.ERROR),
+        (1002, "not found", "queue_timed_out", Status.LIMIT),
+    ],
+)
+def test_the_type_of_an_error_decides_first(
+    code: int, words: str, error: str, status: Status
+) -> None:
+    assert from_close(code, words, talking=True, error=error).status is status
+
+
+def test_the_tool_that_ended_the_call_is_named() -> None:
+    ending = from_close(1000, "", talking=True, tool="voicemail_detection")
+    assert ending.status is Status.AGENT_ENDED
+    assert ending.reason.endswith("with its tool voicemail_detection")
+    assert "tool" not in from_close(1002, "", talking=True, tool="end_call").reason
+
+
+def test_every_error_type_of_the_description_is_in_the_table() -> None:
+    described = schemas.specifications()[0].document["components"]["schemas"]["ErrorType"]["enum"]
+    assert set(described) <= {row.key for row in TABLE if row.cause is Cause.ERROR}
+
+
+def test_no_row_hides_another() -> None:
+    assert len({(row.cause, row.key) for row in TABLE}) == len(TABLE)
 
 
 @pytest.mark.parametrize(

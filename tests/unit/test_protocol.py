@@ -9,22 +9,28 @@ import pytest
 
 from pyconvai import protocol
 from pyconvai.protocol import (
+    MESSAGES,
     AgentSaid,
     AgentSays,
     Audio,
     CallerSaid,
     Conversation,
+    Effect,
     Event,
     Interruption,
+    McpCall,
     Metadata,
+    News,
     Note,
     Ping,
+    Say,
+    ServerTool,
     ServiceError,
     ToolCall,
-    ToolResponse,
     Unknown,
 )
 from pyconvai.settings import Call, Settings
+from tests.specs.schemas import specifications
 
 METADATA = "conversation_initiation_metadata"
 TOOL = {"tool_name": "transfer", "tool_call_id": "c1", "parameters": {"to": "200"}}
@@ -70,6 +76,8 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
         (message("ping", "ping_event", {"event_id": 0, "ping_ms": None}), Ping(0)),
         (message("ping", "ping_event", {"event_id": "1001"}), Ping(1001)),
         (message("ping", "ping_event", {"event_id": [1]}), Ping(0)),
+        (message("ping", "ping_event", {"event_id": "x"}), Ping(0)),
+        ('{"type":"ping","ping_event":{"event_id":1e308}}', Ping(int(1e308))),
         (
             message("agent_response", "agent_response_event", {"agent_response": " Hi. "}),
             AgentSays("Hi."),
@@ -87,12 +95,76 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
             CallerSaid("Yes"),
         ),
         (
+            message(
+                "tentative_user_transcript",
+                "tentative_user_transcription_event",
+                {"user_transcript": "Ye", "event_id": 6},
+            ),
+            CallerSaid("Ye", final=False),
+        ),
+        (
+            message("agent_response", "agent_response_event", {"event_id": "7"}),
+            AgentSays("", 7),
+        ),
+        (
+            message("agent_tool_request", "agent_tool_request", {"tool_name": "end_call"}),
+            ServerTool("end_call"),
+        ),
+        (
+            message(
+                "mcp_tool_call",
+                "mcp_tool_call",
+                {"tool_name": "t", "tool_call_id": "m1", "state": "awaiting_approval"},
+            ),
+            McpCall("t", "m1", waits=True),
+        ),
+        (
+            message("mcp_tool_call", "mcp_tool_call", {"tool_name": "t", "state": "loading"}),
+            McpCall("t", "", waits=False),
+        ),
+        (
+            message("queue_status", "queue_status_event", {"status": "waiting"}),
+            News("queue_status", "waiting"),
+        ),
+        (
+            message("queue_status", "queue_status_event", {"status": "timed_out"}),
+            ServiceError("no agent was free in time (timed_out)", "queue_timed_out"),
+        ),
+        (
+            message("guardrail_triggered", "guardrail_triggered_event", {"guardrail_name": "g"}),
+            News("guardrail_triggered", "g"),
+        ),
+        (message("guardrail_triggered"), News("guardrail_triggered")),
+        (
+            message("dtmf_request", "dtmf_request_event", {"dtmf_tones": "12#"}),
+            News("dtmf_request", "12#"),
+        ),
+        (message("dtmf_request", "dtmf_request", {"digits": "5"}), News("dtmf_request", "5")),
+        (message("dtmf_request", dtmf="5"), News("dtmf_request", "5")),
+        (message("dtmf_request"), News("dtmf_request")),
+        (
+            message(
+                "mcp_connection_status",
+                "mcp_connection_status",
+                {
+                    "integrations": [
+                        {"integration_id": "a", "is_connected": True},
+                        {"integration_id": "b", "is_connected": False},
+                        "no object",
+                    ]
+                },
+            ),
+            News("mcp_connection_status", "b is down"),
+        ),
+        (message("mcp_connection_status"), News("mcp_connection_status")),
+        (message("external_agent_connected"), News("external_agent_connected")),
+        (
             message("client_tool_call", "client_tool_call", TOOL),
             ToolCall("transfer", "c1", {"to": "200"}),
         ),
         (
             message("agent_tool_response", "agent_tool_response", {"tool_name": "end_call"}),
-            ToolResponse("end_call", is_error=False),
+            ServerTool("end_call", is_error=False),
         ),
         (
             message(
@@ -100,15 +172,19 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
                 "agent_tool_response_full_payload",
                 {"tool_name": "x", "is_error": True},
             ),
-            ToolResponse("x", is_error=True),
+            ServerTool("x", is_error=True),
         ),
         (
             message("client_error", "error_event", {"code": 1, "error_name": "n", "message": "m"}),
-            ServiceError("n: m"),
+            ServiceError("n: m", "n"),
         ),
         (
             message("error", "error_event", {"code": 1002, "error_type": "t", "reason": "r"}),
-            ServiceError("t: r"),
+            ServiceError("t: r", "t"),
+        ),
+        (
+            message("error", "error_event", {"error_type": "t", "message": "m", "reason": "m"}),
+            ServiceError("t: m", "t"),
         ),
         (message("error", message="quota"), ServiceError("quota")),
         (message("error"), ServiceError("an error without words")),
@@ -139,6 +215,32 @@ def test_only_audio_older_than_the_interruption_is_stale() -> None:
     assert not legacy.stale, "audio without an id can't be known to be old"
 
 
+@pytest.mark.parametrize("kind", sorted(MESSAGES))
+def test_every_message_is_known_even_without_a_body(kind: str) -> None:
+    event = Conversation().receive(message(kind))
+    assert not isinstance(event, Unknown)
+    none = MESSAGES[kind][0] is Effect.NONE
+    assert (event == Note(kind)) == none, "what has an effect has a type of its own"
+
+
+def test_every_message_of_the_descriptions_is_known() -> None:
+    described = {kind for each in specifications() for kind in each.validators["server"]}
+    assert described <= set(MESSAGES)
+
+
+@pytest.mark.parametrize(
+    ("tool", "ends"),
+    [
+        (ServerTool("end_call"), True),
+        (ServerTool("voicemail_detection"), True),
+        (ServerTool("end_call", is_error=True), False),
+        (ServerTool("skip_turn"), False),
+    ],
+)
+def test_which_tools_end_the_call(tool: ServerTool, ends: bool) -> None:
+    assert tool.ends_call is ends
+
+
 def test_opening_leaves_out_what_is_empty() -> None:
     opening = json.loads(protocol.opening(Call(Settings("agent_x"), {}, {})))
     assert set(opening) == {"type", "source_info"}
@@ -147,13 +249,35 @@ def test_opening_leaves_out_what_is_empty() -> None:
 
 
 def test_opening_tells_what_the_call_brings() -> None:
-    overrides = {"agent": {"language": "de"}}
+    overrides = {
+        "conversation_config_override": {"agent": {"language": "de"}},
+        "custom_llm_extra_body": {"a": 1},
+    }
     opening = json.loads(protocol.opening(Call(Settings("agent_x"), {"visits": 3}, overrides)))
     assert opening["dynamic_variables"] == {"visits": 3}
-    assert opening["conversation_config_override"] == overrides
+    assert opening | overrides == opening
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "sent"),
+    [
+        (Say.MESSAGE, "Hi.", {"type": "user_message", "text": "Hi."}),
+        (Say.CONTEXT, "x", {"type": "contextual_update", "text": "x"}),
+        (Say.ACTIVITY, "", {"type": "user_activity"}),
+        (Say.FEEDBACK, "like", {"type": "feedback", "event_id": 7, "score": "like"}),
+        (Say.FEEDBACK, "none", {"type": "feedback", "event_id": 7, "score": None}),
+    ],
+)
+def test_what_is_said_during_a_call(kind: Say, text: str, sent: dict[str, Any]) -> None:
+    assert json.loads(protocol.utterance(kind, text, 7)) == sent
 
 
 def test_answers() -> None:
+    assert json.loads(protocol.mcp_approval("m1", approved=False)) == {
+        "type": "mcp_tool_approval_result",
+        "tool_call_id": "m1",
+        "is_approved": False,
+    }
     assert json.loads(protocol.pong(0)) == {"type": "pong", "event_id": 0}
     assert json.loads(protocol.tool_result("c1", "no", is_error=True)) == {
         "type": "client_tool_result",

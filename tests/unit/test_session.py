@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from typing import Any
 
 import pytest
@@ -219,6 +220,154 @@ def test_close_codes(engine: Engine, code: int, reason: str, status: str, talkin
         assert got == status, words
         assert reason in words
         call.release()
+
+
+@pytest.mark.parametrize(
+    ("tool", "told"),
+    [
+        ({"tool_name": "end_call"}, "with its tool end_call"),
+        ({"tool_name": "voicemail_detection", "is_error": False}, "its tool voicemail_detection"),
+        ({"tool_name": "skip_turn"}, "(1000)"),
+    ],
+)
+def test_the_tool_that_ends_the_call_is_told(
+    engine: Engine, tool: dict[str, Any], told: str
+) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.send(type="agent_tool_request", agent_tool_request=tool)
+        await agent.send(type="agent_tool_response", agent_tool_response=tool)
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        status, reason = call.ending()
+        assert (status, reason.endswith(told)) == ("AGENT_ENDED", True), reason
+        call.release()
+
+
+def test_a_tool_that_failed_to_end_the_call_is_not_told(engine: Engine) -> None:
+    tool = {"tool_name": "end_call"}
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.send(type="agent_tool_request", agent_tool_request=tool)
+        await agent.send(
+            type="agent_tool_response_full_payload",
+            agent_tool_response_full_payload=tool | {"is_error": True},
+        )
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[1].endswith("(1000)")
+        call.release()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        ({"type": "client_error", "error_event": {"error_name": "override_error"}}, "REJECTED"),
+        ({"type": "error", "error_event": {"error_type": "max_duration_exceeded"}}, "TIMEOUT"),
+        ({"type": "error", "message": "received 1002 This exceeds your quota limit."}, "LIMIT"),
+        ({"type": "queue_status", "queue_status_event": {"status": "timed_out"}}, "LIMIT"),
+    ],
+)
+@pytest.mark.parametrize("talking", [False, True])
+def test_an_error_tells_why_the_close_came(
+    engine: Engine, error: dict[str, Any], status: str, talking: bool
+) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        if talking:
+            await agent.metadata()
+        await agent.send(**error)
+        await agent.connection.close(1002)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[0] == status
+        call.release()
+
+
+def test_an_error_that_the_conversation_survived_is_not_why_it_ends(engine: Engine) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.send(type="client_error", error_event={"error_name": "n", "message": "quota"})
+        await agent.send(type="agent_response", agent_response_event={"agent_response": "Bye."})
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        status, reason = call.ending()
+        assert (status, "quota" in reason) == ("AGENT_ENDED", False)
+        call.release()
+
+
+def test_an_mcp_tool_that_waits_for_approval_is_refused(engine: Engine) -> None:
+    """At once: nobody on the telephone can approve it. Other states are no question."""
+    tool = {"tool_name": "t", "tool_call_id": "m1"}
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        for state in ("loading", "awaiting_approval", "failure"):
+            await agent.send(type="mcp_tool_call", mcp_tool_call=tool | {"state": state})
+        await agent.send(type="ping", ping_event={"event_id": 1})
+        answer = await agent.next()
+        assert answer["type"] == "mcp_tool_approval_result"
+        assert (answer["tool_call_id"], answer["is_approved"]) == ("m1", False)
+        assert (await agent.next())["type"] == "pong"
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[0] == "AGENT_ENDED"
+        service.outcome()
+        call.release()
+
+
+def test_the_log_tells_what_the_caller_heard(engine: Engine) -> None:
+    """As far as it was played, not as far as it was sent; and what the service tells else."""
+    go_on = threading.Event()
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.speak(b"\x01" * 8000, 4)
+        await asyncio.to_thread(go_on.wait, 10 * SECOND)
+        await agent.send(
+            type="tentative_user_transcript",
+            tentative_user_transcription_event={"user_transcript": "St"},
+        )
+        await agent.send(
+            type="user_transcript", user_transcription_event={"user_transcript": "Stop!"}
+        )
+        await agent.interrupt(5)
+        await agent.send(
+            type="agent_response_correction",
+            agent_response_correction_event={"corrected_agent_response": "Well,", "event_id": 4},
+        )
+        await agent.send(type="guardrail_triggered")
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings(debug="yes"))
+        call.wait(TALKING)
+        assert call.hear(1600) == b"\x01" * 1600
+        go_on.set()
+        call.wait(ENDED)
+        service.outcome()
+        call.release()
+    text = engine.text()
+    assert "800 ms of agent audio thrown away; heard: 200 of 1000 ms of response 4" in text
+    assert "agent, cut short: Well,; heard: 200 of 1000 ms" in text
+    assert "\ncaller: Stop!" in text
+    assert "\ncaller: St\n" not in text
+    assert "the service tells: guardrail_triggered" in text
 
 
 @pytest.mark.parametrize("talking", [False, True])

@@ -30,11 +30,26 @@ def test_every_setting_has_its_type() -> None:
         "ca_file": "/ca.pem",
         "tls_verify": "no",
         "debug": "yes",
+        "branch_id": "b",
+        "environment": "e",
         "a_key_of_another_layer": "left out",
     }
     pairs = [AGENT, *((PairKind.SETTING, name, text) for name, text in texts.items())]
     assert Call.from_pairs(pairs).settings == Settings(
-        "agent_x", "http://127.0.0.1:1", "sk", "none", "/x", 40, 3, 1, 600, "/ca.pem", False, True
+        agent_id="agent_x",
+        base_url="http://127.0.0.1:1",
+        api_key="sk",
+        auth="none",
+        signed_url_endpoint="/x",
+        chunk_ms=40,
+        connect_timeout=3,
+        connect_attempts=1,
+        max_duration=600,
+        ca_file="/ca.pem",
+        tls_verify=False,
+        debug=True,
+        branch_id="b",
+        environment="e",
     )
 
 
@@ -59,8 +74,11 @@ def test_variables_keep_their_kind() -> None:
     }
 
 
+VALUES = {str: "text", float: "7", int: "7", bool: "yes", list: '["a"]', dict: '{"a": 1}'}
+
+
 def test_every_override_finds_its_place() -> None:
-    texts = {name: "7" if kind is not str else "text" for name, (_, kind) in OVERRIDES.items()}
+    texts = {name: VALUES[kind] for name, (_, kind) in OVERRIDES.items()}
     overrides = Call.from_pairs(
         [AGENT, *((PairKind.OVERRIDE, name, text) for name, text in texts.items())]
     ).overrides
@@ -76,10 +94,38 @@ def test_an_empty_override_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "value"), [("yes", True), ("True", True), ("no", False), ("false", False)]
+)
+def test_flags(text: str, value: bool) -> None:
+    call = Call.from_pairs([AGENT, (PairKind.OVERRIDE, "text_only", text)])
+    assert call.overrides == {
+        "conversation_config_override": {"conversation": {"text_only": value}}
+    }
+
+
+def test_branch_and_environment_of_the_call_go_before_the_agent_s() -> None:
+    """Into the address and into the first message, both."""
+    agent = [AGENT, (PairKind.SETTING, "branch_id", "b"), (PairKind.SETTING, "environment", "e")]
+    call = Call.from_pairs(agent)
+    assert call.overrides == {"branch_id": "b", "environment": "e"}
+    assert call.settings.public_url.endswith("?agent_id=agent_x&branch_id=b&environment=e")
+    call = Call.from_pairs([*agent, (PairKind.OVERRIDE, "branch_id", "c&")])
+    assert call.overrides == {"branch_id": "c&", "environment": "e"}
+    assert call.settings.signed_url_request.endswith("&branch_id=c%26&environment=e")
+
+
+@pytest.mark.parametrize(
     ("kind", "name", "text", "words"),
     [
+        (PairKind.JSON, "n", '{"a": 1}', "ELEVENLABS_JSON_n is a JSON object"),
+        (PairKind.OVERRIDE, "speed", "nan", "must be a number"),
+        (PairKind.OVERRIDE, "max_duration_seconds", "1.5", "must be a whole number"),
+        (PairKind.OVERRIDE, "text_only", "maybe", "must be yes or no"),
+        (PairKind.OVERRIDE, "tool_ids", "{}", "must be a JSON list"),
+        (PairKind.OVERRIDE, "tool_ids", "a,b", "must be a JSON list"),
+        (PairKind.OVERRIDE, "custom_llm_extra_body", "[]", "must be a JSON object"),
         (PairKind.JSON, "n", "{", "ELEVENLABS_JSON_n is not JSON"),
-        (PairKind.OVERRIDE, "colour", "red", "there are: first_message"),
+        (PairKind.OVERRIDE, "colour", "red", "there are: branch_id"),
         (PairKind.OVERRIDE, "speed", "fast", "must be a number, it is 'fast'"),
     ],
 )

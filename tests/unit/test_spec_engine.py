@@ -9,15 +9,32 @@ from typing import Any
 import pytest
 
 from pyconvai import _core, protocol
+from pyconvai.protocol import Say
 from pyconvai.settings import OVERRIDES, Call, PairKind
 from tests.specs.schemas import faults
 from tests.unit.engine import TALKING, Engine
 from tests.unit.service import Conversation, Service
 from tests.unit.test_core import parse
 
-VALUES = {float: "0.8", int: "60", str: "en"}
+VALUES = {float: "0.8", int: "60", str: "en", bool: "no", list: '["a"]', dict: "{}"}
+SPECIAL = {
+    "llm": "gpt-4o",
+    "knowledge_base": '[{"type": "file", "name": "n", "id": "i", "usage_mode": "auto"}]',
+    "soft_timeout_config": '{"message": "Well?"}',
+    "client_events": '["audio", "interruption"]',
+    "pronunciation_dictionary_locators": "[{}]",
+}
 # Known to the service's public OpenAPI description alone, which has no messages.
-ELSEWHERE = {"model_id", "max_duration_seconds"}
+ELSEWHERE = {"model_id", "max_duration_seconds", "pronunciation_dictionary_locators"}
+# Known to the first description alone: a message with others as well conforms to neither.
+ONE_ALONE = {"client_events"}
+
+
+def value(name: str) -> str:
+    """A text for an override that the descriptions admit."""
+    return SPECIAL.get(name, VALUES[OVERRIDES[name][1]])
+
+
 VARIABLES = [("text", '"01234"'), ("number", "7.5"), ("flag", "true"), ("none", "null")]
 OPENINGS = {
     "nothing": [],
@@ -28,13 +45,13 @@ OPENINGS = {
     ],
     "empty override": [(PairKind.OVERRIDE, "first_message", "")],
     "all overrides": [
-        (PairKind.OVERRIDE, name, VALUES[kind])
-        for name, (_, kind) in OVERRIDES.items()
-        if name not in ELSEWHERE
+        (PairKind.OVERRIDE, name, value(name))
+        for name in OVERRIDES
+        if name not in ELSEWHERE | ONE_ALONE
     ],
     **{
-        f"override {name}": [(PairKind.OVERRIDE, name, VALUES[kind])]
-        for name, (_, kind) in OVERRIDES.items()
+        f"override {name}": [(PairKind.OVERRIDE, name, value(name))]
+        for name in OVERRIDES
         if name not in ELSEWHERE
     },
 }
@@ -49,9 +66,8 @@ def test_openings(pairs: list[tuple[int, str, str]]) -> None:
 @pytest.mark.parametrize("name", sorted(ELSEWHERE))
 def test_overrides_that_neither_description_has(name: str) -> None:
     """Nothing but the override itself is against them; once they have it, it leaves the list."""
-    value = VALUES[OVERRIDES[name][1]]
     settings = (PairKind.SETTING, "agent_id", "agent_x")
-    call = Call.from_pairs([settings, (PairKind.OVERRIDE, name, value)])
+    call = Call.from_pairs([settings, (PairKind.OVERRIDE, name, value(name))])
     said = faults("client", json.loads(protocol.opening(call)))
     assert said
     assert all(f"'{name}' was unexpected" in line for line in said)
@@ -60,6 +76,21 @@ def test_overrides_that_neither_description_has(name: str) -> None:
 @pytest.mark.parametrize("event_id", [0, 1, 2**31, -1])
 def test_pongs(event_id: int) -> None:
     assert faults("client", json.loads(protocol.pong(event_id))) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Say.MESSAGE, "Hello."),
+        (Say.CONTEXT, "The caller pressed 5."),
+        (Say.ACTIVITY, ""),
+        (Say.FEEDBACK, "like"),
+        (Say.FEEDBACK, "dislike"),
+        (Say.FEEDBACK, "none"),
+    ],
+)
+def test_what_is_said_during_a_call(kind: Say, text: str) -> None:
+    assert faults("client", json.loads(protocol.utterance(kind, text, 7))) == []
 
 
 @pytest.mark.parametrize("is_error", [False, True])

@@ -1,0 +1,34 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief Actions of AMI
+ */
+
+#ifndef CONTEXT_MANAGER_H
+#define CONTEXT_MANAGER_H
+
+#define EVENT_FLAG_CALL (1 << 1)
+
+struct ast_module;
+struct mansession;
+struct message;
+
+int ast_manager_register2(const char *action, int authority,
+	int (*func)(struct mansession *s, const struct message *m), struct ast_module *module,
+	const char *synopsis, const char *description);
+#define ast_manager_register_xml(action, authority, func) \
+	ast_manager_register2(action, authority, func, AST_MODULE_SELF, NULL, NULL)
+int ast_manager_unregister(const char *action);
+
+const char *astman_get_header(const struct message *m, char *var);
+void astman_send_error(struct mansession *s, const struct message *m, char *error);
+void astman_send_ack(struct mansession *s, const struct message *m, char *msg);
+
+#endif /* CONTEXT_MANAGER_H */

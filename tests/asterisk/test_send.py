@@ -1,0 +1,135 @@
+"""What is said to the agent during a call, from the command line and over AMI."""
+
+from __future__ import annotations
+
+import re
+import socket
+
+import pytest
+
+from testbed.callers import Callers
+from testbed.config import MANAGER_SECRET, MANAGER_USER
+from testbed.instance import Instance
+from testbed.mock import MockAgent
+from tests.asterisk.conftest import StartAgent, StartAsterisk
+from tests.asterisk.phone import DIALPLAN, configure, section, wait_talking
+from tests.timing import SECOND
+
+TALKER = """\
+title = "talker"
+[agents.default]
+format = "ulaw_8000"
+first_message = { text = "Noise.", sound = "noise:1:200" }
+"""
+
+
+class Ami:
+    """One connection to AMI."""
+
+    def __init__(self, pbx: Instance) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", pbx.ports.manager), 5 * SECOND)
+        self._file = self._socket.makefile("rwb")
+        self._file.readline()  # the banner
+        answer = self.ask("Login", Username=MANAGER_USER, Secret=MANAGER_SECRET, Events="off")
+        assert answer["Response"] == "Success"
+
+    def __enter__(self) -> Ami:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def ask(self, action: str, **headers: str) -> dict[str, str]:
+        """The response to an action; events that come before it are passed over."""
+        lines = {"Action": action, **headers}
+        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        self._file.write(f"{text}\r\n".encode())
+        self._file.flush()
+        while "Response" not in (block := self._block()):
+            pass
+        return block
+
+    def _block(self) -> dict[str, str]:
+        lines: dict[str, str] = {}
+        while line := self._file.readline().decode().strip():
+            name, _, value = line.partition(": ")
+            lines[name] = value
+        return lines
+
+
+@pytest.fixture(scope="module")
+def pbx(asterisk: StartAsterisk) -> Instance:
+    return asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
+
+
+def channel_name(pbx: Instance) -> str:
+    """The only channel that there is."""
+    found = re.search(r"^(PJSIP/[^!]+)", pbx.cli("core show channels concise"), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def texts(mock: MockAgent) -> list[dict[str, str]]:
+    """What the agent was told, in order."""
+    (session,) = mock.report["sessions"]
+    assert session["violations"] == []
+    keys = ("type", "text", "score", "event_id")
+    return [{key: each[key] for key in keys if key in each} for each in session["texts"]]
+
+
+def test_from_the_command_line_and_over_ami(pbx: Instance, agent: StartAgent) -> None:
+    with agent(TALKER) as mock, Ami(pbx) as ami:
+        configure(pbx, section("sales_agent", mock.url))
+        with Callers(pbx, 1, "sales_agent") as calls:
+            calls.wait_up()
+            wait_talking(pbx, 1)
+            mock.wait_event(lambda e: e["event"] == "transcript", 5 * SECOND)
+            channel = channel_name(pbx)
+            for command, said in (
+                (f"message {channel} Good morning", "message"),
+                (f"context {channel} The caller pressed 5", "context"),
+                (f"activity {channel}", "activity"),
+                (f"feedback {channel} like", "feedback"),
+            ):
+                answer = pbx.cli(f"elevenlabs send {command}")
+                assert f"Sent to the agent: {said}" in answer
+            for kind, text in (("message", "Grüß: Gott"), ("context", "x"), ("activity", ""),
+                               ("feedback", "none")):  # fmt: skip
+                got = ami.ask("ElevenLabsSend", Channel=channel, Type=kind, Text=text)
+                assert got == {"Response": "Success", "Message": f"Sent to the agent: {kind}"}
+            refused = ami.ask("ElevenLabsSend", Channel=channel, Type="feedback", Text="great")
+            assert refused["Response"] == "Error"
+            assert "like, dislike or none" in refused["Message"]
+            calls.hangup_all()
+            calls.wait()
+        gone = ami.ask("ElevenLabsSend", Channel=channel, Type="activity")
+        assert "There is no session on channel" in gone["Message"]
+    assert mock.report["sessions"][0]["received"]["user_activity"] == 2
+    assert texts(mock) == [
+        {"type": "user_message", "text": "Good morning"},
+        {"type": "contextual_update", "text": "The caller pressed 5"},
+        {"type": "feedback", "event_id": 1, "score": "like"},
+        {"type": "user_message", "text": "Grüß: Gott"},
+        {"type": "contextual_update", "text": "x"},
+        {"type": "feedback", "event_id": 1, "score": None},
+    ]
+
+
+def test_both_are_documented(pbx: Instance) -> None:
+    shown = pbx.cli("manager show command ElevenLabsSend")
+    for word in ("Synopsis", "Channel", "Type", "feedback", "Text"):
+        assert word in shown, word
+    assert "elevenlabs send feedback" in pbx.cli("core show help elevenlabs send")
+    assert "ElevenLabsConvAI" in pbx.cli("core show application ElevenLabsConvAI")
+
+
+def test_the_action_goes_and_comes_with_the_module(pbx: Instance) -> None:
+    with Ami(pbx) as ami:
+        for _ in range(3):
+            assert "Unloaded" in pbx.cli("module unload app_elevenlabs_convai")
+            answer = ami.ask("ElevenLabsSend", Channel="x", Type="activity")
+            assert "unknown command" in answer["Message"]
+            pbx.cli("module load app_elevenlabs_convai")
+            answer = ami.ask("ElevenLabsSend", Channel="x", Type="activity")
+            assert "There is no session" in answer["Message"]

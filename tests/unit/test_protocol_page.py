@@ -1,0 +1,76 @@
+"""docs/protocol.md against the specifications, the code, and the tests that it names."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pyconvai.endings import TABLE
+from pyconvai.protocol import MESSAGES
+from pyconvai.settings import OVERRIDES, WANTED
+from tests.specs.schemas import Sender, specifications
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+HEADINGS: dict[Sender, str] = {"server": "From the service", "client": "To the service"}
+TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of each row of the table under a heading."""
+    section = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+@pytest.mark.parametrize("sender", HEADINGS)
+def test_every_message_of_the_specifications_has_one_row(sender: Sender) -> None:
+    described = {kind for each in specifications() for kind in each.validators[sender]}
+    known = set(MESSAGES) if sender == "server" else set()
+    names = [row[0].strip("`") for row in rows(HEADINGS[sender])]
+    assert len(names) == len(set(names))
+    assert set(names) == described | known
+
+
+def test_every_effect_is_the_code_s() -> None:
+    shown = {
+        name.strip("`"): re.split(r"\W", effect)[0]
+        for name, _, effect, _ in rows(HEADINGS["server"])
+    }
+    assert shown == {kind: effect.value for kind, (effect, _) in MESSAGES.items()}
+
+
+def test_every_row_names_a_test_unless_nothing_is_sent() -> None:
+    for heading in HEADINGS.values():
+        for name, _, effect, test in rows(heading):
+            assert TEST.fullmatch(test) or effect.startswith("not sent"), name
+
+
+def test_every_test_that_is_named_exists() -> None:
+    named = TEST.findall(PAGE)
+    assert len(named) > 30
+    for file, name in named:
+        path = ROOT / "tests" / "unit" / file
+        assert f"def {name}(" in path.read_text(encoding="utf-8"), f"{file}::{name}"
+
+
+def test_the_endings_are_those_of_the_table() -> None:
+    expected = [
+        [
+            f"{row.cause} `{row.key}`",
+            f"`{row.status.name}`",
+            f"{row.meaning}{' (retry)' if row.retry else ''}".strip(),
+        ]
+        for row in TABLE
+    ]
+    assert rows("Endings") == expected
+
+
+def test_the_overrides_are_those_of_the_table() -> None:
+    expected = [
+        [f"`{name}`", f"`{'.'.join(path)}`", WANTED[kind]]
+        for name, (path, kind) in OVERRIDES.items()
+    ]
+    assert rows("What a call begins with") == expected

@@ -15,9 +15,12 @@ import traceback
 from pathlib import Path
 
 from . import __version__, _core, log, selftest
+from .backoff import BackOff
+from .connecting import Shared
 from .endings import Ending, Status
 from .net import Network, shrink_read_buffers
 from .session import Session
+from .signed_urls import SignedUrls
 
 TICK_SECONDS = 0.005
 """How often caller audio is looked for while any call is up: a quarter of a frame, so that it adds
@@ -33,6 +36,7 @@ class Runtime:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self.network: Network = Network()
+        self._urls, self._back_off = SignedUrls(), BackOff()
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._links: list[_core.Link] = []
         self._next_tick: float | None = None
@@ -60,12 +64,18 @@ class Runtime:
         return not self._sessions
 
     def _end_what_is_left(self) -> None:
-        """Let nobody wait for a loop that has ended. Only after a fault is anything left."""
+        """Let nobody wait for a loop that has ended. Sessions are left only after a fault.
+
+        URLs may be on their way for the next call of each agent: there will be none.
+        """
         self._end_all(Ending(Status.ERROR, "the engine's loop has failed"))
         for task in asyncio.all_tasks(self._loop).difference(self._sessions):
             task.cancel()
         if left := asyncio.all_tasks(self._loop):
             self._loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_ALL_SECONDS))
+            # Transports that were aborted close in the next rounds, TLS below them one later.
+            for _ in range(3):
+                self._loop.run_until_complete(asyncio.sleep(0))
 
     # ---- What other threads want ----
 
@@ -88,7 +98,7 @@ class Runtime:
             self._loop.stop()
 
     def _admit(self, link: _core.Link) -> None:
-        session = Session(link, self.network)
+        session = Session(link, Shared(self.network, self._urls, self._back_off))
         task = session.start(self._loop)
         self._sessions[task] = session
         self._links.append(link)

@@ -7,7 +7,7 @@ dialplan (variables and overrides) is checked here, for only the protocol knows 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -45,6 +45,11 @@ class Settings:
     ca_file: str = ""
     tls_verify: bool = True
     debug: bool = False
+
+    @property
+    def hosts(self) -> list[Settings]:
+        """These settings once for each address in base_url, in the order to try them."""
+        return [replace(self, base_url=url) for url in self.base_url.split(",")]
 
     @property
     def signed_url_request(self) -> str:

@@ -239,6 +239,8 @@ static struct config_agent *agent_make(const char *name, const struct level *gen
 	agent->max_sessions = own->values[KEY_MAX_SESSIONS]
 		? strtoul(own->values[KEY_MAX_SESSIONS], NULL, 10) : 0;
 	agent->connect_timeout = strtoul(agent->values[KEY_CONNECT_TIMEOUT], NULL, 10);
+	agent->silence_timeout = strtoul(agent->values[KEY_SILENCE_TIMEOUT], NULL, 10);
+	agent->agent_timeout = strtoul(agent->values[KEY_AGENT_TIMEOUT], NULL, 10);
 	agent->send_caller_number = ast_true(agent->values[KEY_SEND_CALLER_NUMBER]);
 	agent->silence = ast_true(agent->values[KEY_SILENCE]);
 	return agent;
@@ -460,6 +462,6 @@ const char *config_agent_host(const struct config_agent *agent, char *host, size
 	const char *start = strstr(agent->values[KEY_BASE_URL], "://");
 
 	ast_copy_string(host, start ? start + 3 : agent->values[KEY_BASE_URL], size);
-	host[strcspn(host, "/")] = '\0';
+	host[strcspn(host, "/,")] = '\0';
 	return host;
 }

@@ -28,6 +28,7 @@
 #include "asterisk/module.h"	/* what makes this a module */
 #include "asterisk/pbx.h"	/* ast_register_application_xml */
 
+#include "attempt.h"
 #include "call.h"
 #include "cli.h"
 #include "config.h"
@@ -35,7 +36,6 @@
 #include "departure.h"
 #include "embed.h"
 #include "generation.h"
-#include "monotonic.h"
 #include "registry.h"
 #include "test_elevenlabs.h"
 #include "variables.h"
@@ -87,6 +87,9 @@
 			and finds out in <variable>ELEVENLABSSTATUS</variable> what happened. An agent that
 			does not exist, a missing key, and a full house are found out before the channel is
 			answered.</para>
+			<para>Where the agent cannot be had, its <literal>fallback_agent</literal> of
+			<filename>elevenlabs.conf</filename> is tried, once, before the caller has heard
+			anything.</para>
 			<para>A tone or music that was started before goes on until the agent is there:
 			<literal>Playtones(ring)</literal> lets the caller wait less alone.</para>
 			<para>The agent is told <literal>caller_number</literal> (unless
@@ -218,112 +221,6 @@ AST_APP_OPTIONS(option_table, {
 
 /* ---- The application ---- */
 
-/*!
- * \brief Take up a call that the registry has admitted, and leave its result on the
- * channel
- */
-static void carry_out(struct call *call, const struct call_options *options)
-{
-	struct ast_channel *channel = call->channel;
-
-	call_run(call, options);
-	registry_remove(call);
-	result_set(channel, call->status, call->reason, call->conversation_id);
-	ast_verb(3, "%s: agent %s %s after %d s: %s\n", ast_channel_name(channel),
-		call->agent->name, status_name(call->status),
-		(int) ((monotonic_us() - call->started_us) / 1000000), call->reason);
-}
-
-static void __attribute__((format(printf, 3, 4))) refuse(struct ast_channel *channel,
-	enum convai_status status, const char *format, ...)
-{
-	char reason[CALL_REASON_SIZE];
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(reason, sizeof(reason), format, ap);
-	va_end(ap);
-	ast_log(LOG_WARNING, "%s: %s: %s\n", ast_channel_name(channel), status_name(status),
-		reason);
-	result_set(channel, status, reason, "");
-}
-
-/*! \brief Admit the call, and run it if there is room */
-static void admit(struct ast_channel *channel, struct config_agent *agent,
-	const struct call_options *options, unsigned int max_sessions,
-	const struct convai_ops *ops)
-{
-	struct call *call = call_make(channel, agent, ops);
-
-	switch (call ? registry_admit(call, max_sessions) : REGISTRY_NO_MEMORY) {
-	case REGISTRY_ADMITTED:
-		carry_out(call, options);
-		break;
-	case REGISTRY_FULL:
-		refuse(channel, CONVAI_STATUS_LIMIT,
-			"all %u sessions of max_sessions in [general] are "
-			"in use", max_sessions);
-		break;
-	case REGISTRY_AGENT_FULL:
-		refuse(channel, CONVAI_STATUS_LIMIT,
-			"all %u sessions of max_sessions in [%s] are in use",
-			agent->max_sessions, agent->name);
-		break;
-	case REGISTRY_DRAINING:
-		refuse(channel, CONVAI_STATUS_LIMIT,
-			"draining: an operator wants no new calls (elevenlabs drain off ends that)");
-		break;
-	case REGISTRY_CLOSED:
-		refuse(channel, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
-		break;
-	case REGISTRY_NO_MEMORY:
-		refuse(channel, CONVAI_STATUS_ERROR, "out of memory");
-		break;
-	}
-	ao2_cleanup(call);
-}
-
-/*! \brief Hold the engine that is in service now for as long as the call lasts */
-static void run_on_engine(struct ast_channel *channel, struct config_agent *agent,
-	const struct call_options *options, unsigned int max_sessions)
-{
-	struct generation *generation = generation_take();
-
-	if (generation) {
-		admit(channel, agent, options, max_sessions, generation_ops(generation));
-		generation_leave(generation);
-	} else if (registry_is_closed()) {
-		refuse(channel, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
-	} else {
-		refuse(channel, CONVAI_STATUS_ERROR, "the engine is not running; module reload "
-			"app_elevenlabs_convai starts it, or the log says why not");
-	}
-}
-
-/*!
- * \brief Look the agent up and find out what can be found out without touching the
- * channel
- */
-static void run(struct ast_channel *channel, const char *name,
-	const struct call_options *options)
-{
-	struct config *config = config_get();
-	struct config_agent *agent = config ? config_find_agent(config, name) : NULL;
-
-	if (!agent) {
-		refuse(channel, CONVAI_STATUS_NOAGENT, "there is no agent \"%s\" in %s", name,
-			CONFIG_FILE);
-	} else if (!strcmp(agent->values[KEY_AUTH], "signed_url")
-		&& !agent->values[KEY_API_KEY][0]) {
-		refuse(channel, CONVAI_STATUS_AUTH, "no api_key for agent %s in %s", agent->name,
-			CONFIG_FILE);
-	} else {
-		run_on_engine(channel, agent, options, config->max_sessions);
-	}
-	ao2_cleanup(agent);
-	ao2_cleanup(config);
-}
-
 /*! \brief Whether all letters are options; Asterisk's own parser passes over others */
 static int options_are_known(const char *text)
 {
@@ -375,6 +272,7 @@ static int convai_exec(struct ast_channel *channel, const char *data)
 {
 	struct call_options options = { .answer = 1, .music_class = "" };
 	char *parse = ast_strdupa(data);
+	char reason[CALL_REASON_SIZE];
 	AST_DECLARE_APP_ARGS(args,
 		AST_APP_ARG(agent);
 		AST_APP_ARG(options);
@@ -383,13 +281,14 @@ static int convai_exec(struct ast_channel *channel, const char *data)
 	AST_STANDARD_APP_ARGS(args, parse);
 	result_clear(channel);
 	if (ast_strlen_zero(args.agent)) {
-		refuse(channel, CONVAI_STATUS_NOAGENT, "no agent named: ElevenLabsConvAI(agent)");
+		attempt_refuse(channel, CONVAI_STATUS_NOAGENT,
+			"no agent named: ElevenLabsConvAI(agent)");
 	} else if (!ast_strlen_zero(args.options)
 		&& parse_options(ast_strdupa(args.options), &options)) {
-		refuse(channel, CONVAI_STATUS_ERROR, "options \"%s\" are not understood",
-			args.options);
+		snprintf(reason, sizeof(reason), "options \"%s\" are not understood", args.options);
+		attempt_refuse(channel, CONVAI_STATUS_ERROR, reason);
 	} else {
-		run(channel, args.agent, &options);
+		attempt_run(channel, args.agent, &options);
 	}
 	/* It has done its duty: it has woken us. The call itself is not to end by it. */
 	ast_channel_clear_softhangup(channel, AST_SOFTHANGUP_APPUNLOAD);

@@ -65,6 +65,8 @@ static void call_destructor(void *object)
 {
 	struct call *call = object;
 
+	media_preroll_drop(&call->media);
+	ao2_cleanup(call->before);
 	ao2_cleanup(call->agent);
 	ast_channel_cleanup(call->channel);
 }
@@ -306,7 +308,6 @@ static void play_out(struct call *call, int64_t now)
 
 /* ---- What the engine says ---- */
 
-/*! \return 0, or -1 if the caller has gone meanwhile */
 static int answer(struct call *call)
 {
 	if (call->options->answer && ast_channel_state(call->channel) != AST_STATE_UP
@@ -473,18 +474,18 @@ void call_run(struct call *call, const struct call_options *options)
 {
 	call->options = options;
 	media_open(&call->media, call->channel);
+	if (call->before) {
+		media_preroll_move(&call->media, &call->before->media);
+	}
 	if (ast_check_hangup(call->channel)) {
-		/* The h extension, or a caller who was faster: nobody is there to talk. */
+		/* The h extension, or a caller who was faster. */
 		channel_left(call);
 		goto done;
 	}
 	if (open_session(call)) {
 		goto done;
 	}
-	/*
-	 * The engine is on its way already: answering takes some channels longer than a
-	 * look-up.
-	 */
+	/* The engine is on its way already: answering may take longer than a look-up. */
 	if (!options->connect_first && answer(call)) {
 		goto done;
 	}

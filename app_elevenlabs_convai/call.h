@@ -53,6 +53,8 @@ struct call {
 	struct ast_channel *channel;	/*!< with a reference */
 	struct config_agent *agent;	/*!< with a reference: the snapshot the call began with */
 	const struct convai_ops *ops;	/*!< of the engine the call began with */
+	/*! with a reference: the call with an agent that could not be had, or NULL */
+	struct call *before;
 	int64_t started_us;
 
 	/* Guarded by the object's lock. */

@@ -22,6 +22,7 @@
 #include "asterisk/utils.h"	/* ast_strdup */
 
 #include "config.h"
+#include "config_fallback.h"
 #include "config_lines.h"
 #include "config_report.h"
 #include "config_warn.h"
@@ -323,6 +324,7 @@ static struct config *config_make(struct config_report *report,
 			read_agent(report, file, config, &general, section);
 		}
 	}
+	config_check_fallbacks(report, file, config);
 	config_warn_about_file(report, config, !!general.values[KEY_API_KEY]);
 	level_free(&general);
 	return config;

@@ -353,8 +353,8 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.name = "fallback_agent",
 		.check = check_text,
 		.preset = "",
-		.allowed = RESERVED,
-		.flags = KEY_WITHOUT_EFFECT,
+		.allowed = "the name of another section, from which no fallback_agent leads back",
+		.flags = KEY_SECTION_ONLY,
 	},
 };
 

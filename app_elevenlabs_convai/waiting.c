@@ -28,8 +28,7 @@ int waiting_begin(struct ast_channel *channel, const struct call_options *option
 			/* Without it most callers hear nothing before the answer. */
 			ast_indicate(channel, AST_CONTROL_PROGRESS);
 		}
-		ast_moh_start(channel, S_OR(options->music_class, NULL), NULL);
-		return 1;
+		return !ast_moh_start(channel, S_OR(options->music_class, NULL), NULL);
 	}
 	if (options->ring || (options->connect_first && !is_up)) {
 		/* On a channel that is up, Asterisk plays the tone of the channel's zone. */

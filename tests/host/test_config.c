@@ -284,11 +284,26 @@ TEST(a_key_of_an_earlier_module_is_passed_over)
 	end();
 }
 
+TEST(fallback_agent_leads_somewhere_and_not_back)
+{
+	begin();
+	accept("[a]\nagent_id=x\nauth=none\nfallback_agent=B\n"
+		"[b]\nagent_id=y\nauth=none\nfallback_agent=c\n[c]\nagent_id=z\nauth=none\n");
+	CHECK_INT(host_logged("WARNING"), 0);
+	refuse("[a]\nagent_id=x\nfallback_agent=nobody\n",
+		"elevenlabs.conf:3 [a]: fallback_agent = nobody: allowed is the name of another");
+	refuse("[a]\nagent_id=x\nfallback_agent=a\n", "fallback_agent = a leads back to a");
+	refuse("[a]\nagent_id=x\nfallback_agent=b\n[b]\nagent_id=y\nfallback_agent=a\n",
+		"elevenlabs.conf:6 [b]: fallback_agent = a leads back to b");
+	refuse("[general]\nfallback_agent=a\n[a]\nagent_id=x\n", "belongs into the section");
+	end();
+}
+
 TEST(a_key_without_effect_is_pointed_out)
 {
 	begin();
-	accept("[a]\nagent_id=x\ntools=t\ntransfer_allow=y\nfallback_agent=z\n");
-	CHECK_INT(host_logged("has no effect in this version"), 3);
+	accept("[a]\nagent_id=x\ntools=t\ntransfer_allow=y\n");
+	CHECK_INT(host_logged("has no effect in this version"), 2);
 	end();
 }
 

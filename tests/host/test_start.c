@@ -241,3 +241,55 @@ TEST(an_agent_who_has_spoken_once)
 	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "HANGUP");
 	script_end();
 }
+
+/* ---- Another agent ---- */
+
+#define TWO "[general]\nauth = none\n[sales]\nagent_id = a\nfallback_agent = spare\n" \
+	"[spare]\nagent_id = b\n"
+
+static void second_talks(void *data)
+{
+	(void) data;
+	CHECK_INT(fake.opens, 2);
+	fake_talk(fake_session(1), CONVAI_ENCODING_ULAW, 8000);
+}
+
+TEST(another_agent_where_the_first_cannot_be_had)
+{
+	struct ast_channel *channel = script_begin(TWO);
+
+	script_agent_ends_at(500 * MS, CONVAI_STATUS_UNREACHABLE, "away", 0);
+	host_at(1010 * MS, second_talks, NULL);
+	host_channel_talk(channel, 0, 2000 * MS, 20 * MS, 20 * MS);
+	script_hangup_at(2000 * MS);
+	script_run("sales");
+	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "HANGUP");
+	CHECK_STR(host_variable(channel, "ELEVENLABSREASON"),
+		"the caller hung up (agent spare, in place of sales, UNREACHABLE: away)");
+	CHECK_INT(fake_push_count(fake_session(1)), 100);
+	script_end();
+}
+
+TEST(only_one_other_agent_and_only_before_the_conversation)
+{
+	struct ast_channel *channel = script_begin(TWO);
+
+	script_metadata_at(10 * MS);
+	script_agent_ends_at(500 * MS, CONVAI_STATUS_ERROR, "broke", 0);
+	script_run("sales");
+	CHECK_STR(host_variable(channel, "ELEVENLABSREASON"), "broke");
+	CHECK_INT(fake.opens, 1);
+	script_end();
+}
+
+TEST(no_other_agent_for_a_caller_who_has_gone)
+{
+	struct ast_channel *channel = script_begin(TWO);
+
+	script_hangup_at(500 * MS);
+	script_run("sales");
+	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "HANGUP");
+	CHECK_INT(fake.opens, 1);
+	(void) channel;
+	script_end();
+}

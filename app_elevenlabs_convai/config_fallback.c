@@ -13,7 +13,6 @@
 
 #include "asterisk.h"
 
-#include "asterisk/astobj2.h"	/* references to agents */
 #include "asterisk/config.h"	/* lines of the file */
 #include "asterisk/strings.h"	/* strcasecmp */
 
@@ -37,12 +36,16 @@ static const struct ast_variable *line_of(const struct ast_config *file,
 static const struct config_agent *next_of(const struct config *config,
 	const struct config_agent *agent)
 {
-	const char *name = agent->values[KEY_FALLBACK_AGENT];
-	struct config_agent *next = name[0] ? config_find_agent(config, name) : NULL;
+	size_t i;
 
-	/* The configuration has a reference of its own. */
-	ao2_cleanup(next);
-	return next;
+	for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
+		const struct config_agent *other = AST_VECTOR_GET(&config->agents, i);
+
+		if (!strcasecmp(other->name, agent->values[KEY_FALLBACK_AGENT])) {
+			return other;
+		}
+	}
+	return NULL;
 }
 
 static void check(struct config_report *report, const struct ast_config *file,

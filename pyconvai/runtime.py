@@ -30,6 +30,10 @@ CLOSE_ALL_SECONDS = 1.5
 """For all closing handshakes together when the engine is stopped; Asterisk gives us 2 s."""
 
 
+LAST_ROUNDS = 3
+"""Of a loop that ends, for the sockets that were closed in its last one."""
+
+
 class Runtime:
     """One event loop and its sessions."""
 
@@ -73,9 +77,9 @@ class Runtime:
             task.cancel()
         if left := asyncio.all_tasks(self._loop):
             self._loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_ALL_SECONDS))
-            # Transports that were aborted close in the next rounds, TLS below them one later.
-            for _ in range(3):
-                self._loop.run_until_complete(asyncio.sleep(0))
+        # Transports that were aborted close in the next rounds, what is below TLS one later.
+        for _ in range(LAST_ROUNDS):
+            self._loop.run_until_complete(asyncio.sleep(0))
 
     # ---- What other threads want ----
 

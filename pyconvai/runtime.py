@@ -78,8 +78,10 @@ class Runtime:
         if left := asyncio.all_tasks(self._loop):
             self._loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_ALL_SECONDS))
         # Transports that were aborted close in the next rounds, what is below TLS one later.
+        # Not until a future is complete: what ends meanwhile may stop the loop once more.
         for _ in range(LAST_ROUNDS):
-            self._loop.run_until_complete(asyncio.sleep(0))
+            self._loop.call_soon(self._loop.stop)
+            self._loop.run_forever()
 
     # ---- What other threads want ----
 

@@ -41,7 +41,8 @@ static const struct config_agent *next_of(const struct config *config,
 	for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
 		const struct config_agent *other = AST_VECTOR_GET(&config->agents, i);
 
-		if (!strcasecmp(other->name, agent->values[KEY_FALLBACK_AGENT])) {
+		if (agent->values[KEY_FALLBACK_AGENT][0]
+			&& !strcasecmp(other->name, agent->values[KEY_FALLBACK_AGENT])) {
 			return other;
 		}
 	}

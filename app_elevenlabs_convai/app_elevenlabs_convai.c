@@ -28,6 +28,7 @@
 #include "asterisk/module.h"	/* what makes this a module */
 #include "asterisk/pbx.h"	/* ast_register_application_xml */
 
+#include "attempt.h"
 #include "call.h"
 #include "cli.h"
 #include "config.h"
@@ -36,7 +37,6 @@
 #include "embed.h"
 #include "generation.h"
 #include "manager.h"
-#include "monotonic.h"
 #include "registry.h"
 #include "test_elevenlabs.h"
 #include "variables.h"
@@ -58,6 +58,26 @@
 						answered later or not at all; most callers hear early audio only
 						after <literal>Progress()</literal>.</para>
 					</option>
+					<option name="c">
+						<para>Connect first, and answer when the agent is there. The channel
+						rings meanwhile. Where no conversation comes up the channel is left
+						unanswered, so that the dialplan can go on with another way to take
+						the call. Not together with <literal>n</literal>.</para>
+					</option>
+					<option name="r">
+						<para>Ring until the agent is there: on a channel that has been
+						answered with the tone of its zone.</para>
+					</option>
+					<option name="m">
+						<argument name="class" required="false" />
+						<para>Play music on hold until the agent is there, of this class or of
+						the channel's own. Not together with <literal>r</literal>.</para>
+					</option>
+					<option name="g">
+						<para>The greeting cannot be interrupted: until it has been played (to
+						a pause of 0.7 s, for 60 s at most; for 5 s if the agent does not begin
+						to speak) the agent hears silence in place of the caller.</para>
+					</option>
 				</optionlist>
 			</parameter>
 		</syntax>
@@ -68,6 +88,9 @@
 			and finds out in <variable>ELEVENLABSSTATUS</variable> what happened. An agent that
 			does not exist, a missing key, and a full house are found out before the channel is
 			answered.</para>
+			<para>Where the agent cannot be had, its <literal>fallback_agent</literal> of
+			<filename>elevenlabs.conf</filename> is tried, once, before the caller has heard
+			anything.</para>
 			<para>A tone or music that was started before goes on until the agent is there:
 			<literal>Playtones(ring)</literal> lets the caller wait less alone.</para>
 			<para>The agent is told <literal>caller_number</literal> (unless
@@ -179,132 +202,68 @@ static const char app[] = "ElevenLabsConvAI";
 
 enum option_flag {
 	OPTION_NO_ANSWER = 1 << 0,
+	OPTION_CONNECT_FIRST = 1 << 1,
+	OPTION_RING = 1 << 2,
+	OPTION_MUSIC = 1 << 3,
+	OPTION_GREETING = 1 << 4,
+};
+
+enum option_argument {
+	OPTION_ARG_MUSIC,
+	OPTION_ARG_COUNT,
 };
 
 AST_APP_OPTIONS(option_table, {
 	AST_APP_OPTION('n', OPTION_NO_ANSWER),
+	AST_APP_OPTION('c', OPTION_CONNECT_FIRST),
+	AST_APP_OPTION('r', OPTION_RING),
+	AST_APP_OPTION_ARG('m', OPTION_MUSIC, OPTION_ARG_MUSIC),
+	AST_APP_OPTION('g', OPTION_GREETING),
 });
 
 /* ---- The application ---- */
 
-/*!
- * \brief Take up a call that the registry has admitted, and leave its result on the
- * channel
- */
-static void carry_out(struct call *call, int answer)
+/*! \brief Whether all letters are options; Asterisk's own parser passes over others */
+static int options_are_known(const char *text)
 {
-	struct ast_channel *channel = call->channel;
+	const char *c = text;
 
-	call_run(call, answer);
-	registry_remove(call);
-	result_set(channel, call->status, call->reason, call->conversation_id);
-	ast_verb(3, "%s: agent %s %s after %d s: %s\n", ast_channel_name(channel),
-		call->agent->name, status_name(call->status),
-		(int) ((monotonic_us() - call->started_us) / 1000000), call->reason);
-}
-
-static void __attribute__((format(printf, 3, 4))) refuse(struct ast_channel *channel,
-	enum convai_status status, const char *format, ...)
-{
-	char reason[CALL_REASON_SIZE];
-	va_list ap;
-
-	va_start(ap, format);
-	vsnprintf(reason, sizeof(reason), format, ap);
-	va_end(ap);
-	ast_log(LOG_WARNING, "%s: %s: %s\n", ast_channel_name(channel), status_name(status),
-		reason);
-	result_set(channel, status, reason, "");
-}
-
-/*! \brief Admit the call, and run it if there is room */
-static void admit(struct ast_channel *channel, struct config_agent *agent, int answer,
-	unsigned int max_sessions, const struct convai_ops *ops)
-{
-	struct call *call = call_make(channel, agent, ops);
-
-	switch (call ? registry_admit(call, max_sessions) : REGISTRY_NO_MEMORY) {
-	case REGISTRY_ADMITTED:
-		carry_out(call, answer);
-		break;
-	case REGISTRY_FULL:
-		refuse(channel, CONVAI_STATUS_LIMIT,
-			"all %u sessions of max_sessions in [general] are "
-			"in use", max_sessions);
-		break;
-	case REGISTRY_AGENT_FULL:
-		refuse(channel, CONVAI_STATUS_LIMIT,
-			"all %u sessions of max_sessions in [%s] are in use",
-			agent->max_sessions, agent->name);
-		break;
-	case REGISTRY_DRAINING:
-		refuse(channel, CONVAI_STATUS_LIMIT,
-			"draining: an operator wants no new calls (elevenlabs drain off ends that)");
-		break;
-	case REGISTRY_CLOSED:
-		refuse(channel, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
-		break;
-	case REGISTRY_NO_MEMORY:
-		refuse(channel, CONVAI_STATUS_ERROR, "out of memory");
-		break;
-	}
-	ao2_cleanup(call);
-}
-
-/*! \brief Hold the engine that is in service now for as long as the call lasts */
-static void run_on_engine(struct ast_channel *channel, struct config_agent *agent,
-	int answer, unsigned int max_sessions)
-{
-	struct generation *generation = generation_take();
-
-	if (generation) {
-		admit(channel, agent, answer, max_sessions, generation_ops(generation));
-		generation_leave(generation);
-	} else if (registry_is_closed()) {
-		refuse(channel, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
-	} else {
-		refuse(channel, CONVAI_STATUS_ERROR, "the engine is not running; module reload "
-			"app_elevenlabs_convai starts it, or the log says why not");
-	}
-}
-
-/*!
- * \brief Look the agent up and find out what can be found out without touching the
- * channel
- */
-static void run(struct ast_channel *channel, const char *name, int answer)
-{
-	struct config *config = config_get();
-	struct config_agent *agent = config ? config_find_agent(config, name) : NULL;
-
-	if (!agent) {
-		refuse(channel, CONVAI_STATUS_NOAGENT, "there is no agent \"%s\" in %s", name,
-			CONFIG_FILE);
-	} else if (!strcmp(agent->values[KEY_AUTH], "signed_url")
-		&& !agent->values[KEY_API_KEY][0]) {
-		refuse(channel, CONVAI_STATUS_AUTH, "no api_key for agent %s in %s", agent->name,
-			CONFIG_FILE);
-	} else {
-		run_on_engine(channel, agent, answer, config->max_sessions);
-	}
-	ao2_cleanup(agent);
-	ao2_cleanup(config);
-}
-
-/*!
- * \brief Parse option letters; Asterisk's own parser passes over those it does not know
- */
-static int parse_options(char *text, struct ast_flags *options)
-{
-	const char *c;
-
-	for (c = text; *c; c++) {
+	while (*c) {
 		if ((unsigned char) *c >= ARRAY_LEN(option_table)
 			|| !option_table[(int) *c].flag) {
-			return -1;
+			return 0;
 		}
+		if (c[1] == '(' && option_table[(int) *c].arg_index) {
+			c += strcspn(c, ")");
+		}
+		c += !!*c;
 	}
-	return ast_app_parse_options(option_table, options, NULL, text);
+	return 1;
+}
+
+/*!
+ * \return 0, or -1 if the text is not understood or contradicts itself. Keeps pointers
+ * into text.
+ */
+static int parse_options(char *text, struct call_options *options)
+{
+	char *arguments[OPTION_ARG_COUNT] = { NULL };
+	struct ast_flags flags = { 0 };
+
+	if (!options_are_known(text)
+		|| ast_app_parse_options(option_table, &flags, arguments, text)
+		|| (ast_test_flag(&flags, OPTION_NO_ANSWER)
+			&& ast_test_flag(&flags, OPTION_CONNECT_FIRST))
+		|| (ast_test_flag(&flags, OPTION_RING) && ast_test_flag(&flags, OPTION_MUSIC))) {
+		return -1;
+	}
+	options->answer = !ast_test_flag(&flags, OPTION_NO_ANSWER);
+	options->connect_first = !!ast_test_flag(&flags, OPTION_CONNECT_FIRST);
+	options->ring = !!ast_test_flag(&flags, OPTION_RING);
+	options->music = !!ast_test_flag(&flags, OPTION_MUSIC);
+	options->protect_greeting = !!ast_test_flag(&flags, OPTION_GREETING);
+	options->music_class = S_OR(arguments[OPTION_ARG_MUSIC], "");
+	return 0;
 }
 
 /*!
@@ -313,8 +272,9 @@ static int parse_options(char *text, struct ast_flags *options)
  */
 static int convai_exec(struct ast_channel *channel, const char *data)
 {
-	struct ast_flags options = { 0 };
+	struct call_options options = { .answer = 1, .music_class = "" };
 	char *parse = ast_strdupa(data);
+	char reason[CALL_REASON_SIZE];
 	AST_DECLARE_APP_ARGS(args,
 		AST_APP_ARG(agent);
 		AST_APP_ARG(options);
@@ -323,13 +283,14 @@ static int convai_exec(struct ast_channel *channel, const char *data)
 	AST_STANDARD_APP_ARGS(args, parse);
 	result_clear(channel);
 	if (ast_strlen_zero(args.agent)) {
-		refuse(channel, CONVAI_STATUS_NOAGENT, "no agent named: ElevenLabsConvAI(agent)");
+		attempt_refuse(channel, CONVAI_STATUS_NOAGENT,
+			"no agent named: ElevenLabsConvAI(agent)");
 	} else if (!ast_strlen_zero(args.options)
-		&& parse_options(args.options, &options)) {
-		refuse(channel, CONVAI_STATUS_ERROR, "options \"%s\" are not understood",
-			args.options);
+		&& parse_options(ast_strdupa(args.options), &options)) {
+		snprintf(reason, sizeof(reason), "options \"%s\" are not understood", args.options);
+		attempt_refuse(channel, CONVAI_STATUS_ERROR, reason);
 	} else {
-		run(channel, args.agent, !ast_test_flag(&options, OPTION_NO_ANSWER));
+		attempt_run(channel, args.agent, &options);
 	}
 	/* It has done its duty: it has woken us. The call itself is not to end by it. */
 	ast_channel_clear_softhangup(channel, AST_SOFTHANGUP_APPUNLOAD);

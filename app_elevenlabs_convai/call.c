@@ -29,6 +29,8 @@
 #include "monotonic.h"
 #include "registry.h"
 #include "variables.h"
+#include "waiting.h"
+#include "watchdog.h"
 
 /*!
  * After so long without a voice frame (muted, DTX, a quiet Local channel) the agent gets
@@ -48,17 +50,6 @@
 #define TAIL_US 200000
 /*! A queue plays out in real time; so much later something is wrong with it */
 #define PLAY_OUT_GRACE_US 10000000
-/*!
- * The engine keeps to connect_timeout by itself; if so much later it has said nothing,
- * it hangs. Longer than the pauses of a loop that is only busy.
- */
-#define ENGINE_GRACE_US 3000000
-/*!
- * The engine empties its queue, which holds seconds, every few ms; if it is full for so
- * long, the engine hangs
- */
-#define ENGINE_STALL_US 5000000
-
 static int64_t audio_us(const struct convai_format *format, uint64_t bytes)
 {
 	unsigned int sample_bytes = format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
@@ -75,6 +66,8 @@ static void call_destructor(void *object)
 {
 	struct call *call = object;
 
+	media_preroll_drop(&call->media);
+	ao2_cleanup(call->before);
 	ao2_cleanup(call->agent);
 	ast_channel_cleanup(call->channel);
 }
@@ -122,7 +115,15 @@ static void push_frame(void *data, struct ast_frame *frame)
 {
 	struct call *call = data;
 
-	if (frame->datalen > 0) {
+	if (frame->datalen <= 0) {
+		return;
+	}
+	watchdog_hear(&call->watchdog, frame, monotonic_us());
+	if (call->options->protect_greeting && watchdog_greeting(call, monotonic_us())) {
+		unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
+
+		note_push(call, call->ops->push_silence(call->session, frame->samples * 1000 / rate));
+	} else {
 		note_push(call, call->ops->push(call->session, frame->data.ptr, frame->datalen));
 	}
 }
@@ -256,7 +257,8 @@ static void write_frame(struct call *call)
 	struct media *media = &call->media;
 
 	if (!media->agent) {
-		if (call->agent->silence) {
+		/* What the caller hears is Asterisk's own, and keeps frames of ours out. */
+		if (call->agent->silence && !call->waiting) {
 			count(&call->statistics.silent_frames);
 			note_write(call, media_write_native_silence(media));
 		}
@@ -307,6 +309,16 @@ static void play_out(struct call *call, int64_t now)
 
 /* ---- What the engine says ---- */
 
+static int answer(struct call *call)
+{
+	if (call->options->answer && ast_channel_state(call->channel) != AST_STATE_UP
+		&& ast_raw_answer(call->channel)) {
+		channel_left(call);
+		return -1;
+	}
+	return 0;
+}
+
 static void begin_talking(struct call *call)
 {
 	char reason[CALL_REASON_SIZE];
@@ -315,8 +327,12 @@ static void begin_talking(struct call *call)
 		call_end(call, CONVAI_STATUS_ERROR, reason);
 		return;
 	}
-	/* A tone or music that the dialplan has started would keep every frame of ours out. */
-	ast_deactivate_generator(call->channel);
+	waiting_end(call->channel, call->options);
+	call->waiting = 0;
+	if (answer(call)) {
+		return;
+	}
+	watchdog_begin(&call->watchdog, monotonic_us());
 	media_preroll_drain(&call->media, push_frame, call);
 	call->caller_heard_us = call->covered_us = monotonic_us();
 }
@@ -355,24 +371,6 @@ static void take_progress(struct call *call)
 	}
 	if (before != CONVAI_STATE_ENDED && progress.state == CONVAI_STATE_ENDED) {
 		begin_end(call);
-	}
-}
-
-/*!
- * \brief Leave without the engine where it clearly hangs
- *
- * Its own limits depend on its loop; this one holds when that loop does not run any more.
- */
-static void watch_engine(struct call *call, int64_t now)
-{
-	int64_t patience = call->agent->connect_timeout * INT64_C(1000000) + ENGINE_GRACE_US;
-
-	if (call->progress.state == CONVAI_STATE_CONNECTING
-		&& now - call->opened_us >= patience) {
-		call_end(call, CONVAI_STATUS_ERROR, "the engine does not answer");
-	} else if (call->progress.state == CONVAI_STATE_TALKING && call->refused_us
-		&& now - call->refused_us >= ENGINE_STALL_US) {
-		call_end(call, CONVAI_STATUS_ERROR, "the engine is not taking audio");
 	}
 }
 
@@ -418,7 +416,7 @@ static void talk(struct call *call)
 		} else if (call->progress.state == CONVAI_STATE_ENDED) {
 			play_out(call, now);
 		}
-		watch_engine(call, now);
+		watchdog_look(call, now);
 	}
 }
 
@@ -474,27 +472,30 @@ static void release_session(struct call *call)
 	}
 }
 
-void call_run(struct call *call, int answer)
+void call_run(struct call *call, const struct call_options *options)
 {
+	call->options = options;
 	media_open(&call->media, call->channel);
+	if (call->before) {
+		media_preroll_move(&call->media, &call->before->media);
+	}
 	if (ast_check_hangup(call->channel)) {
-		/* The h extension, or a caller who was faster: nobody is there to talk. */
+		/* The h extension, or a caller who was faster. */
 		channel_left(call);
 		goto done;
 	}
 	if (open_session(call)) {
 		goto done;
 	}
-	/*
-	 * The engine is on its way already: answering takes some channels longer than a
-	 * look-up.
-	 */
-	if (answer && ast_channel_state(call->channel) != AST_STATE_UP
-		&& ast_raw_answer(call->channel)) {
-		channel_left(call);
+	/* The engine is on its way already: answering may take longer than a look-up. */
+	if (!options->connect_first && answer(call)) {
 		goto done;
 	}
+	call->waiting = waiting_begin(call->channel, options);
 	talk(call);
+	if (call->waiting) {
+		waiting_end(call->channel, options);
+	}
 
 done:
 	release_session(call);

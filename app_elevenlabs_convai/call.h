@@ -20,6 +20,8 @@
 #include "convai_ops.h"
 #include "media.h"
 #include "playout_clock.h"
+#include "waiting.h"
+#include "watchdog.h"
 
 struct ast_channel;
 struct config_agent;
@@ -51,6 +53,8 @@ struct call {
 	struct ast_channel *channel;	/*!< with a reference */
 	struct config_agent *agent;	/*!< with a reference: the snapshot the call began with */
 	const struct convai_ops *ops;	/*!< of the engine the call began with */
+	/*! with a reference: the call with an agent that could not be had, or NULL */
+	struct call *before;
 	int64_t started_us;
 
 	/* Guarded by the object's lock. */
@@ -64,6 +68,8 @@ struct call {
 	/* The channel thread's alone. */
 	struct media media;
 	struct playout_clock clock;
+	struct watchdog watchdog;
+	const struct call_options *options;	/*!< while the call runs */
 	int event_fd;
 	int64_t caller_heard_us;	/*!< when the last voice frame came */
 	int64_t covered_us;	/*!< up to here the agent has been given audio or silence */
@@ -72,6 +78,7 @@ struct call {
 	/*! ended, audio being played out: leave at this time at the latest */
 	int64_t leave_us;
 	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */
+	unsigned int waiting:1;	/*!< the caller hears a tone or music until the agent is there */
 	unsigned int on_hold:1;	/*!< the caller's telephone has put us on hold */
 	unsigned int over:1;	/*!< status and reason are final */
 	enum convai_status status;
@@ -84,13 +91,13 @@ struct call *call_make(struct ast_channel *channel, struct config_agent *agent,
 	const struct convai_ops *ops);
 
 /*!
- * \brief Answer, connect, talk, and clean up behind it
+ * \brief Answer and connect, in the order that is wanted, talk, and clean up behind it
  *
  * Blocks the channel thread until the call with the agent is over. Afterwards status,
  * reason and conversation_id are set, the session is released and the channel has its
  * formats back.
  */
-void call_run(struct call *call, int answer);
+void call_run(struct call *call, const struct call_options *options);
 
 /*!
  * \brief Let the call end with this status, unless it has ended already. Channel thread.

@@ -23,6 +23,7 @@
 #include "asterisk/utils.h"	/* ast_strdup */
 
 #include "config.h"
+#include "config_fallback.h"
 #include "config_lines.h"
 #include "config_report.h"
 #include "config_warn.h"
@@ -253,6 +254,8 @@ static struct config_agent *agent_make(const char *name, const struct level *gen
 	agent->max_sessions = own->values[KEY_MAX_SESSIONS]
 		? strtoul(own->values[KEY_MAX_SESSIONS], NULL, 10) : 0;
 	agent->connect_timeout = strtoul(agent->values[KEY_CONNECT_TIMEOUT], NULL, 10);
+	agent->silence_timeout = strtoul(agent->values[KEY_SILENCE_TIMEOUT], NULL, 10);
+	agent->agent_timeout = strtoul(agent->values[KEY_AGENT_TIMEOUT], NULL, 10);
 	agent->send_caller_number = ast_true(agent->values[KEY_SEND_CALLER_NUMBER]);
 	agent->silence = ast_true(agent->values[KEY_SILENCE]);
 	return agent;
@@ -335,6 +338,7 @@ static struct config *config_make(struct config_report *report,
 			read_agent(report, file, config, &general, section);
 		}
 	}
+	config_check_fallbacks(report, file, config);
 	config_warn_about_file(report, config, !!general.values[KEY_API_KEY]);
 	level_free(&general);
 	return config;
@@ -474,6 +478,6 @@ const char *config_agent_host(const struct config_agent *agent, char *host, size
 	const char *start = strstr(agent->values[KEY_BASE_URL], "://");
 
 	ast_copy_string(host, start ? start + 3 : agent->values[KEY_BASE_URL], size);
-	host[strcspn(host, "/")] = '\0';
+	host[strcspn(host, "/,")] = '\0';
 	return host;
 }

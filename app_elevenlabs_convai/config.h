@@ -34,6 +34,8 @@ struct config_agent {
 	unsigned int setting_count;
 	unsigned int max_sessions;	/*!< 0: no limit of its own */
 	unsigned int connect_timeout;	/*!< seconds */
+	unsigned int silence_timeout;	/*!< seconds, 0: none */
+	unsigned int agent_timeout;	/*!< seconds, 0: none */
 	unsigned int send_caller_number:1;
 	unsigned int silence:1;		/*!< write silence while the agent is quiet */
 };
@@ -87,7 +89,7 @@ struct config *config_get(void);
 /*! \brief The agent of this name, with a reference for the caller, or NULL */
 struct config_agent *config_find_agent(const struct config *config, const char *name);
 
-/*! \brief Host, and port if there is one, of an agent's base_url */
+/*! \brief Host, and port if there is one, of the first address in an agent's base_url */
 const char *config_agent_host(const struct config_agent *agent, char *host, size_t size);
 
 #endif /* CONFIG_H */

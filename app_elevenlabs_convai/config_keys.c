@@ -130,8 +130,9 @@ static int check_http_url(const struct config_key *key, const char *value,
 	return 0;
 }
 
-static int check_base_url(const struct config_key *key, const char *value,
-	char *canonical, size_t size)
+/*! \brief One address of base_url: a region's name or a URL */
+static int check_base(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
 {
 	static const struct {
 		const char *name;
@@ -150,6 +151,27 @@ static int check_base_url(const struct config_key *key, const char *value,
 		}
 	}
 	return strpbrk(value, "?") ? -1 : check_http_url(key, value, canonical, size);
+}
+
+/*! \brief Addresses separated by commas; in the canonical form they are URLs without blanks */
+static int check_base_url(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
+{
+	char *rest = ast_strdupa(value);
+	char *one;
+	size_t used = 0;
+
+	while ((one = strsep(&rest, ","))) {
+		if (used) {
+			/* The terminator of the one before becomes the comma. */
+			canonical[used - 1] = ',';
+		}
+		if (used >= size || check_base(key, ast_strip(one), canonical + used, size - used)) {
+			return -1;
+		}
+		used += strlen(canonical + used) + 1;
+	}
+	return 0;
 }
 
 static int check_endpoint(const struct config_key *key, const char *value,
@@ -197,7 +219,8 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.name = "base_url",
 		.check = check_base_url,
 		.preset = "https://api.elevenlabs.io",
-		.allowed = "us, eu, in, sg, or a URL such as https://api.elevenlabs.io",
+		.allowed = "us, eu, in, sg, or a URL such as https://api.elevenlabs.io; several, "
+			"separated by commas, are tried in turn",
 		.flags = KEY_TO_ENGINE,
 	},
 	[KEY_BRANCH_ID] = {
@@ -317,7 +340,14 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.max = 86400,
 		.preset = "0",
 		.allowed = "a whole number of seconds from 0 (off) to 86400",
-		.flags = KEY_WITHOUT_EFFECT,
+	},
+	[KEY_AGENT_TIMEOUT] = {
+		.name = "agent_timeout",
+		.check = check_number,
+		.min = 0,
+		.max = 86400,
+		.preset = "0",
+		.allowed = "a whole number of seconds from 0 (off) to 86400",
 	},
 	[KEY_TOOLS] = {
 		.name = "tools",
@@ -337,8 +367,8 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.name = "fallback_agent",
 		.check = check_text,
 		.preset = "",
-		.allowed = RESERVED,
-		.flags = KEY_WITHOUT_EFFECT,
+		.allowed = "the name of another section, from which no fallback_agent leads back",
+		.flags = KEY_SECTION_ONLY,
 	},
 };
 

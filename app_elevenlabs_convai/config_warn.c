@@ -16,6 +16,7 @@
 #include <sys/stat.h>	/* stat(2) */
 
 #include "asterisk/strings.h"	/* strings */
+#include "asterisk/utils.h"	/* ast_strdupa */
 
 #include "config.h"
 #include "config_report.h"
@@ -30,16 +31,36 @@ static int is_loopback(const char *host)
 		|| (length == strlen("localhost") && !strncasecmp(host, "localhost", length));
 }
 
+/*! \brief Each address of base_url by itself */
+static void warn_about_bases(struct config_report *report,
+	const struct config_agent *agent, const struct ast_variable *first)
+{
+	char *rest = ast_strdupa(agent->values[KEY_BASE_URL]);
+	int several = !!strchr(rest, ',');
+	char *base;
+
+	while ((base = strsep(&rest, ","))) {
+		if (!strncmp(base, "http://", 7) && !is_loopback(base + 7)) {
+			config_warning(report, agent->name, first,
+				"base_url is not encrypted: key and calls can be "
+				"read on the way to %.*s", (int) strcspn(base + 7, "/"), base + 7);
+		}
+	}
+	if (several && !strcmp(agent->values[KEY_AUTH], "signed_url")
+		&& strstr(agent->values[KEY_SIGNED_URL_ENDPOINT], "://")) {
+		config_warning(report, agent->name, first,
+			"base_url has several addresses, but signed_url_endpoint is a full URL: "
+			"that one decides where calls go");
+	}
+}
+
 void config_warn_about_agent(struct config_report *report,
 	const struct config_agent *agent, const struct ast_variable *first)
 {
-	char host[CONFIG_VALUE_SIZE];
-
 	if (report->faults) {
 		/* They would follow from the faults. */
 		return;
 	}
-	config_agent_host(agent, host, sizeof(host));
 	if (!strcmp(agent->values[KEY_AUTH], "signed_url")
 		&& !agent->values[KEY_API_KEY][0]) {
 		config_warning(report, agent->name, first,
@@ -51,11 +72,7 @@ void config_warn_about_agent(struct config_report *report,
 			"tls_verify is no: anybody on the way may listen "
 			"to calls and take the key; ca_file trusts a private authority");
 	}
-	if (!strncmp(agent->values[KEY_BASE_URL], "http:", 5) && !is_loopback(host)) {
-		config_warning(report, agent->name, first,
-			"base_url is not encrypted: key and calls can be "
-			"read on the way to %s", host);
-	}
+	warn_about_bases(report, agent, first);
 }
 
 void config_warn_about_file(struct config_report *report, const struct config *config,

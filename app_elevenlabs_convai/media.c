@@ -89,11 +89,26 @@ static void preroll_drop_oldest(struct media *media)
 	ast_frfree(frame);
 }
 
-void media_close(struct media *media)
+void media_preroll_drop(struct media *media)
 {
 	while (!AST_LIST_EMPTY(&media->preroll)) {
 		preroll_drop_oldest(media);
 	}
+}
+
+void media_preroll_move(struct media *to, struct media *from)
+{
+	struct ast_frame *frame;
+
+	while ((frame = AST_LIST_REMOVE_HEAD(&from->preroll, frame_list))) {
+		AST_LIST_INSERT_TAIL(&to->preroll, frame, frame_list);
+	}
+	to->preroll_ms = from->preroll_ms;
+	from->preroll_ms = 0;
+}
+
+void media_close(struct media *media)
+{
 	if (media->caller && media->native_read) {
 		ast_set_read_format(media->channel, media->native_read);
 	}

@@ -51,8 +51,14 @@ struct media {
 /*! \brief Note the channel's formats, so that media_close can restore them */
 void media_open(struct media *media, struct ast_channel *channel);
 
-/*! \brief Restore the channel's formats and drop what is left of the pre-roll */
+/*! \brief Restore the channel's formats. What is left of the pre-roll is kept. */
 void media_close(struct media *media);
+
+/*! \brief Take over the pre-roll of a call that came to nothing, after media_open */
+void media_preroll_move(struct media *to, struct media *from);
+
+/*! \brief Forget the pre-roll */
+void media_preroll_drop(struct media *media);
 
 /*!
  * \brief Set the channel to the formats of the conversation, once

@@ -242,10 +242,11 @@ static struct call *run_call(struct ast_channel *channel)
 	struct config_report report = { .fd = -1 };
 	struct config *config = test_config("[a]\nagent_id = x\nauth = none\n", &report);
 	struct config_agent *agent = config ? config_find_agent(config, "a") : NULL;
+	const struct call_options options = { .answer = 1, .music_class = "" };
 	struct call *call = agent ? call_make(channel, agent, &fake_ops) : NULL;
 
 	if (call) {
-		call_run(call, 1);
+		call_run(call, &options);
 	}
 	close(fake.timer);
 	ao2_cleanup(agent);

@@ -47,12 +47,21 @@ class Ending:
     retry: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """The service has no room just now, and wants to be left alone for a while."""
+
+    seconds: float | None = None
+    """What it asked for itself (Retry-After), if it did."""
+
+
 class SetupFailed(Exception):
     """The conversation did not come up. Carries the Ending that says why."""
 
-    def __init__(self, ending: Ending) -> None:
+    def __init__(self, ending: Ending, busy: Busy | None = None) -> None:
         super().__init__(ending.reason)
         self.ending = ending
+        self.busy = busy
 
 
 def one_line(text: str) -> str:

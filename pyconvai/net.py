@@ -15,7 +15,7 @@ import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from .endings import Ending, SetupFailed, Status
@@ -71,6 +71,15 @@ class Endpoint:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Answer(NamedTuple):
+    """What came back from one request."""
+
+    status: int
+    body: bytes
+    retry_after: str | None
+    """The header of that name, as it came."""
 
 
 def shrink_read_buffers() -> None:
@@ -153,8 +162,8 @@ class Network:
 
     async def get(
         self, url: str, headers: dict[str, str], context: ssl.SSLContext | None
-    ) -> tuple[int, bytes]:
-        """One GET on a connection of its own: (status, body). Follows no redirect.
+    ) -> Answer:
+        """One GET on a connection of its own. Follows no redirect.
 
         The caller bounds the time. SetupFailed when there was no HTTP answer at all.
         """
@@ -288,10 +297,10 @@ class _Replay:
         return io.BytesIO(self._answer)
 
 
-def _parse_response(answer: bytes, endpoint: Endpoint) -> tuple[int, bytes]:
+def _parse_response(answer: bytes, endpoint: Endpoint) -> Answer:
     response = http.client.HTTPResponse(_Replay(answer), method="GET")  # type: ignore[arg-type]
     try:
         response.begin()
-        return response.status, response.read()
+        return Answer(response.status, response.read(), response.getheader("Retry-After"))
     except (http.client.HTTPException, ValueError, OSError):
         raise _unreachable(f"{endpoint} did not answer in HTTP; check base_url") from None

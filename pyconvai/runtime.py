@@ -15,9 +15,12 @@ import traceback
 from pathlib import Path
 
 from . import __version__, _core, log, selftest
+from .backoff import BackOff
+from .connecting import Shared
 from .endings import Ending, Status
 from .net import Network, shrink_read_buffers
 from .session import Session
+from .signed_urls import SignedUrls
 
 TICK_SECONDS = 0.005
 """How often caller audio is looked for while any call is up: a quarter of a frame, so that it adds
@@ -27,12 +30,17 @@ CLOSE_ALL_SECONDS = 1.5
 """For all closing handshakes together when the engine is stopped; Asterisk gives us 2 s."""
 
 
+LAST_ROUNDS = 3
+"""Of a loop that ends, for the sockets that were closed in its last one."""
+
+
 class Runtime:
     """One event loop and its sessions."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self.network: Network = Network()
+        self._urls, self._back_off = SignedUrls(), BackOff()
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._links: list[_core.Link] = []
         self._next_tick: float | None = None
@@ -62,7 +70,10 @@ class Runtime:
         return not self._sessions
 
     def _end_what_is_left(self) -> None:
-        """Let nobody wait for a loop that has ended. Only after a fault is anything left."""
+        """Let nobody wait for a loop that has ended. Sessions are left only after a fault.
+
+        URLs may be on their way for the next call of each agent: there will be none.
+        """
         _core.refuse()
         self._loop.remove_reader(_core.wake_fd())
         self._end_all(Ending(Status.ERROR, "the engine's loop has failed"))
@@ -70,6 +81,11 @@ class Runtime:
             task.cancel()
         if left := asyncio.all_tasks(self._loop):
             self._loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_ALL_SECONDS))
+        # Transports that were aborted close in the next rounds, what is below TLS one later.
+        # Not until a future is complete: what ends meanwhile may stop the loop once more.
+        for _ in range(LAST_ROUNDS):
+            self._loop.call_soon(self._loop.stop)
+            self._loop.run_forever()
 
     # ---- What other threads want ----
 
@@ -96,7 +112,7 @@ class Runtime:
             self._loop.stop()
 
     def _admit(self, link: _core.Link) -> None:
-        session = Session(link, self.network)
+        session = Session(link, Shared(self.network, self._urls, self._back_off))
         task = session.start(self._loop)
         self._sessions[task] = session
         self._links.append(link)

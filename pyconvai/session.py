@@ -7,21 +7,19 @@ conversation, the channel hangs up, or the engine is told to end it. All go thro
 from __future__ import annotations
 
 import asyncio
-import ssl
 import traceback
-from typing import Any
 
-import orjson
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from . import protocol
 from ._core import Link
-from .endings import Ending, SetupFailed, Status, from_close, from_http, one_line
+from .connecting import Connector, Shared
+from .endings import Busy, Ending, SetupFailed, Status, from_close, one_line
 from .heard import Heard
 from .log import ChannelLog
-from .net import Endpoint, Network, handshake_failure
+from .net import Endpoint
 from .protocol import (
     FORMATS,
     AgentSaid,
@@ -44,29 +42,18 @@ from .protocol import (
 )
 from .settings import Call, Settings
 
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""Official clients take 16 MiB; a message over this is a fault of the service."""
-
-KEEPALIVE_SECONDS = 10.0
-"""Between WebSocket pings of ours, and the time for each answer: a dead network is noticed within
-20 s, where TCP alone would take many minutes."""
-
-CLOSE_SECONDS = 2.0
-"""For the closing handshake. The caller has gone by then; only the socket waits."""
-
-RETRY_SECONDS = 0.25
-"""Before the second attempt to connect; doubled before each further one."""
-
-HANDSHAKE_SECONDS = 60.0
-"""Upper bound for the WebSocket handshake alone; ``connect_timeout`` is the limit that counts."""
+SERVICE_QUIET_SECONDS = 60.0
+"""Without any message of the service's, not even a ping, in a conversation. It pings every few
+seconds, and the network is watched by the connector; what is quiet for this long hangs. The service
+bears a quiet caller for as long."""
 
 
 class Session:
     """The engine's side of one call."""
 
-    def __init__(self, link: Link, network: Network) -> None:
+    def __init__(self, link: Link, shared: Shared) -> None:
         self.link = link
-        self._network = network
+        self._connector = Connector(shared, link.channel, link.agent)
         self._conversation = Conversation()
         self._log = ChannelLog(link.channel, debug=False)
         self._connection: ClientConnection | None = None
@@ -124,13 +111,13 @@ class Session:
         self.link.detach()
         self.link.end(ending.status, ending.reason, ending.play_out)
         self._log.debug(f"ended: {ending.status.name}: {ending.reason}")
-        if self._connection is None:
-            return
-        try:
-            await self._connection.close(1000)
-        except (OSError, ConnectionClosed, asyncio.CancelledError) as error:
-            self._log.debug(f"the close was not clean: {error!r}")
-            self._connection.transport.abort()
+        if self._connection is not None:
+            try:
+                await self._connection.close(1000)
+            except (OSError, ConnectionClosed, asyncio.CancelledError) as error:
+                self._log.debug(f"the close was not clean: {error!r}")
+                self._connection.transport.abort()
+        await self._connector.close()
 
     async def _converse(self) -> Ending:
         call = Call.from_pairs(self.link.pairs)
@@ -138,13 +125,13 @@ class Session:
         self._log = ChannelLog(self.link.channel, settings.debug)
         try:
             async with asyncio.timeout(settings.connect_timeout):
-                metadata = await self._connect(call)
+                metadata = await self._connector.connect(
+                    settings, lambda connection: self._open_conversation(connection, call)
+                )
         except TimeoutError:
-            reason = (
-                f"no conversation with {Endpoint.of(settings.base_url)} within connect_timeout"
-                f" ({settings.connect_timeout} s)"
-            )
-            return Ending(Status.TIMEOUT, reason)
+            where = " or ".join(str(Endpoint.of(host.base_url)) for host in settings.hosts)
+            limit = f"connect_timeout ({settings.connect_timeout} s)"
+            return Ending(Status.TIMEOUT, one_line(f"no conversation with {where} within {limit}"))
         self._talk(metadata, settings)
         try:
             async with asyncio.timeout(settings.max_duration or None):
@@ -154,79 +141,9 @@ class Session:
 
     # ---- Set-up ----
 
-    async def _connect(self, call: Call) -> Metadata:
-        """Reach the agent, trying again where that may help. SetupFailed carries the last cause."""
-        for attempt in range(1, call.settings.connect_attempts + 1):
-            try:
-                return await self._attempt(call)
-            except SetupFailed as failed:
-                if not failed.ending.retry or attempt == call.settings.connect_attempts:
-                    raise
-                self._log.notice(f"attempt {attempt} failed, trying again: {failed.ending.reason}")
-            await asyncio.sleep(RETRY_SECONDS * 2 ** (attempt - 1))
-        raise AssertionError("connect_attempts is at least 1")
-
-    async def _attempt(self, call: Call) -> Metadata:
-        settings = call.settings
-        context = None
-        if settings.base_url.startswith("https:") or "https:" in settings.signed_url_endpoint:
-            context = await self._network.tls(settings.ca_file, settings.tls_verify)
-        url = settings.public_url
-        if settings.auth == "signed_url":
-            url = await self._signed_url(settings, context)
-        self._connection = await self._open(url, context)
-        try:
-            return await self._open_conversation(self._connection, call)
-        except SetupFailed:
-            await self._connection.close(1000)
-            raise
-
-    async def _signed_url(self, settings: Settings, context: ssl.SSLContext | None) -> str:
-        if not settings.api_key:
-            reason = f"no api_key for agent '{self.link.agent}' in elevenlabs.conf"
-            raise SetupFailed(Ending(Status.AUTH, reason))
-        request = settings.signed_url_request
-        headers = {"xi-api-key": settings.api_key, "Accept": "application/json"}
-        code, body = await self._network.get(request, headers, context)
-        if code != 200:
-            raise SetupFailed(from_http(code, body, "the request for a signed URL"))
-        return _checked_signed_url(body, secure=request.startswith("https:"))
-
-    async def _open(self, url: str, context: ssl.SSLContext | None) -> ClientConnection:
-        """Open the WebSocket on a socket of ours, so that no proxy and no redirect has a say."""
-        endpoint = Endpoint.of(url)
-        if endpoint.secure and context is None:
-            context = await self._network.tls("", verify=True)
-        sock = await self._network.connect(endpoint)
-        secure: dict[str, Any] = {}
-        if endpoint.secure:
-            secure = {"ssl": context, "server_hostname": endpoint.host}
-        try:
-            return await connect(
-                url,
-                sock=sock,
-                proxy=None,
-                compression=None,
-                open_timeout=HANDSHAKE_SECONDS,
-                ping_interval=KEEPALIVE_SECONDS,
-                ping_timeout=KEEPALIVE_SECONDS,
-                close_timeout=CLOSE_SECONDS,
-                max_size=MAX_MESSAGE_BYTES,
-                **secure,
-            )
-        except InvalidStatus as refused:
-            response = refused.response
-            ending = from_http(response.status_code, bytes(response.body or b""), "the WebSocket")
-            raise SetupFailed(ending) from None
-        except (InvalidHandshake, InvalidMessage, EOFError, ValueError) as error:
-            # ValueError: a redirect, which can't be followed on a socket that is given
-            reason = one_line(f"{endpoint} does not speak WebSocket there: {error}")
-            raise SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True)) from None
-        except OSError as error:
-            raise handshake_failure(endpoint, error) from None
-
     async def _open_conversation(self, connection: ClientConnection, call: Call) -> Metadata:
         """Say who calls and wait for the metadata; anything may come before it."""
+        self._connection = connection
         try:
             await self._say(connection, protocol.opening(call))
             while True:
@@ -235,7 +152,14 @@ class Session:
                     return event
                 await self._handle(connection, event)
         except ConnectionClosed as closed:
-            raise SetupFailed(self._closed(closed, talking=False)) from None
+            raise self._refused(closed) from None
+
+    def _refused(self, closed: ConnectionClosed) -> SetupFailed:
+        """A close in place of the metadata. A limit that is no quota is one that passes."""
+        ending = self._closed(closed, talking=False)
+        words = f"{closed.rcvd.reason if closed.rcvd else ''} {self._service_error}".lower()
+        busy = ending.status is Status.LIMIT and "quota" not in words
+        return SetupFailed(ending, Busy() if busy else None)
 
     def _talk(self, metadata: Metadata, settings: Settings) -> None:
         """Obey the agent's formats and let audio flow."""
@@ -254,11 +178,18 @@ class Session:
     async def _listen(self) -> Ending:
         connection = self._connection
         assert connection is not None
+        loop = asyncio.get_running_loop()
         try:
-            while True:
-                await self._handle(connection, await self._next_event(connection))
+            async with asyncio.timeout(SERVICE_QUIET_SECONDS) as quiet:
+                while True:
+                    event = await self._next_event(connection)
+                    quiet.reschedule(loop.time() + SERVICE_QUIET_SECONDS)
+                    await self._handle(connection, event)
         except ConnectionClosed as closed:
             return self._closed(closed, talking=True)
+        except TimeoutError:
+            reason = f"nothing came from the service for {SERVICE_QUIET_SECONDS:.0f} s, not a ping"
+            return Ending(Status.ERROR, reason)
 
     async def _next_event(self, connection: ClientConnection) -> Event:
         message = await connection.recv(decode=False)
@@ -381,19 +312,6 @@ def _known_format(name: str, key: str) -> AudioFormat:
         return FORMATS[name]
     reason = f"the agent's {key} is {name}; set it to one of {', '.join(FORMATS)}"
     raise SetupFailed(Ending(Status.REJECTED, one_line(reason)))
-
-
-def _checked_signed_url(body: bytes, *, secure: bool) -> str:
-    """The URL out of the answer. A credential: never sent in the clear if it came over TLS."""
-    try:
-        url = orjson.loads(body)["signed_url"]
-        good = url.startswith("wss://" if secure else ("wss://", "ws://"))
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        good = False
-    if not good:
-        reason = "the answer to the request for a signed URL holds none; check base_url"
-        raise SetupFailed(Ending(Status.ERROR, reason))
-    return str(url)
 
 
 def _trace(fault: BaseException) -> str:

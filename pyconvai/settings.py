@@ -57,6 +57,11 @@ class Settings:
         return urlencode({n: v for n, v in values.items() if v}, quote_via=quote, safe="")
 
     @property
+    def hosts(self) -> list[Settings]:
+        """These settings once for each address in base_url, in the order to try them."""
+        return [replace(self, base_url=url) for url in self.base_url.split(",")]
+
+    @property
     def signed_url_request(self) -> str:
         """The address to ask for a signed URL, agent id included."""
         endpoint = self.signed_url_endpoint or SIGNED_URL_PATH

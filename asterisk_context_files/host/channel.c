@@ -12,6 +12,7 @@
  */
 
 #include "host_internal.h"
+#include "asterisk/musiconhold.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -39,6 +40,7 @@ struct ast_channel {
 	int alert_fd;	/*!< readable while something is incoming */
 	int softhangup;
 	int write_fails;
+	char told[256];	/*!< host_channel_told */
 	int generates;	/*!< a tone or music, which keeps what is written out */
 	int64_t answer_us;
 	int64_t lateness_us;
@@ -144,6 +146,54 @@ void ast_deactivate_generator(struct ast_channel *chan)
 	ao2_unlock(chan);
 }
 
+/* ---- What a caller hears of Asterisk's own ---- */
+
+/*! \brief Add a word to what the channel was told */
+static void tell(struct ast_channel *chan, const char *word)
+{
+	ao2_lock(chan);
+	strncat(chan->told, word, sizeof(chan->told) - strlen(chan->told) - 1);
+	ao2_unlock(chan);
+}
+
+const char *host_channel_told(const struct ast_channel *channel)
+{
+	return channel->told;
+}
+
+int ast_indicate(struct ast_channel *chan, int condition)
+{
+	char word[32];
+
+	if (condition < 0) {
+		ast_deactivate_generator(chan);
+		tell(chan, "stop ");
+		return 0;
+	}
+	snprintf(word, sizeof(word), "indicate-%d ", condition);
+	if (condition == AST_CONTROL_RINGING && chan->state == AST_STATE_UP) {
+		chan->generates = 1;
+	}
+	tell(chan, word);
+	return 0;
+}
+
+int ast_moh_start(struct ast_channel *chan, const char *mclass, const char *interpclass)
+{
+	(void) interpclass;
+	chan->generates = 1;
+	tell(chan, "music-");
+	tell(chan, mclass ? mclass : "default");
+	tell(chan, " ");
+	return 0;
+}
+
+void ast_moh_stop(struct ast_channel *chan)
+{
+	ast_deactivate_generator(chan);
+	tell(chan, "silence ");
+}
+
 void host_channel_state(struct ast_channel *channel, enum ast_channel_state state)
 {
 	channel->state = state;
@@ -219,6 +269,14 @@ void host_channel_voice_as(struct ast_channel *channel, struct ast_format *forma
 	struct ast_frame *frame = frame_make(AST_FRAME_VOICE, format, samples, 0);
 
 	frame->flags = 1u << 31;
+	queue_frame(channel, frame);
+}
+
+void host_channel_control(struct ast_channel *channel, int control)
+{
+	struct ast_frame *frame = frame_make(AST_FRAME_CONTROL, NULL, 0, 0);
+
+	frame->subclass.integer = control;
 	queue_frame(channel, frame);
 }
 

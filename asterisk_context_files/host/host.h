@@ -131,11 +131,15 @@ void host_channel_answer_takes(struct ast_channel *channel, int64_t us);
 void host_channel_write_fails(struct ast_channel *channel, int fails);
 /*! \brief The dialplan has started a tone or music: writes succeed, and nobody hears them */
 void host_channel_generator(struct ast_channel *channel);
+/*! \brief Tones and music that the channel was told to begin and to end, a word each */
+const char *host_channel_told(const struct ast_channel *channel);
 void host_channel_state(struct ast_channel *channel, enum ast_channel_state state);
 
 /*! \brief A voice frame of the codec arrives now; its samples count up from first */
 void host_channel_voice(struct ast_channel *channel, unsigned int samples, uint8_t first);
 /*! \brief A voice frame arrives in a format that is not the channel's, and is not translated */
+/*! \brief The caller's telephone signals something: AST_CONTROL_HOLD and others */
+void host_channel_control(struct ast_channel *channel, int control);
 void host_channel_voice_as(struct ast_channel *channel, struct ast_format *format,
 	unsigned int samples);
 /*! \brief A frame that is not voice arrives now */

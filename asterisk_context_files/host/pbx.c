@@ -126,11 +126,23 @@ unsigned int __ast_app_separate_args(char *buf, char delim, int remove_chars, ch
 int ast_app_parse_options(const struct ast_app_option *options, struct ast_flags *flags,
 	char **args, char *optstr)
 {
-	const char *c;
+	char *c;
 
 	flags->flags = 0;
 	for (c = optstr; c && *c; c++) {
-		flags->flags |= options[*c & 0x7f].flag;
+		const struct ast_app_option *option = &options[*c & 0x7f];
+
+		flags->flags |= option->flag;
+		if (option->arg_index && c[1] == '(') {
+			char *end = strchr(c, ')');
+
+			if (!end) {
+				return -1;
+			}
+			args[option->arg_index - 1] = c + 2;
+			*end = '\0';
+			c = end;
+		}
 	}
 	return 0;
 }

@@ -87,8 +87,8 @@ static void refuse(const char *text, const char *fault)
 struct key_case {
 	const char *key;
 	enum config_key_id id;
-	const char *good[8][2];
-	const char *bad[10];
+	const char *good[10][2];
+	const char *bad[15];
 };
 
 static const struct key_case key_cases[] = {
@@ -102,9 +102,12 @@ static const struct key_case key_cases[] = {
 			{ "sg", "https://api.sg.residency.elevenlabs.io" },
 			{ "https://example.com/", "https://example.com" },
 			{ "http://127.0.0.1:8765", "http://127.0.0.1:8765" },
-			{ "http://[::1]:8765/path", "http://[::1]:8765/path" } },
+			{ "http://[::1]:8765/path", "http://[::1]:8765/path" },
+			{ "eu , http://h/,us", "https://api.eu.residency.elevenlabs.io,http://h,"
+				"https://api.us.elevenlabs.io" } },
 		{ "", "de", "example.com", "ftp://example.com", "https://", "https:///path",
-			"https://user@host", "https://host/?q=1", "https://ho st", "wss://host" } },
+			"https://user@host", "https://host/?q=1", "https://ho st", "wss://host",
+			",", "us,", ",us", "us,,eu", "us eu" } },
 	{ "branch_id", KEY_BRANCH_ID,
 		{ { "agtbrch_1", "agtbrch_1" } },
 		{ "", "two words" } },
@@ -148,6 +151,9 @@ static const struct key_case key_cases[] = {
 		{ { "no", "no" }, { "t", "yes" } },
 		{ "", "3" } },
 	{ "silence_timeout", KEY_SILENCE_TIMEOUT,
+		{ { "0", "0" }, { "86400", "86400" } },
+		{ "-1", "86401", "x" } },
+	{ "agent_timeout", KEY_AGENT_TIMEOUT,
 		{ { "0", "0" }, { "86400", "86400" } },
 		{ "-1", "86401", "x" } },
 };
@@ -284,11 +290,26 @@ TEST(a_key_of_an_earlier_module_is_passed_over)
 	end();
 }
 
+TEST(fallback_agent_leads_somewhere_and_not_back)
+{
+	begin();
+	accept("[a]\nagent_id=x\nauth=none\nfallback_agent=B\n"
+		"[b]\nagent_id=y\nauth=none\nfallback_agent=c\n[c]\nagent_id=z\nauth=none\n");
+	CHECK_INT(host_logged("WARNING"), 0);
+	refuse("[a]\nagent_id=x\nfallback_agent=nobody\n",
+		"elevenlabs.conf:3 [a]: fallback_agent = nobody: allowed is the name of another");
+	refuse("[a]\nagent_id=x\nfallback_agent=a\n", "fallback_agent = a leads back to a");
+	refuse("[a]\nagent_id=x\nfallback_agent=b\n[b]\nagent_id=y\nfallback_agent=a\n",
+		"elevenlabs.conf:6 [b]: fallback_agent = a leads back to b");
+	refuse("[general]\nfallback_agent=a\n[a]\nagent_id=x\n", "belongs into the section");
+	end();
+}
+
 TEST(a_key_without_effect_is_pointed_out)
 {
 	begin();
-	accept("[a]\nagent_id=x\ntools=t\ntransfer_allow=y\nfallback_agent=z\nsilence_timeout=3\n");
-	CHECK_INT(host_logged("has no effect in this version"), 4);
+	accept("[a]\nagent_id=x\ntools=t\ntransfer_allow=y\n");
+	CHECK_INT(host_logged("has no effect in this version"), 2);
 	end();
 }
 

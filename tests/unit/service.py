@@ -12,6 +12,7 @@ import http
 import json
 import ssl
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -19,6 +20,9 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from tests.timing import SECOND
+
+SETTLE_SECONDS = 0.03 * SECOND
+"""For a connection of the loopback interface to come up, and for one to go."""
 
 Script = Callable[["Conversation"], Awaitable[None]]
 
@@ -99,6 +103,17 @@ class Service:
         self._thread.join(10 * SECOND)
         assert not self._thread.is_alive()
 
+    def signed(self) -> int:
+        """How many signed URLs have been asked for."""
+        return sum("signed" in request.path.partition("?")[0] for request in self.requests)
+
+    def wait_signed(self, count: int, seconds: float = 10 * SECOND) -> None:
+        """Wait until so many have been asked for: what is fetched ahead nobody waits for."""
+        until = time.monotonic() + seconds
+        while self.signed() < count:
+            assert time.monotonic() < until, f"{self.signed()} requests for a signed URL"
+            time.sleep(0.005)
+
     @property
     def url(self) -> str:
         return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}"
@@ -130,6 +145,10 @@ class Service:
             self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
             await self._stop.wait()
+            # A request for the next call's URL may have come just now, and its connection is to
+            # be known to the server before that closes.
+            await asyncio.sleep(SETTLE_SECONDS)
+        await asyncio.sleep(SETTLE_SECONDS)
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         self.requests.append(request)

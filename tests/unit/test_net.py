@@ -47,9 +47,9 @@ def get(handler: Handler, path: str = "/") -> tuple[int, bytes]:
         try:
             port = server.sockets[0].getsockname()[1]
             async with asyncio.timeout(10 * SECOND):
-                return await network.get(
-                    f"http://127.0.0.1:{port}{path}", {"xi-api-key": "k"}, None
-                )
+                url = f"http://127.0.0.1:{port}{path}"
+                answer = await network.get(url, {"xi-api-key": "k"}, None)
+                return answer.status, answer.body
         finally:
             server.close()
             network.close()

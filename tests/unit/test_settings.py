@@ -162,3 +162,12 @@ def test_public_address() -> None:
         "wss://api.elevenlabs.io/v1/convai/conversation?agent_id=a%26b"
     )
     assert Settings("a", "http://127.0.0.1:1").public_url.startswith("ws://127.0.0.1:1/")
+
+
+def test_each_address_of_base_url_in_turn() -> None:
+    settings = Settings("a", base_url="https://one,http://two:1/x", api_key="k")
+    assert [host.base_url for host in settings.hosts] == ["https://one", "http://two:1/x"]
+    assert settings.hosts[1].signed_url_request == (
+        "http://two:1/x/v1/convai/conversation/get-signed-url?agent_id=a"
+    )
+    assert [host.api_key for host in settings.hosts] == ["k", "k"]

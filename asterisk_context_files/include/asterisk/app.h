@@ -32,6 +32,8 @@ int ast_app_parse_options(const struct ast_app_option *options, struct ast_flags
 #define AST_APP_OPTIONS(holder, options...) \
 	static const struct ast_app_option holder[128] = options
 #define AST_APP_OPTION(option, flagno) [option] = { .flag = flagno }
+#define AST_APP_OPTION_ARG(option, flagno, argno) \
+	[option] = { .flag = flagno, .arg_index = argno + 1 }
 
 /*! The arguments by name, and the same ones by number */
 #define AST_APP_ARG(name) char *name

@@ -103,6 +103,7 @@ int ast_set_read_format(struct ast_channel *chan, struct ast_format *format);
 int ast_set_write_format(struct ast_channel *chan, struct ast_format *format);
 
 void ast_deactivate_generator(struct ast_channel *chan);
+int ast_indicate(struct ast_channel *chan, int condition);
 
 int ast_check_hangup(struct ast_channel *chan);
 int ast_softhangup(struct ast_channel *chan, int reason);

@@ -47,6 +47,8 @@ enum ast_frame_type {
 
 enum ast_control_frame_type {
 	AST_CONTROL_HANGUP = 1,
+	AST_CONTROL_RINGING = 3,
+	AST_CONTROL_PROGRESS = 14,
 	AST_CONTROL_HOLD = 16,
 	AST_CONTROL_UNHOLD = 17,
 };

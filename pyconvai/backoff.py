@@ -1,0 +1,117 @@
+"""Leaving a service alone that has asked for it: HTTP 429, and "too many conversations at once".
+
+Without this, every caller of a busy hour would be one more request to a service that refuses them
+all, and would wait for its answer. Loop thread only. Kept for each host, key and agent: a limit of
+one agent's is not to close another one, and where the limit is the whole account's, each agent
+finds that out with one request.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+from .endings import Ending, Status, one_line
+from .settings import Settings
+
+FIRST_SECONDS = 2.0
+"""After the first refusal. Conversations last minutes; a place becomes free every few seconds at
+the soonest."""
+
+LONGEST_SECONDS = 60.0
+"""Doubled from refusal to refusal up to this: an operator who has raised the plan's limit is not
+to wait for longer."""
+
+RETRY_AFTER_SECONDS = 300.0
+"""More than this is not taken from a Retry-After header: a fault there must not close us down."""
+
+JITTER = 0.25
+"""Share of the time by which it varies, so that several machines do not come back as one."""
+
+FORGET_SECONDS = 300.0
+"""So long after the last one is over, the next refusal counts as a first one."""
+
+Key = tuple[str, str, str]
+
+
+@dataclass(slots=True)
+class _Pause:
+    since: float
+    until: float
+    refusals: int
+    reason: str
+
+
+class BackOff:
+    """Who is not to be asked at the moment, and for how long."""
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._clock, self._chance = clock, chance
+        self._pauses: dict[Key, _Pause] = {}
+
+    def refusal(self, settings: Settings) -> Ending | None:
+        """The end of a call that would ask now; None when it may."""
+        pause = self._pauses.get(_key(settings))
+        left = pause.until - self._clock() if pause else 0.0
+        if pause is None or left <= 0:
+            return None
+        seconds = math.ceil(left)
+        return Ending(
+            Status.LIMIT,
+            one_line(f"the service is not asked for another {seconds} s, since {pause.reason}"),
+        )
+
+    def refused(self, settings: Settings, began: float, ending: Ending, wait: float | None) -> None:
+        """Note that the service had no room for an attempt that began then.
+
+        ``wait``: what it asked for itself, in seconds. Attempts that were under way together count
+        as one refusal.
+        """
+        now, key = self._clock(), _key(settings)
+        self._pauses = {k: p for k, p in self._pauses.items() if now < p.until + FORGET_SECONDS}
+        pause = self._pauses.get(key)
+        together = pause is not None and began < pause.since
+        if together and not wait:
+            return
+        count = (pause.refusals if pause else 0) + (0 if together else 1)
+        seconds = min(FIRST_SECONDS * 2 ** min(count - 1, 16), LONGEST_SECONDS)
+        seconds *= 1 - JITTER + 2 * JITTER * self._chance()
+        if wait:
+            # Later than asked for is fine, earlier is not.
+            asked = min(wait, RETRY_AFTER_SECONDS)
+            seconds = max(seconds, asked + asked * JITTER * self._chance())
+        self._pauses[key] = _Pause(now, now + seconds, count, ending.reason)
+
+    def succeeded(self, settings: Settings) -> None:
+        """Forget it all: a conversation has come up."""
+        self._pauses.pop(_key(settings), None)
+
+    def now(self) -> float:
+        """The time, for ``began``."""
+        return self._clock()
+
+
+def _key(settings: Settings) -> Key:
+    return settings.base_url, settings.api_key, settings.agent_id
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds that a Retry-After header asks for: a number, or a date. None where it does not."""
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None

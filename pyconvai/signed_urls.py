@@ -1,0 +1,107 @@
+"""Signed URLs: asked for before they are needed, so that a call has one request less to wait for.
+
+A call takes the URL that is kept for its agent; once it is through, the next one is fetched in the
+background. Each is used once. The service documents that only of URLs with a conversation id, but
+so each call costs one request as it did without this, no caller depends on what is not promised,
+and a credential that has been used is worth nothing here. Loop thread only; what is kept goes with
+the generation. Nothing here logs a URL: it is a credential.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+
+import orjson
+
+from .backoff import retry_after
+from .endings import Busy, Ending, SetupFailed, Status, from_http
+from .net import Network
+from .settings import Settings
+
+LIFE_SECONDS = 600.0
+"""The service lets a conversation begin for 15 minutes; the rest is for the way, for clocks and for
+connect_timeout."""
+
+AHEAD_SECONDS = 10.0
+"""For a request in the background. Nobody waits for it, but it holds a socket."""
+
+Key = tuple[str, str, str, bool]
+
+
+class SignedUrls:
+    """The URLs of one engine."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._kept: dict[Key, tuple[float, str]] = {}
+        self._fetching: dict[Key, asyncio.Task[None]] = {}
+
+    def take(self, settings: Settings) -> str | None:
+        """The URL that is kept for this agent, for this call alone; None where there is none."""
+        asked, url = self._kept.pop(_key(settings), (0.0, ""))
+        return url if url and self._clock() - asked < LIFE_SECONDS else None
+
+    async def fetch(self, network: Network, settings: Settings) -> str:
+        """Ask the service for one. SetupFailed says why there is none."""
+        context = await context_for(network, settings)
+        request = settings.signed_url_request
+        headers = {"xi-api-key": settings.api_key, "Accept": "application/json"}
+        answer = await network.get(request, headers, context)
+        if answer.status == 200:
+            return _checked(answer.body, secure=request.startswith("https:"))
+        ending = from_http(answer.status, answer.body, "the request for a signed URL")
+        if ending.status is Status.AUTH:
+            self.forget(settings)
+        busy = Busy(retry_after(answer.retry_after)) if answer.status == 429 else None
+        raise SetupFailed(ending, busy)
+
+    def fetch_ahead(self, network: Network, settings: Settings) -> None:
+        """Fetch the next one in the background, unless there is one or it is under way."""
+        key = _key(settings)
+        if key in self._fetching or key in self._kept:
+            return
+        task = asyncio.get_running_loop().create_task(self._fetch_ahead(network, settings, key))
+        self._fetching[key] = task
+        task.add_done_callback(lambda _: self._fetching.pop(key, None))
+
+    async def _fetch_ahead(self, network: Network, settings: Settings, key: Key) -> None:
+        """A failure is nobody's: the next call asks for itself, and says what is wrong."""
+        asked = self._clock()
+        try:
+            async with asyncio.timeout(AHEAD_SECONDS):
+                url = await self.fetch(network, settings)
+        except (SetupFailed, TimeoutError, OSError):
+            return
+        self._kept = {k: v for k, v in self._kept.items() if asked - v[0] < LIFE_SECONDS}
+        self._kept[key] = (asked, url)
+
+    def forget(self, settings: Settings) -> None:
+        """Drop what is kept: the key is not good any more."""
+        self._kept.pop(_key(settings), None)
+
+
+def _key(settings: Settings) -> Key:
+    return (settings.signed_url_request, settings.api_key, settings.ca_file, settings.tls_verify)
+
+
+async def context_for(network: Network, settings: Settings) -> ssl.SSLContext | None:
+    """The TLS context that this agent's addresses need, or None."""
+    if settings.base_url.startswith("https:") or "https:" in settings.signed_url_endpoint:
+        return await network.tls(settings.ca_file, settings.tls_verify)
+    return None
+
+
+def _checked(body: bytes, *, secure: bool) -> str:
+    """The URL out of the answer. A credential: never sent in the clear if it came over TLS."""
+    try:
+        url = orjson.loads(body)["signed_url"]
+        good = url.startswith("wss://" if secure else ("wss://", "ws://"))
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        good = False
+    if not good:
+        reason = "the answer to the request for a signed URL holds none; check base_url"
+        raise SetupFailed(Ending(Status.ERROR, reason))
+    return str(url)

@@ -1,0 +1,347 @@
+"""From a call to a conversation: URLs fetched ahead, services that want rest, hosts in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from pyconvai import connecting, session, signed_urls
+from pyconvai.backoff import FIRST_SECONDS, JITTER, LONGEST_SECONDS, BackOff, retry_after
+from pyconvai.endings import Ending, Status
+from pyconvai.settings import Settings
+from pyconvai.signed_urls import SignedUrls
+from tests.timing import SECOND
+from tests.unit.engine import ENDED, TALKING, Call, Engine
+from tests.unit.service import Conversation, Service
+
+
+async def brief(agent: Conversation) -> None:
+    """A conversation that comes up and ends."""
+    await agent.next()
+    await agent.metadata()
+    await agent.connection.close(1000)
+
+
+async def nobody(agent: Conversation) -> None:
+    raise AssertionError("nobody should have come this far")
+
+
+def ended(call: Call) -> tuple[str, str]:
+    """How a call ended; it is let go."""
+    ending = call.ending()
+    call.release()
+    return ending
+
+
+def handshakes(service: Service) -> int:
+    return len(service.requests) - service.signed()
+
+
+# ---- Signed URLs ----
+
+
+def kept(service: Service, count: int) -> None:
+    """Wait until the engine has what it has asked for: its answer is one step behind."""
+    service.wait_signed(count)
+    time.sleep(0.1 * SECOND)
+
+
+def test_the_second_call_asks_for_nothing(engine: Engine) -> None:
+    """Its URL is there already, and the next one is fetched when it is through."""
+    with Service(brief) as service:
+        assert ended(engine.call(settings=service.settings()))[0] == "AGENT_ENDED"
+        kept(service, 2)
+        before = len(service.requests)
+        assert ended(engine.call(settings=service.settings()))[0] == "AGENT_ENDED"
+        assert "signed" not in service.requests[before].path.partition("?")[0]
+        kept(service, 3)
+        assert (service.signed(), handshakes(service)) == (3, 2)
+
+
+def test_each_agent_and_each_key_has_urls_of_its_own(engine: Engine) -> None:
+    with Service(brief) as service:
+        assert ended(engine.call(settings=service.settings()))[0] == "AGENT_ENDED"
+        kept(service, 2)
+        for other in ({"agent_id": "other"}, {"api_key": "other"}):
+            before = len(service.requests)
+            assert ended(engine.call(settings=service.settings(**other)))[0] == "AGENT_ENDED"
+            assert "signed" in service.requests[before].path.partition("?")[0]
+
+
+def test_a_url_that_is_refused_is_fetched_afresh(engine: Engine) -> None:
+    """Within the same attempt: the caller does not notice."""
+
+    async def script(agent: Conversation) -> None:
+        if len(service.conversations) == 2:
+            await agent.connection.close(3000, "Could not authorize the conversation.")
+            return
+        await brief(agent)
+
+    with Service(script) as service:
+        assert ended(engine.call(settings=service.settings()))[0] == "AGENT_ENDED"
+        kept(service, 2)
+        assert ended(engine.call(settings=service.settings()))[0] == "AGENT_ENDED"
+        kept(service, 4)
+        assert (service.signed(), handshakes(service)) == (4, 3)
+
+
+def test_a_fresh_url_that_is_refused_is_the_end(engine: Engine) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.connection.close(3000, "Could not authorize the conversation.")
+
+    with Service(script) as service:
+        assert ended(engine.call(settings=service.settings()))[0] == "AUTH"
+        assert (service.signed(), handshakes(service)) == (1, 1)
+
+
+def test_an_old_url_is_not_used(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signed_urls, "LIFE_SECONDS", 0.0)
+    with Service(brief) as service:
+        for _ in range(2):
+            before = len(service.requests)
+            assert ended(engine.call(settings=service.settings()))[0] == "AGENT_ENDED"
+            assert "signed" in service.requests[before].path.partition("?")[0]
+            kept(service, 2)
+
+
+def test_a_failure_in_the_background_is_nobodys(engine: Engine) -> None:
+    """The call that comes next asks for itself and is told why."""
+    refusal = (401, b'{"detail":{"status":"invalid_api_key","message":"Invalid"}}', {})
+    good = b'{"signed_url": "%s/v1/convai/conversation?agent_id=x"}'
+    with Service(brief) as service:
+        url = good % service.url.replace("http", "ws").encode()
+        service.answers += [(200, url, {}), refusal, refusal]
+        assert ended(engine.call(settings=service.settings()))[0] == "AGENT_ENDED"
+        kept(service, 2)
+        assert ended(engine.call(settings=service.settings()))[0] == "AUTH"
+
+
+def test_the_command_that_tests_an_agent_asks(engine: Engine) -> None:
+    """It is to say whether the key is good now."""
+    with Service(brief) as service:
+        assert ended(engine.call(settings=service.settings()))[0] == "AGENT_ENDED"
+        kept(service, 2)
+        before = len(service.requests)
+        call = engine.call(settings=service.settings(), channel=connecting.TEST_CHANNEL)
+        assert ended(call)[0] == "AGENT_ENDED"
+        assert "signed" in service.requests[before].path.partition("?")[0]
+
+
+def test_what_is_kept_is_used_once_and_dropped_when_the_key_is_refused() -> None:
+    urls, agent = SignedUrls(lambda: 100.0), Settings("agent_x", api_key="key")
+    key = signed_urls._key(agent)
+    urls._kept[key] = (50.0, "wss://x")
+    assert urls.take(agent) == "wss://x"
+    assert urls.take(agent) is None
+    urls._kept[key] = (50.0, "wss://x")
+    urls.forget(agent)
+    assert urls.take(agent) is None
+
+
+def test_urls_are_not_logged(engine: Engine) -> None:
+    with Service(brief) as service:
+        for count in (2, 3):
+            call = engine.call(settings=service.settings(debug="yes"))
+            assert ended(call)[0] == "AGENT_ENDED"
+            kept(service, count)
+    assert "signature" not in engine.text()
+
+
+# ---- Back-off ----
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+BUSY = Ending(Status.LIMIT, "the service is full")
+AGENT = Settings("agent_x", api_key="key")
+
+
+def test_it_grows_and_is_capped_and_jittered() -> None:
+    for chance, factor in ((0.0, 1 - JITTER), (1.0, 1 + JITTER)):
+        clock = Clock()
+        back_off = BackOff(clock, lambda chance=chance: chance)  # type: ignore[misc]
+        for count in range(8):
+            back_off.refused(AGENT, clock.now, BUSY, None)
+            wait = min(FIRST_SECONDS * 2**count, LONGEST_SECONDS) * factor
+            clock.now += wait - 0.01
+            refusal = back_off.refusal(AGENT)
+            assert refusal is not None
+            assert refusal.status is Status.LIMIT
+            assert "another 1 s" in refusal.reason
+            assert "the service is full" in refusal.reason
+            clock.now += 0.02
+            assert back_off.refusal(AGENT) is None
+
+
+def test_attempts_that_were_under_way_together_are_one_refusal() -> None:
+    clock = Clock()
+    back_off = BackOff(clock, lambda: 0.5)
+    began, clock.now = clock.now, clock.now + 1
+    for _ in range(10):
+        back_off.refused(AGENT, began, BUSY, None)
+    clock.now += FIRST_SECONDS + 0.1
+    assert back_off.refusal(AGENT) is None
+
+
+def test_retry_after_is_honoured_and_bounded() -> None:
+    clock = Clock()
+    back_off = BackOff(clock, lambda: 0.0)
+    back_off.refused(AGENT, clock.now, BUSY, 120.0)
+    clock.now += 119.0
+    assert back_off.refusal(AGENT) is not None
+    clock.now += 2.0
+    assert back_off.refusal(AGENT) is None
+    back_off.refused(AGENT, clock.now, BUSY, 1e9)
+    clock.now += 301.0
+    assert back_off.refusal(AGENT) is None
+
+
+def test_a_success_ends_it_and_others_never_knew() -> None:
+    clock = Clock()
+    back_off = BackOff(clock, lambda: 0.5)
+    back_off.refused(AGENT, clock.now, BUSY, None)
+    for other in (
+        Settings("agent_y", api_key="key"),
+        Settings("agent_x", api_key="key2"),
+        Settings("agent_x", api_key="key", base_url="https://elsewhere"),
+    ):
+        assert back_off.refusal(other) is None
+    back_off.succeeded(AGENT)
+    assert back_off.refusal(AGENT) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high"),
+    [("7", 7, 7), ("0", None, None), ("soon", None, None), (None, None, None), ("-3", None, None),
+     ("nan", None, None), ("Wed, 01 Jan 2025 00:00:00 GMT", None, None),
+     ("Fri, 01 Jan 2100 00:00:00 GMT", 1e8, 1e10)],
+)  # fmt: skip
+def test_retry_after_header(value: str | None, low: float | None, high: float | None) -> None:
+    seconds = retry_after(value)
+    if low is None or high is None:
+        assert seconds is None
+    else:
+        assert seconds is not None
+        assert low <= seconds <= high
+
+
+def test_a_service_that_is_full_is_left_alone(engine: Engine) -> None:
+    """The second call is refused without a request, and told for how long; others may go on."""
+    with Service(brief) as service:
+        body = b'{"detail":{"code":"rate_limit_exceeded","message":"Too many requests"}}'
+        service.answers.append((429, body, {"Retry-After": "50"}))
+        assert ended(engine.call(settings=service.settings()))[0] == "LIMIT"
+        status, reason = ended(engine.call(settings=service.settings()))
+        assert status == "LIMIT"
+        assert any(f"another {seconds} s" in reason for seconds in range(45, 64)), reason
+        assert "Too many requests" in reason
+        assert len(service.requests) == 1
+        other = engine.call(settings=service.settings(agent_id="other"))
+        assert ended(other)[0] == "AGENT_ENDED"
+
+
+@pytest.mark.parametrize(("words", "again"), [("too many concurrent connections", 1), ("quota", 2)])
+def test_a_close_for_want_of_room(engine: Engine, words: str, again: int) -> None:
+    """Of a quota nothing is known to pass soon: each call is told by the service itself."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.connection.close(3008, words)
+
+    with Service(script) as service:
+        settings = service.settings(auth="none")
+        for _ in range(2):
+            assert ended(engine.call(settings=settings))[0] == "LIMIT"
+        assert len(service.requests) == again
+
+
+# ---- Hosts in turn ----
+
+
+def test_the_next_host_is_tried(engine: Engine) -> None:
+    with Service(brief) as service:
+        settings = service.settings(base_url=f"http://127.0.0.1:1,{service.url}")
+        assert ended(engine.call(settings=settings))[0] == "AGENT_ENDED"
+        assert "trying the next host" in engine.text()
+
+
+def test_a_host_that_hangs_leaves_time_for_the_next(engine: Engine) -> None:
+    async def silent(agent: Conversation) -> None:
+        await agent.next()
+        await agent.closed()
+
+    with Service(silent) as first, Service(brief) as second:
+        settings = first.settings(base_url=f"{first.url},{second.url}", connect_timeout="2")
+        began = time.monotonic()
+        assert ended(engine.call(settings=settings))[0] == "AGENT_ENDED"
+        assert time.monotonic() - began < 2.0 * SECOND
+        first.outcome()
+
+
+def test_no_host_can_be_had(engine: Engine) -> None:
+    call = engine.call(settings={"base_url": "http://127.0.0.1:1,http://127.0.0.1:2"})
+    status, reason = ended(call)
+    assert (status, "127.0.0.1:2" in reason) == ("UNREACHABLE", True), reason
+
+
+def test_connect_timeout_bounds_all_hosts(engine: Engine) -> None:
+    async def silent(agent: Conversation) -> None:
+        await agent.next()
+        await agent.closed()
+
+    with Service(silent) as first, Service(silent) as second:
+        settings = first.settings(base_url=f"{first.url},{second.url}", connect_timeout="1")
+        status, reason = ended(engine.call(settings=settings))
+        assert (status, "connect_timeout (1 s)" in reason) == ("TIMEOUT", True), reason
+        assert str(first.port) in reason
+        assert str(second.port) in reason
+
+
+def test_a_host_that_says_no_has_the_last_word(engine: Engine) -> None:
+    with Service(nobody) as first, Service(nobody) as second:
+        first.answers.append((401, b"", {}))
+        settings = first.settings(base_url=f"{first.url},{second.url}")
+        assert ended(engine.call(settings=settings))[0] == "AUTH"
+        assert not second.requests
+
+
+def test_a_host_without_room_is_passed_over(engine: Engine) -> None:
+    """At first because it says so, then without asking."""
+    with Service(nobody) as first, Service(brief) as second:
+        first.answers.append((429, b"", {}))
+        settings = first.settings(base_url=f"{first.url},{second.url}")
+        for _ in range(2):
+            assert ended(engine.call(settings=settings))[0] == "AGENT_ENDED"
+        assert len(first.requests) == 1
+
+
+# ---- A service that says nothing ----
+
+
+def test_a_service_that_falls_silent(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ping is enough; without any message the conversation is over."""
+    monkeypatch.setattr(session, "SERVICE_QUIET_SECONDS", 0.5 * SECOND)
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        for number in range(4):
+            await asyncio.sleep(0.25 * SECOND)
+            await agent.send(type="ping", ping_event={"event_id": number})
+        await agent.closed()
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        began = time.monotonic()
+        progress = call.wait(ENDED)
+        assert time.monotonic() - began > 1.2 * SECOND
+        assert Status(progress.status) is Status.ERROR
+        assert "nothing came from the service" in ended(call)[1]

@@ -56,5 +56,6 @@ def test_the_example_works_as_it_stands(root: Root, tmp_path: Path) -> None:
         assert (done.returncode == 0) == succeeds, done.stdout + done.stderr
         if succeeds:
             assert "agent: Ten euros an hour." in done.stdout
-            assert "1 sessions, 2 requests, 0 violations" in done.stdout
+            # The third, if it was in time, is for the signed URL of the next call.
+            assert re.search("1 sessions, [23] requests, 0 violations", done.stdout)
             assert "closed by agent (1000)" in done.stdout

@@ -6,12 +6,12 @@
  * at the top of the source tree.
  */
 
-#ifndef _ASTERISK_MOH_H
-#define _ASTERISK_MOH_H
+#ifndef CONTEXT_MUSICONHOLD_H
+#define CONTEXT_MUSICONHOLD_H
 
 struct ast_channel;
 
 int ast_moh_start(struct ast_channel *chan, const char *mclass, const char *interpclass);
 void ast_moh_stop(struct ast_channel *chan);
 
-#endif /* _ASTERISK_MOH_H */
+#endif /* CONTEXT_MUSICONHOLD_H */

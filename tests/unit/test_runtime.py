@@ -167,9 +167,10 @@ def test_who_comes_after_an_end_of_all_is_not_meant(engine: Engine) -> None:
 
 
 def _loops() -> list[asyncio.AbstractEventLoop]:
-    """The engine's loop: the one whose Runtime is alive."""
+    """The engine's loop: the one that runs. Those of earlier engines may still be there."""
     # Not isinstance(): among all objects there are proxies of dead ones.
-    return [each._loop for each in gc.get_objects() if type(each) is runtime.Runtime]
+    found = [each._loop for each in gc.get_objects() if type(each) is runtime.Runtime]
+    return [loop for loop in found if loop.is_running()]
 
 
 def test_a_second_loop_is_refused(engine: Engine) -> None:

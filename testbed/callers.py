@@ -42,6 +42,9 @@ CLEANUP_SECONDS = 10.0
 ENDPOINT_SECONDS = 20.0
 """Limit on an answer of the RTP endpoint, which has media to do as well."""
 
+ACK_SECONDS = 0.1
+"""Between a call's answer and the first request to end it."""
+
 CHECK_SECONDS = 0.25
 """How often to see whether SIPp is still there, which nothing announces."""
 
@@ -210,6 +213,11 @@ class Callers:
     def hangup(self, call: Call) -> None:
         """Have SIPp end the call; one that Asterisk does not know yet, as soon as it does."""
         with self._changed:
+            if call.answered_at and time.monotonic() < call.answered_at + ACK_SECONDS:
+                # SIPp says "answered" before it has sent the ACK, and drops a call that it is to
+                # end in between: Asterisk would never hear of that.
+                heapq.heappush(self._hangups, (call.answered_at + ACK_SECONDS, call.number))
+                return
             again, call.hanging_up = call.hanging_up, True
             # SIPp takes a second request for an unexpected message and drops the call.
             if call.placed_at is not None and not again:

@@ -125,8 +125,8 @@ def test_generations_under_live_calls(pbx: Instance, root: Root, packages: list[
         names = noise_agent_names(CALLS)
         conf = "".join(section(name, mock.url) for name in [*names, "fresh"])
         configure(pbx, conf)
-        with Callers(pbx, CALLS, names.__getitem__) as warm:
-            warm.wait_up()
+        with Callers(pbx, CALLS, names.__getitem__, hangup_after=1.0) as warm:
+            warm.wait()
         pbx.wait_no_channels()
         before = pbx.counters()
         start = len(pbx.log())

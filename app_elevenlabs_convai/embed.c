@@ -319,6 +319,10 @@ static ssize_t receive(char *packet, size_t size, int64_t deadline_us)
 static const struct convai_ops *check_ops(const struct convai_ops *ops, char *error,
 	size_t size)
 {
+	if (!ops) {
+		snprintf(error, size, "it has no table");
+		return NULL;
+	}
 	if (ops->abi_version == CONVAI_ABI_VERSION && ops->size == sizeof(*ops)) {
 		return ops;
 	}

@@ -198,9 +198,11 @@ class Attempt:
             error = f"{type(fault).__name__}: {fault}"
             trace = traceback.format_exc()
         with self._lock:
+            if not self._given_up:
+                # The outcome first: who waits for `_over` reads it without the lock.
+                self.address, self.error, self.traceback = address, error, trace
             self._over.set()
             if not self._given_up:
-                self.address, self.error, self.traceback = address, error, trace
                 return
         self._end_loop()  # nobody waits any more, and by now there may be a loop
 

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import sysconfig
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -228,6 +229,28 @@ def test_what_is_broken_is_refused(
         module.bring_in(folder)
     assert not is_locked(folder)
     assert module.bring_in(install("good")).running()
+
+
+class _EventThatIsSeenAtOnce(threading.Event):
+    """Whoever waits for it goes on before the one who has set it."""
+
+    def set(self) -> None:
+        super().set()
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("append", [{}, {"session": "\nthis is no Python\n"}])
+def test_no_answer_before_its_outcome(
+    module: Module, install: Install, append: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An engine without a table, taken for a good one, would end the process."""
+    monkeypatch.setattr(loader.threading, "Event", _EventThatIsSeenAtOnce)
+    folder = install("a", **append)
+    if append:
+        with pytest.raises(RuntimeError, match="SyntaxError"):
+            module.bring_in(folder)
+    else:
+        assert module.bring_in(folder) != ffi.NULL
 
 
 SLEEP = "\nimport time\ntime.sleep(3600)\n"

@@ -88,6 +88,7 @@ class Module:
         if verdict == "error":
             raise RuntimeError(text)
         assert verdict == "ok"
+        assert int(text), "an engine without a table"
         table = ffi.cast("struct convai_ops *", int(text))
         self.tables.append(table)
         return table

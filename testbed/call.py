@@ -75,9 +75,15 @@ class Call:
         self.board.say(self, payload)
         return self
 
-    def press(self, digit: str, packets: int = DIGIT_PACKETS) -> Call:
-        """Send one DTMF digit as an RFC 4733 event; the next one may follow when it is over."""
-        self.board.control(self, "dtmf", f"{EVENTS.index(digit)} {EVENT_TYPE} {packets}")
+    def press(self, digits: str, packets: int = DIGIT_PACKETS, *, beside: bool = False) -> Call:
+        """Send DTMF digits as RFC 4733 events, one after the other, behind those that wait.
+
+        beside: the audio goes on meanwhile, as through a gateway that sends events and tones;
+        otherwise they take its place.
+        """
+        for digit in digits:
+            event = f"{EVENTS.index(digit)} {EVENT_TYPE} {packets} {int(beside)}"
+            self.board.control(self, "dtmf", event)
         return self
 
     def mute(self) -> Call:

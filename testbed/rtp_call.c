@@ -152,7 +152,25 @@ static void send_dtmf(struct call *call, int64_t now_ns)
 	record.bytes = sizeof(payload);
 	dtmf->started = true;
 	dtmf->packets--;
+	if (!dtmf->packets) {
+		call->pause = DTMF_PAUSE;
+	}
 	send_packet(call, &record, payload);
+}
+
+/*! Begin with the next digit once the one before is long enough ago */
+static void next_digit(struct call *call)
+{
+	if (call->dtmf.packets || !call->digit_count) {
+		return;
+	}
+	if (call->pause) {
+		call->pause--;
+		return;
+	}
+	call->dtmf = call->digits[0];
+	call->digit_count--;
+	memmove(call->digits, call->digits + 1, call->digit_count * sizeof(call->digits[0]));
 }
 
 void call_send_due(struct call *call, int64_t now_ns)
@@ -161,9 +179,14 @@ void call_send_due(struct call *call, int64_t now_ns)
 		return;
 	}
 	for (; call->due_ns <= now_ns; call->due_ns += PTIME_NS) {
+		bool with_audio;
+
+		next_digit(call);
+		with_audio = !call->dtmf.packets || call->dtmf.beside;
 		if (call->dtmf.packets) {
 			send_dtmf(call, now_ns);
-		} else {
+		}
+		if (with_audio) {
 			send_audio(call, now_ns);
 		}
 		call->timestamp += call->step;

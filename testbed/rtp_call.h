@@ -23,6 +23,10 @@
 
 /* RFC 4733: the end of an event is sent three times */
 #define DTMF_ENDS 3
+/* Packets of audio between one digit and the next */
+#define DTMF_PAUSE 5
+/* Digits that can wait */
+#define DTMF_WAITING 64
 
 enum direction { RECEIVED = 0, SENT = 1 };
 
@@ -55,6 +59,7 @@ struct dtmf {
 	uint8_t event;
 	uint8_t payload_type;
 	bool started;
+	bool beside;		/*!< the audio goes on meanwhile, as through a gateway that sends both */
 };
 
 struct call {
@@ -75,6 +80,9 @@ struct call {
 	size_t packet_bytes;
 	struct speech *speech;	/*!< list; the first is being said */
 	struct dtmf dtmf;
+	struct dtmf digits[DTMF_WAITING];	/*!< what follows that one, oldest first */
+	unsigned int digit_count;
+	unsigned int pause;	/*!< packets until the next digit */
 };
 
 int64_t clock_ns(clockid_t clock);

@@ -11,7 +11,8 @@
  *   remote <id> <port>           start sending to 127.0.0.1:<port>
  *   say <id> <file>              queue a file's bytes as payload, behind what is queued already
  *   mute <id> | unmute <id>      send nothing for a while; the audio waits
- *   dtmf <id> <event> <payload type> <packets>      a digit as RFC 4733, in place of the audio
+ *   dtmf <id> <event> <payload type> <packets> <beside>
+ *                                queue a digit as RFC 4733; beside: 0 in place of the audio, 1 beside it
  *   flush <id>                   -> flushed <id>    the record file is complete up to now
  *   close <id>                   -> closed <id>
  *   quit                         as does the end of stdin
@@ -160,17 +161,18 @@ static void command_remote(struct call *call, unsigned int id, const char *argum
 
 static void command_dtmf(struct call *call, unsigned int id, const char *arguments)
 {
-	unsigned int event, payload_type, packets;
+	unsigned int event, payload_type, packets, beside;
 
-	if (sscanf(arguments, "%u %u %u", &event, &payload_type, &packets) != 3
-		|| call->dtmf.packets) {
-		complain(id, "bad digit, or one is under way:%s", arguments);
+	if (sscanf(arguments, "%u %u %u %u", &event, &payload_type, &packets, &beside) != 4
+		|| call->digit_count == DTMF_WAITING) {
+		complain(id, "bad digit, or too many wait:%s", arguments);
 		return;
 	}
-	call->dtmf = (struct dtmf) {
+	call->digits[call->digit_count++] = (struct dtmf) {
 		.packets = packets + DTMF_ENDS,
 		.event = (uint8_t) event,
 		.payload_type = (uint8_t) payload_type,
+		.beside = beside,
 	};
 }
 

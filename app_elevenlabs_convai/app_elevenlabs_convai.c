@@ -164,6 +164,11 @@
 					<para>The service's id of the conversation, <literal>conv_...</literal>, if it
 					came to one.</para>
 				</variable>
+				<variable name="ELEVENLABSDTMF">
+					<para>The digits that the caller pressed meanwhile, the first 255. Whether the
+					agent is told of them as well says <literal>dtmf</literal> in
+					<filename>elevenlabs.conf</filename>.</para>
+				</variable>
 			</variablelist>
 			<example title="An agent first, a person if that fails">
 			[incoming]

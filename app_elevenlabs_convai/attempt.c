@@ -82,6 +82,7 @@ static void carry_out(struct attempt *attempt, struct call *call)
 	ast_copy_string(attempt->reason, call->reason, sizeof(attempt->reason));
 	attempt->another = could_not_be_had(call);
 	result_set(call->channel, call->status, call->reason, call->conversation_id);
+	result_set_digits(call->channel, call->dtmf.kept);
 	ast_verb(3, "%s: agent %s %s after %d s: %s\n", ast_channel_name(call->channel),
 		call->agent->name, status_name(call->status),
 		(int) ((monotonic_us() - call->started_us) / 1000000), call->reason);

@@ -50,6 +50,7 @@
 #define TAIL_US 200000
 /*! A queue plays out in real time; so much later something is wrong with it */
 #define PLAY_OUT_GRACE_US 10000000
+
 static int64_t audio_us(const struct convai_format *format, uint64_t bytes)
 {
 	unsigned int sample_bytes = format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
@@ -128,6 +129,16 @@ static void push_frame(void *data, struct ast_frame *frame)
 	}
 }
 
+/*! \brief Give the agent silence for a frame that holds the tone of a key */
+static void take_tone(struct call *call, const struct ast_frame *frame)
+{
+	unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
+
+	if (call->progress.state == CONVAI_STATE_TALKING && rate) {
+		note_push(call, call->ops->push_silence(call->session, frame->samples * 1000 / rate));
+	}
+}
+
 /*!
  * \brief Pass a voice frame on, keep it for later, or drop it: as far as the conversation
  * is
@@ -141,7 +152,9 @@ static void take_voice(struct call *call, struct ast_frame *frame, int64_t now)
 	}
 	call->caller_heard_us = now;
 	call->covered_us = now;
-	if (call->progress.state == CONVAI_STATE_CONNECTING) {
+	if (dtmf_is_heard(&call->dtmf, now)) {
+		take_tone(call, frame);
+	} else if (call->progress.state == CONVAI_STATE_CONNECTING) {
 		media_preroll_keep(&call->media, frame);
 	} else if (call->progress.state == CONVAI_STATE_TALKING) {
 		if (ast_format_cmp(frame->subclass.format, call->media.caller)
@@ -186,6 +199,13 @@ static void channel_left(struct call *call)
 	}
 }
 
+static void take_digit(struct call *call, char digit, int64_t now)
+{
+	count(&call->statistics.digits);
+	watchdog_notice(&call->watchdog, now);
+	dtmf_up(call, digit, now);
+}
+
 static void take_control(struct call *call, int control)
 {
 	if (control == AST_CONTROL_HOLD) {
@@ -210,6 +230,10 @@ static int64_t read_channel(struct call *call)
 
 		length_us = rate ? (int64_t) frame->samples * 1000000 / rate : 0;
 		take_voice(call, frame, monotonic_us());
+	} else if (frame->frametype == AST_FRAME_DTMF_BEGIN) {
+		dtmf_down(&call->dtmf, monotonic_us());
+	} else if (frame->frametype == AST_FRAME_DTMF_END) {
+		take_digit(call, frame->subclass.integer, monotonic_us());
 	} else if (frame->frametype == AST_FRAME_CONTROL) {
 		take_control(call, frame->subclass.integer);
 	}
@@ -413,6 +437,7 @@ static void talk(struct call *call)
 		write_due(call, now, caller_frame_us);
 		if (call->progress.state == CONVAI_STATE_TALKING) {
 			fill_gap(call, now);
+			dtmf_look(call, now);
 		} else if (call->progress.state == CONVAI_STATE_ENDED) {
 			play_out(call, now);
 		}
@@ -478,6 +503,7 @@ void call_run(struct call *call, const struct call_options *options)
 	media_open(&call->media, call->channel);
 	if (call->before) {
 		media_preroll_move(&call->media, &call->before->media);
+		call->dtmf = call->before->dtmf;
 	}
 	if (ast_check_hangup(call->channel)) {
 		/* The h extension, or a caller who was faster. */

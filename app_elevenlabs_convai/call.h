@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "convai_ops.h"
+#include "dtmf.h"
 #include "media.h"
 #include "playout_clock.h"
 #include "waiting.h"
@@ -35,6 +36,7 @@ struct config_agent;
  */
 struct call_statistics {
 	uint64_t voice_frames_read;
+	uint64_t digits;		/*!< pressed by the caller */
 	uint64_t foreign_frames;	/*!< voice in a format that was not agreed on: dropped */
 	uint64_t frames_written;	/*!< silence included */
 	uint64_t silent_frames;		/*!< of these, how many held nothing of the agent's */
@@ -69,6 +71,7 @@ struct call {
 	struct media media;
 	struct playout_clock clock;
 	struct watchdog watchdog;
+	struct dtmf dtmf;
 	const struct call_options *options;	/*!< while the call runs */
 	int event_fd;
 	int64_t caller_heard_us;	/*!< when the last voice frame came */

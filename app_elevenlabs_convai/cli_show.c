@@ -60,6 +60,7 @@ static const char *state_name(const struct call *call)
 static void copy_statistics(const struct call_statistics *from, struct call_statistics *to)
 {
 	to->voice_frames_read = __atomic_load_n(&from->voice_frames_read, __ATOMIC_RELAXED);
+	to->digits = __atomic_load_n(&from->digits, __ATOMIC_RELAXED);
 	to->foreign_frames = __atomic_load_n(&from->foreign_frames, __ATOMIC_RELAXED);
 	to->frames_written = __atomic_load_n(&from->frames_written, __ATOMIC_RELAXED);
 	to->silent_frames = __atomic_load_n(&from->silent_frames, __ATOMIC_RELAXED);
@@ -221,6 +222,7 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	ast_cli(fd, "Messages:         %" PRIu64 " received (%" PRIu64 " unknown), %" PRIu64
 		" audio chunks sent, %" PRIu64 " pings answered\n", c->messages_received,
 		c->unknown_messages, c->chunks_sent, c->pings_answered);
+	ast_cli(fd, "Digits:           %" PRIu64 " pressed by the caller\n", s->digits);
 	ast_cli(fd, "Frames read:      %" PRIu64 " voice, %" PRIu64 " in a foreign format\n",
 		s->voice_frames_read, s->foreign_frames);
 	ast_cli(fd, "Frames written:   %" PRIu64 ", of which %" PRIu64 " silence; %" PRIu64

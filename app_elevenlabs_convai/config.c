@@ -256,6 +256,10 @@ static struct config_agent *agent_make(const char *name, const struct level *gen
 	agent->connect_timeout = strtoul(agent->values[KEY_CONNECT_TIMEOUT], NULL, 10);
 	agent->silence_timeout = strtoul(agent->values[KEY_SILENCE_TIMEOUT], NULL, 10);
 	agent->agent_timeout = strtoul(agent->values[KEY_AGENT_TIMEOUT], NULL, 10);
+	agent->dtmf = dtmf_use_find(agent->values[KEY_DTMF]);
+	agent->dtmf_end = strcmp(agent->values[KEY_DTMF_END], "none")
+		? agent->values[KEY_DTMF_END][0] : '\0';
+	agent->dtmf_timeout_ms = strtoul(agent->values[KEY_DTMF_TIMEOUT_MS], NULL, 10);
 	agent->send_caller_number = ast_true(agent->values[KEY_SEND_CALLER_NUMBER]);
 	agent->silence = ast_true(agent->values[KEY_SILENCE]);
 	return agent;

@@ -22,6 +22,7 @@
 #include "config_keys.h"
 #include "config_report.h"
 #include "convai_ops.h"
+#include "dtmf.h"
 
 #define CONFIG_FILE "elevenlabs.conf"
 
@@ -36,6 +37,9 @@ struct config_agent {
 	unsigned int connect_timeout;	/*!< seconds */
 	unsigned int silence_timeout;	/*!< seconds, 0: none */
 	unsigned int agent_timeout;	/*!< seconds, 0: none */
+	enum dtmf_use dtmf;
+	char dtmf_end;			/*!< the key that ends a group of digits, '\0': none */
+	unsigned int dtmf_timeout_ms;	/*!< a longer pause between digits ends a group, too */
 	unsigned int send_caller_number:1;
 	unsigned int silence:1;		/*!< write silence while the agent is quiet */
 };

@@ -21,6 +21,7 @@
 #include "asterisk/utils.h"	/* MIN, ARRAY_LEN */
 
 #include "config_keys.h"
+#include "dtmf.h"
 
 /*! A longer name is nobody's typing error */
 #define LONGEST_NAME 64
@@ -85,6 +86,26 @@ static int check_auth(const struct config_key *key, const char *value, char *can
 		return -1;
 	}
 	return keep(value, canonical, size);
+}
+
+static int check_dtmf(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return dtmf_use_find(value) < 0 ? -1 : keep(value, canonical, size);
+}
+
+/*! \brief One key of a telephone, or none; the letters in capitals */
+static int check_digit(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	if (!strcasecmp(value, "none")) {
+		return keep("none", canonical, size);
+	}
+	if (strlen(value) != 1 || !strchr("0123456789*#ABCDabcd", *value)) {
+		return -1;
+	}
+	snprintf(canonical, size, "%c", toupper(*value));
+	return 0;
 }
 
 static int check_readable(const struct config_key *key, const char *value,
@@ -348,6 +369,26 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.max = 86400,
 		.preset = "0",
 		.allowed = "a whole number of seconds from 0 (off) to 86400",
+	},
+	[KEY_DTMF] = {
+		.name = "dtmf",
+		.check = check_dtmf,
+		.preset = "user_message",
+		.allowed = "user_message, contextual_update or dialplan",
+	},
+	[KEY_DTMF_END] = {
+		.name = "dtmf_end",
+		.check = check_digit,
+		.preset = "#",
+		.allowed = "one of 0 to 9, *, #, A to D, or none",
+	},
+	[KEY_DTMF_TIMEOUT_MS] = {
+		.name = "dtmf_timeout_ms",
+		.check = check_number,
+		.min = 100,
+		.max = 60000,
+		.preset = "2000",
+		.allowed = "a whole number of milliseconds from 100 to 60000",
 	},
 	[KEY_TOOLS] = {
 		.name = "tools",

@@ -256,6 +256,7 @@ void result_clear(struct ast_channel *channel)
 	set(channel, "ELEVENLABSSTATUS", NULL);
 	set(channel, "ELEVENLABSREASON", NULL);
 	set(channel, "ELEVENLABSCONVERSATIONID", NULL);
+	set(channel, "ELEVENLABSDTMF", NULL);
 }
 
 void result_set(struct ast_channel *channel, enum convai_status status,
@@ -264,4 +265,9 @@ void result_set(struct ast_channel *channel, enum convai_status status,
 	set(channel, "ELEVENLABSSTATUS", status_name(status));
 	set(channel, "ELEVENLABSREASON", reason);
 	set(channel, "ELEVENLABSCONVERSATIONID", conversation_id);
+}
+
+void result_set_digits(struct ast_channel *channel, const char *digits)
+{
+	set(channel, "ELEVENLABSDTMF", digits);
 }

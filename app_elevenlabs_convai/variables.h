@@ -56,4 +56,7 @@ void result_clear(struct ast_channel *channel);
 void result_set(struct ast_channel *channel, enum convai_status status,
 	const char *reason, const char *conversation_id);
 
+/*! \brief Leave the digits that the caller has pressed on the channel */
+void result_set_digits(struct ast_channel *channel, const char *digits);
+
 #endif /* VARIABLES_H */

@@ -99,6 +99,11 @@ void watchdog_hear(struct watchdog *watchdog, const struct ast_frame *frame, int
 	}
 }
 
+void watchdog_notice(struct watchdog *watchdog, int64_t now)
+{
+	watchdog->quiet_us = now;
+}
+
 /*!
  * \brief Leave without the engine where it clearly hangs
  *

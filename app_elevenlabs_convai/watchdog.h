@@ -39,6 +39,9 @@ void watchdog_begin(struct watchdog *watchdog, int64_t now);
 /*! \brief Listen to a frame of the caller's, mu-law or 16-bit PCM */
 void watchdog_hear(struct watchdog *watchdog, const struct ast_frame *frame, int64_t now);
 
+/*! \brief The caller has done something that is no speech: pressed a key */
+void watchdog_notice(struct watchdog *watchdog, int64_t now);
+
 /*! \brief End the call if a limit has been reached. On every wake. */
 void watchdog_look(struct call *call, int64_t now);
 

@@ -290,6 +290,14 @@ void host_channel_frame(struct ast_channel *channel, enum ast_frame_type type)
 	queue_frame(channel, frame_make(type, NULL, 0, 0));
 }
 
+void host_channel_dtmf(struct ast_channel *channel, enum ast_frame_type type, char digit)
+{
+	struct ast_frame *frame = frame_make(type, NULL, 0, 0);
+
+	frame->subclass.integer = digit;
+	queue_frame(channel, frame);
+}
+
 void host_channel_hangup(struct ast_channel *channel)
 {
 	ast_softhangup(channel, AST_SOFTHANGUP_DEV);

@@ -144,6 +144,8 @@ void host_channel_voice_as(struct ast_channel *channel, struct ast_format *forma
 	unsigned int samples);
 /*! \brief A frame that is not voice arrives now */
 void host_channel_frame(struct ast_channel *channel, enum ast_frame_type type);
+/*! \brief The caller presses a key (AST_FRAME_DTMF_BEGIN) or lets it go (AST_FRAME_DTMF_END) */
+void host_channel_dtmf(struct ast_channel *channel, enum ast_frame_type type, char digit);
 /*! \brief The far end hangs up now */
 void host_channel_hangup(struct ast_channel *channel);
 /*! \brief A voice frame of frame_us arrives at start_us and every interval_us up to end_us */

@@ -48,6 +48,7 @@ struct convai_session {
 	unsigned int build;
 	uint32_t saying_kind;
 	char saying[CONVAI_SAY_BYTES];
+	char all_sayings[4096];
 	int say_errno;
 };
 
@@ -253,6 +254,8 @@ static int fake_send(struct convai_session *session, uint32_t kind, const char *
 	pthread_mutex_lock(&session->lock);
 	session->saying_kind = kind;
 	snprintf(session->saying, sizeof(session->saying), "%s", text);
+	snprintf(session->all_sayings + strlen(session->all_sayings),
+		sizeof(session->all_sayings) - strlen(session->all_sayings), "%u:%s\n", kind, text);
 	pthread_mutex_unlock(&session->lock);
 	return 0;
 }
@@ -261,6 +264,11 @@ const char *fake_said(const struct convai_session *session, uint32_t *kind)
 {
 	*kind = session->saying_kind;
 	return session->saying;
+}
+
+const char *fake_all_said(const struct convai_session *session)
+{
+	return session->all_sayings;
 }
 
 void fake_say_fails(struct convai_session *session, int failure)

@@ -103,6 +103,8 @@ uint64_t fake_pushed_bytes(const struct convai_session *session);
 uint64_t fake_silence_ms(const struct convai_session *session);
 /*! \brief What was said last: its kind and text, or "" */
 const char *fake_said(const struct convai_session *session, uint32_t *kind);
+/*! \brief All that was said, in order: the number of its kind, a colon, the text, a line feed */
+const char *fake_all_said(const struct convai_session *session);
 /*! \brief Saying something fails with this errno from now on; 0: it does not */
 void fake_say_fails(struct convai_session *session, int failure);
 int fake_hung_up(const struct convai_session *session);

@@ -156,6 +156,15 @@ static const struct key_case key_cases[] = {
 	{ "agent_timeout", KEY_AGENT_TIMEOUT,
 		{ { "0", "0" }, { "86400", "86400" } },
 		{ "-1", "86401", "x" } },
+	{ "dtmf", KEY_DTMF,
+		{ { "contextual_update", "contextual_update" }, { "dialplan", "dialplan" } },
+		{ "", "yes", "message" } },
+	{ "dtmf_end", KEY_DTMF_END,
+		{ { "#", "#" }, { "*", "*" }, { "d", "D" }, { "None", "none" } },
+		{ "", "##", "E" } },
+	{ "dtmf_timeout_ms", KEY_DTMF_TIMEOUT_MS,
+		{ { "100", "100" }, { "60000", "60000" } },
+		{ "99", "60001", "2.0" } },
 };
 
 TEST(every_key_takes_what_it_allows_in_section_and_general)

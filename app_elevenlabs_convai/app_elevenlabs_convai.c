@@ -116,6 +116,9 @@
 					allow the override, else the service refuses the call.</para>
 				</variable>
 			</variablelist>
+			<para>For every call of an agent <filename>elevenlabs.conf</filename> has the same as
+			<literal>var_name</literal>, <literal>json_name</literal> and
+			<literal>override_path</literal>; what is set on the channel goes first.</para>
 			<para>The prefixes <literal>_</literal> and <literal>__</literal> hand variables on to
 			other channels as everywhere in Asterisk.</para>
 			<para>These variables are cleared at the start and set at the end:</para>

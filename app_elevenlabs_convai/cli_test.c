@@ -121,7 +121,7 @@ static char *test_agent(int fd, const struct config_agent *agent)
 	if (!generation) {
 		return failed(fd, agent->name, CONVAI_STATUS_ERROR, "the engine is not running");
 	}
-	if (pair_list_fill_settings(&pairs, agent)) {
+	if (pair_list_fill_agent(&pairs, agent)) {
 		result = failed(fd, agent->name, CONVAI_STATUS_ERROR, strerror(ENOMEM));
 	} else {
 		result = converse(fd, agent, generation_ops(generation), &pairs);

@@ -42,6 +42,7 @@ struct level {
 	char *values[KEY_COUNT];	/*!< canonical; NULL where the section says nothing */
 	/*! its lines, also where the value is not allowed */
 	const struct ast_variable *origin[KEY_COUNT];
+	struct config_pairs pairs;
 };
 
 static void config_destructor(void *object)
@@ -61,6 +62,7 @@ static void agent_destructor(void *object)
 	for (i = 0; i < KEY_COUNT; i++) {
 		ast_free(agent->values[i]);
 	}
+	config_pairs_free(&agent->pairs);
 }
 
 static void level_free(struct level *level)
@@ -70,6 +72,7 @@ static void level_free(struct level *level)
 	for (i = 0; i < KEY_COUNT; i++) {
 		ast_free(level->values[i]);
 	}
+	config_pairs_free(&level->pairs);
 }
 
 static void level_set(struct config_report *report, struct level *level,
@@ -106,6 +109,9 @@ static void read_variable(struct config_report *report, struct level *level, int
 	const struct config_key *key = config_key_find(var->name);
 	char canonical[CONFIG_VALUE_SIZE];
 
+	if (!key && config_pairs_take(&level->pairs, report, level->section, var)) {
+		return;
+	}
 	if (!key) {
 		unknown_key(report, level->section, var);
 		return;
@@ -249,6 +255,10 @@ static struct config_agent *agent_make(const char *name, const struct level *gen
 				CONVAI_PAIR_SETTING, config_keys[i].name, agent->values[i],
 			};
 		}
+	}
+	if (config_pairs_add(&agent->pairs, &own->pairs)
+		|| config_pairs_add(&agent->pairs, &general->pairs)) {
+		goto failed;
 	}
 	/* In [general] it limits all agents together, which is not the limit of each. */
 	agent->max_sessions = own->values[KEY_MAX_SESSIONS]

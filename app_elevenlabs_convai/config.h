@@ -20,6 +20,7 @@
 #include "asterisk/vector.h"	/* AST_VECTOR */
 
 #include "config_keys.h"
+#include "config_pairs.h"
 #include "config_report.h"
 #include "convai_ops.h"
 #include "dtmf.h"
@@ -33,6 +34,7 @@ struct config_agent {
 	/*! those of the values that the engine is told */
 	struct convai_pair settings[KEY_COUNT];
 	unsigned int setting_count;
+	struct config_pairs pairs;	/*!< what it is told in each call, its own before [general]'s */
 	unsigned int max_sessions;	/*!< 0: no limit of its own */
 	unsigned int connect_timeout;	/*!< seconds */
 	unsigned int silence_timeout;	/*!< seconds, 0: none */

@@ -68,6 +68,31 @@ static unsigned int say_missing(const struct config *in, const struct config *no
 	return count;
 }
 
+/*! \brief Append a name to a list. Without memory for the list, nothing. */
+static void add_name(struct ast_str **names, int count, const char *prefix, const char *name)
+{
+	if (*names) {
+		ast_str_append(names, 0, "%s%s%s", count ? ", " : "", prefix, name);
+	}
+}
+
+/*! \brief Name the pairs of one snapshot that are others, or not there, in the other one */
+static int add_pairs(struct ast_str **names, int count, const struct config_pairs *pairs,
+	const struct config_pairs *others, int only_missing)
+{
+	size_t i;
+
+	for (i = 0; i < AST_VECTOR_SIZE(pairs); i++) {
+		const struct convai_pair *pair = AST_VECTOR_GET_ADDR(pairs, i);
+		const char *other = config_pairs_value(others, pair->kind, pair->name);
+
+		if (!other || (!only_missing && strcmp(other, pair->value))) {
+			add_name(names, count++, config_pairs_prefix(pair->kind), pair->name);
+		}
+	}
+	return count;
+}
+
 static int key_differs(const struct config_agent *before, const struct config_agent *after,
 	enum config_key_id id)
 {
@@ -94,12 +119,11 @@ static int say_agent(const struct config_agent *before, const struct config_agen
 
 	for (i = 0; i < KEY_COUNT; i++) {
 		if (key_differs(before, after, i)) {
-			if (keys) {
-				ast_str_append(&keys, 0, "%s%s", count ? ", " : "", config_keys[i].name);
-			}
-			count++;
+			add_name(&keys, count++, "", config_keys[i].name);
 		}
 	}
+	count = add_pairs(&keys, count, &after->pairs, &before->pairs, 0);
+	count = add_pairs(&keys, count, &before->pairs, &after->pairs, 1);
 	if (count) {
 		say_line(fd, "changed: %s (%s)", after->name, keys ? ast_str_buffer(keys) : "...");
 	}

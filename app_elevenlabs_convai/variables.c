@@ -158,6 +158,21 @@ static int append_variables(struct pair_list *list, struct ast_channel *channel)
 	return res;
 }
 
+/*! \brief What elevenlabs.conf says for every call */
+static int append_pairs(struct pair_list *list, const char *channel,
+	const struct config_agent *agent)
+{
+	int res = 0;
+	size_t i;
+
+	for (i = 0; i < AST_VECTOR_SIZE(&agent->pairs); i++) {
+		const struct convai_pair *pair = AST_VECTOR_GET_ADDR(&agent->pairs, i);
+
+		res |= append(list, channel, pair->kind, pair->name, pair->value);
+	}
+	return res;
+}
+
 static const char *caller_number(struct ast_channel *channel)
 {
 	const struct ast_party_number *number = &ast_channel_caller(channel)->id.number;
@@ -193,10 +208,10 @@ static int append_defaults(struct pair_list *list, struct ast_channel *channel,
 	return res;
 }
 
-int pair_list_fill_settings(struct pair_list *list, const struct config_agent *agent)
+int pair_list_fill_agent(struct pair_list *list, const struct config_agent *agent)
 {
 	memset(list, 0, sizeof(*list));
-	return append_settings(list, agent);
+	return append_settings(list, agent) || append_pairs(list, "", agent) ? -1 : 0;
 }
 
 int pair_list_fill(struct pair_list *list, struct ast_channel *channel,
@@ -204,11 +219,14 @@ int pair_list_fill(struct pair_list *list, struct ast_channel *channel,
 {
 	int res;
 
-	if (pair_list_fill_settings(list, agent)) {
+	memset(list, 0, sizeof(*list));
+	if (append_settings(list, agent)) {
 		return -1;
 	}
 	ast_channel_lock(channel);
+	/* Of two of one name the first counts: the dialplan's. */
 	res = append_variables(list, channel);
+	res |= append_pairs(list, ast_channel_name(channel), agent);
 	res |= append_defaults(list, channel, agent);
 	ast_channel_unlock(channel);
 	return res ? -1 : 0;

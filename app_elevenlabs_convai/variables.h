@@ -31,7 +31,7 @@ struct pair_list {
 
 /*!
  * \brief Collect the agent's settings, and dynamic variables and overrides from the
- * channel
+ * channel and from elevenlabs.conf
  *
  * Locks the channel. The list borrows strings of the agent's, so it must be freed before
  * the agent.
@@ -41,8 +41,11 @@ struct pair_list {
 int pair_list_fill(struct pair_list *list, struct ast_channel *channel,
 	const struct config_agent *agent);
 
-/*! \brief Collect the agent's settings only, for a session that no channel has; as pair_list_fill */
-int pair_list_fill_settings(struct pair_list *list, const struct config_agent *agent);
+/*!
+ * \brief Collect what elevenlabs.conf says only, for a session that no channel has; as
+ * pair_list_fill
+ */
+int pair_list_fill_agent(struct pair_list *list, const struct config_agent *agent);
 
 void pair_list_free(struct pair_list *list);
 

@@ -18,7 +18,7 @@
 #include "asterisk/module.h"
 #include "asterisk/pbx.h"
 
-#define CONFIG "[general]\nauth=none\n[base](!)\nchunk_ms=40\n[sales](base)\nagent_id=a\n" \
+#define CONFIG "[general]\nauth=none\n[base](!)\nchunk_ms=40\n[sales](base)\nagent_id=a\nvar_a=1\njson_b=[1]\n" \
 	"tools=x\n#include more.conf\n"
 /*! More than there are allocations in anything here */
 #define MANY 2000

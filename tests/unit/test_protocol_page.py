@@ -74,3 +74,21 @@ def test_the_overrides_are_those_of_the_table() -> None:
         for name, (path, kind) in OVERRIDES.items()
     ]
     assert rows("What a call begins with") == expected
+
+
+C_TYPES = {
+    "TEXT": str,
+    "NUMBER": float,
+    "WHOLE": int,
+    "FLAG": bool,
+    "LIST": list,
+    "OBJECT": dict,
+}
+
+
+def test_the_overrides_that_a_reload_checks_are_those_of_the_engine() -> None:
+    source = ROOT / "app_elevenlabs_convai" / "config_pairs.c"
+    found = re.findall(r'\{ "(\w+)", TYPE_(\w+) \}', source.read_text(encoding="utf-8"))
+    assert {name: C_TYPES[kind] for name, kind in found} == {
+        name: kind for name, (_, kind) in OVERRIDES.items()
+    }

@@ -72,6 +72,14 @@
 	(vec)->elems[mock_idx]; \
 })
 
+#define AST_VECTOR_GET_ADDR(vec, idx) ({ \
+	size_t mock_idx = (idx); \
+	if (mock_idx >= (vec)->current) { \
+		abort(); \
+	} \
+	&(vec)->elems[mock_idx]; \
+})
+
 /*! \return pointer to the first element for which cmp(element, value), or NULL */
 #define AST_VECTOR_GET_CMP(vec, value, cmp) ({ \
 	void *mock_found = NULL; \

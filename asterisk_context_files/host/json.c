@@ -1,0 +1,165 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief JSON, as far as the module looks into it: whether a text is JSON, and of which types
+ * the elements of a list are
+ */
+
+#include "host_internal.h"
+
+#include "asterisk/json.h"
+
+#define MAX_ELEMENTS 16
+
+struct ast_json {
+	enum ast_json_type type;
+	size_t count;
+	struct ast_json *elements[MAX_ELEMENTS];
+};
+
+static const char *value(const char *s, struct ast_json *json);
+
+static const char *blanks(const char *s)
+{
+	return s + strspn(s, " \t\r\n");
+}
+
+static const char *word(const char *s, const char *text, struct ast_json *json,
+	enum ast_json_type type)
+{
+	json->type = type;
+	return strncmp(s, text, strlen(text)) ? NULL : s + strlen(text);
+}
+
+static const char *string(const char *s, struct ast_json *json)
+{
+	json->type = AST_JSON_STRING;
+	if (*s != '"') {
+		return NULL;
+	}
+	for (s++; *s && *s != '"'; s++) {
+		if (*s == '\\' && s[1]) {
+			s++;
+		}
+	}
+	return *s ? s + 1 : NULL;
+}
+
+static const char *number(const char *s, struct ast_json *json)
+{
+	size_t length = strspn(s, "-0123456789.eE+");
+
+	json->type = strcspn(s, ".eE") < length ? AST_JSON_REAL : AST_JSON_INTEGER;
+	return length ? s + length : NULL;
+}
+
+static const char *element(const char *s, struct ast_json *json)
+{
+	struct ast_json *one = calloc(1, sizeof(*one));
+
+	if (json->count == MAX_ELEMENTS) {
+		FAIL("the host knows no JSON of more than %d elements", MAX_ELEMENTS);
+	}
+	json->elements[json->count++] = one;
+	return value(s, one);
+}
+
+static const char *member(const char *s, struct ast_json *json)
+{
+	struct ast_json name;
+
+	s = string(blanks(s), &name);
+	s = s ? blanks(s) : NULL;
+	return s && *s == ':' ? element(s + 1, json) : NULL;
+}
+
+static const char *members(const char *s, struct ast_json *json, char end,
+	const char *(*one)(const char *s, struct ast_json *json))
+{
+	s = blanks(s);
+	if (*s == end) {
+		return s + 1;
+	}
+	while ((s = one(s, json))) {
+		s = blanks(s);
+		if (*s != ',') {
+			return *s == end ? s + 1 : NULL;
+		}
+		s++;
+	}
+	return NULL;
+}
+
+/*! \return what follows, or NULL if this is no value */
+static const char *value(const char *s, struct ast_json *json)
+{
+	s = blanks(s);
+	switch (*s) {
+	case '[':
+		json->type = AST_JSON_ARRAY;
+		return members(s + 1, json, ']', element);
+	case '{':
+		json->type = AST_JSON_OBJECT;
+		return members(s + 1, json, '}', member);
+	case '"':
+		return string(s, json);
+	case 't':
+		return word(s, "true", json, AST_JSON_TRUE);
+	case 'f':
+		return word(s, "false", json, AST_JSON_FALSE);
+	case 'n':
+		return word(s, "null", json, AST_JSON_NULL);
+	default:
+		return number(s, json);
+	}
+}
+
+struct ast_json *ast_json_load_string(const char *input, struct ast_json_error *error)
+{
+	struct ast_json *json;
+	const char *rest;
+
+	if (host_allocation_fails()) {
+		return NULL;
+	}
+	json = calloc(1, sizeof(*json));
+	rest = value(input, json);
+	if (!rest || *blanks(rest)
+		|| (json->type != AST_JSON_ARRAY && json->type != AST_JSON_OBJECT)) {
+		ast_json_unref(json);
+		return NULL;
+	}
+	return json;
+}
+
+void ast_json_unref(struct ast_json *json)
+{
+	size_t i;
+
+	for (i = 0; json && i < json->count; i++) {
+		ast_json_unref(json->elements[i]);
+	}
+	free(json);
+}
+
+enum ast_json_type ast_json_typeof(const struct ast_json *json)
+{
+	return json->type;
+}
+
+size_t ast_json_array_size(const struct ast_json *array)
+{
+	return array->type == AST_JSON_ARRAY ? array->count : 0;
+}
+
+struct ast_json *ast_json_array_get(const struct ast_json *array, size_t i)
+{
+	return i < ast_json_array_size(array) ? array->elements[i] : NULL;
+}

@@ -1,0 +1,176 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief Dynamic variables and overrides in elevenlabs.conf
+ */
+
+#include "call_script.h"
+
+#include "asterisk/module.h"
+#include "asterisk/pbx.h"
+
+#define AGENT "[sales]\nagent_id=agent_sales\nauth=none\n"
+#define VARIABLE(name) fake_value(fake_session(0), CONVAI_PAIR_VARIABLE, name)
+#define JSON(name) fake_value(fake_session(0), CONVAI_PAIR_JSON, name)
+#define OVERRIDE(name) fake_value(fake_session(0), CONVAI_PAIR_OVERRIDE, name)
+
+static struct ast_channel *channel;
+
+static void begin(const char *config)
+{
+	channel = script_begin(config);
+}
+
+static void run(void)
+{
+	script_hangup_at(host_now() + 5 * MS);
+	script_run("sales");
+}
+
+/* ---- What a call is told ---- */
+
+TEST(lines_of_a_section)
+{
+	begin(AGENT "var_Shop=Main street\njson_open=[1, true]\noverride_language=de\n");
+	run();
+	CHECK_STR(VARIABLE("Shop"), "Main street");
+	CHECK_STR(JSON("open"), "[1, true]");
+	CHECK_STR(OVERRIDE("language"), "de");
+	script_end();
+}
+
+TEST(lines_of_general_unless_the_section_has_its_own)
+{
+	begin("[general]\nvar_a=general\nvar_b=general\noverride_voice_id=v\n"
+		AGENT "var_a=own\noverride_voice_id=\n");
+	run();
+	CHECK_STR(VARIABLE("a"), "own");
+	CHECK_STR(VARIABLE("b"), "general");
+	CHECK_STR(OVERRIDE("voice_id"), "");
+	script_end();
+}
+
+TEST(the_dialplan_goes_first)
+{
+	begin(AGENT "var_a=conf\nvar_b=conf\nvar_channel=conf\njson_c=1\noverride_prompt=conf\n");
+	pbx_builtin_setvar_helper(channel, "ELEVENLABS_VAR_a", "dialplan");
+	pbx_builtin_setvar_helper(channel, "ELEVENLABS_VAR_c", "dialplan");
+	pbx_builtin_setvar_helper(channel, "ELEVENLABS_OVERRIDE_prompt", "dialplan");
+	run();
+	CHECK_STR(VARIABLE("a"), "dialplan");
+	CHECK_STR(VARIABLE("b"), "conf");
+	CHECK_STR(VARIABLE("channel"), "conf");
+	CHECK_STR(VARIABLE("c"), "dialplan");
+	CHECK(!JSON("c"));
+	CHECK_STR(OVERRIDE("prompt"), "dialplan");
+	script_end();
+}
+
+TEST(of_two_lines_of_one_name_the_later_counts)
+{
+	begin(AGENT "var_a=1\nvar_a=2\n");
+	run();
+	CHECK_STR(VARIABLE("a"), "2");
+	script_end();
+}
+
+TEST(a_test_of_the_agent_uses_them)
+{
+	begin(AGENT "override_language=de\n");
+	host_cli("elevenlabs test agent sales");
+	CHECK_STR(OVERRIDE("language"), "de");
+	script_end();
+}
+
+/* ---- What is allowed ---- */
+
+static const struct {
+	const char *line;
+	const char *value;	/*!< that the engine gets; NULL: the line is refused */
+} lines[] = {
+	{ "var_x = 007", "007" },
+	{ "var_x =", "" },
+	{ "json_x = 1.5", "1.5" },
+	{ "json_x = \"a\"", "\"a\"" },
+	{ "json_x = null", "null" },
+	{ "json_x = [\"a\", 1]", "[\"a\", 1]" },
+	{ "json_x = {\"a\": 1}", NULL },
+	{ "json_x = a", NULL },
+	{ "json_x = 1, 2", NULL },
+	{ "json_x =", NULL },
+	{ "override_speed = 1.1", "1.1" },
+	{ "override_speed = fast", NULL },
+	{ "override_speed = nan", NULL },
+	{ "override_max_duration_seconds = 60", "60" },
+	{ "override_max_duration_seconds = 1.5", NULL },
+	{ "override_text_only = on", "yes" },
+	{ "override_text_only = false", "no" },
+	{ "override_text_only = maybe", NULL },
+	{ "override_keywords = [\"a\"]", "[\"a\"]" },
+	{ "override_keywords = a", NULL },
+	{ "override_keywords = {}", NULL },
+	{ "override_custom_llm_extra_body = {\"a\": {\"b\": []}}", "{\"a\": {\"b\": []}}" },
+	{ "override_custom_llm_extra_body = []", NULL },
+	{ "override_first_message = \xff", NULL },
+	{ "var_ = x", NULL },
+	{ "override_nothing = x", NULL },
+};
+
+static const char *sent(const char *line)
+{
+	const char *name = strchr(line, '_') + 1;
+	char text[64];
+
+	snprintf(text, sizeof(text), "%.*s", (int) strcspn(name, " "), name);
+	return line[0] == 'v' ? VARIABLE(text) : line[0] == 'j' ? JSON(text) : OVERRIDE(text);
+}
+
+TEST(values_of_each_type)
+{
+	char config[256];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(lines); i++) {
+		begin(NULL);
+		snprintf(config, sizeof(config), AGENT "%s\n", lines[i].line);
+		host_write_config("elevenlabs.conf", config);
+		CHECK_INT(host_reload(), lines[i].value ? AST_MODULE_RELOAD_SUCCESS
+			: AST_MODULE_RELOAD_ERROR);
+		if (lines[i].value) {
+			run();
+			CHECK_STR(sent(lines[i].line), lines[i].value);
+		} else {
+			CHECK_HAS(host_log(), "elevenlabs.conf:4");
+		}
+		script_end();
+	}
+}
+
+TEST(a_fault_names_what_is_allowed)
+{
+	begin(NULL);
+	host_write_config("elevenlabs.conf", AGENT "override_lanuage=de\noverride_speed=fast\n");
+	host_reload();
+	CHECK_HAS(host_log(), "there is no override lanuage; there are: branch_id, client_events");
+	CHECK_HAS(host_log(), "override_speed = fast: allowed is a number");
+	script_end();
+}
+
+/* ---- What a reload says ---- */
+
+TEST(a_reload_names_them)
+{
+	begin(AGENT "var_a=1\nvar_b=1\noverride_language=de\n");
+	host_write_config("elevenlabs.conf", AGENT "var_a=2\nvar_b=1\njson_c=[]\n");
+	CHECK_HAS(host_cli("elevenlabs reload"),
+		"changed: sales (var_a, json_c, override_language)\n");
+	CHECK_HAS(host_cli("elevenlabs reload"), "nothing changed");
+	script_end();
+}

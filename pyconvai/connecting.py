@@ -55,6 +55,14 @@ class Shared:
     back_off: BackOff
 
 
+class Straight(connect):
+    """Takes a redirect for what it is, a refusal: the library would give a fault of its own."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Follow nothing: whoever answers elsewhere was not chosen by the operator."""
+        return exc
+
+
 class Connector:
     """The set-up of one call."""
 
@@ -175,7 +183,7 @@ class Connector:
         if endpoint.secure:
             secure = {"ssl": context, "server_hostname": endpoint.host}
         try:
-            return await connect(
+            return await Straight(
                 url,
                 sock=sock,
                 proxy=None,
@@ -190,7 +198,6 @@ class Connector:
         except InvalidStatus as refused:
             raise _refused_handshake(refused) from None
         except (InvalidHandshake, InvalidMessage, EOFError, ValueError) as error:
-            # ValueError: a redirect, which can't be followed on a socket that is given
             reason = one_line(f"{endpoint} does not speak WebSocket there: {error}")
             raise SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True)) from None
         except OSError as error:

@@ -41,6 +41,7 @@ CATALOGUE: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "silence": ((_HTTP, _SOCKET), (), "say nothing more, but keep the connection and read on"),
     "stop_reading": ((_SOCKET,), (), "read nothing more, so that the client's buffers fill"),
     "reset": ((_HTTP, _SOCKET), (), "TCP reset without a close frame"),
+    "drop": ((_SOCKET,), (), "end of the TCP stream (FIN) without a close frame"),
     "close": ((_SOCKET,), ("code", "reason"), "close the socket with code and reason"),
     "send": ((_SOCKET,), ("text", "message"), "send this text, or this table as JSON"),
     "binary": ((_SOCKET,), ("bytes",), "send a binary frame"),

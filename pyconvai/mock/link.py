@@ -107,6 +107,22 @@ class Link:
         reset_connection(self.connection)
         raise Over
 
+    async def drop(self) -> None:
+        """Ends the TCP stream without a close frame, then leaves the script."""
+        self.closing = True
+        self._record.event("drop")
+        drop_connection(self.connection)
+        raise Over
+
+
+def drop_connection(connection: ServerConnection) -> None:
+    """End of the stream, after all that has been sent; TLS can only end as a whole."""
+    transport: asyncio.Transport = connection.transport
+    if transport.can_write_eof():
+        transport.write_eof()
+    else:
+        transport.close()
+
 
 def reset_connection(connection: ServerConnection) -> None:
     """TCP reset of a connection in any state."""

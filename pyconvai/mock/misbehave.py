@@ -44,6 +44,10 @@ async def _reset(session: Session, fault: Fault) -> None:
     await session.link.reset()
 
 
+async def _drop(session: Session, fault: Fault) -> None:
+    await session.link.drop()
+
+
 async def _close(session: Session, fault: Fault) -> None:
     await session.link.close(fault.integer("code", 1011), fault.text("reason"))
 
@@ -176,6 +180,7 @@ _ACTIONS: dict[str, Callable[[Session, Fault], Awaitable[None]]] = {
     "silence": _silence,
     "stop_reading": _stop_reading,
     "reset": _reset,
+    "drop": _drop,
     "close": _close,
     "send": _send,
     "binary": _binary,

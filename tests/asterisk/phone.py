@@ -11,19 +11,24 @@ from testbed.instance import Instance
 from testbed.measure import Counters
 from tests.timing import MS, SECOND
 
-_RESULT = "ended|${ELEVENLABSSTATUS}|${ELEVENLABSCONVERSATIONID}|${ELEVENLABSREASON}|"
+RESULT = "ended|${ELEVENLABSSTATUS}|${ELEVENLABSCONVERSATIONID}|${ELEVENLABSREASON}|"
+"""For Log(NOTICE,...), with `went on` or `hung up` behind it, or that, `|` and the agent's name."""
 DIALPLAN = f"""\
 [callers]
 ; the extension is the name of the agent
-exten => _[a-z].,1,ElevenLabsConvAI(${{EXTEN}})
- same => n,Log(NOTICE,{_RESULT}went on)
+exten => _[a-z].,1,Set(AGENT=${{EXTEN}})
+ same => n,ElevenLabsConvAI(${{EXTEN}})
+ same => n,Log(NOTICE,{RESULT}went on|${{AGENT}})
  same => n,Answer()
  same => n,Hangup()
-exten => h,1,Log(NOTICE,{_RESULT}hung up)
+exten => h,1,Log(NOTICE,{RESULT}hung up|${{AGENT}})
 exten => 200,1,Answer()
  same => n,Echo()
 """
-_ENDED = re.compile(r"NOTICE.* ended\|(\w*)\|(\w*)\|(.*)\|(went on|hung up)")
+_ENDED = re.compile(
+    r"(?m)NOTICE.* ended\|(?P<status>\w*)\|(?P<conversation_id>\w*)\|(?P<reason>.*)"
+    r"\|(?P<how>went on|hung up)(?:\|(?P<agent>[\w.-]*))?$"
+)
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,22 @@ class Result:
     reason: str
     went_on: bool
     """Whether the dialplan went on behind the application (else it was in the h extension)."""
+    agent: str
+    """Whom the dialplan asked for, where it says so."""
 
 
 def results(pbx: Instance, start: int = 0) -> list[Result]:
     """All results in the log from character `start` on."""
-    found = _ENDED.findall(pbx.log()[start:])
-    return [Result(status, cid, reason, how == "went on") for status, cid, reason, how in found]
+    return [
+        Result(
+            found["status"],
+            found["conversation_id"],
+            found["reason"],
+            found["how"] == "went on",
+            found["agent"] or "",
+        )
+        for found in _ENDED.finditer(pbx.log()[start:])
+    ]
 
 
 def wait_result(pbx: Instance, start: int = 0) -> Result:

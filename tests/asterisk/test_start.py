@@ -15,11 +15,10 @@ from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.rtp import CODECS
 from tests.asterisk.conftest import StartAgent, StartAsterisk
-from tests.asterisk.phone import DIALPLAN, configure, section, wait_result
+from tests.asterisk.phone import DIALPLAN, RESULT, configure, section, wait_result
 from tests.timing import MS, SECOND
 
 ULAW = CODECS["ulaw"]
-RESULT = "Log(NOTICE,ended|${ELEVENLABSSTATUS}|${ELEVENLABSCONVERSATIONID}|${ELEVENLABSREASON}|"
 TALKER = """\
 title = "talker"
 [agents.default]
@@ -111,18 +110,18 @@ def options(asterisk: StartAsterisk) -> Instance:
     """A dialplan with an extension for each option, for the agents slow and gone."""
     lines = [line for name, letters in OPTIONS.items() for line in (
         f"exten => {name},1,ElevenLabsConvAI(slow,{letters})",
-        f" same => n,{RESULT}went on)",
+        f" same => n,Log(NOTICE,{RESULT}went on)",
     )]  # fmt: skip
     lines += [
         "exten => unanswered,1,ElevenLabsConvAI(gone,c)",
-        f" same => n,Log(NOTICE,state ${{CHANNEL(state)}})\n same => n,{RESULT}went on)",
+        f" same => n,Log(NOTICE,state ${{CHANNEL(state)}})\n same => n,Log(NOTICE,{RESULT}went on)",
         "exten => greeting,1,ElevenLabsConvAI(slow,g)",
         "exten => noisy,1,Answer()",
         " same => n,Set(JITTERBUFFER(adaptive)=default)",
         " same => n,ExecIf($[${FUNCTION_EXISTS(DENOISE)}]?Set(DENOISE(rx)=on))",
         " same => n,Set(TALK_DETECT(set)=)",
         " same => n,ElevenLabsConvAI(slow)",
-        f"exten => h,1,{RESULT}hung up)",
+        f"exten => h,1,Log(NOTICE,{RESULT}hung up)",
     ]
     return asterisk(dialplan="[callers]\n" + "\n".join(lines) + "\n", elevenlabs="[general]\n")
 

@@ -10,19 +10,12 @@ import pytest
 from pyconvai.endings import TABLE
 from pyconvai.protocol import MESSAGES
 from pyconvai.settings import OVERRIDES, WANTED
+from tests.specs.page import PAGE, rows
 from tests.specs.schemas import Sender, specifications
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 HEADINGS: dict[Sender, str] = {"server": "From the service", "client": "To the service"}
 TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
-
-
-def rows(heading: str) -> list[list[str]]:
-    """The cells of each row of the table under a heading."""
-    section = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
-    lines = [line for line in section.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
 @pytest.mark.parametrize("sender", HEADINGS)

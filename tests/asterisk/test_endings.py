@@ -17,6 +17,7 @@ from testbed.root import Root
 from testbed.rtp import CODECS
 from testbed.tls import Certificate, certificate
 from tests.asterisk.conftest import StartAsterisk
+from tests.asterisk.crowd import CALLS_A_SECOND, Outcome, hold
 from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_result
 from tests.timing import SECOND
 
@@ -87,7 +88,8 @@ def pbx(asterisk: StartAsterisk, mock: MockAgent) -> Instance:
     answer = configure(pbx, "\n".join(section(name, mock.url, **quick) for name in sorted(names)))
     assert "http-401" in pbx.cli("elevenlabs show agents"), answer
     # The engine's threads and Asterisk's pools come with the first calls and stay.
-    with Callers(pbx, 10, "default", hangup_after=2.0) as calls:
+    count = len(FAULTS) + len(HARMLESS)
+    with Callers(pbx, count, "default", hangup_after=2.0, rate=CALLS_A_SECOND) as calls:
         calls.wait()
     pbx.wait_no_channels()
     return pbx
@@ -103,41 +105,45 @@ def speech_for(name: str) -> bytes:
     return pause + turn + pause + pause + turn + pause
 
 
-@pytest.mark.parametrize(("name", "status", "words"), FAULTS, ids=[fault[0] for fault in FAULTS])
-def test_fault(pbx: Instance, name: str, status: str, words: str) -> None:
-    """The right status, a reason to act on, the dialplan goes on, and nothing is left."""
+@pytest.fixture(scope="module")
+def outcomes(pbx: Instance) -> dict[str, Outcome]:
+    """All agents with faults at once; callers stay on the line, but where nothing ends the call."""
     before = pbx.counters()
-    start = len(pbx.log())
-    call = place_call(pbx, name, send=speech_for(name), hangup_after=20.0)
-    result = wait_result(pbx, start)
+    names = [*(name for name, _, _ in FAULTS), *HARMLESS]
+    stay = [20.0 * SECOND] * len(FAULTS) + [3.0 * SECOND] * len(HARMLESS)
+    found = hold(pbx, names, send=[speech_for(name) for name in names], hangup_after=stay)
+    assert not settled(pbx, before)
+    return found
+
+
+@pytest.mark.parametrize(("name", "status", "words"), FAULTS, ids=[fault[0] for fault in FAULTS])
+def test_fault(outcomes: dict[str, Outcome], name: str, status: str, words: str) -> None:
+    """The right status, a reason to act on, and the dialplan goes on."""
+    result = outcomes[name].result
     assert (result.status, words.lower() in result.reason.lower()) == (status, True), result
     assert result.went_on
     assert result.reason
     assert "test-key" not in result.reason
-    assert call.ended_by == "asterisk"
-    assert not settled(pbx, before)
+    assert outcomes[name].call.ended_by == "asterisk"
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_harmless(pbx: Instance, name: str) -> None:
+def test_harmless(outcomes: dict[str, Outcome], name: str) -> None:
     """The greeting is heard and the call goes on until the caller ends it."""
-    before = pbx.counters()
-    start = len(pbx.log())
-    call = place_call(pbx, name, hangup_after=3.0)
-    assert wait_result(pbx, start).status == "HANGUP"
-    assert len(call.heard.strip(bytes([ULAW.silence]))) > ULAW.bytes_in(0.15)
-    assert not settled(pbx, before)
+    assert outcomes[name].result.status == "HANGUP"
+    heard = outcomes[name].call.heard
+    assert len(heard.strip(bytes([ULAW.silence]))) > ULAW.bytes_in(0.15)
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_the_caller_hangs_up(pbx: Instance, name: str) -> None:
+def test_the_caller_hangs_up(pbx: Instance) -> None:
+    """While the agent is silent or slow, at each stage."""
     before = pbx.counters()
-    start = len(pbx.log())
-    call = place_call(pbx, name, send=ULAW.noise(0.5, seed=1), hangup_after=1.2)
-    result = wait_result(pbx, start)
-    assert result.status == "HANGUP"
-    assert not result.went_on
-    assert call.ended_by == "caller"
+    for outcome in hold(
+        pbx, STAGES, send=ULAW.noise(0.5, seed=1), hangup_after=1.2 * SECOND
+    ).values():
+        assert outcome.result.status == "HANGUP", outcome
+        assert not outcome.result.went_on
+        assert outcome.call.ended_by == "caller"
     assert not settled(pbx, before)
 
 

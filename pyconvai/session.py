@@ -65,6 +65,7 @@ class Session:
         self._last_response = 0
         self._sayer: asyncio.Task[None] | None = None
         self._heard = Heard()
+        self._told_overflow = False
 
     # ---- Asked from outside ----
 
@@ -276,9 +277,17 @@ class Session:
             if audio.event_id != self._heard.event_id:
                 self.link.align()
                 self._heard.begin(audio.event_id, self.link.playout()[0])
-            self.link.play(audio.audio_base64)
+            if not self.link.play(audio.audio_base64) and audio.audio_base64:
+                self._overflowed()
         except ValueError as error:
             self._log.warning(f"agent audio left out: {error}")
+
+    def _overflowed(self) -> None:
+        """Tell it once: a service that floods does not stop with one message."""
+        if not self._told_overflow:
+            seconds = self.link.playout()[1] // 1000
+            self._log.warning(f"agent audio dropped: {seconds} s wait to be played already")
+        self._told_overflow = True
 
     async def _refuse_tool(self, connection: ClientConnection, call: ToolCall) -> None:
         """No tool exists here; the agent must hear that, or it waits for a result."""

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import TypeVar
 
 from testbed.call import Call
-from testbed.callers import Callers, Seconds, Speech
+from testbed.callers import Callers
 from testbed.instance import Instance
 from tests.asterisk.phone import Result, results
 from tests.timing import MS, SECOND
 
 CALLS_A_SECOND = 30.0
+
+T = TypeVar("T")
+OrFor = T | Callable[[str], T]
+"""One value for all, or a function of the agent's name."""
 
 
 @dataclass(frozen=True)
@@ -23,29 +31,65 @@ class Outcome:
     result: Result
 
 
-def hold(
+@dataclass
+class Crowd:
+    """Calls that are up, by agent."""
+
+    pbx: Instance
+    start: int
+    calls: dict[str, Call] = field(default_factory=dict)
+
+    def outcomes(self, limit: float = 60 * SECOND) -> dict[str, Outcome]:
+        """Wait until all calls are over; what came of each."""
+        for call in self.calls.values():
+            call.wait(limit)
+        found = wait_results(self.pbx, list(self.calls), self.start)
+        return {agent: Outcome(call, found[agent]) for agent, call in self.calls.items()}
+
+    def shown(self, agent: str) -> str:
+        """What `elevenlabs show session` says of a call that is up."""
+        channel = re.search(
+            rf"^(\S+) +{re.escape(agent)} ", self.pbx.cli("elevenlabs show sessions"), re.MULTILINE
+        )
+        assert channel, f"no session with {agent}"
+        return self.pbx.cli(f"elevenlabs show session {channel[1]}")
+
+
+@contextmanager
+def crowd(
     pbx: Instance,
     agents: Sequence[str],
     *,
-    send: Speech = None,
-    hangup_after: Seconds = None,
-    codec: str = "ulaw",
-    limit: float = 60 * SECOND,
-) -> dict[str, Outcome]:
-    """Call every agent and wait until all of these calls are over; what came of each."""
-    start = len(pbx.log())
-    with Callers(
-        pbx,
-        len(agents),
-        lambda i: agents[i],
-        codec=codec,
-        send=send,
-        hangup_after=hangup_after,
-        rate=CALLS_A_SECOND,
-    ) as calls:
-        calls.wait(limit)
-    found = wait_results(pbx, agents, start)
-    return {agent: Outcome(calls[i], found[agent]) for i, agent in enumerate(agents)}
+    send: OrFor[bytes] = b"",
+    hangup_after: OrFor[float | None] = None,
+    codec: OrFor[str] = "ulaw",
+) -> Iterator[Crowd]:
+    """Call every agent, all at once."""
+    crowd = Crowd(pbx, len(pbx.log()))
+    with ExitStack() as stack:
+        # One SIPp speaks one codec.
+        by_codec = sorted(agents, key=lambda agent: _of(codec, agent))
+        for name, some in groupby(by_codec, key=lambda agent: _of(codec, agent)):
+            group = list(some)
+            calls = stack.enter_context(
+                Callers(
+                    pbx,
+                    len(group),
+                    group.__getitem__,
+                    codec=name,
+                    send=[_of(send, agent) for agent in group],
+                    hangup_after=[_of(hangup_after, agent) for agent in group],
+                    rate=CALLS_A_SECOND,
+                )
+            )
+            crowd.calls |= dict(zip(group, calls, strict=True))
+        yield crowd
+
+
+def hold(pbx: Instance, agents: Sequence[str], **arguments: OrFor[object]) -> dict[str, Outcome]:
+    """Call every agent and wait until all of these calls are over; arguments are those of crowd."""
+    with crowd(pbx, agents, **arguments) as calls:
+        return calls.outcomes()
 
 
 def wait_results(pbx: Instance, agents: Sequence[str], start: int) -> dict[str, Result]:
@@ -59,3 +103,7 @@ def wait_results(pbx: Instance, agents: Sequence[str], start: int) -> dict[str, 
             return found
         assert time.monotonic() < until, f"no result of {sorted(missing)}"
         time.sleep(50 * MS)
+
+
+def _of(given: OrFor[T], agent: str) -> T:
+    return given(agent) if callable(given) else given

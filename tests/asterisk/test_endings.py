@@ -110,8 +110,10 @@ def outcomes(pbx: Instance) -> dict[str, Outcome]:
     """All agents with faults at once; callers stay on the line, but where nothing ends the call."""
     before = pbx.counters()
     names = [*(name for name, _, _ in FAULTS), *HARMLESS]
-    stay = [20.0 * SECOND] * len(FAULTS) + [3.0 * SECOND] * len(HARMLESS)
-    found = hold(pbx, names, send=[speech_for(name) for name in names], hangup_after=stay)
+    stay = dict.fromkeys(HARMLESS, 3.0 * SECOND)
+    found = hold(
+        pbx, names, send=speech_for, hangup_after=lambda name: stay.get(name, 20.0 * SECOND)
+    )
     assert not settled(pbx, before)
     return found
 

@@ -33,6 +33,11 @@ KEEPALIVE_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 """For the closing handshake. The caller has gone by then; only the socket waits."""
 
+WRITE_LIMIT_BYTES = 262_144
+"""Of what waits in the transport; above it the library's own sending waits as well. Caller audio
+stops far below (SEND_BUFFER_LIMIT in _core.pyx), so that on a network that takes nothing neither a
+pong nor the keep-alive waits: the agent is heard, and the end is noticed in time."""
+
 RETRY_SECONDS = 0.25
 """Before the second round of attempts; doubled before each further one."""
 
@@ -193,6 +198,7 @@ class Connector:
                 ping_timeout=KEEPALIVE_SECONDS,
                 close_timeout=CLOSE_SECONDS,
                 max_size=MAX_MESSAGE_BYTES,
+                write_limit=WRITE_LIMIT_BYTES,
                 **secure,
             )
         except InvalidStatus as refused:

@@ -40,6 +40,10 @@ READ_BYTES = 16_384
 """What asyncio sets aside to read from a connection. Its own choice of 256 KiB costs that much
 memory for each TLS connection, and time for each read of a plain one; no TLS record is longer."""
 
+UNSENT_BYTES = 16_384
+"""What the kernel may hold of ours that it has not sent yet; left to itself some 4 MB, minutes of a
+caller's audio. What is more waits in the transport, where it is noticed, dropped and counted."""
+
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 
 
@@ -229,6 +233,8 @@ async def _connect_one(
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux, macOS
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         await asyncio.get_running_loop().sock_connect(sock, address)
     except BaseException:
         sock.close()

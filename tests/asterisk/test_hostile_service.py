@@ -1,0 +1,190 @@
+"""A service that is slow, deaf, or floods: its call goes on or ends, and no other call hears of it.
+
+All of it happens at once in one Asterisk, beside a call whose every sample is compared.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from testbed.instance import Instance
+from testbed.mock import MockAgent
+from testbed.root import Root
+from testbed.rtp import CODECS, PACKET_MS
+from testbed.slow_link import SlowLink
+from tests.asterisk.conftest import StartAsterisk
+from tests.asterisk.crowd import Crowd, Outcome, crowd
+from tests.asterisk.phone import DIALPLAN, configure, section
+from tests.asterisk.samples import caller_noise, check_call, noise_agents
+from tests.timing import MS, SECOND
+
+FULL = os.environ.get("CONVAI_FULL") == "1"
+ULAW = CODECS["ulaw"]
+
+TALK_SECONDS = 12.0
+"""How long the other call's both sides speak; the floods come meanwhile."""
+
+GREETING_MS = 1000
+SERVICE_QUIET_SECONDS = 60
+"""See pyconvai/session.py: longer than the rest of this test, so it is for the full run."""
+
+NOTICED_SECONDS = 25 * SECOND
+"""Two intervals of the keep-alive, and the close that nobody answers."""
+
+SERVICE = f"""\
+title = "hostile"
+[agents.default]
+format = "ulaw_8000"
+first_message = {{ text = "Hello.", sound = "noise:1:{GREETING_MS}", interruptible = false }}
+[agents.small]
+like = "default"
+faults = [{{ name = "flood", stage = "metadata", type = "unknown", count = 20000 }}]
+[agents.pings]
+like = "default"
+faults = [{{ name = "flood", stage = "metadata", type = "ping", count = 5000 }}]
+[agents.tiny]
+like = "default"
+chunk_bytes = 1
+pace = 0
+[agents.fragments]
+like = "default"
+fragment_bytes = 2
+[agents.large]
+like = "default"
+faults = [
+    {{ name = "large_message", stage = "metadata", bytes = 16777216 }},
+    {{ name = "large_message", stage = "greeting", bytes = 16777216 }},
+    {{ name = "large_message", stage = "greeting", bytes = 16777216, fragments = 1000 }},
+]
+[agents.too-large]
+like = "default"
+faults = [{{ name = "large_message", stage = "greeting", bytes = 33554433 }}]
+[agents.deaf]
+like = "default"
+input_format = "pcm_48000"
+faults = [{{ name = "stop_reading", stage = "metadata" }}]
+[agents.quiet]
+like = "default"
+faults = [{{ name = "silence", stage = "greeting" }}]
+"""
+
+FLOODS = ("small", "pings", "tiny", "fragments", "large")
+"""Goes on until the caller hangs up, who has heard the greeting."""
+
+ENDS = {
+    "slow-url": ("TIMEOUT", "connect_timeout (2 s)"),
+    "slow-upgrade": ("TIMEOUT", "connect_timeout (2 s)"),
+    "too-large": ("ERROR", "exceeds limit"),
+    "deaf": ("ERROR", "keepalive ping timeout"),
+}
+"""What the dialplan is told, with the caller still on the line."""
+
+if FULL:
+    ENDS["quiet"] = ("ERROR", f"nothing came from the service for {SERVICE_QUIET_SECONDS} s")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of all these calls."""
+
+    outcomes: dict[str, Outcome]
+    deaf: str
+    """`elevenlabs show session` of the call whose service does not read."""
+    other: str
+    """Likewise of the other call, when both had said all."""
+    mock: MockAgent
+    """The other call's agent."""
+
+
+@pytest.fixture(scope="module")
+def pbx(asterisk: StartAsterisk) -> Instance:
+    return asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
+
+
+@pytest.fixture(scope="module")
+def seen(pbx: Instance, root: Root) -> Seen:
+    direct = [*FLOODS, *(name for name in ENDS if not name.startswith("slow"))]
+    names = [*direct, "slow-url", "slow-upgrade", "agent0"]
+    with (
+        MockAgent(root, SERVICE) as service,
+        MockAgent(root, noise_agents(1, TALK_SECONDS), record=True) as good,
+        SlowLink(service.url, seconds_a_byte=0.1) as slow,
+    ):
+        patience = {"connect_timeout": "2", "connect_attempts": "1"}
+        configure(
+            pbx,
+            "".join(section(name, service.url) for name in direct)
+            + section("slow-url", slow.url, **patience)
+            + section("slow-upgrade", slow.url, auth="none", **patience)
+            + section("agent0", good.url),
+        )
+        with crowd(pbx, names, send=speech_for) as calls:
+            calls.calls["agent0"].wait_up()
+            deaf = wait_shown(calls, "deaf", r"queue, ([\d.]+) s by the socket", 3.0)
+            time.sleep(TALK_SECONDS * SECOND - 3 * SECOND)
+            other = calls.shown("agent0")
+            for name in (*FLOODS, "agent0"):
+                calls.calls[name].hangup()
+            outcomes = calls.outcomes(100 * SECOND)
+    return Seen(outcomes, deaf, other, good)
+
+
+def speech_for(name: str) -> bytes:
+    return caller_noise(0, TALK_SECONDS - 2.0) if name == "agent0" else b""
+
+
+def wait_shown(calls: Crowd, agent: str, pattern: str, at_least: float) -> str:
+    """What is shown of a session, once a number in it has grown so far."""
+    until = time.monotonic() + 20 * SECOND
+    while True:
+        shown = calls.shown(agent)
+        found = re.search(pattern, shown)
+        assert found, shown
+        if float(found[1]) >= at_least:
+            return shown
+        assert time.monotonic() < until, shown
+        time.sleep(100 * MS)
+
+
+@pytest.mark.limit(200)
+@pytest.mark.parametrize("agent", FLOODS)
+def test_a_flood_is_no_hindrance(seen: Seen, agent: str) -> None:
+    """Thousands of messages a second, each with a frame of 2 bytes, and messages of 16 MiB."""
+    outcome = seen.outcomes[agent]
+    assert outcome.result.status == "HANGUP"
+    spoken = ULAW.noise(GREETING_MS / 1000, seed=1)
+    # The service itself is late at times; then there is silence in between.
+    silence = bytes([ULAW.silence])
+    assert outcome.call.heard.replace(silence, b"") == spoken.replace(silence, b"")
+
+
+@pytest.mark.parametrize("agent", ENDS)
+def test_nobody_is_left_in_silence(seen: Seen, agent: str) -> None:
+    status, words = ENDS[agent]
+    result = seen.outcomes[agent].result
+    assert (result.status, words in result.reason) == (status, True), result
+    assert result.went_on
+
+
+def test_what_a_deaf_service_does_not_take_is_dropped_and_counted(seen: Seen) -> None:
+    """Memory stays bounded: all but what fits the socket's buffers is dropped, and shown."""
+    assert re.search(r"not taken: +0\.00 s by the queue, [1-9]", seen.deaf), seen.deaf
+    call = seen.outcomes["deaf"].call
+    assert ULAW.noise(GREETING_MS / 1000, seed=1) in call.heard
+    assert call.seconds < NOTICED_SECONDS
+
+
+def test_the_other_call_hears_nothing_of_it(seen: Seen) -> None:
+    """Both directions to the last sample, in time; a late frame is one that the module counts."""
+    call = seen.outcomes["agent0"].call
+    (session,) = seen.mock.report["sessions"]
+    check_call(seen.mock, call, session, TALK_SECONDS)
+    counted = re.search(r"late: +(\d+) by", seen.other)
+    assert counted, seen.other
+    late = [ms for ms in call.recording.intervals_ms if ms > 2 * PACKET_MS + 1]
+    assert len(late) <= int(counted[1]), (late, seen.other)

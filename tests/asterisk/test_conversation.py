@@ -144,43 +144,6 @@ def test_interruption_reply_and_farewell(pbx: Instance, agent: StartAgent) -> No
     assert session["violations"] == []
 
 
-@pytest.mark.parametrize(
-    "name", ["stale-audio", "equal-audio", "equal-reply", "text-ids", "zero-ids"]
-)
-def test_event_ids_after_an_interruption(pbx: Instance, agent: StartAgent, name: str) -> None:
-    """Older audio is never heard, and a reply always is, whatever ids the service gives."""
-    greeting = 'first_message = { text = "Long.", sound = "noise:1:20000" }\n'
-    shipped = Path("pyconvai/mock/scenarios/faults.toml").read_text(encoding="utf-8")
-    scenario = re.sub(r"first_message = \{ text = \"Hello.*\n", greeting, shipped)
-    with agent(scenario, record=True) as mock:
-        configure(pbx, section(name, mock.url))
-        with Callers(pbx, 1, name) as calls:
-            calls.wait_up()
-            mock.wait_event(lambda e: e["event"] == "transcript", 5 * SECOND)
-            time.sleep(0.5 * SECOND)  # some of the greeting is heard
-            calls[0].say(ULAW.noise(1.0, seed=3))
-            mock.wait_event(lambda e: e.get("text") == "An answer.", 10 * SECOND)
-            time.sleep(3.0 * SECOND)  # it is 2 s long
-            call = calls[0].hangup()
-            calls.wait()
-    (session,) = mock.report["sessions"]
-    assert session["interruptions"] == 1
-    noise = noises()
-    assert noise[2] in call.heard, "the reply was not heard whole"
-    if name == "stale-audio":
-        assert noise[66][:160] not in call.heard
-    if name == "equal-audio":
-        assert noise[67] in call.heard
-
-
-def noises() -> dict[int, bytes]:
-    """The sounds of the shipped scenario of faults, as mu-law."""
-    from pyconvai.mock.audio import FORMATS, noise
-
-    lengths = {2: 2000, 66: 400, 67: 400}
-    return {seed: noise(seed, ms, FORMATS["ulaw_8000"]) for seed, ms in lengths.items()}
-
-
 def test_wideband_agent_on_a_narrowband_channel(pbx: Instance, agent: StartAgent) -> None:
     """pcm_16000 is obeyed: Asterisk translates, and both sides hear speech of the right length."""
     scenario = TALKER.replace("ulaw_8000", "pcm_16000")

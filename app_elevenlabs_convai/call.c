@@ -63,6 +63,14 @@ static void count(uint64_t *counter)
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
+/*! \brief Note how long the caller has waited for something, the first time that it comes */
+static void note_first(struct call *call, uint64_t *waited_us)
+{
+	if (!*waited_us) {
+		__atomic_store_n(waited_us, monotonic_us() - call->started_us, __ATOMIC_RELAXED);
+	}
+}
+
 static void call_destructor(void *object)
 {
 	struct call *call = object;
@@ -294,8 +302,19 @@ static void write_frame(struct call *call)
 			return;
 		}
 		count(&call->statistics.silent_frames);
+	} else {
+		note_first(call, &call->statistics.speaking_us);
 	}
 	note_write(call, media_write(media));
+}
+
+/*! \brief The agent's first word does not wait for the end of a frame of silence */
+static void hurry_first_word(struct call *call, int64_t now)
+{
+	if (!call->hurried && call->media.agent && call->ops->queued(call->session)) {
+		call->hurried = 1;
+		playout_clock_hurry(&call->clock, now);
+	}
 }
 
 /*! \brief The clock is this thread's alone; its counters are for everybody */
@@ -351,6 +370,7 @@ static void begin_talking(struct call *call)
 		call_end(call, CONVAI_STATUS_ERROR, reason);
 		return;
 	}
+	note_first(call, &call->statistics.talking_us);
 	waiting_end(call->channel, call->options);
 	call->waiting = 0;
 	if (answer(call)) {
@@ -434,6 +454,7 @@ static void talk(struct call *call)
 		if (call->over) {
 			break;
 		}
+		hurry_first_word(call, now);
 		write_due(call, now, caller_frame_us);
 		if (call->progress.state == CONVAI_STATE_TALKING) {
 			fill_gap(call, now);

@@ -44,6 +44,9 @@ struct call_statistics {
 	uint64_t resyncs;		/*!< playout was more than PLAYOUT_RESYNC_US behind */
 	uint64_t late_frames;		/*!< written more than a frame after their time */
 	uint64_t latest_us;		/*!< the longest that one was written after its time */
+	/* From the application's start on, in microseconds; 0 until then */
+	uint64_t talking_us;		/*!< the conversation was up */
+	uint64_t speaking_us;		/*!< the first frame of the agent's was written */
 };
 
 /*!
@@ -82,6 +85,7 @@ struct call {
 	int64_t leave_us;
 	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */
 	unsigned int waiting:1;	/*!< the caller hears a tone or music until the agent is there */
+	unsigned int hurried:1;	/*!< the agent's first word has been waiting to be written */
 	unsigned int on_hold:1;	/*!< the caller's telephone has put us on hold */
 	unsigned int over:1;	/*!< status and reason are final */
 	enum convai_status status;

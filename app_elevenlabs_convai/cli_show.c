@@ -68,6 +68,8 @@ static void copy_statistics(const struct call_statistics *from, struct call_stat
 	to->resyncs = __atomic_load_n(&from->resyncs, __ATOMIC_RELAXED);
 	to->late_frames = __atomic_load_n(&from->late_frames, __ATOMIC_RELAXED);
 	to->latest_us = __atomic_load_n(&from->latest_us, __ATOMIC_RELAXED);
+	to->talking_us = __atomic_load_n(&from->talking_us, __ATOMIC_RELAXED);
+	to->speaking_us = __atomic_load_n(&from->speaking_us, __ATOMIC_RELAXED);
 }
 
 static void look_at(struct call *call, struct view *view)
@@ -202,6 +204,8 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	ast_cli(fd, "Agent:            %s\n", agent);
 	ast_cli(fd, "Conversation:     %s\n", S_OR(view->conversation_id, "-"));
 	ast_cli(fd, "State:            %s, for %s in all\n", view->state, duration);
+	ast_cli(fd, "Began:            conversation after %.1f ms, agent heard after %.1f ms\n",
+		s->talking_us / 1000.0, s->speaking_us / 1000.0);
 	ast_cli(fd, "Formats:          agent hears %s, speaks %s\n",
 		media_format_name(&view->caller, caller, sizeof(caller)),
 		media_format_name(&view->agent, spoken, sizeof(spoken)));

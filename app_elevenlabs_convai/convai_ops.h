@@ -156,7 +156,10 @@ struct convai_ops {
 	 */
 	struct convai_session *(*open)(const struct convai_request *request);
 
-	/*! \brief A descriptor that is readable when poll has something new. Owned by the session. */
+	/*!
+	 * \brief A descriptor that is readable when poll has something new, and when the agent's first
+	 * audio has been queued. Owned by the session.
+	 */
 	int (*event_fd)(const struct convai_session *session);
 
 	/*! \brief Clear the event descriptor and say where the session stands */

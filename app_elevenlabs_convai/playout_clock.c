@@ -48,6 +48,13 @@ static void note_lateness(struct playout_clock *clock, int64_t late_us)
 	}
 }
 
+void playout_clock_hurry(struct playout_clock *clock, int64_t now_us)
+{
+	if (clock->next_due_us > now_us - PLAYOUT_LATE_US) {
+		clock->next_due_us = now_us - PLAYOUT_LATE_US;
+	}
+}
+
 unsigned int playout_clock_due(struct playout_clock *clock, int64_t now_us,
 	int64_t caller_frame_us)
 {

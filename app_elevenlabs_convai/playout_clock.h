@@ -55,6 +55,9 @@ struct playout_clock {
 /*! \brief Make the first frame due now */
 void playout_clock_start(struct playout_clock *clock, int64_t now_us);
 
+/*! \brief Make the next frame due now, if it is not yet; those behind it follow at the usual pace */
+void playout_clock_hurry(struct playout_clock *clock, int64_t now_us);
+
 /*!
  * \brief Say how many frames are to be written now, and move the deadline past them
  * \param caller_frame_us length of the caller's frame that woke us, 0 if something else

@@ -53,6 +53,7 @@ cdef extern from "engine.h" nogil:
         atomic_uint_fast64_t stale_dropped_bytes, overflow_dropped_bytes, flushed_bytes
         atomic_uint_fast64_t interruptions
     struct convai_session:
+        int event_fd
         convai_session *next
         char *channel
         char *agent
@@ -69,6 +70,7 @@ cdef extern from "engine.h" nogil:
         uint32_t kind
         char *text
 
+    void convai_signal(int fd)
     uint64_t convai_ring_waiting(convai_ring *ring)
     void convai_ring_take(convai_ring *ring, uint8_t *out, uint64_t length)
     void convai_ring_skip(convai_ring *ring, uint64_t length)
@@ -237,6 +239,7 @@ cdef class Link:
         cdef uint32_t padding = base64_padding(text, n)
         cdef uint64_t length = n // 4 * 3 - padding
         cdef convai_segment *segment
+        cdef bint first
         if n % 4:
             raise ValueError(f"base64 text of {n} characters: not a multiple of 4")
         if length == 0:
@@ -250,8 +253,12 @@ cdef class Link:
         if base64_decode_into(segment.data, text, n, padding):
             free(segment)
             raise ValueError("base64 text has a character that does not belong there")
+        first = convai_playout_appended(&self.held().playout) == 0
         convai_playout_append(&self.held().playout, segment)
         convai_tally(&self.held().tally.received_bytes, length)
+        if first:
+            # The channel looks for audio every 20 ms; the first word is not to wait for that.
+            convai_signal(self.held().event_fd)
         return length
 
     def align(self):

@@ -49,6 +49,29 @@ TEST(a_time_out_meets_a_deadline_5_ms_late)
 	CHECK_INT(clock.next_due_us, T0 + PLAYOUT_FRAME_US);
 }
 
+TEST(a_frame_that_is_hurried_is_due_at_once_and_only_once)
+{
+	struct playout_clock clock = started();
+	int64_t now = T0 + PLAYOUT_FRAME_US / 2;
+
+	CHECK_INT(playout_clock_due(&clock, T0, PLAYOUT_FRAME_US), 1);
+	CHECK_INT(playout_clock_due(&clock, now, 0), 0);
+	playout_clock_hurry(&clock, now);
+	CHECK_INT(playout_clock_due(&clock, now, 0), 1);
+	CHECK_INT(playout_clock_due(&clock, now + PLAYOUT_FRAME_US - 1, 0), 0);
+	CHECK_INT(playout_clock_due(&clock, now + PLAYOUT_FRAME_US, 0), 1);
+	CHECK_INT(clock.late_frames, 0);
+}
+
+TEST(what_is_due_already_cannot_be_hurried)
+{
+	struct playout_clock clock = started();
+	int64_t before = clock.next_due_us;
+
+	playout_clock_hurry(&clock, T0 + PLAYOUT_FRAME_US);
+	CHECK_INT(clock.next_due_us, before);
+}
+
 TEST(a_time_out_does_not_move_the_phase)
 {
 	struct playout_clock clock = started();

@@ -164,6 +164,8 @@ static void take_voice(struct call *call, struct ast_frame *frame, int64_t now)
 		take_tone(call, frame);
 	} else if (call->progress.state == CONVAI_STATE_CONNECTING) {
 		media_preroll_keep(&call->media, frame);
+		__atomic_store_n(&call->statistics.preroll_dropped_ms,
+			call->media.preroll_dropped_ms, __ATOMIC_RELAXED);
 	} else if (call->progress.state == CONVAI_STATE_TALKING) {
 		if (ast_format_cmp(frame->subclass.format, call->media.caller)
 			== AST_FORMAT_CMP_EQUAL) {

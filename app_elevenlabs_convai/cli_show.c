@@ -68,6 +68,7 @@ static void copy_statistics(const struct call_statistics *from, struct call_stat
 	to->resyncs = __atomic_load_n(&from->resyncs, __ATOMIC_RELAXED);
 	to->late_frames = __atomic_load_n(&from->late_frames, __ATOMIC_RELAXED);
 	to->latest_us = __atomic_load_n(&from->latest_us, __ATOMIC_RELAXED);
+	to->preroll_dropped_ms = __atomic_load_n(&from->preroll_dropped_ms, __ATOMIC_RELAXED);
 	to->talking_us = __atomic_load_n(&from->talking_us, __ATOMIC_RELAXED);
 	to->speaking_us = __atomic_load_n(&from->speaking_us, __ATOMIC_RELAXED);
 }
@@ -212,9 +213,9 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	ast_cli(fd,
 		"Heard:            %.2f s, of which %.2f s silence in place of missing audio\n",
 		seconds_of(&view->caller, c->pushed_bytes), c->silence_ms / 1000.0);
-	ast_cli(fd, "  not taken:      %.2f s by the queue, %.2f s by the socket\n",
-		seconds_of(&view->caller, c->push_dropped_bytes),
-		seconds_of(&view->caller, c->send_dropped_bytes));
+	ast_cli(fd, "  not taken:      %.2f s by the queue, %.2f s by the socket, %.2f s of the first "
+		"words\n", seconds_of(&view->caller, c->push_dropped_bytes),
+		seconds_of(&view->caller, c->send_dropped_bytes), s->preroll_dropped_ms / 1000.0);
 	ast_cli(fd, "Spoken:           %.2f s of %.2f s received\n",
 		seconds_of(&view->agent, c->played_bytes),
 		seconds_of(&view->agent, c->received_bytes));

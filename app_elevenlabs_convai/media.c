@@ -104,6 +104,7 @@ void media_preroll_move(struct media *to, struct media *from)
 		AST_LIST_INSERT_TAIL(&to->preroll, frame, frame_list);
 	}
 	to->preroll_ms = from->preroll_ms;
+	to->preroll_dropped_ms = from->preroll_dropped_ms;
 	from->preroll_ms = 0;
 }
 
@@ -185,6 +186,7 @@ void media_preroll_keep(struct media *media, struct ast_frame *frame)
 	AST_LIST_INSERT_TAIL(&media->preroll, copy, frame_list);
 	media->preroll_ms += length_ms(copy);
 	while (media->preroll_ms > MEDIA_PREROLL_MS_MAX) {
+		media->preroll_dropped_ms += length_ms(AST_LIST_FIRST(&media->preroll));
 		preroll_drop_oldest(media);
 	}
 }

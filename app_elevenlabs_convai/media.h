@@ -42,6 +42,7 @@ struct media {
 	struct ast_format *agent;	/*!< what the agent speaks, likewise */
 	AST_LIST_HEAD_NOLOCK(, ast_frame) preroll;	/*!< owned */
 	unsigned int preroll_ms;
+	unsigned int preroll_dropped_ms;	/*!< what was too old for it */
 	unsigned int frame_bytes;	/*!< of one frame of agent's audio */
 	struct ast_frame frame;		/*!< the one that is written, again and again */
 	/*! headroom and its audio */

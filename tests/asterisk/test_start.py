@@ -15,7 +15,7 @@ from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.rtp import CODECS
 from tests.asterisk.conftest import StartAgent, StartAsterisk
-from tests.asterisk.phone import DIALPLAN, RESULT, configure, section, wait_result
+from tests.asterisk.phone import DIALPLAN, configure, section, wait_result
 from tests.timing import MS, SECOND
 
 ULAW = CODECS["ulaw"]
@@ -90,107 +90,19 @@ def test_the_next_host(pbx: Instance, agent: StartAgent) -> None:
     assert len(slow.report["requests"]) == 1
 
 
-# ---- While connecting ----
-
 SLOW = """\
 title = "slow"
 [agents.default]
 format = "ulaw_8000"
-first_message = { text = "Noise.", sound = "noise:1:1500", interruptible = false }
+first_message = { text = "Noise.", sound = "noise:1:500", interruptible = false }
 faults = [{ name = "delay", stage = "init", ms = 1500 }]
-[agents.gone]
-like = "default"
-faults = [{ name = "close", stage = "open", code = 1011, reason = "boom" }]
 """
-OPTIONS = {"plain": "", "first": "c", "ring": "r", "music": "m", "both": "cm"}
-
-
-@pytest.fixture(scope="module")
-def options(asterisk: StartAsterisk) -> Instance:
-    """A dialplan with an extension for each option, for the agents slow and gone."""
-    lines = [line for name, letters in OPTIONS.items() for line in (
-        f"exten => {name},1,ElevenLabsConvAI(slow,{letters})",
-        f" same => n,Log(NOTICE,{RESULT}went on)",
-    )]  # fmt: skip
-    lines += [
-        "exten => unanswered,1,ElevenLabsConvAI(gone,c)",
-        f" same => n,Log(NOTICE,state ${{CHANNEL(state)}})\n same => n,Log(NOTICE,{RESULT}went on)",
-        "exten => greeting,1,ElevenLabsConvAI(slow,g)",
-        "exten => noisy,1,Answer()",
-        " same => n,Set(JITTERBUFFER(adaptive)=default)",
-        " same => n,ExecIf($[${FUNCTION_EXISTS(DENOISE)}]?Set(DENOISE(rx)=on))",
-        " same => n,Set(TALK_DETECT(set)=)",
-        " same => n,ElevenLabsConvAI(slow)",
-        f"exten => h,1,Log(NOTICE,{RESULT}hung up)",
-    ]
-    return asterisk(dialplan="[callers]\n" + "\n".join(lines) + "\n", elevenlabs="[general]\n")
-
-
-def caller_side(mock: MockAgent) -> bytes:
-    (file,) = Path(mock.folder / "record").glob("0000-*-caller.raw")
-    return file.read_bytes()
-
-
-@pytest.mark.parametrize("name", OPTIONS)
-def test_first_words_are_not_lost(options: Instance, agent: StartAgent, name: str) -> None:
-    """Whatever the caller hears meanwhile, what they say reaches the agent, and theirs them."""
-    with agent(SLOW, record=True) as mock:
-        configure(options, section("slow", mock.url))
-        said = ULAW.noise(1.0, seed=11)
-        start = len(options.log())
-        call = place_call(options, name, send=said, hangup_after=4.5)
-        assert wait_result(options, start).status == "HANGUP"
-    (file,) = Path(mock.folder / "record").glob("0000-*-agent.raw")
-    spoken = file.read_bytes()
-    assert len(spoken) == ULAW.bytes_in(1.5)
-    assert spoken in call.heard
-    assert said[-ULAW.bytes_in(0.5) :] in caller_side(mock)
-    before = call.heard[: call.heard.index(spoken)]
-    heard_something = len(set(before[-ULAW.bytes_in(1.0) :])) > 3
-    if name == "ring":
-        assert heard_something
-    elif name == "plain":
-        assert not heard_something
-
-
-def test_a_failure_leaves_the_channel_unanswered(options: Instance, agent: StartAgent) -> None:
-    with agent(SLOW) as mock:
-        configure(options, section("gone", mock.url, connect_attempts="1"))
-        start = len(options.log())
-        place_call(options, "unanswered")
-        assert wait_result(options, start).status == "ERROR"
-    assert "state Ring" in options.log()[start:]
-
-
-def test_the_greeting_is_not_interrupted(options: Instance, agent: StartAgent) -> None:
-    """The caller speaks over it; the agent hears silence and says it to its end."""
-    with agent(SLOW.replace(", interruptible = false", ""), record=True) as mock:
-        configure(options, section("slow", mock.url))
-        start = len(options.log())
-        said = ULAW.noise(3.0, seed=11)
-        call = place_call(options, "greeting", send=said, hangup_after=4.5)
-        assert wait_result(options, start).status == "HANGUP"
-    (file,) = Path(mock.folder / "record").glob("0000-*-agent.raw")
-    assert file.read_bytes() in call.heard
-    assert mock.report["sessions"][0]["interruptions"] == 0
-    assert said[: ULAW.bytes_in(2.5)] not in caller_side(mock)
-
-
-def test_help_for_noisy_lines(options: Instance, agent: StartAgent) -> None:
-    """The dialplan lines of the README, with the functions that this Asterisk has."""
-    with agent(SLOW) as mock:
-        configure(options, section("slow", mock.url))
-        start = len(options.log())
-        call = place_call(options, "noisy", send=ULAW.noise(1.0, seed=11), hangup_after=4.0)
-        assert wait_result(options, start).status == "HANGUP"
-    assert len(call.heard.strip(bytes([ULAW.silence]))) > ULAW.bytes_in(1.0)
 
 
 @pytest.mark.parametrize(("key", "words"), [("silence_timeout", "silence"), ("agent_timeout", "")])
 def test_nobody_speaks(pbx: Instance, agent: StartAgent, key: str, words: str) -> None:
     """The caller's silence counts from the end of the agent's words; a mute agent's at once."""
-    mute = SLOW.replace("noise:1:1500", "noise:1:500") if words else MUTE
-    with agent(mute) as mock:
+    with agent(SLOW if words else MUTE) as mock:
         configure(pbx, section("quiet", mock.url, **{key: "2"}))
         start = len(pbx.log())
         place_call(pbx, "quiet", hangup_after=15.0)
@@ -200,6 +112,11 @@ def test_nobody_speaks(pbx: Instance, agent: StartAgent, key: str, words: str) -
 
 
 # ---- Another agent ----
+
+
+def caller_side(mock: MockAgent) -> bytes:
+    (file,) = Path(mock.folder / "record").glob("0000-*-caller.raw")
+    return file.read_bytes()
 
 
 def test_another_agent_where_the_first_cannot_be_had(pbx: Instance, agent: StartAgent) -> None:

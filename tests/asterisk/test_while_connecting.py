@@ -1,0 +1,271 @@
+"""What callers hear until the agent is there, and what becomes of what they say meanwhile.
+
+Every option has an agent and an extension of its own; all are called at once.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pyconvai.mock.audio import FORMATS, decode
+from testbed.config import USELESS_MODULES
+from testbed.instance import Instance
+from testbed.mock import MockAgent
+from testbed.paths import BUILD
+from testbed.root import Root
+from testbed.rtp import CODECS
+from tests.asterisk.conftest import StartAsterisk
+from tests.asterisk.crowd import Outcome, crowd
+from tests.asterisk.phone import RESULT, configure, section
+from tests.timing import SECOND
+
+ULAW = CODECS["ulaw"]
+SILENCE = bytes([ULAW.silence])
+
+OPTIONS = {
+    "plain": "", "first": "c", "ring": "r", "music": "m(jazz)", "usual": "m", "both": "cm(jazz)",
+    "greeting": "g", "late": "", "noisy": "", "early": "n",
+}  # fmt: skip
+"""By agent."""
+
+BEFORE = {
+    # The lines of the README for noisy lines.
+    "noisy": (
+        "Answer()",
+        "Set(JITTERBUFFER(adaptive)=default)",
+        "Set(DENOISE(rx)=on)",
+        "Set(TALK_DETECT(set)=)",
+    ),
+    "early": ("Progress()",),
+}
+DELAY_MS = 1500
+"""From the call to the conversation."""
+
+LATE_MS = 3000
+PREROLL_SECONDS = 2.0
+"""As much of the caller's first words is kept: MEDIA_PREROLL_MS_MAX."""
+
+GREETING = ULAW.noise(1.0, seed=1)
+MUSIC = {"jazz": ULAW.noise(6.0, seed=21), "default": ULAW.noise(6.0, seed=22)}
+SAID = ULAW.noise(1.0, seed=11)
+SAID_LONG = ULAW.noise(LATE_MS / 1000, seed=12)
+RING_HZ = (440, 480)
+
+SERVICE = f"""\
+title = "slow"
+[agents.default]
+format = "ulaw_8000"
+first_message = {{ text = "Noise.", sound = "noise:1:1000", interruptible = false }}
+faults = [{{ name = "delay", stage = "init", ms = {DELAY_MS} }}]
+[agents.greeting]
+like = "default"
+first_message = {{ text = "Noise.", sound = "noise:1:1000" }}
+[agents.late]
+like = "default"
+faults = [{{ name = "delay", stage = "init", ms = {LATE_MS} }}]
+[agents.early]
+like = "default"
+when_done = "end"
+[agents.gone]
+like = "default"
+faults = [{{ name = "close", stage = "open", code = 1011, reason = "boom" }}]
+"""
+
+
+def dialplan() -> str:
+    """An extension for each option."""
+    lines = ["[callers]"]
+    for name, letters in OPTIONS.items():
+        steps = (*BEFORE.get(name, ()), f"Set(AGENT={name})", f"ElevenLabsConvAI({name},{letters})")
+        steps += (f"Log(NOTICE,{RESULT}went on|{name})", "Answer()", "Wait(0.1)", "Hangup()")
+        lines += [f"exten => {name},1,{steps[0]}", *(f" same => n,{step}" for step in steps[1:])]
+    lines += [
+        "exten => gone,1,ElevenLabsConvAI(gone,c)",
+        " same => n,Log(NOTICE,state ${CHANNEL(state)})",
+        f" same => n,Log(NOTICE,{RESULT}went on|gone)",
+        f"exten => h,1,Log(NOTICE,{RESULT}hung up|${{AGENT}})",
+    ]
+    return "\n".join([*lines, ""])
+
+
+@pytest.fixture(scope="module")
+def pbx(asterisk: StartAsterisk, root: Root) -> Instance:
+    """With music on hold, which the testbed leaves out otherwise."""
+    classes = []
+    for name, sound in MUSIC.items():
+        folder = BUILD / "testbed" / "music" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "noise.ulaw").write_bytes(sound)
+        classes.append(f"[{name}]\nmode = files\ndirectory = {root.path(folder)}\n")
+    unwanted = [name for name in USELESS_MODULES if name != "res_musiconhold"]
+    noload = "".join(f"noload = {name}.so\n" for name in unwanted)
+    return asterisk(
+        dialplan=dialplan(),
+        elevenlabs="[general]\n",
+        files={
+            "musiconhold.conf": "".join(classes),
+            "modules.conf": f"[modules]\nautoload = yes\n{noload}",
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Seen:
+    outcomes: dict[str, Outcome]
+    by_agent: dict[str, bytes]
+    """What each agent heard."""
+    interruptions: int
+    late: str
+    """`elevenlabs show session` of the call whose agent came late."""
+
+
+@pytest.fixture(scope="module")
+def seen(pbx: Instance, root: Root) -> Seen:
+    with MockAgent(root, SERVICE, record=True) as mock:
+        configure(pbx, "".join(section(name, mock.url) for name in OPTIONS))
+        with crowd(pbx, list(OPTIONS), send=said_by, hangup_after=stays) as calls:
+            calls.calls["plain"].wait()
+            late = calls.shown("late")
+            outcomes = calls.outcomes()
+    sessions = {session["agent_id"]: session for session in mock.report["sessions"]}
+    record = Path(mock.folder / "record")
+    return Seen(
+        outcomes,
+        {
+            name: next(record.glob(f"*-{session['conversation_id']}-caller.raw")).read_bytes()
+            for name, session in sessions.items()
+        },
+        sessions["greeting"]["interruptions"],
+        late,
+    )
+
+
+def said_by(name: str) -> bytes:
+    return SAID_LONG if name in ("late", "greeting") else SAID
+
+
+def stays(name: str) -> float | None:
+    """Seconds from the answer on; who is answered last hangs up first."""
+    return {"early": None, "late": 5.5, "first": 3.0, "both": 3.0}.get(name, 4.0)
+
+
+def before_the_agent(outcome: Outcome) -> bytes:
+    """What was heard until the agent's first word, all of whose words were heard."""
+    before, greeting, behind = outcome.call.heard.partition(GREETING)
+    assert greeting, "the agent was not heard whole"
+    assert set(behind) <= set(SILENCE)
+    return before
+
+
+def level(payload: bytes, hz: int) -> float:
+    """Amplitude of one frequency."""
+    samples = decode(payload, FORMATS["ulaw_8000"])
+    turns = (value * cmath.exp(-2j * math.pi * hz * i / 8000) for i, value in enumerate(samples))
+    return 2 * abs(sum(turns)) / len(samples)
+
+
+def stretches(payload: bytes) -> Iterator[bytes]:
+    """What lies between stretches of silence."""
+    return (match[0] for match in re.finditer(rb"[^\xff](?:.{0,159}[^\xff])*", payload, re.DOTALL))
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_agent_is_heard_whole(seen: Seen, name: str) -> None:
+    outcome = seen.outcomes[name]
+    assert outcome.result.status == ("AGENT_ENDED" if name == "early" else "HANGUP")
+    before_the_agent(outcome)
+
+
+@pytest.mark.parametrize("name", ["plain", "first", "ring", "music", "usual", "both"])
+def test_first_words_are_not_lost(seen: Seen, name: str) -> None:
+    """Whatever the caller hears meanwhile, all that they say reaches the agent."""
+    assert SAID in seen.by_agent[name]
+
+
+def test_first_words_that_are_too_old_are_counted(seen: Seen) -> None:
+    heard = seen.by_agent["late"]
+    # Of what is kept, the silence behind the last word takes its part.
+    assert SAID_LONG[-ULAW.bytes_in(PREROLL_SECONDS - 0.3) :] in heard
+    dropped = re.search(r"([\d.]+) s of the first words", seen.late)
+    assert dropped, seen.late
+    assert 0.5 < float(dropped[1]) < LATE_MS / 1000 - PREROLL_SECONDS + 0.5
+    assert SAID_LONG[: ULAW.bytes_in(0.4)] not in heard
+
+
+def test_nothing_is_heard_by_default(seen: Seen) -> None:
+    before = before_the_agent(seen.outcomes["plain"])
+    assert ULAW.seconds(before) > DELAY_MS / 1000 - 0.2
+    assert set(before) <= set(SILENCE)
+
+
+def test_ringing_is_heard(seen: Seen) -> None:
+    """The tone of the channel's zone, on a channel that has been answered."""
+    before = before_the_agent(seen.outcomes["ring"]).strip(SILENCE)
+    assert ULAW.seconds(before) > DELAY_MS / 1000 - 0.3
+    assert all(level(before[: ULAW.bytes_in(1.0)], hz) > 1000 for hz in RING_HZ)
+    assert level(before[: ULAW.bytes_in(1.0)], 700) < 50
+
+
+@pytest.mark.parametrize(("name", "music"), [("music", "jazz"), ("usual", "default")])
+def test_music_of_the_class_is_heard(seen: Seen, name: str, music: str) -> None:
+    """Sample for sample, from its beginning to the agent's first word."""
+    before = before_the_agent(seen.outcomes[name]).strip(SILENCE)
+    assert ULAW.seconds(before) > DELAY_MS / 1000 - 0.3
+    assert MUSIC[music].startswith(before)
+
+
+def test_with_c_the_answer_comes_with_the_agent(seen: Seen) -> None:
+    for name in ("first", "both"):
+        call = seen.outcomes[name].call
+        assert call.placed_at is not None
+        assert call.answered_at is not None
+        assert call.answered_at - call.placed_at > DELAY_MS / 1000 - 0.1
+        if name == "first":
+            assert call.ringing_at is not None
+            assert call.ringing_at < call.answered_at - 1.0
+
+
+def test_music_before_the_answer(seen: Seen) -> None:
+    before = before_the_agent(seen.outcomes["both"]).strip(SILENCE)
+    assert MUSIC["jazz"].startswith(before)
+    assert ULAW.seconds(before) > DELAY_MS / 1000 - 0.3
+
+
+def test_with_n_nothing_is_answered(seen: Seen) -> None:
+    """The whole conversation is early media; the dialplan answers afterwards."""
+    call = seen.outcomes["early"].call
+    assert call.answered_at is not None
+    spoken = [packet.at for packet in call.recording.audio if set(packet.payload) != set(SILENCE)]
+    assert max(spoken) < call.answered_at
+
+
+def test_the_greeting_is_not_interrupted(seen: Seen) -> None:
+    """The caller speaks over it; the agent hears silence in place of that."""
+    assert seen.interruptions == 0
+    assert SAID_LONG[: ULAW.bytes_in(2.5)] not in seen.by_agent["greeting"]
+
+
+def test_help_for_noisy_lines(pbx: Instance, seen: Seen) -> None:
+    """With all of the README's lines the agent still hears the caller, and as much as ever."""
+    for function in ("JITTERBUFFER", "DENOISE", "TALK_DETECT"):
+        assert f"Info about Function '{function}'" in pbx.cli(f"core show function {function}")
+    heard = seen.by_agent["noisy"]
+    assert ULAW.seconds(heard) > 2.0
+    assert ULAW.seconds(heard.strip(SILENCE)) > 0.5
+
+
+def test_a_failure_leaves_the_channel_unanswered(pbx: Instance, root: Root) -> None:
+    with MockAgent(root, SERVICE) as mock:
+        configure(pbx, section("gone", mock.url, connect_attempts="1"))
+        start = len(pbx.log())
+        with crowd(pbx, ["gone"]) as calls:
+            pbx.wait_log("state Ring", start=start)
+            calls.calls["gone"].hangup()
+            assert calls.outcomes(20 * SECOND)["gone"].result.status == "ERROR"

@@ -3,6 +3,8 @@ r"""`make bench`: what a call costs, as a multiple of what `Echo()` costs in the
 Real RTP both ways, agents over TLS that speak all the time in pieces of 200 ms, every call with
 noise of its own. A busy machine changes absolute figures, so only ratios from one run mean
 something; the order is Echo, agents, Echo again, and the mean of both Echoes is the yardstick.
+Before that, with nothing else going on: how soon an agent is heard (`testbed.latency`), near and
+over a link of 40 ms each way, with a signed URL that was fetched ahead (warm) and without (cold).
 Nothing here fails a build.
 
 Leaves build/bench/results.json.
@@ -18,6 +20,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from testbed import latency
 from testbed.callers import Callers
 from testbed.echo import Cost, cpu_per_call
 from testbed.errors import TestbedError
@@ -27,6 +30,7 @@ from testbed.mock import MockAgent
 from testbed.paths import BUILD
 from testbed.root import Root
 from testbed.rtp import CODECS
+from testbed.slow_link import SlowLink
 from testbed.tls import certificate
 
 FOLDER = BUILD / "bench"
@@ -39,6 +43,7 @@ AFTER_SECONDS = 10.0
 """For which agents speak on after the window, so that it is never half empty."""
 
 CHUNKS_MS = (20, 100)
+FIRST_WORDS = 50
 
 ULAW = CODECS["ulaw"]
 
@@ -62,12 +67,20 @@ first_message = {{ text = "Noise.", sound = "noise:1:{ms}", interruptible = fals
 """
 
 
+LINK_SECONDS = 0.040
+"""Each way, for the agents that are far away."""
+
+FAR_CALLS_A_SECOND = 1.0
+"""There it takes some round trips until the next call's URL has come."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What to measure."""
 
     calls: int
     seconds: float
+    first_words: int
 
 
 def section(name: str, url: str, ca: str, chunk_ms: int) -> str:
@@ -123,14 +136,24 @@ def run(options: Options) -> dict[str, Any]:
     root = Root.find(lambda line: print(f"    {line}", flush=True))
     tls = certificate(root, "tls-bench")
     speech_ms = int((SETTLE_SECONDS + options.seconds + AFTER_SECONDS) * 1000)
-    with MockAgent(root, SCENARIO.format(ms=speech_ms), tls=tls) as mock:
+    with (
+        MockAgent(root, SCENARIO.format(ms=speech_ms), tls=tls) as mock,
+        SlowLink(mock.url, delay=LINK_SECONDS) as link,
+    ):
         ca = root.path(tls.ca)
         agents = {f"chunk{ms}": section(f"chunk{ms}", mock.url, ca, ms) for ms in CHUNKS_MS}
+        kinds = latency_agents(options.first_words)
+        urls = {"near": mock.url, "far": link.url}
+        sections = [
+            section(name, urls[kind.split("_")[0]], ca, CHUNKS_MS[0])
+            for kind, names in kinds.items()
+            for name in dict.fromkeys(names)
+        ]
         asterisk = Instance(
             root,
             "bench",
             dialplan=DIALPLAN,
-            elevenlabs="".join(agents.values()),
+            elevenlabs="".join([*agents.values(), *sections]),
             verbose=0,
             debug=0,
         )
@@ -139,9 +162,32 @@ def run(options: Options) -> dict[str, Any]:
         asterisk.build_and_install("MODE=release")
         asterisk.start()
         try:
-            return measure(asterisk, tuple(agents), options)
+            first_words = measure_first_words(asterisk, mock.url, kinds)
+            return measure(asterisk, tuple(agents), options) | {"first_words": first_words}
         finally:
             asterisk.stop()
+
+
+def latency_agents(count: int) -> dict[str, list[str]]:
+    """Whom to call for each kind: a warm agent over and over, a cold one never twice."""
+    return {
+        f"{place}_{state}": [f"{place}-{i if state == 'cold' else 'warm'}" for i in range(count)]
+        for place in ("near", "far")
+        for state in ("cold", "warm")
+    }
+
+
+def measure_first_words(
+    asterisk: Instance, service: str, kinds: dict[str, list[str]]
+) -> dict[str, Any]:
+    """How soon the agent is heard, of each kind."""
+    results = {}
+    for kind, agents in kinds.items():
+        print(f"==> first words: {kind}, {len(agents)} calls", flush=True)
+        latency.measure(asterisk, service, agents[:1])  # the connection's way is known then
+        rate = FAR_CALLS_A_SECOND if kind.startswith("far") else latency.CALLS_A_SECOND
+        results[kind] = latency.measure(asterisk, service, agents[1:], rate).as_dict()
+    return results
 
 
 def measure(asterisk: Instance, agents: tuple[str, ...], options: Options) -> dict[str, Any]:
@@ -176,9 +222,10 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m testbed.bench", description=__doc__)
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--seconds", type=float, default=WINDOW_SECONDS, help="of each window")
+    parser.add_argument("--first-words", type=int, default=FIRST_WORDS, help="calls of each kind")
     arguments = parser.parse_args(argv)
     try:
-        results = run(Options(arguments.calls, arguments.seconds))
+        results = run(Options(arguments.calls, arguments.seconds, arguments.first_words + 1))
     except TestbedError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1

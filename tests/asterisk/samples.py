@@ -8,7 +8,7 @@ from typing import Any
 
 from testbed.call import Call
 from testbed.mock import MockAgent
-from testbed.rtp import CODECS
+from testbed.rtp import CODECS, Codec
 
 ULAW = CODECS["ulaw"]
 CALLER_SEED = 1000
@@ -40,6 +40,14 @@ def noise_agents(count: int, seconds: float) -> str:
 def caller_noise(number: int, seconds: float) -> bytes:
     """What caller number says, in mu-law."""
     return ULAW.noise(seconds, CALLER_SEED + number)
+
+
+def audible(payload: bytes, codec: Codec) -> bytes:
+    """All samples but those of silence: of speech that may have come too late at some places."""
+    size = codec.packet_bytes // codec.step
+    silence = bytes([codec.silence]) * size
+    samples = (payload[at : at + size] for at in range(0, len(payload), size))
+    return b"".join(sample for sample in samples if sample != silence)
 
 
 def check_samples(mock: MockAgent, calls: Iterable[Call], seconds: float) -> None:

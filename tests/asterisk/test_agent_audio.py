@@ -17,10 +17,11 @@ from pyconvai.mock.audio import FORMATS, noise
 from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.root import Root
-from testbed.rtp import CODECS, Codec
+from testbed.rtp import CODECS
 from tests.asterisk.conftest import StartAgent, StartAsterisk
 from tests.asterisk.crowd import Crowd, Outcome, crowd, hold
 from tests.asterisk.phone import DIALPLAN, configure, section
+from tests.asterisk.samples import audible
 from tests.timing import MS, SECOND
 
 FULL = os.environ.get("CONVAI_FULL") == "1"
@@ -128,14 +129,6 @@ def check(outcome: Outcome, speech: Speech) -> None:
         assert heard.count(speech.on_the_wire) == 1, f"{speech.agent} was not heard as it was said"
         assert set(heard.replace(speech.on_the_wire, b"")) <= {codec.silence}
     assert (outcome.call.recording.gaps, outcome.call.recording.lost) == ([], 0)
-
-
-def audible(payload: bytes, codec: Codec) -> bytes:
-    """All samples but those of silence."""
-    size = codec.packet_bytes // codec.step
-    silence = bytes([codec.silence]) * size
-    samples = (payload[at : at + size] for at in range(0, len(payload), size))
-    return b"".join(sample for sample in samples if sample != silence)
 
 
 @pytest.mark.parametrize("speech", CHUNKS, ids=lambda speech: speech.agent)

@@ -1,0 +1,150 @@
+r"""How soon a caller hears the agent: from the application's start to its first frame of speech.
+
+    print(measure(asterisk, mock.url, ["agent"] * 50))
+
+Of each call the module itself tells when the conversation was up and when the agent's first frame
+was written (`elevenlabs show session`); the mock tells what it took itself, from the client's first
+message to its own first audio. What is left is ours, and the network's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import statistics
+import time
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from testbed.call import Call
+from testbed.callers import Callers
+from testbed.errors import TestbedError
+from testbed.instance import Instance
+
+LIMIT_SECONDS = 20.0
+"""On the first words of some calls."""
+
+AT_ONCE = 10
+CALLS_A_SECOND = 4.0
+"""On loopback the URL for an agent's next call is there by then."""
+
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Began:
+    """How one call began, in milliseconds."""
+
+    talking: float
+    """From the application's start until the conversation was up."""
+    heard: float
+    """... until the first frame of the agent's was written."""
+    in_rtp: float
+    """From the answer, as the caller sees it, until that frame came in."""
+    service: float
+    """What the service took of that, from the client's first message to its first audio."""
+
+    @property
+    def ours(self) -> float:
+        """What is not the service's."""
+        return self.heard - self.service
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Of many calls, in milliseconds."""
+
+    calls: int
+    median: float
+    worst: float
+    conversation_median: float
+    first_word_median: float
+    """From the conversation on until the agent was heard, with what the service took of that."""
+    in_rtp_median: float
+    service_median: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a report."""
+        return asdict(self)
+
+
+def measure(
+    asterisk: Instance, service: str, agents: Sequence[str], rate: float = CALLS_A_SECOND
+) -> Latency:
+    """Call each of the agents, a few at a time. service: the mock's own URL."""
+    batches = [agents[at : at + AT_ONCE] for at in range(0, len(agents), AT_ONCE)]
+    began = [each for batch in batches for each in _call(asterisk, service, batch, rate)]
+    ours = [each.ours for each in began]
+    return Latency(
+        len(began),
+        round(statistics.median(ours), 1),
+        round(max(ours), 1),
+        round(statistics.median(each.talking for each in began), 1),
+        round(statistics.median(each.heard - each.talking for each in began), 1),
+        round(statistics.median(each.in_rtp for each in began), 1),
+        round(statistics.median(each.service for each in began), 1),
+    )
+
+
+def _call(asterisk: Instance, service: str, agents: Sequence[str], rate: float) -> list[Began]:
+    """Some calls, until their agents have been heard. In the order of the agents."""
+    with Callers(asterisk, len(agents), lambda i: agents[i], rate=rate) as callers:
+        callers.wait_up()
+        told = _wait_heard(asterisk, len(agents))
+        callers.hangup_all()
+        callers.wait()
+    asterisk.wait_no_channels()
+    took = _own_delays(service)
+    return [
+        Began(talking, heard, _first_word(call), took[conversation])
+        for call, (conversation, talking, heard) in zip(callers, told, strict=True)
+    ]
+
+
+def _wait_heard(asterisk: Instance, count: int) -> list[tuple[str, float, float]]:
+    """What the module tells of its sessions, the oldest first, once all agents were heard."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < deadline:
+        sessions = asterisk.cli("elevenlabs show sessions")
+        channels = sorted(re.findall(r"^(\S+/\S+) ", sessions, re.MULTILINE))
+        told = [_told(asterisk.cli(f"elevenlabs show session {name}")) for name in channels]
+        if len(told) == count and all(heard for _, _, heard in told):
+            return told
+        time.sleep(POLL_SECONDS)
+    raise TestbedError(f"{count} agents were not heard within {LIMIT_SECONDS:g} s")
+
+
+def _told(shown: str) -> tuple[str, float, float]:
+    conversation = re.search(r"^Conversation: +(\S+)", shown, re.MULTILINE)
+    began = re.search(r"after ([\d.]+) ms, agent heard after ([\d.]+) ms", shown)
+    if conversation is None or began is None:
+        return "", 0.0, 0.0
+    return conversation[1], float(began[1]), float(began[2])
+
+
+def _first_word(call: Call) -> float:
+    """From the answer to the first packet that is not silence, in milliseconds."""
+    silence = {call.codec.silence}
+    assert call.answered_at is not None
+    for packet in call.recording.audio:
+        if set(packet.payload) != silence:
+            return 1000 * (packet.at - call.answered_at)
+    raise TestbedError("the caller heard nothing")
+
+
+def _own_delays(service: str) -> dict[str, float]:
+    """Of the mock's conversations."""
+    trust = ssl.create_default_context()
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE  # our own mock, on loopback
+    report = urllib.request.urlopen(f"{service}/mock/report", timeout=LIMIT_SECONDS, context=trust)
+    with report as answer:
+        sessions = json.load(answer)["sessions"]
+    return {session["conversation_id"]: _own_delay(session["timeline"]) for session in sessions}
+
+
+def _own_delay(timeline: list[dict[str, Any]]) -> float:
+    at = {entry["event"]: entry["at_ms"] for entry in reversed(timeline)}
+    return float(at.get("agent_audio", 0) - at.get("init", 0))

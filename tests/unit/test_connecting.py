@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -42,10 +44,42 @@ def handshakes(service: Service) -> int:
 # ---- Signed URLs ----
 
 
+class Ahead:
+    """How many URLs are being fetched ahead, in whatever engine."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.under_way = 0
+
+    def count(self, step: int) -> None:
+        with self.changed:
+            self.under_way += step
+            self.changed.notify_all()
+
+
+AHEAD = Ahead()
+
+
+@pytest.fixture(autouse=True)
+def fetched_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the engine tell when it has what it has asked for: nobody else waits for that."""
+    fetch_ahead = SignedUrls._fetch_ahead
+
+    async def counted(*arguments: Any) -> None:
+        AHEAD.count(1)
+        try:
+            await fetch_ahead(*arguments)
+        finally:
+            AHEAD.count(-1)
+
+    monkeypatch.setattr(SignedUrls, "_fetch_ahead", counted)
+
+
 def kept(service: Service, count: int) -> None:
     """Wait until the engine has what it has asked for: its answer is one step behind."""
     service.wait_signed(count)
-    time.sleep(0.1 * SECOND)
+    with AHEAD.changed:
+        assert AHEAD.changed.wait_for(lambda: AHEAD.under_way == 0, 10 * SECOND)
 
 
 def test_the_second_call_asks_for_nothing(engine: Engine) -> None:

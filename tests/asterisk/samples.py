@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from testbed.call import Call
+from testbed.callers import Callers
+from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.rtp import CODECS, Codec
 
 ULAW = CODECS["ulaw"]
 CALLER_SEED = 1000
+AFTER_SECONDS = 3.0
+"""Between the end of what both say and the end of the call."""
 
 # A little faster than real time, in pieces of 200 ms: the whole way in is busy all the time. The
 # first words of a call are its agent's; the caller is heard from the metadata on.
@@ -40,6 +44,17 @@ def noise_agents(count: int, seconds: float) -> str:
 def caller_noise(number: int, seconds: float) -> bytes:
     """What caller number says, in mu-law."""
     return ULAW.noise(seconds, CALLER_SEED + number)
+
+
+def noise_callers(pbx: Instance, names: Sequence[str], seconds: float) -> Callers:
+    """Callers who speak noise of their own for so long, each to one of these agents."""
+    return Callers(
+        pbx,
+        len(names),
+        names.__getitem__,
+        send=lambda i: caller_noise(i, seconds),
+        hangup_after=seconds + AFTER_SECONDS,
+    )
 
 
 def audible(payload: bytes, codec: Codec) -> bytes:

@@ -16,8 +16,8 @@ from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.variants import install_variant
-from tests.asterisk.phone import DIALPLAN, results, section, wait_result, wait_talking
-from tests.asterisk.test_unload import closes, load, unload, wait_closes
+from tests.asterisk.phone import DIALPLAN, section, wait_result, wait_talking
+from tests.asterisk.test_unload import CALLS, closes, unload_by_force, wait_closes
 from tests.timing import SECOND
 
 pytestmark = [
@@ -28,7 +28,6 @@ pytestmark = [
 ]
 
 FLAGS = "-fsanitize=address -fno-omit-frame-pointer"
-CALLS = 20
 FORCED = 50
 GENERATIONS = 10
 MODULE = "app_elevenlabs_convai"
@@ -68,16 +67,7 @@ def pbx(root: Root, mock: MockAgent) -> Iterator[Instance]:
 
 def test_forced_unloads(pbx: Instance, mock: MockAgent) -> None:
     for _ in range(FORCED):
-        start, seen = len(pbx.log()), len(mock.events())
-        with Callers(pbx, CALLS, "default", rate=50.0) as calls:
-            calls.wait_up()
-            wait_talking(pbx, CALLS)
-            unload(pbx, "-f")
-            calls.wait()
-        went_on = [result for result in results(pbx, start) if result.went_on]
-        assert [result.status for result in went_on] == ["UNLOADED"] * CALLS
-        assert wait_closes(mock, seen, CALLS) == [(1000, "client")] * CALLS
-        load(pbx)
+        unload_by_force(pbx, mock, rate=50.0)
 
 
 def test_generations(pbx: Instance, mock: MockAgent) -> None:

@@ -23,7 +23,7 @@ from testbed.root import Root
 from testbed.variants import ENGINES, install_package, make_variant
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, results, section
-from tests.asterisk.samples import caller_noise, check_samples, noise_agent_names, noise_agents
+from tests.asterisk.samples import check_samples, noise_agent_names, noise_agents, noise_callers
 from tests.timing import SECOND
 
 FULL = os.environ.get("CONVAI_FULL") == "1"
@@ -31,7 +31,6 @@ CALLS = 20
 GENERATIONS = 20 if FULL else 4
 RELOADS = 100 if FULL else 20
 TALK_SECONDS = 110.0 if FULL else 35.0
-AFTER_SECONDS = 3.0
 """Between the end of what both say and the end of the call."""
 
 GENERATION_KB_MAX = 6000
@@ -130,13 +129,7 @@ def test_generations_under_live_calls(pbx: Instance, root: Root, packages: list[
         pbx.wait_no_channels()
         before = pbx.counters()
         start = len(pbx.log())
-        with Callers(
-            pbx,
-            CALLS,
-            names.__getitem__,
-            send=lambda i: caller_noise(i, TALK_SECONDS),
-            hangup_after=TALK_SECONDS + AFTER_SECONDS,
-        ) as calls:
+        with noise_callers(pbx, names, TALK_SECONDS) as calls:
             calls.wait_up()
             reloads = Reloads(pbx, conf)
             for package in packages:
@@ -237,13 +230,7 @@ def test_what_is_broken_is_refused_under_a_live_call(pbx: Instance, root: Root) 
     with MockAgent(root, noise_agents(1, BROKEN_SECONDS), record=True) as mock:
         configure(pbx, section("agent0", mock.url) + section("fresh", mock.url))
         serving = pbx.engine_build()
-        with Callers(
-            pbx,
-            1,
-            "agent0",
-            send=caller_noise(0, BROKEN_SECONDS),
-            hangup_after=BROKEN_SECONDS + AFTER_SECONDS,
-        ) as calls:
+        with noise_callers(pbx, ["agent0"], BROKEN_SECONDS) as calls:
             calls.wait_up()
             line, _ = refused(pbx, {"session.py": "\n# spoilt\n"}, spoil="\nno Python\n")
             assert re.search(r"SyntaxError: .*session\.py", line)

@@ -21,7 +21,7 @@ from testbed.root import Root
 from testbed.tls import Certificate
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, results, section, settled
-from tests.asterisk.samples import caller_noise, check_samples, noise_agent_names, noise_agents
+from tests.asterisk.samples import check_samples, noise_agent_names, noise_agents, noise_callers
 from tests.timing import SECOND
 
 CALLS = 40
@@ -31,9 +31,6 @@ SETTLE_SECONDS = 5.0
 
 WINDOW_SECONDS = 15.0
 """How long the cost is measured, for each of Echo() and the agents."""
-
-AFTER_SECONDS = 3.0
-"""Between the end of what both say and the end of the call."""
 
 
 pytestmark = pytest.mark.alone
@@ -58,13 +55,7 @@ def test_forty_calls_for_a_minute(pbx: Instance, root: Root, tls: Certificate) -
         ca = root.path(tls.ca)
         configure(pbx, "".join(section(name, mock.url, ca_file=ca) for name in names))
         before = pbx.counters()
-        with Callers(
-            pbx,
-            CALLS,
-            names.__getitem__,
-            send=lambda i: caller_noise(i, TALK_SECONDS),
-            hangup_after=TALK_SECONDS + AFTER_SECONDS,
-        ) as calls:
+        with noise_callers(pbx, names, TALK_SECONDS) as calls:
             calls.wait_up()
             time.sleep(SETTLE_SECONDS)
             window = CpuWindow(pbx.pid)

@@ -85,6 +85,20 @@ def wait_closes(
     return found
 
 
+def unload_by_force(pbx: Instance, mock: MockAgent, rate: float) -> None:
+    """With calls up, which must all end properly, at the caller's and at the agent's; and load."""
+    start, seen = len(pbx.log()), len(mock.events())
+    with Callers(pbx, CALLS, "default", rate=rate) as calls:
+        calls.wait_up()
+        wait_talking(pbx, CALLS)
+        unload(pbx, "-f")
+        calls.wait()
+    went_on = [result for result in results(pbx, start) if result.went_on]
+    assert [result.status for result in went_on] == ["UNLOADED"] * CALLS
+    assert wait_closes(mock, seen, CALLS) == [(1000, "client")] * CALLS
+    load(pbx)
+
+
 # ---- Unload and load ----
 
 
@@ -174,16 +188,7 @@ def test_a_plain_unload_is_refused_and_the_commands_say_what_to_do(pbx: Instance
 @pytest.mark.limit(600)
 def test_a_forced_unload_ends_every_call_properly(pbx: Instance, mock: MockAgent) -> None:
     for _ in range(FORCED):
-        start, seen = len(pbx.log()), len(mock.events())
-        with Callers(pbx, CALLS, "default", rate=100.0) as calls:
-            calls.wait_up()
-            wait_talking(pbx, CALLS)
-            unload(pbx, "-f")
-            calls.wait()
-        went_on = [result for result in results(pbx, start) if result.went_on]
-        assert [result.status for result in went_on] == ["UNLOADED"] * CALLS
-        assert wait_closes(mock, seen, CALLS) == [(1000, "client")] * CALLS
-        load(pbx)
+        unload_by_force(pbx, mock, rate=100.0)
 
 
 def test_what_will_not_leave_is_not_unmapped(pbx: Instance, mock: MockAgent) -> None:

@@ -22,7 +22,7 @@ from testbed.paths import BUILD
 from testbed.root import Root
 from testbed.variants import ENGINES, install_package, make_variant
 from tests.asterisk.conftest import StartAsterisk
-from tests.asterisk.phone import DIALPLAN, configure, results, section
+from tests.asterisk.phone import DIALPLAN, configure, results, section, wait_result
 from tests.asterisk.samples import check_samples, noise_agent_names, noise_agents, noise_callers
 from tests.timing import SECOND
 
@@ -252,7 +252,7 @@ def check_serving(pbx: Instance, build: str) -> None:
     assert "1 generation alive" in shown
     start = len(pbx.log())
     place_call(pbx, "fresh", hangup_after=0.3)
-    assert [result.status for result in results(pbx, start)] == ["HANGUP"]
+    assert wait_result(pbx, start).status == "HANGUP"
 
 
 def test_who_holds_the_gil_hangs_neither_reload_nor_commands_nor_calls(

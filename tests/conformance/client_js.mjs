@@ -1,6 +1,6 @@
 // One conversation with the official browser client, in Node; the last line of output is its result.
-//   node client_js.mjs BASE_URL AGENT_ID public|signed|text
-// public, signed: its connection layer with audio; text: its whole session logic, typed.
+//   node client_js.mjs BASE_URL AGENT_ID public|signed|text|said
+// public, signed: its connection layer with audio; text, said: its whole session logic, typed.
 import WebSocket from "ws";
 import { Line } from "./caller.mjs";
 
@@ -67,6 +67,26 @@ async function typed() {
   seen.conversation_id = session.getId();
 }
 
+async function said() {
+  const greeting = "Another greeting.";
+  const session = await Conversation.startSession({
+    signedUrl: await signedUrl(),
+    textOnly: true,
+    overrides: { agent: { firstMessage: greeting } },
+    onMessage: ({ source, message }) => {
+      if (source !== "ai") return;
+      seen.responses.push(message);
+      if (message === greeting) setTimeout(() => {
+        session.sendFeedback(true);
+        session.sendContextualUpdate("The caller is new.");
+        session.sendUserActivity();
+        session.sendUserMessage("hello");
+      }, 500);
+    },
+    onDisconnect: disconnected,
+  });
+}
+
 async function spoken() {
   const target = mode === "signed" ? { signedUrl: await signedUrl() } : { agentId, origin };
   const connection = await createConnection({ ...target, connectionType: "websocket" });
@@ -101,7 +121,7 @@ async function handle(connection, event) {
 }
 
 try {
-  await (mode === "text" ? typed() : spoken());
+  await ({ text: typed, said }[mode] ?? spoken)();
 } catch (error) {
   seen.error = String(error);
   seen.closed ??= { reason: "error", close_code: error?.closeCode ?? null,

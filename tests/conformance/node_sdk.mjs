@@ -1,5 +1,5 @@
 // One conversation with the official Node client; the last line of output is its result.
-//   node node_sdk.mjs BASE_URL AGENT_ID signed
+//   node node_sdk.mjs BASE_URL AGENT_ID signed|said
 // (The WebSocket host of public agents is fixed in this client, so there is no public mode.)
 import { createRequire } from "node:module";
 import { Line } from "./caller.mjs";
@@ -9,7 +9,8 @@ const { ElevenLabsClient } = require("@elevenlabs/elevenlabs-js");
 const { Conversation, ClientTools } =
   require("@elevenlabs/elevenlabs-js/api/resources/conversationalAi/conversation");
 
-const [baseUrl, agentId] = process.argv.slice(2);
+const [baseUrl, agentId, mode] = process.argv.slice(2);
+const OVERRIDDEN = "Another greeting.";
 const line = new Line();
 const seen = { responses: [], transcripts: [], corrections: [], tools: [] };
 const tools = new ClientTools();
@@ -17,6 +18,12 @@ tools.register("add", ({ a, b }) => {
   seen.tools.push({ a, b });
   return String(a + b);
 });
+
+function sayAll() {
+  conversation.sendContextualUpdate("The caller is new.");
+  conversation.registerUserActivity();
+  conversation.sendUserMessage("hello");
+}
 
 function finish() {
   line.stop();
@@ -30,10 +37,15 @@ const conversation = new Conversation({
   requiresAuth: true,
   audioInterface: line,
   clientTools: tools,
-  config: { extraBody: {}, conversationConfigOverride: {}, dynamicVariables: { caller: "0123" } },
+  config: {
+    extraBody: {},
+    conversationConfigOverride: mode === "said" ? { agent: { first_message: OVERRIDDEN } } : {},
+    dynamicVariables: { caller: "0123" },
+  },
   callbackAgentResponse: (text) => {
     seen.responses.push(text);
     line.answer(text);
+    if (text === OVERRIDDEN) setTimeout(sayAll, 500);
   },
   callbackAgentResponseCorrection: (old, corrected) => seen.corrections.push([old, corrected]),
   callbackUserTranscript: (text) => seen.transcripts.push(text),

@@ -1,6 +1,6 @@
 """One conversation with the official Python client; the last line of output is its result.
 
-python_sdk.py BASE_URL AGENT_ID public|signed
+python_sdk.py BASE_URL AGENT_ID public|signed|said
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from elevenlabs.core.api_error import ApiError
 CHUNK_S = 0.25  # what the client recommends
 RATE = 16000
 DISCONNECT_LIMIT_S = 5.0
+OVERRIDDEN = "Another greeting."
+SAY_AFTER_S = 0.5
 GREETING_BYTES = 19200
 ENDING_BYTES = 2 * 19200  # what is said after the interruption
 # Seconds from the agent's text to the caller's next words; the second one interrupts.
@@ -83,8 +85,15 @@ def main(base_url: str, agent_id: str, mode: str) -> dict[str, Any]:
     line = Line()
     seen: dict[str, Any] = {"responses": [], "transcripts": [], "corrections": [], "tools": []}
 
+    def say_all() -> None:
+        conversation.send_contextual_update("The caller is new.")
+        conversation.register_user_activity()
+        conversation.send_user_message("hello")
+
     def response(text: str) -> None:
         seen["responses"].append(text)
+        if text == OVERRIDDEN:
+            threading.Timer(SAY_AFTER_S, say_all).start()
         if text in SPEAK_AFTER:
             threading.Timer(SPEAK_AFTER[text], line.say, [tone(0.75)]).start()
 
@@ -104,10 +113,15 @@ def main(base_url: str, agent_id: str, mode: str) -> dict[str, Any]:
         ElevenLabs(api_key="test-key", base_url=base_url),
         agent_id,
         user_id="caller-42",
-        requires_auth=mode == "signed",
+        requires_auth=mode != "public",
         audio_interface=line,
         client_tools=tools,
-        config=ConversationInitiationData(dynamic_variables={"caller_number": "0123"}),
+        config=ConversationInitiationData(
+            dynamic_variables={"caller_number": "0123"},
+            conversation_config_override={"agent": {"first_message": OVERRIDDEN}}
+            if mode == "said"
+            else {},
+        ),
         callback_agent_response=response,
         callback_agent_response_correction=lambda old, new: seen["corrections"].append([old, new]),
         callback_user_transcript=seen["transcripts"].append,

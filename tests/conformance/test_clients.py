@@ -64,6 +64,7 @@ JOBS: list[Job] = [
     *((client, talk_agent(mode), mode) for client, mode in SPOKEN),
     *((client, "rough", mode) for client, mode in SPOKEN),
     ("client_js", "default", "text"),
+    *((client, "said", "said") for client in CLIENTS),
     *((client, agent, "signed") for client in CLIENTS for agent in [*CLOSES, "refused"]),
 ]
 
@@ -184,6 +185,27 @@ def test_a_typed_call(conversation: Conversation) -> None:
     ]  # fmt: skip
     assert seen["closed"]["close_code"] == 1000
     assert record.checks.violations == []
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_what_is_said_beside_audio(conversation: Conversation, client: str) -> None:
+    """A greeting of the client's own, then everything that this client can say."""
+    seen, record = conversation(client, "said", "said")
+    assert record is not None
+    assert seen["responses"] == ["Another greeting.", "Understood."]
+    assert record.init is not None
+    override = record.init["conversation_config_override"]["agent"]
+    assert override["first_message"] == "Another greeting."
+    texts = [(text["type"], text.get("text")) for text in record.texts]
+    feedback = [("feedback", None)] if client == "client_js" else []
+    assert texts == [
+        *feedback,
+        ("contextual_update", "The caller is new."),
+        ("user_message", "hello"),
+    ]
+    assert record.received["user_activity"] == 1
+    assert record.checks.violations == []
+    assert (record.closed_by, record.close_code) == ("agent", 1000)
 
 
 @pytest.mark.parametrize("agent", CLOSES)

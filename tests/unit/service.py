@@ -14,7 +14,6 @@ import ssl
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -22,8 +21,8 @@ from websockets.http11 import Request, Response
 
 from tests.timing import SECOND
 
-GONE_SECONDS = 5 * SECOND
-"""For connections that are coming up or going when the service ends; loopback takes none of it."""
+SETTLE_SECONDS = 0.03 * SECOND
+"""For a connection of the loopback interface to come up, and for one to go."""
 
 Script = Callable[["Conversation"], Awaitable[None]]
 
@@ -132,8 +131,6 @@ class Service:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        self._open, self._all_gone = set[ServerConnection](), asyncio.Event()
-        self._all_gone.set()
         server: Server
         async with serve(
             self._converse,
@@ -144,29 +141,14 @@ class Service:
             max_size=None,
             ping_interval=None,
             close_timeout=0.5,
-            create_connection=partial(_Watched, self),
         ) as server:
             self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
             await self._stop.wait()
             # A request for the next call's URL may have come just now, and its connection is to
             # be known to the server before that closes.
-            await _accepted()
-        # One may have come while it was closing, and is nobody's then.
-        await _accepted()
-        for connection in self._open:
-            connection.transport.abort()
-        async with asyncio.timeout(GONE_SECONDS):
-            await self._all_gone.wait()
-
-    def _came(self, connection: ServerConnection) -> None:
-        self._open.add(connection)
-        self._all_gone.clear()
-
-    def _went(self, connection: ServerConnection) -> None:
-        self._open.discard(connection)
-        if not self._open:
-            self._all_gone.set()
+            await asyncio.sleep(SETTLE_SECONDS)
+        await asyncio.sleep(SETTLE_SECONDS)
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         self.requests.append(request)
@@ -191,26 +173,3 @@ class Service:
         with self._ended:
             self.results.append(failure)
             self._ended.notify_all()
-
-
-class _Watched(ServerConnection):
-    """Tells when it comes and goes."""
-
-    def __init__(self, service: Service, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self._service = service
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._service._came(self)
-        super().connection_made(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        super().connection_lost(exc)
-        self._service._went(self)
-
-
-async def _accepted() -> None:
-    """Wait until each connection that asyncio is accepting has been handed to the server."""
-    accepting = [task for task in asyncio.all_tasks() if "accept" in str(task.get_coro())]
-    if accepting:
-        await asyncio.wait(accepting, timeout=GONE_SECONDS)

@@ -25,6 +25,7 @@
 #include "call.h"
 #include "config.h"
 #include "generation.h"
+#include "manager.h"
 #include "monotonic.h"
 #include "registry.h"
 #include "variables.h"
@@ -35,8 +36,10 @@ struct attempt {
 	const struct call_options *options;
 	const struct config *config;
 	struct call *first;	/*!< the call that failed, with what the caller has said meanwhile */
+	const char *agent;	/*!< the one that was tried last */
 	enum convai_status status;
 	char reason[CALL_REASON_SIZE];
+	char conversation_id[128];
 	unsigned int another:1;	/*!< another agent may do better, and nobody has heard this one */
 };
 
@@ -80,6 +83,8 @@ static void carry_out(struct attempt *attempt, struct call *call)
 	registry_remove(call);
 	attempt->status = call->status;
 	ast_copy_string(attempt->reason, call->reason, sizeof(attempt->reason));
+	ast_copy_string(attempt->conversation_id, call->conversation_id,
+		sizeof(attempt->conversation_id));
 	attempt->another = could_not_be_had(call);
 	result_set(call->channel, call->status, call->reason, call->conversation_id);
 	result_set_digits(call->channel, call->dtmf.kept);
@@ -144,6 +149,7 @@ static void run_on_engine(struct attempt *attempt, struct config_agent *agent)
 static void run_agent(struct attempt *attempt, struct config_agent *agent)
 {
 	attempt->another = 0;
+	attempt->agent = agent->name;
 	if (!strcmp(agent->values[KEY_AUTH], "signed_url")
 		&& !agent->values[KEY_API_KEY][0]) {
 		end_without_call(attempt, CONVAI_STATUS_AUTH, "no api_key for agent %s in %s",
@@ -161,7 +167,7 @@ static void run_fallback(struct attempt *attempt, const struct config_agent *age
 		agent->values[KEY_FALLBACK_AGENT]);
 	enum convai_status status = attempt->status;
 	char first[CALL_REASON_SIZE];
-	char both[CALL_REASON_SIZE];
+	char second[CALL_REASON_SIZE];
 
 	if (!other) {
 		return;
@@ -171,10 +177,22 @@ static void run_fallback(struct attempt *attempt, const struct config_agent *age
 		ast_channel_name(attempt->channel), agent->name, status_name(status), first,
 		other->name);
 	run_agent(attempt, other);
-	snprintf(both, sizeof(both), "%.190s (agent %.40s, in place of %.40s, %s: %.190s)",
-		attempt->reason, other->name, agent->name, status_name(status), first);
-	pbx_builtin_setvar_helper(attempt->channel, "ELEVENLABSREASON", both);
+	ast_copy_string(second, attempt->reason, sizeof(second));
+	snprintf(attempt->reason, sizeof(attempt->reason),
+		"%.190s (agent %.40s, in place of %.40s, %s: %.190s)", second, other->name,
+		agent->name, status_name(status), first);
+	pbx_builtin_setvar_helper(attempt->channel, "ELEVENLABSREASON", attempt->reason);
 	ao2_ref(other, -1);
+}
+
+static void publish_end(const struct attempt *attempt, int64_t began_us)
+{
+	char seconds[16];
+
+	snprintf(seconds, sizeof(seconds), "%d", (int) ((monotonic_us() - began_us) / 1000000));
+	manager_publish(attempt->channel, "ElevenLabsEnd", "Agent", attempt->agent,
+		"ConversationId", attempt->conversation_id, "Status", status_name(attempt->status),
+		"Reason", attempt->reason, "Duration", seconds, SENTINEL);
 }
 
 void attempt_refuse(struct ast_channel *channel, enum convai_status status,
@@ -191,8 +209,9 @@ void attempt_run(struct ast_channel *channel, const char *name,
 	struct config *config = config_get();
 	struct config_agent *agent = config ? config_find_agent(config, name) : NULL;
 	struct attempt attempt = {
-		.channel = channel, .options = options, .config = config,
+		.channel = channel, .options = options, .config = config, .agent = name,
 	};
+	int64_t began_us = monotonic_us();
 
 	if (agent) {
 		run_agent(&attempt, agent);
@@ -203,6 +222,7 @@ void attempt_run(struct ast_channel *channel, const char *name,
 		end_without_call(&attempt, CONVAI_STATUS_NOAGENT,
 			"there is no agent \"%s\" in %s", name, CONFIG_FILE);
 	}
+	publish_end(&attempt, began_us);
 	ao2_cleanup(attempt.first);
 	ao2_cleanup(agent);
 	ao2_cleanup(config);

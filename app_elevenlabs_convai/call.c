@@ -26,6 +26,7 @@
 
 #include "call.h"
 #include "config.h"
+#include "manager.h"
 #include "monotonic.h"
 #include "registry.h"
 #include "variables.h"
@@ -381,6 +382,8 @@ static void begin_talking(struct call *call)
 	watchdog_begin(&call->watchdog, monotonic_us());
 	media_preroll_drain(&call->media, push_frame, call);
 	call->caller_heard_us = call->covered_us = monotonic_us();
+	manager_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
+		"ConversationId", call->conversation_id, SENTINEL);
 }
 
 static void begin_end(struct call *call)

@@ -8,17 +8,26 @@
 
 /*!
  * \file
- * \brief What programs ask for over AMI. Threads of Asterisk's; nothing here takes the GIL.
+ * \brief What programs ask for, and are told, over AMI
+ *
+ * Actions run on threads of Asterisk's, events are published by the channel thread; nothing here
+ * takes the GIL. An event is data alone, of a type that is Asterisk's own: nothing that waits to be
+ * sent refers to the module, which may be unloaded meanwhile.
  */
 
 #include "asterisk.h"
 
 #include <unistd.h>	/* usleep(3) */
 
+#include "asterisk/astobj2.h"	/* ao2_cleanup */
+#include "asterisk/channel.h"	/* ast_channel_uniqueid */
+#include "asterisk/json.h"	/* what an event says */
 #include "asterisk/lock.h"	/* ast_atomic_fetchadd_int */
-#include "asterisk/manager.h"	/* actions */
+#include "asterisk/manager.h"	/* actions and events */
 #include "asterisk/module.h"	/* AST_MODULE_SELF */
+#include "asterisk/stasis_channels.h"	/* ast_channel_snapshot_get_latest */
 #include "asterisk/strings.h"	/* ast_strlen_zero */
+#include "asterisk/utils.h"	/* ast_strdupa */
 
 #include "manager.h"
 #include "monotonic.h"
@@ -59,6 +68,65 @@
 			<ref type="application">ElevenLabsConvAI</ref>
 		</see-also>
 	</manager>
+	<managerEvent name="ElevenLabsStart" language="en_US" module="app_elevenlabs_convai">
+		<managerEventInstance class="EVENT_FLAG_CALL">
+			<synopsis>
+				Raised when the conversation between a channel and an ElevenLabs agent begins.
+			</synopsis>
+			<syntax>
+				<parameter name="Channel">
+					<para>The channel; with all its fields, as in <literal>Newchannel</literal>,
+					<literal>Uniqueid</literal> and <literal>Linkedid</literal> among them.</para>
+				</parameter>
+				<parameter name="Agent">
+					<para>Section of <filename>elevenlabs.conf</filename>.</para>
+				</parameter>
+				<parameter name="ConversationId">
+					<para>The service's id of the conversation.</para>
+				</parameter>
+			</syntax>
+			<see-also>
+				<ref type="managerEvent">ElevenLabsEnd</ref>
+				<ref type="application">ElevenLabsConvAI</ref>
+			</see-also>
+		</managerEventInstance>
+	</managerEvent>
+	<managerEvent name="ElevenLabsEnd" language="en_US" module="app_elevenlabs_convai">
+		<managerEventInstance class="EVENT_FLAG_CALL">
+			<synopsis>
+				Raised when the channel is through with the ElevenLabs agent.
+			</synopsis>
+			<syntax>
+				<parameter name="Channel">
+					<para>As in <literal>ElevenLabsStart</literal>.</para>
+				</parameter>
+				<parameter name="Agent">
+					<para>The section that was tried last.</para>
+				</parameter>
+				<parameter name="ConversationId">
+					<para>Empty if it did not come to a conversation.</para>
+				</parameter>
+				<parameter name="Status">
+					<para>As in <variable>ELEVENLABSSTATUS</variable>.</para>
+				</parameter>
+				<parameter name="Reason">
+					<para>As in <variable>ELEVENLABSREASON</variable>.</para>
+				</parameter>
+				<parameter name="Duration">
+					<para>Whole seconds since the application began, connecting included.</para>
+				</parameter>
+			</syntax>
+			<description>
+				<para>Once for each run of the application that names an agent, also where no
+				<literal>ElevenLabsStart</literal> came before because the agent could not be
+				had.</para>
+			</description>
+			<see-also>
+				<ref type="managerEvent">ElevenLabsStart</ref>
+				<ref type="application">ElevenLabsConvAI</ref>
+			</see-also>
+		</managerEventInstance>
+	</managerEvent>
  ***/
 
 /*! How often a wait for actions looks again */
@@ -95,6 +163,71 @@ static int handle_send(struct mansession *s, const struct message *m)
 	ast_atomic_fetchadd_int(&running, -1);
 	return 0;
 }
+
+/* ---- Events ---- */
+
+/*! \brief One field of an event; a value that is not fit for its line is made so */
+static void add_field(struct ast_json *event, const char *name, const char *value)
+{
+	char *clean = ast_strdupa(value);
+	char *c;
+
+	for (c = clean; *c; c++) {
+		if ((unsigned char) *c < ' ') {
+			*c = ' ';
+		}
+	}
+	ast_json_object_set(event, name, ast_json_string_create(AST_JSON_UTF8_VALIDATE(clean)));
+}
+
+/*!
+ * \brief The channel's fields, as Asterisk itself puts them into events
+ *
+ * It gives them as text; the members that it takes them from differ between its versions.
+ */
+static void add_channel(struct ast_json *event, struct ast_channel *channel)
+{
+	struct ast_channel_snapshot *snapshot;
+	struct ast_str *lines = NULL;
+	char *rest = NULL;
+	char *line;
+
+	snapshot = ast_channel_snapshot_get_latest(ast_channel_uniqueid(channel));
+	if (snapshot && (lines = ast_manager_build_channel_state_string(snapshot))) {
+		rest = ast_str_buffer(lines);
+	}
+	while ((line = strsep(&rest, "\r\n"))) {
+		char *value = strstr(line, ": ");
+
+		if (value) {
+			*value = '\0';
+			add_field(event, line, value + strlen(": "));
+		}
+	}
+	ast_free(lines);
+	ao2_cleanup(snapshot);
+}
+
+void manager_publish(struct ast_channel *channel, const char *name, ...)
+{
+	struct ast_json *event = ast_json_object_create();
+	const char *field;
+	va_list ap;
+
+	if (!event) {
+		return;
+	}
+	add_channel(event, channel);
+	va_start(ap, name);
+	while ((field = va_arg(ap, const char *))) {
+		add_field(event, field, va_arg(ap, const char *));
+	}
+	va_end(ap);
+	ast_manager_publish_event(name, EVENT_FLAG_CALL, event);
+	ast_json_unref(event);
+}
+
+/* ---- Registration ---- */
 
 int manager_register(void)
 {

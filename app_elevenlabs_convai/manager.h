@@ -8,11 +8,13 @@
 
 /*!
  * \file
- * \brief What programs ask for over AMI
+ * \brief What programs ask for, and are told, over AMI
  */
 
 #ifndef MANAGER_H
 #define MANAGER_H
+
+struct ast_channel;
 
 /*! \brief Register the actions, unless they are. \return 0, or -1 */
 int manager_register(void);
@@ -22,5 +24,15 @@ int manager_register(void);
  * \return 0, or -1 if one still runs when the limit is reached
  */
 int manager_unregister(int limit_ms);
+
+/*!
+ * \brief Tell programs of something that has happened to a channel
+ *
+ * The channel thread, without a lock; waits for nothing. Behind the event's name come pairs of
+ * field and value, and SENTINEL; the channel's own fields come along. When memory is short, some or
+ * all of it is left out.
+ */
+void manager_publish(struct ast_channel *channel, const char *name, ...)
+	__attribute__((sentinel));
 
 #endif /* MANAGER_H */

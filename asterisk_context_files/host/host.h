@@ -220,6 +220,8 @@ const char *host_complete(const char *line);
  * \return "Success: ..." or "Error: ...", until the next action of this thread
  */
 const char *host_ami(const char *action, ...) __attribute__((sentinel));
+/*! \brief The events of AMI that were published: "Event: x", a line each field, an empty line */
+const char *host_events(void);
 /*! \brief What happens once, while an action that is asked for gives its answer */
 void host_when_ami_answers(void (*happens)(void *data), void *data);
 

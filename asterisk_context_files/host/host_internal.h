@@ -18,6 +18,8 @@
 
 #include "host.h"
 
+struct ast_json;
+
 /*! \brief malloc that ends the test instead of failing: the host's own memory has no faults */
 void *host_alloc(size_t size);
 
@@ -62,6 +64,9 @@ unsigned int host_registrations_left(void);
 unsigned int host_commands_left(void);
 /*! \brief Actions of AMI that are registered */
 unsigned int host_actions_left(void);
+
+/*! \brief What an object of strings says, a line "Name: value" each */
+const char *host_json_lines(const struct ast_json *object);
 
 /*! \brief Soft-hangup of every channel that is in an application of the module */
 unsigned int host_channels_hangup(int reason);

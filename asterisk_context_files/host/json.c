@@ -9,12 +9,13 @@
 /*!
  * \file
  * \brief JSON, as far as the module looks into it: whether a text is JSON, and of which types
- * the elements of a list are
+ * the elements of a list are; and objects of strings, as events are made of
  */
 
 #include "host_internal.h"
 
 #include "asterisk/json.h"
+#include "asterisk/utf8.h"
 
 #define MAX_ELEMENTS 16
 
@@ -22,6 +23,7 @@ struct ast_json {
 	enum ast_json_type type;
 	size_t count;
 	struct ast_json *elements[MAX_ELEMENTS];
+	char *text;	/*!< of what was made here: the string, or the lines of an object */
 };
 
 static const char *value(const char *s, struct ast_json *json);
@@ -146,6 +148,9 @@ void ast_json_unref(struct ast_json *json)
 	for (i = 0; json && i < json->count; i++) {
 		ast_json_unref(json->elements[i]);
 	}
+	if (json) {
+		free(json->text);
+	}
 	free(json);
 }
 
@@ -162,4 +167,55 @@ size_t ast_json_array_size(const struct ast_json *array)
 struct ast_json *ast_json_array_get(const struct ast_json *array, size_t i)
 {
 	return i < ast_json_array_size(array) ? array->elements[i] : NULL;
+}
+
+/* ---- Objects of strings ---- */
+
+int ast_json_utf8_check(const char *str)
+{
+	return ast_utf8_is_valid(str);
+}
+
+static struct ast_json *make(enum ast_json_type type, const char *text)
+{
+	struct ast_json *json;
+
+	if (host_allocation_fails()) {
+		return NULL;
+	}
+	json = host_alloc(sizeof(*json));
+	json->type = type;
+	json->text = strdup(text);
+	return json;
+}
+
+struct ast_json *ast_json_object_create(void)
+{
+	return make(AST_JSON_OBJECT, "");
+}
+
+struct ast_json *ast_json_string_create(const char *text)
+{
+	if (!ast_utf8_is_valid(text)) {
+		FAIL("a string of JSON must be UTF-8");
+	}
+	return make(AST_JSON_STRING, text);
+}
+
+int ast_json_object_set(struct ast_json *object, const char *key, struct ast_json *member_value)
+{
+	char *text;
+
+	if (!member_value || asprintf(&text, "%s%s: %s\n", object->text, key, member_value->text) < 0) {
+		return -1;
+	}
+	free(object->text);
+	object->text = text;
+	ast_json_unref(member_value);
+	return 0;
+}
+
+const char *host_json_lines(const struct ast_json *object)
+{
+	return object->text;
 }

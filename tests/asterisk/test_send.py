@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import socket
 
 import pytest
 
 from testbed.callers import Callers
-from testbed.config import MANAGER_SECRET, MANAGER_USER
 from testbed.instance import Instance
 from testbed.mock import MockAgent
+from tests.asterisk.ami import Ami
 from tests.asterisk.conftest import StartAgent, StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, section, wait_talking
 from tests.timing import SECOND
@@ -21,41 +20,6 @@ title = "talker"
 format = "ulaw_8000"
 first_message = { text = "Noise.", sound = "noise:1:200" }
 """
-
-
-class Ami:
-    """One connection to AMI."""
-
-    def __init__(self, pbx: Instance) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", pbx.ports.manager), 5 * SECOND)
-        self._file = self._socket.makefile("rwb")
-        self._file.readline()  # the banner
-        answer = self.ask("Login", Username=MANAGER_USER, Secret=MANAGER_SECRET, Events="off")
-        assert answer["Response"] == "Success"
-
-    def __enter__(self) -> Ami:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._socket.close()
-
-    def ask(self, action: str, **headers: str) -> dict[str, str]:
-        """The response to an action; events that come before it are passed over."""
-        lines = {"Action": action, **headers}
-        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        self._file.write(f"{text}\r\n".encode())
-        self._file.flush()
-        while "Response" not in (block := self._block()):
-            pass
-        return block
-
-    def _block(self) -> dict[str, str]:
-        lines: dict[str, str] = {}
-        while line := self._file.readline().decode().strip():
-            name, _, value = line.partition(": ")
-            lines[name] = value
-        return lines
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,15 @@
 
 /*!
  * \file
- * \brief Attributes of functions
+ * \brief Attributes of functions, and the end of their arguments
  */
 
 #ifndef CONTEXT_COMPILER_H
 #define CONTEXT_COMPILER_H
 
 #define attribute_warn_unused_result __attribute__((warn_unused_result))
+
+/*! Behind the last of several arguments */
+#define SENTINEL ((char *)NULL)
 
 #endif /* CONTEXT_COMPILER_H */

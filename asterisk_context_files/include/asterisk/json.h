@@ -38,4 +38,11 @@ size_t ast_json_array_size(const struct ast_json *array);
 /*! \return borrowed */
 struct ast_json *ast_json_array_get(const struct ast_json *array, size_t index);
 
+int ast_json_utf8_check(const char *str);
+#define AST_JSON_UTF8_VALIDATE(str) (ast_json_utf8_check(str) ? (str) : "")
+
+struct ast_json *ast_json_object_create(void);
+struct ast_json *ast_json_string_create(const char *value);
+int ast_json_object_set(struct ast_json *object, const char *key, struct ast_json *value);
+
 #endif /* CONTEXT_JSON_H */

@@ -8,7 +8,7 @@
 
 /*!
  * \file
- * \brief Actions of AMI
+ * \brief Actions and events of AMI
  */
 
 #ifndef CONTEXT_MANAGER_H
@@ -16,7 +16,10 @@
 
 #define EVENT_FLAG_CALL (1 << 1)
 
+struct ast_channel_snapshot;
+struct ast_json;
 struct ast_module;
+struct ast_str;
 struct mansession;
 struct message;
 
@@ -30,5 +33,9 @@ int ast_manager_unregister(const char *action);
 const char *astman_get_header(const struct message *m, char *var);
 void astman_send_error(struct mansession *s, const struct message *m, char *error);
 void astman_send_ack(struct mansession *s, const struct message *m, char *msg);
+
+struct ast_str *ast_manager_build_channel_state_string(
+	const struct ast_channel_snapshot *snapshot);
+void ast_manager_publish_event(const char *type, int class_type, struct ast_json *obj);
 
 #endif /* CONTEXT_MANAGER_H */

@@ -174,9 +174,10 @@ static int check_base(const struct config_key *key, const char *value, char *can
 	return strpbrk(value, "?") ? -1 : check_http_url(key, value, canonical, size);
 }
 
-/*! \brief Addresses separated by commas; in the canonical form they are URLs without blanks */
-static int check_base_url(const struct config_key *key, const char *value,
-	char *canonical, size_t size)
+/*! \brief Values separated by commas, each checked; the canonical form is without blanks */
+static int check_each(const struct config_key *key, const char *value, char *canonical,
+	size_t size, int (*check)(const struct config_key *key, const char *value,
+	char *canonical, size_t size))
 {
 	char *rest = ast_strdupa(value);
 	char *one;
@@ -187,12 +188,38 @@ static int check_base_url(const struct config_key *key, const char *value,
 			/* The terminator of the one before becomes the comma. */
 			canonical[used - 1] = ',';
 		}
-		if (used >= size || check_base(key, ast_strip(one), canonical + used, size - used)) {
+		if (used >= size || check(key, ast_strip(one), canonical + used, size - used)) {
 			return -1;
 		}
 		used += strlen(canonical + used) + 1;
 	}
 	return 0;
+}
+
+static int check_base_url(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
+{
+	return check_each(key, value, canonical, size, check_base);
+}
+
+static int check_name(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	const char *c;
+
+	for (c = value; *c; c++) {
+		if (!isascii(*c) || (!isalnum(*c) && !strchr("_-", *c))) {
+			return -1;
+		}
+	}
+	return ast_strlen_zero(value) ? -1 : keep(value, canonical, size);
+}
+
+/*! \brief Only the engine knows which there are */
+static int check_tools(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return check_each(key, value, canonical, size, check_name);
 }
 
 static int check_endpoint(const struct config_key *key, const char *value,
@@ -392,10 +419,10 @@ const struct config_key config_keys[KEY_COUNT] = {
 	},
 	[KEY_TOOLS] = {
 		.name = "tools",
-		.check = check_text,
-		.preset = "",
-		.allowed = RESERVED,
-		.flags = KEY_WITHOUT_EFFECT,
+		.check = check_tools,
+		.preset = "end_call",
+		.allowed = "names of tools, separated by commas, or none",
+		.flags = KEY_TO_ENGINE,
 	},
 	[KEY_TRANSFER_ALLOW] = {
 		.name = "transfer_allow",

@@ -94,11 +94,12 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The agent wants something done here. Is owed exactly one result."""
+    """The agent wants something done here. Is owed one result, unless it expects none."""
 
     name: str
     call_id: str
     parameters: dict[str, Any]
+    expects_response: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,10 @@ class Conversation:
     def _tool_call(self, message: dict[str, Any]) -> Event:
         body = _body(message, "client_tool_call")
         return ToolCall(
-            _text(body, "tool_name"), _text(body, "tool_call_id"), _body(body, "parameters")
+            _text(body, "tool_name"),
+            _text(body, "tool_call_id"),
+            _body(body, "parameters"),
+            body.get("expects_response") is not False,
         )
 
     def _server_tool(self, message: dict[str, Any]) -> Event:
@@ -372,7 +376,24 @@ MESSAGES: dict[str, tuple[Effect, _Reader]] = {
 # ---- What the client says ----
 
 
+SENT = frozenset(
+    {
+        "client_tool_result",
+        "contextual_update",
+        "conversation_initiation_client_data",
+        "feedback",
+        "mcp_tool_approval_result",
+        "pong",
+        "user_activity",
+        "user_audio_chunk",
+        "user_message",
+    }
+)
+"""Every message that is sent; ``user_audio_chunk`` is made by the core."""
+
+
 def _encode(message: dict[str, Any]) -> str:
+    assert message["type"] in SENT
     return orjson.dumps(message).decode()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from contextlib import suppress
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
@@ -41,6 +42,7 @@ from .protocol import (
     Unknown,
 )
 from .settings import Call, Settings
+from .tools import Toolbox, allowed
 
 SERVICE_QUIET_SECONDS = 60.0
 """Without any message of the service's, not even a ping, in a conversation. It pings every few
@@ -66,6 +68,7 @@ class Session:
         self._sayer: asyncio.Task[None] | None = None
         self._heard = Heard()
         self._told_overflow = False
+        self._tools: Toolbox | None = None
 
     # ---- Asked from outside ----
 
@@ -79,7 +82,7 @@ class Session:
         if self._forced is not None or self._task is None:
             return
         self._forced = ending
-        self.link.end(ending.status, ending.reason)
+        self.link.end(ending.status, ending.reason, ending.play_out)
         if not self._finishing:
             self._task.cancel()
 
@@ -109,6 +112,8 @@ class Session:
         self._finishing = True
         if self._sayer is not None:
             self._sayer.cancel()
+        if self._tools is not None:
+            self._tools.close()
         self.link.detach()
         self.link.end(ending.status, ending.reason, ending.play_out)
         self._log.debug(f"ended: {ending.status.name}: {ending.reason}")
@@ -145,6 +150,7 @@ class Session:
     async def _open_conversation(self, connection: ClientConnection, call: Call) -> Metadata:
         """Say who calls and wait for the metadata; anything may come before it."""
         self._connection = connection
+        self._tools = self._new_tools(connection, call.settings)
         try:
             await self._say(connection, protocol.opening(call))
             while True:
@@ -227,7 +233,8 @@ class Session:
         elif isinstance(event, Interruption):
             self._interrupted()
         elif isinstance(event, ToolCall):
-            await self._refuse_tool(connection, event)
+            assert self._tools is not None
+            await self._tools.call(event)
         elif isinstance(event, McpCall):
             await self._refuse_mcp(connection, event)
         elif isinstance(event, AgentSays | AgentSaid | CallerSaid):
@@ -289,10 +296,15 @@ class Session:
             self._log.warning(f"agent audio dropped: {seconds} s wait to be played already")
         self._told_overflow = True
 
-    async def _refuse_tool(self, connection: ClientConnection, call: ToolCall) -> None:
-        """No tool exists here; the agent must hear that, or it waits for a result."""
-        result = f"The phone system has no tool named {call.name}."
-        await self._say(connection, protocol.tool_result(call.call_id, result, is_error=True))
+    def _new_tools(self, connection: ClientConnection, settings: Settings) -> Toolbox:
+        """The agent's tools, for as long as this connection lasts."""
+
+        async def answer(call_id: str, text: str, is_error: bool) -> None:
+            with suppress(ConnectionClosed):
+                await self._say(connection, protocol.tool_result(call_id, text, is_error=is_error))
+
+        tools = allowed(settings.tools)
+        return Toolbox(self.link, self._log, tools=tools, answer=answer, end=self.end)
 
     async def _refuse_mcp(self, connection: ClientConnection, call: McpCall) -> None:
         """Nobody here can be asked, and unanswered the agent would wait for minutes.

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from math import isfinite
-from typing import Any
+from typing import Any, get_type_hints
 from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
@@ -46,6 +46,7 @@ class Settings:
     ca_file: str = ""
     tls_verify: bool = True
     debug: bool = False
+    tools: str = "end_call"
     branch_id: str = ""
     environment: str = ""
 
@@ -161,23 +162,15 @@ class Call:
         return cls(chosen, variables, overrides)
 
 
-_KINDS: dict[str, type] = {
-    "chunk_ms": int,
-    "connect_timeout": int,
-    "connect_attempts": int,
-    "max_duration": int,
-    "tls_verify": bool,
-    "debug": bool,
-}
+_KINDS: dict[str, type] = get_type_hints(Settings)
 
 
 def _settings(texts: dict[str, str]) -> Settings:
     """Build Settings from texts that config.c has checked; keys of other layers are left out."""
-    known = {name: texts[name] for name in Settings.__dataclass_fields__ if name in texts}
     values: dict[str, Any] = {}
-    for name, text in known.items():
-        kind = _KINDS.get(name, str)
-        values[name] = text == "yes" if kind is bool else kind(text)
+    for name, kind in _KINDS.items():
+        if (text := texts.get(name)) is not None:
+            values[name] = text == "yes" if kind is bool else kind(text)
     return Settings(**values)
 
 

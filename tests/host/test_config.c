@@ -317,8 +317,23 @@ TEST(fallback_agent_leads_somewhere_and_not_back)
 TEST(a_key_without_effect_is_pointed_out)
 {
 	begin();
-	accept("[a]\nagent_id=x\ntools=t\ntransfer_allow=y\n");
-	CHECK_INT(host_logged("has no effect in this version"), 2);
+	accept("[a]\nagent_id=x\ntransfer_allow=y\n");
+	CHECK_INT(host_logged("has no effect in this version"), 1);
+	end();
+}
+
+TEST(tools)
+{
+	begin();
+	accept("[a]\nagent_id=x\n[b]\nagent_id=y\ntools = end_call , my-tool2\n"
+		"[c]\nagent_id=z\ntools=none\n");
+	CHECK_STR(value("a", KEY_TOOLS), "end_call");
+	CHECK_STR(value("b", KEY_TOOLS), "end_call,my-tool2");
+	CHECK_STR(value("c", KEY_TOOLS), "none");
+	refuse("[a]\nagent_id=x\ntools=end call\n",
+		"elevenlabs.conf:3 [a]: tools = end call: allowed is names of tools, separated by");
+	refuse("[a]\nagent_id=x\ntools=end_call,\n", "tools = end_call,: allowed is names");
+	refuse("[a]\nagent_id=x\ntools=\n", "tools = : allowed is names");
 	end();
 }
 
@@ -337,7 +352,7 @@ TEST(a_value_that_is_too_long)
 TEST(a_value_that_is_not_UTF_8)
 {
 	begin();
-	refuse("[a]\nagent_id=x\ntools=\xff\n", "tools = \xff: allowed is any text");
+	refuse("[a]\nagent_id=x\ntransfer_allow=\xff\n", "transfer_allow = \xff: allowed is any text");
 	end();
 }
 
@@ -496,10 +511,10 @@ TEST(comments)
 		"agent_id = x ; of the line\n"
 		";-- a block\nno line at all\n--; chunk_ms = 40\n"
 		";---- a rule ----\n"
-		"tools = one\\;two\n");
+		"transfer_allow = one\\;two\n");
 	CHECK_STR(value("a", KEY_AGENT_ID), "x");
 	CHECK_STR(value("a", KEY_CHUNK_MS), "40");
-	CHECK_STR(value("a", KEY_TOOLS), "one;two");
+	CHECK_STR(value("a", KEY_TRANSFER_ALLOW), "one;two");
 	end();
 }
 

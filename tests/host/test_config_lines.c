@@ -103,8 +103,8 @@ TEST(comments_that_look_odd)
 {
 	begin();
 	accept(GOOD ";--;--;\n[ no section\n--; --;\n; ----; --;\n;---\n;-- one --;chunk_ms=40\n"
-		"tools=a\\;--b\n;-- a ;-- b --; c --;\n", 1);
-	CHECK_INT(host_logged("tools has no effect"), 1);
+		"transfer_allow=a\\;--b\n;-- a ;-- b --; c --;\n", 1);
+	CHECK_INT(host_logged("transfer_allow has no effect"), 1);
 	end();
 }
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from pyconvai.endings import TABLE
-from pyconvai.protocol import MESSAGES
+from pyconvai.protocol import MESSAGES, SENT
 from pyconvai.settings import OVERRIDES, WANTED
+from pyconvai.tools import TOOLS
 from tests.specs.page import PAGE, rows
 from tests.specs.schemas import Sender, specifications
 
@@ -21,7 +22,7 @@ TEST = re.compile(r"`(test_\w+\.py)::(test_\w+)`")
 @pytest.mark.parametrize("sender", HEADINGS)
 def test_every_message_of_the_specifications_has_one_row(sender: Sender) -> None:
     described = {kind for each in specifications() for kind in each.validators[sender]}
-    known = set(MESSAGES) if sender == "server" else set()
+    known = set(MESSAGES) if sender == "server" else SENT
     names = [row[0].strip("`") for row in rows(HEADINGS[sender])]
     assert len(names) == len(set(names))
     assert set(names) == described | known
@@ -33,6 +34,15 @@ def test_every_effect_is_the_code_s() -> None:
         for name, _, effect, _ in rows(HEADINGS["server"])
     }
     assert shown == {kind: effect.value for kind, (effect, _) in MESSAGES.items()}
+
+
+def test_what_is_sent_is_the_code_s() -> None:
+    shown = {name.strip("`") for name, _, effect, _ in rows(HEADINGS["client"]) if effect == "sent"}
+    assert shown == SENT
+
+
+def test_every_tool_has_a_row() -> None:
+    assert [row[0].strip("`") for row in rows("Tools")] == sorted(TOOLS)
 
 
 def test_every_row_names_a_test_unless_nothing_is_sent() -> None:

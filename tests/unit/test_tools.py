@@ -1,0 +1,314 @@
+"""Tools that the agent calls: each call answered once, whatever becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from pyconvai import tools
+from pyconvai.tools import Line, ToolFailed
+from tests.timing import SECOND
+from tests.unit.engine import ENDED, TALKING, Call, Engine
+from tests.unit.service import Conversation, Service
+
+Script = Callable[[Conversation], Awaitable[None]]
+
+
+async def ask(agent: Conversation, name: str, call_id: str = "c1", **more: Any) -> None:
+    """The agent calls a tool; a key that is None is left out."""
+    call = {"tool_name": name, "tool_call_id": call_id, "parameters": {}, "event_id": 1} | more
+    await agent.send(
+        type="client_tool_call",
+        client_tool_call={key: value for key, value in call.items() if value is not None},
+    )
+
+
+async def answer(agent: Conversation) -> dict[str, Any]:
+    """The next message, which is to be a tool's result."""
+    message = await agent.next()
+    assert message.pop("type") == "client_tool_result"
+    return message
+
+
+async def nothing_more(agent: Conversation) -> None:
+    """What was sent before a ping is answered before its pong."""
+    await agent.send(type="ping", ping_event={"event_id": 9})
+    assert await agent.next() == {"type": "pong", "event_id": 9}
+
+
+def converse(engine: Engine, script: Script, **settings: str) -> tuple[str, str]:
+    """A conversation with an agent that does this: status and reason."""
+
+    async def whole(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await script(agent)
+        await agent.connection.close(1000)
+
+    with Service(whole) as service:
+        call = engine.call(settings=service.settings(**settings))
+        ending = call.ending()
+        service.outcome()
+        call.release()
+    return ending
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Tools of this test's, instead of the real ones: put them in."""
+    table: dict[str, Any] = {}
+    monkeypatch.setattr(tools, "TOOLS", table)
+    return table
+
+
+def test_a_tool_is_told_its_parameters_and_the_agent_its_result(
+    engine: Engine, bench: dict[str, Any]
+) -> None:
+    async def add(line: Line, *, a: int, b: float = 0.5, c: bool = False) -> str:
+        return f"{line.channel}: {a} {b} {c}"
+
+    async def script(agent: Conversation) -> None:
+        await ask(agent, "add", parameters={"a": 3, "b": None})
+        assert await answer(agent) == {
+            "tool_call_id": "c1",
+            "result": "PJSIP/caller-00000001: 3 0.5 False",
+            "is_error": False,
+        }
+        await ask(agent, "add", "c2", parameters={"a": 3, "b": 2, "c": True})
+        assert (await answer(agent))["result"].endswith(": 3 2 True")
+
+    bench["add"] = add
+    converse(engine, script, tools="add")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({}, "The parameter a is missing; it is a whole number."),
+        ({"a": "3"}, "The parameter a must be a whole number."),
+        ({"a": True}, "The parameter a must be a whole number."),
+        ({"a": 1, "b": "x"}, "The parameter b must be a number."),
+        ({"a": 1, "z": 2}, "There is no parameter z; it has: a, b."),
+        (["a"], "The parameter a is missing; it is a whole number."),
+        (None, "The parameter a is missing; it is a whole number."),
+    ],
+)
+def test_bad_parameters(engine: Engine, bench: dict[str, Any], parameters: Any, told: str) -> None:
+    async def add(line: Line, *, a: int, b: float = 0.0) -> str:
+        return "done"
+
+    async def script(agent: Conversation) -> None:
+        await ask(agent, "add", parameters=parameters)
+        assert await answer(agent) == {"tool_call_id": "c1", "result": told, "is_error": True}
+
+    bench["add"] = add
+    converse(engine, script, tools="add")
+
+
+def test_a_tool_that_does_not_exist_or_is_not_allowed(engine: Engine, bench: Any) -> None:
+    async def other(line: Line) -> str:
+        return "done"
+
+    async def script(agent: Conversation) -> None:
+        for name in ("fly", "other"):
+            await ask(agent, name, name)
+            got = await answer(agent)
+            assert (got["tool_call_id"], got["is_error"]) == (name, True)
+            assert got["result"].startswith(f"The phone system has no tool named {name}")
+            assert got["result"].endswith("there are: end_call.")
+
+    bench.update(other=other, end_call=other)
+    converse(engine, script)
+    assert "tool other is not among this agent's tools: refused" in engine.text()
+
+
+def test_a_tool_that_fails(engine: Engine, bench: dict[str, Any]) -> None:
+    async def says_why(line: Line) -> str:
+        raise ToolFailed("The door is locked.")
+
+    async def breaks(line: Line) -> str:
+        raise KeyError("oops")
+
+    async def script(agent: Conversation) -> None:
+        await ask(agent, "says_why", "c1")
+        assert await answer(agent) == {
+            "tool_call_id": "c1",
+            "result": "The door is locked.",
+            "is_error": True,
+        }
+        await ask(agent, "breaks", "c2")
+        got = await answer(agent)
+        assert (got["tool_call_id"], got["is_error"]) == ("c2", True)
+        assert got["result"] == "breaks failed; the phone system's log tells why."
+
+    bench.update(says_why=says_why, breaks=breaks)
+    assert converse(engine, script, tools="says_why,breaks")[0] == "AGENT_ENDED"
+    assert "KeyError: 'oops'" in engine.text()
+
+
+def test_a_tool_that_takes_too_long_holds_nothing_up(
+    engine: Engine, bench: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even one that does not heed its end. Pings and other tools are served meanwhile."""
+    monkeypatch.setattr(tools, "TOOL_SECONDS", 0.3 * SECOND)
+
+    async def deaf(line: Line) -> str:
+        until = time.monotonic() + 5 * SECOND
+        while time.monotonic() < until and not ended:
+            try:
+                await asyncio.sleep(0.05)
+            except asyncio.CancelledError:
+                cancelled.append(time.monotonic())
+        return "late"
+
+    async def quick(line: Line) -> str:
+        return "quick"
+
+    async def script(agent: Conversation) -> None:
+        await ask(agent, "deaf", "c1")
+        await nothing_more(agent)
+        await ask(agent, "quick", "c2")
+        assert (await answer(agent))["result"] == "quick"
+        got = await answer(agent)
+        assert (got["tool_call_id"], got["is_error"]) == ("c1", True)
+        assert got["result"] == "deaf took too long and was given up."
+        ended.append(True)
+
+    ended: list[bool] = []
+    cancelled: list[float] = []
+    bench.update(deaf=deaf, quick=quick)
+    converse(engine, script, tools="deaf,quick")
+    assert cancelled
+
+
+def test_not_more_than_so_many_at_once(engine: Engine, bench: dict[str, Any]) -> None:
+    async def waits(line: Line) -> str:
+        running.append(line)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            running.pop()
+        return ""
+
+    async def script(agent: Conversation) -> None:
+        for number in range(tools.TOOLS_AT_ONCE + 1):
+            await ask(agent, "waits", f"c{number}")
+        got = await answer(agent)
+        assert (got["tool_call_id"], got["is_error"]) == (f"c{tools.TOOLS_AT_ONCE}", True)
+        assert got["result"].startswith("Too many tools at once")
+        await nothing_more(agent)
+        assert len(running) == tools.TOOLS_AT_ONCE
+
+    running: list[Line] = []
+    bench["waits"] = waits
+    converse(engine, script, tools="waits")
+    until = time.monotonic() + 5 * SECOND
+    while running:  # the end of the conversation is theirs
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def test_what_is_not_answered(engine: Engine, bench: dict[str, Any]) -> None:
+    """A call that is repeated, one without an id, and one that expects no response."""
+
+    async def count(line: Line) -> str:
+        calls.append(line)
+        return str(len(calls))
+
+    async def script(agent: Conversation) -> None:
+        await ask(agent, "count", "c1")
+        await ask(agent, "count", "c1")
+        assert (await answer(agent))["tool_call_id"] == "c1"
+        await ask(agent, "count", tool_call_id=None)
+        await ask(agent, "count", "c2", expects_response=False)
+        await nothing_more(agent)
+        await ask(agent, "count", "c3", expects_response=True)
+        assert (await answer(agent))["result"] == "3"
+
+    calls: list[Line] = []
+    bench["count"] = count
+    converse(engine, script, tools="count")
+    assert len(calls) == 3
+    assert "tool count called without an id: not carried out" in engine.text()
+
+
+# ---- end_call ----
+
+
+def ending_call(engine: Engine, service: Service, farewell: bytes) -> Call:
+    """A call whose farewell is heard, as fast as it can be."""
+    call = engine.call(settings=service.settings())
+    call.wait(TALKING)
+    assert call.hear(len(farewell)) == farewell
+    return call
+
+
+def test_end_call_ends_it_after_the_last_word(engine: Engine) -> None:
+    """Also one that comes behind the call: the tool may be quicker than the voice."""
+    farewell = os.urandom(16_000)
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.speak(farewell[:8000])
+        await ask(agent, "end_call", parameters={"reason": "all is\nsaid"})
+        got = await answer(agent)
+        assert (got["tool_call_id"], got["is_error"]) == ("c1", False)
+        await agent.speak(farewell[8000:])
+        assert await agent.closed() == 1000
+
+    with Service(script) as service:
+        call = ending_call(engine, service, farewell)
+        progress = call.wait(ENDED)
+        assert progress.play_out == 1
+        status, reason = call.ending()
+        assert status == "AGENT_ENDED"
+        assert reason == "the agent ended the conversation with its tool end_call: all is said"
+        call.release()
+        service.outcome()
+
+
+def test_end_call_does_not_wait_for_ever(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For an agent that goes on speaking; what is queued then is played to its end."""
+    monkeypatch.setattr(tools, "FAREWELL_SECONDS", 0.3 * SECOND)
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.speak(b"\x01" * 80_000)
+        await ask(agent, "end_call")
+        assert await agent.closed() == 1000
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        progress = call.wait(ENDED)
+        assert progress.play_out == 1
+        assert call.queued == 80_000
+        call.release()
+        service.outcome()
+
+
+def test_end_call_with_a_service_that_closes_first(engine: Engine) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.speak(b"\x01" * 8000)
+        await ask(agent, "end_call")
+        await answer(agent)
+
+    assert converse(engine, script)[0] == "AGENT_ENDED"
+
+
+def test_the_default_is_end_call_and_none_is_none() -> None:
+    assert list(tools.allowed("end_call")) == ["end_call"]
+    assert tools.allowed("none") == {}
+
+
+@pytest.mark.parametrize("name", tools.TOOLS)
+def test_every_tool_has_a_sentence_and_parameters_that_can_be_checked(name: str) -> None:
+    assert tools.TOOLS[name].__doc__
+    with pytest.raises(ToolFailed, match="There is no parameter no_such"):
+        tools.arguments(tools.TOOLS[name], {"no_such": 1})

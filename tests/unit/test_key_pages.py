@@ -1,0 +1,42 @@
+"""Every key of elevenlabs.conf is where it has to be: documented, and known to who uses it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pyconvai.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+MODULE = ROOT / "app_elevenlabs_convai"
+ROW = re.compile(r"^\t\[KEY_(\w+)\] = \{\n(.*?)^\t\},", re.DOTALL | re.MULTILINE)
+KEYS = {
+    name.lower(): text
+    for name, text in ROW.findall((MODULE / "config_keys.c").read_text(encoding="utf-8"))
+    if "KEY_WITHOUT_EFFECT" not in text
+}
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLE = (MODULE / "elevenlabs.conf.example").read_text(encoding="utf-8")
+
+
+def test_the_table_is_read() -> None:
+    assert len(KEYS) > 25
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_is_documented(name: str) -> None:
+    table = README.partition("| key | default | meaning |")[2].partition("\n\n")[0]
+    assert re.search(rf"^\|[^|]*`{name}`", table, re.MULTILINE), "no row in README.md"
+    assert re.search(rf"^;?{name} =", EXAMPLE, re.MULTILINE), "not in elevenlabs.conf.example"
+
+
+@pytest.mark.parametrize("name", [key for key, text in KEYS.items() if "KEY_TO_ENGINE" in text])
+def test_the_engine_knows_what_it_is_told(name: str) -> None:
+    assert name in Settings.__dataclass_fields__
+
+
+@pytest.mark.parametrize("name", list(Settings.__dataclass_fields__))
+def test_the_engine_is_told_what_it_wants_to_know(name: str) -> None:
+    assert "KEY_TO_ENGINE" in KEYS[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from testbed.paths import BUILD, PROJECT
@@ -23,13 +24,13 @@ BUILT = "import sysconfig; print(sysconfig.get_config_var('SOABI'))"
 class Sources:
     """A copy inside the checkout, so that it can be seen in the root."""
 
-    def __init__(self, root: Root, name: str) -> None:
-        """Copy; dates are kept, so that make has little to do."""
+    def __init__(self, root: Root, name: str, more: Sequence[str] = ()) -> None:
+        """Copy; dates are kept, so that make has little to do. more: what tests need as well."""
         self.folder = BUILD / "sources" / name
         shutil.rmtree(self.folder, ignore_errors=True)
         built = [f"build/{root.run(['python3', '-c', BUILT]).stdout.strip()}"]
         built += ["build/module-flags", "build/mode"]
-        for each in (*COPIED, *built):
+        for each in (*COPIED, *more, *built):
             self._copy(each)
         self._originals: dict[str, str] = {}
 

@@ -31,7 +31,10 @@ WERROR ?= 1
 # default, debug or release: what was built last, so that `make debug && make install` installs just that.
 # Not taken from the environment, where the name may mean something else.
 MODE := $(or $(file <build/mode),default)
-# Added last to the arguments of compiler and linker (sanitizers, coverage).
+# Added last to the arguments of compiler and linker, of the core and of the module (sanitizers, coverage):
+# those of the environment or the command line, then our own. The compiler's go to the linker as well.
+CFLAGS ?=
+LDFLAGS ?=
 CONVAI_CFLAGS ?=
 CONVAI_LDFLAGS ?=
 DESTDIR ?=
@@ -64,10 +67,11 @@ endif
 Q := $(if $(filter 1,$(VERBOSE)),,@)
 # The module's own Makefile, for everything that concerns the module.
 MODULE_MAKE = $(MAKE) -C $(MODULE_DIR) PYTHON='$(PYTHON)' VERBOSE='$(VERBOSE)' WERROR='$(WERROR)' \
-	OPTIMIZATION='$(OPTIMIZATION)' DESTDIR='$(DESTDIR)' ASTERISK_CONF='$(ASTERISK_CONF)'
-# The core, for the Python given.
-BUILD_CORE = CONVAI_WERROR='$(WERROR)' CONVAI_CFLAGS='$(OPTIMIZATION) $(CONVAI_CFLAGS)' \
-	CONVAI_LDFLAGS='$(CONVAI_LDFLAGS)' $(1) setup.py $(if $(filter 1,$(VERBOSE)),,--quiet) build_ext --inplace
+	OPTIMIZATION='$(OPTIMIZATION)' DESTDIR='$(DESTDIR)' ASTERISK_CONF='$(ASTERISK_CONF)' CORE_IS_BUILT=1
+# The core, for the Python given. CFLAGS of the environment would take the place of that Python's own.
+BUILD_CORE = env -u CFLAGS -u LDFLAGS CONVAI_WERROR='$(WERROR)' \
+	CONVAI_CFLAGS='$(OPTIMIZATION) $(CFLAGS) $(CONVAI_CFLAGS)' \
+	CONVAI_LDFLAGS='$(CFLAGS) $(LDFLAGS) $(CONVAI_LDFLAGS)' $(1) setup.py $(if $(filter 1,$(VERBOSE)),,--quiet) build_ext --inplace
 
 # --- build ------------------------------------------------------------------------------------------
 
@@ -82,6 +86,7 @@ debug release: ## Build both without optimization, or without assertions
 core: ## Build only pyconvai/_core, in place; needs no Asterisk
 	$(Q)$(PYTHON) scripts/check_deps.py --quiet core
 	$(Q)$(call BUILD_CORE,$(PYTHON))
+	$(Q)scripts/tell-preload.sh '$(CC)' $(CFLAGS) $(CONVAI_CFLAGS)
 
 # What the module lacks is said before anything is compiled.
 module:
@@ -146,6 +151,7 @@ AT_ONCE := -n $(JOBS) --dist loadfile
 
 host-core: $(TEST_STAMP)
 	$(Q)$(call BUILD_CORE,$(HOST))
+	$(Q)scripts/tell-preload.sh '$(CC)' $(CFLAGS) $(CONVAI_CFLAGS)
 
 test-unit: host-core ## Run the tests that need no Asterisk (under a minute)
 	$(Q)$(HOST) -m pytest $(AT_ONCE) tests/unit $(PYTEST_ARGS)
@@ -206,4 +212,5 @@ help: ## Show this
 	@printf '\n'
 	@printf '  %-20s %s\n' 'PYTHON=$(PYTHON)' 'the Python that Asterisk will embed' \
 		'VERBOSE=1' 'show every command' 'WERROR=0' 'do not stop at compiler warnings' \
+		'CFLAGS=, LDFLAGS=' 'added last for the compiler and the linker: -fsanitize=address' \
 		"PYTEST_ARGS='-k x'" 'passed on to pytest'

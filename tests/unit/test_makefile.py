@@ -1,0 +1,120 @@
+"""What make does with the flags it is given, in a copy of the sources, against mock headers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.timing import SECOND
+
+ROOT = Path(__file__).parents[2]
+COPIED = (
+    "Makefile",
+    "README.md",
+    "setup.py",
+    "app_elevenlabs_convai",
+    "asterisk_context_files/include",
+    "pyconvai",
+    "scripts",
+)
+BUILD_SECONDS = 110 * SECOND
+SANITIZE = "-fsanitize=address -g"
+LINKER = "-Wl,--build-id=sha1"
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    for name in COPIED:
+        source, target = ROOT / name, tmp_path / name
+        if source.is_dir():
+            left_out = shutil.ignore_patterns("__pycache__", "*.so")
+            shutil.copytree(source, target, ignore=left_out)
+        else:
+            shutil.copy2(source, target)
+    return tmp_path
+
+
+def make(sources: Path, *words: str, **environment: str) -> str:
+    """Run make in the copy, for the Python that runs this; what it prints."""
+    include = sources / "asterisk_context_files" / "include"
+    done = subprocess.run(
+        ["nice", "make", f"PYTHON={sys.executable}", *words],
+        cwd=sources,
+        env={**os.environ, "ASTERISK_INCLUDE": str(include), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=BUILD_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def symbols(library: Path) -> str:
+    words = ["nm", "--dynamic", "--undefined-only", str(library)]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def built(sources: Path) -> tuple[Path, Path]:
+    """The core and the module."""
+    (core,) = (sources / "pyconvai").glob("_core.*.so")
+    return core, sources / "app_elevenlabs_convai" / "app_elevenlabs_convai.so"
+
+
+def compilations(said: str) -> list[str]:
+    """The command lines that compile or link something for C."""
+    return [line for line in said.splitlines() if re.search(r"\s-o\s", line)]
+
+
+@pytest.mark.limit(120)
+def test_flags_of_the_environment_reach_the_core_and_the_module(sources: Path) -> None:
+    said = make(sources, "debug", "VERBOSE=1", CFLAGS=SANITIZE, LDFLAGS=LINKER)
+    lines = compilations(said)
+    compiled = [line for line in lines if " -c " in line]
+    linked = [line for line in lines if " -shared " in line]
+    modules = list((sources / "app_elevenlabs_convai").glob("*.c"))
+    assert (len(compiled), len(linked)) == (len(modules) + 1, 2)
+    for line in lines:
+        assert SANITIZE in line, line
+    for line in compiled:
+        assert "-O0 -g3" in line, line  # debug
+        assert "-Wall -Wextra" in line, line
+    for line in linked:
+        assert LINKER in line, line
+    (core,) = (line for line in compiled if "/_core.c" in line)
+    assert "-fwrapv" in core or "-fno-strict-overflow" in core, "Python's own flags are lost"
+    for library in built(sources):
+        assert "__asan_" in symbols(library), library
+    (preload,) = (line for line in said.splitlines() if "PRELOAD " in line)
+    found = re.search(r"LD_PRELOAD=(\S+)", preload)
+    assert found
+    assert Path(found[1]).exists()
+
+
+def test_flags_of_the_command_line_win(sources: Path) -> None:
+    """Commands are only printed here."""
+    words = [f"CFLAGS={SANITIZE}", f"LDFLAGS={LINKER}"]
+    said = make(sources, "-n", "release", *words, CFLAGS="-Dno")
+    said += make(sources, "-n", "-C", "app_elevenlabs_convai", "release", *words, CFLAGS="-Dno")
+    assert "-Dno" not in said
+    (core,) = (line for line in said.splitlines() if " build_ext " in line)
+    assert f"CONVAI_CFLAGS='-O2 -DNDEBUG {SANITIZE}" in core
+    assert f"CONVAI_LDFLAGS='{SANITIZE} {LINKER}" in core
+    lines = compilations(said)
+    assert lines
+    for line in lines:
+        assert SANITIZE in line
+        assert "-O2 -DNDEBUG" in line
+    assert any(LINKER in line for line in lines)
+
+
+def test_nothing_is_said_of_preloading_without_a_sanitizer() -> None:
+    words = [str(ROOT / "scripts" / "tell-preload.sh"), "cc", "-O1", "-g"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == ""

@@ -122,6 +122,15 @@ clean: ## Remove everything built, except the test environment build/venv
 distclean: clean ## Remove build/venv as well
 	$(Q)rm -rf build .pytest_cache .mypy_cache .ruff_cache
 
+.PHONY: dev
+
+# What was named, on the command line or for ASTERISK_CONF in the environment; not the defaults.
+named = $(if $(filter $(2),$(origin $(1))),$(3) '$($(1))')
+dev: ## Bring each saved change into a running Asterisk: NAME= (of the testbed), ASTERISK_CONF=, ONCE=1
+	$(Q)exec $(HOST_PYTHON) scripts/dev.py $(call named,NAME,command line,--name) \
+		$(call named,ASTERISK_CONF,command line environment,--conf) \
+		$(if $(filter 1,$(ONCE)),--once)
+
 # --- dependencies -----------------------------------------------------------------------------------
 
 .PHONY: check-deps install-deps venv

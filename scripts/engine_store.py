@@ -67,7 +67,10 @@ def engine_files(package: Path) -> list[Path]:
     found = [
         path.relative_to(package)
         for path in package.rglob("*.py")
-        if path.is_file() and LEFT_OUT.isdisjoint(path.relative_to(package).parts)
+        # No module's name begins with a dot: an editor has left that beside one.
+        if path.is_file()
+        and path.name[0] != "."
+        and LEFT_OUT.isdisjoint(path.relative_to(package).parts)
     ]
     return sorted([*found, core.relative_to(package)])
 

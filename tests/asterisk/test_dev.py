@@ -1,0 +1,257 @@
+"""`make dev`: what is saved comes in, a live call notices nothing, and faults are told."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed import service
+from testbed.callers import Callers, place_call
+from testbed.mock import MockAgent
+from testbed.paths import PROJECT
+from testbed.root import Root
+from testbed.rtp import CODECS
+from tests.asterisk.phone import DIALPLAN, section, wait_result
+from tests.asterisk.sources import Sources
+from tests.timing import MS, SECOND
+
+pytestmark = [pytest.mark.alone, pytest.mark.limit(500)]
+
+NAME = f"dev-{os.getpid()}"
+STEP_SECONDS = 120 * SECOND
+"""Limit on one round: the core is compiled in some 8 s."""
+
+ULAW = CODECS["ulaw"]
+NOISE_SECONDS = 400.0
+NOISE = f"noise:5:{NOISE_SECONDS * 1000:.0f}"
+AGENTS = f"""
+title = "dev"
+[agents.default]
+format = "ulaw_8000"
+first_message = "Hello."
+[agents.noise]
+format = "ulaw_8000"
+chunk_ms = 200
+pace = 1.2
+first_message = {{ text = "x", sound = "{NOISE}", interruptible = false }}
+"""
+
+
+@pytest.fixture(scope="module")
+def mock(root: Root) -> Iterator[MockAgent]:
+    with MockAgent(root, AGENTS, record=True) as mock:
+        yield mock
+
+
+@pytest.fixture(scope="module")
+def pbx(mock: MockAgent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[service.Attached]:
+    folder = tmp_path_factory.mktemp("etc")
+    (folder / "extensions").write_text(DIALPLAN)
+    (folder / "elevenlabs").write_text(section("default", mock.url) + section("noise", mock.url))
+    files = [f"--dialplan={folder / 'extensions'}", f"--elevenlabs={folder / 'elevenlabs'}"]
+    run_testbed("up", "--install", *files)
+    yield service.attach(NAME)
+    run_testbed("down")
+
+
+def run_testbed(command: str, *words: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "testbed", command, "--name", NAME, *words],
+        cwd=PROJECT,
+        timeout=STEP_SECONDS,
+        check=True,
+    )
+
+
+@pytest.fixture
+def sources(root: Root, pbx: service.Attached) -> Iterator[Sources]:
+    sources = Sources(root, NAME)
+    yield sources
+    sources.remove()
+
+
+class Dev:
+    """scripts/dev.py, and what it has said."""
+
+    def __init__(self, sources: Sources, output: Path) -> None:
+        self._output, self._read = output, 0
+        words = ["--name", NAME, "--source", str(sources.folder)]
+        with output.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, str(PROJECT / "scripts" / "dev.py"), *words],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait(self, pattern: str) -> str:
+        """Wait until it says that; all it has said since the last time, up to there."""
+        deadline = time.monotonic() + STEP_SECONDS
+        while True:
+            said = self._output.read_text(encoding="utf-8")[self._read :]
+            if found := re.search(pattern, said):
+                self._read += found.end()
+                return said[: found.end()]
+            assert self.process.poll() is None, f"it has ended: {said}"
+            assert time.monotonic() < deadline, f"no {pattern!r} in: {said}"
+            time.sleep(20 * MS)
+
+    def end(self) -> None:
+        """As Ctrl-C does it."""
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(STEP_SECONDS) == 0
+
+
+@pytest.fixture
+def dev(sources: Sources, tmp_path: Path) -> Iterator[Dev]:
+    dev = Dev(sources, tmp_path / "said")
+    try:
+        dev.wait("Watching .*\n")
+        yield dev
+    finally:
+        if dev.process.poll() is None:
+            dev.end()
+
+
+def save(sources: Sources, name: str, append: str) -> None:
+    """Save a file as an editor does: something else beside it, and then by rename."""
+    path = sources.folder / name
+    text = path.read_text(encoding="utf-8")
+    (path.parent / f".#{path.name}").write_text("not to be taken for a source")
+    temporary = path.with_name(path.name + "~")
+    temporary.write_text(text + append, encoding="utf-8")
+    temporary.replace(path)
+
+
+SAVED = r"s from the save to here\n"
+STAYS = r"What was in service before still is\.\n"
+
+
+def current(pbx: service.Attached) -> str:
+    return (pbx.module_folder / "app_elevenlabs_convai.d" / "current").readlink().name
+
+
+def check_live(pbx: service.Attached, said: str) -> str:
+    """Whether what was saved is in service, is said to be, and takes a call; its build."""
+    build = pbx.engine_build()
+    assert build == current(pbx)
+    assert f"{build}" in said
+    assert f"build {build}, from " in said
+    start = len(pbx.log())
+    place_call(pbx, "default", hangup_after=1.0)
+    assert wait_result(pbx, start).status == "HANGUP"
+    return build
+
+
+def test_saved_is_live_and_a_call_notices_nothing(
+    pbx: service.Attached, sources: Sources, mock: MockAgent, dev: Dev
+) -> None:
+    before = pbx.engine_build()
+    with Callers(pbx, 1, "noise", send=ULAW.noise(NOISE_SECONDS, 9)) as calls:
+        calls.wait_up()
+
+        save(sources, "pyconvai/__init__.py", '\n__version__ = "9.saved"\n')
+        said = dev.wait(SAVED)
+        assert "pyconvai/__init__.py\n" in said
+        assert "Engine:    9.saved, " in said
+        assert "core" not in said
+        first = check_live(pbx, said)
+        assert first != before
+
+        good = (sources.folder / "pyconvai" / "session.py").read_text(encoding="utf-8")
+        save(sources, "pyconvai/session.py", "\ndef broken(:\n")
+        said = dev.wait(STAYS)
+        assert re.search(r"install .* FAILED\n(.*\n)*.*session\.py(.*\n)*.*SyntaxError", said)
+        assert pbx.engine_build() == first
+
+        (sources.folder / "pyconvai" / "session.py").write_text(good + '\nraise OSError("mine")\n')
+        said = dev.wait(STAYS)
+        assert re.search(r"live .* FAILED\n.*is refused: .*OSError: mine", said)
+        assert pbx.engine_build() == first
+
+        (sources.folder / "pyconvai" / "session.py").write_text(good + "\n# good again\n")
+        second = check_live(pbx, dev.wait(SAVED))
+        assert second != first
+
+        core = (sources.folder / "pyconvai" / "codec.pxi").read_text(encoding="utf-8")
+        save(sources, "pyconvai/codec.pxi", "\ncdef int no_such = undeclared_thing\n")
+        said = dev.wait(STAYS)
+        assert re.search(r"core .* FAILED\n(.*\n)*.*codec\.pxi(.*\n)*.*undeclared_thing", said)
+        # Not installed: what goes with it is not there.
+        save(sources, "pyconvai/endings.py", "\n# beside a broken core\n")
+        assert re.search(r"core .* FAILED\n", dev.wait(STAYS))
+        assert pbx.engine_build() == second
+        (sources.folder / "pyconvai" / "codec.pxi").write_text(core + "\ncdef int really = 1\n")
+        third = check_live(pbx, dev.wait(SAVED))
+        assert third != second
+
+        save(sources, "app_elevenlabs_convai/say.c", "\nint no C\n")
+        said = dev.wait(STAYS)
+        assert re.search(r"module .* FAILED\n(.*\n)*.*say\.c:\d+:\d+: error", said)
+        save(sources, "app_elevenlabs_convai/say.c", ";\n")
+        dev.wait(STAYS)
+
+        assert calls[0].ended_at is None
+        assert "1 session" in pbx.cli("elevenlabs show sessions")
+        calls.hangup_all()
+        calls.wait()
+    check_audio(mock, calls)
+
+
+def check_audio(mock: MockAgent, calls: Callers) -> None:
+    """Nothing is missing of what the caller heard and said."""
+    call = calls[0]
+    assert (call.recording.gaps, call.recording.lost) == ([], 0)
+    heard = call.heard.strip(bytes([ULAW.silence]))
+    (agent,) = (
+        path for path in (mock.folder / "record").glob("*-agent.raw") if heard in path.read_bytes()
+    )
+    by_caller = agent.with_name(agent.name.replace("-agent.raw", "-caller.raw")).read_bytes()
+    # But for the first and the last second, when the conversation was not there.
+    assert call.sent[ULAW.bytes_in(1) : -ULAW.bytes_in(1)] in by_caller
+
+
+def test_the_module_is_replaced_when_no_call_is_up(
+    pbx: service.Attached, sources: Sources, dev: Dev
+) -> None:
+    with Callers(pbx, 1, "noise") as calls:
+        calls.wait_up()
+        sources.replace("app_elevenlabs_convai/cli_show.c", '"Module:    %s', '"New module: %s')
+        said = dev.wait(SAVED)
+        assert "Calls up: 1." in said
+        assert "'module unload app_elevenlabs_convai'" in said
+        assert "New module:" not in pbx.cli("elevenlabs show version")
+        calls.hangup_all()
+        calls.wait()
+    pbx.wait_no_channels()
+    save(sources, "pyconvai/endings.py", "\n# after the call\n")
+    said = dev.wait(SAVED)
+    assert "unloaded, loaded" in said
+    assert "New module:" in said
+    check_live(pbx, said)
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_once(pbx: service.Attached, sources: Sources, status: int) -> None:
+    sources.append("pyconvai/endings.py", f"\n# once, {status}\n" + "def broken(:\n" * status)
+    words = ["--once", "--name", NAME, "--source", str(sources.folder)]
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "scripts" / "dev.py"), *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=STEP_SECONDS,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout
+    if status == 0:
+        check_live(pbx, done.stdout)
+    else:
+        assert "SyntaxError" in done.stdout

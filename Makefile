@@ -53,8 +53,10 @@ HOST := $(VENV)/bin/python
 TEST_STAMP := $(VENV)/.test-requirements
 LINT_STAMP := $(VENV)/.lint-requirements
 # What ruff and mypy look at; parts that are not there are left out.
-PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests app_elevenlabs_convai/*.py)
-TYPED_CODE := $(wildcard setup.py pyconvai testbed) $(wildcard scripts/*.py app_elevenlabs_convai/*.py)
+PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests app_elevenlabs_convai/*.py) \
+	$(wildcard app_elevenlabs_convai/tests)
+TYPED_CODE := $(wildcard setup.py pyconvai testbed scripts/*.py app_elevenlabs_convai/*.py) \
+	$(wildcard app_elevenlabs_convai/tests/*.py)
 
 OPTIMIZATION_default := -O2
 OPTIMIZATION_debug := -O0 -g3 -UNDEBUG
@@ -153,7 +155,7 @@ $(LINT_STAMP): requirements/lint.txt $(TEST_STAMP)
 
 # --- tests ------------------------------------------------------------------------------------------
 
-.PHONY: test test-unit test-sanitize test-full test-all test-mutations host-core root mock-server demo bench
+.PHONY: test test-unit test-sanitize test-full test-all test-live test-mutations host-core root mock-server demo bench
 
 TESTS := tests/unit tests/asterisk tests/conformance
 AT_ONCE := -n $(JOBS) --dist loadfile
@@ -181,6 +183,10 @@ test: host-core root ## Run every test that needs no account: real calls through
 
 test-full test-all: export CONVAI_FULL := 1
 test-full test-all: test test-mutations ## Run `test` and the long ones
+
+# Exit status 2 if something is missing that only you can give; make has no other for any failure.
+test-live: ## Call a real agent: ELEVENLABS_API_KEY, ELEVENLABS_AGENT_ID; costs what a short call costs
+	$(Q)$(MODULE_DIR)/tests/test_integration --live
 
 test-mutations: host-core ## Put faults into copies of the code; each must make a test fail
 	$(Q)$(HOST) -m tests.mutations.run

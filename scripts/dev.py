@@ -41,6 +41,7 @@ CORE_FLAGS = "-O1 -g1"
 LESS_URGENT = ("nice", "-n", "10")
 PASSED_ON = ("CFLAGS", "LDFLAGS", "CONVAI_CFLAGS", "CONVAI_LDFLAGS")
 
+SHOW_VERSION = "elevenlabs show version"
 CORE, C_MODULE, ENGINE = "core", "module", "engine"
 Snapshot = dict[Path, tuple[int, int, int]]
 
@@ -243,10 +244,19 @@ class Deployment:
                 timed("load", lambda: self.steps.run("load_module"))
                 self.module_is_old = False
         try:
-            timed("live", lambda: self.steps.run("wait_in_service", self.build))
+            shown = timed("live", self._show)
         except StepError as error:
             raise StepError(self._refusal(start) or str(error)) from None
-        say(indented(self.steps.run("cli", "elevenlabs show version")))
+        say(indented(shown))
+
+    def _show(self) -> str:
+        """Return what is in service; StepError if it is not what was installed."""
+        shown = self.steps.run("cli", SHOW_VERSION)
+        if not re.search(rf"^Engine: .* build {self.build},", shown, re.MULTILINE):
+            # That reload may have had to queue up behind another.
+            self.steps.run("wait_in_service", self.build)
+            shown = self.steps.run("cli", SHOW_VERSION)
+        return shown
 
     def _may_replace(self) -> bool:
         """Tell whether to unload the module; where it would have to be and can't, say so."""
@@ -271,7 +281,7 @@ class Deployment:
 
     def _serves(self) -> bool:
         with suppress(StepError):
-            return "Engine:" in self.steps.run("cli", "elevenlabs show version")
+            return "Engine:" in self.steps.run("cli", SHOW_VERSION)
         return False
 
 
@@ -346,7 +356,8 @@ def interrupt(number: int, frame: FrameType | None) -> NoReturn:
 def main() -> int:
     """Run the command line; return the exit status."""
     arguments = parse()
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     source: Path = arguments.source.resolve()
     try:
         seen = look(source)

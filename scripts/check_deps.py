@@ -123,7 +123,8 @@ def python() -> Finding:
 def python_headers() -> Finding:
     """Look for the running Python's headers."""
     header = Path(sysconfig.get_path("include")) / "Python.h"
-    remedy = f"no {header}; install python3-dev (Debian) or python3-devel (Fedora)"
+    names = "python3-dev (Debian) or python3-devel (Fedora; name not checked)"
+    remedy = f"no {header}; install {names}"
     return Finding("Python headers", str(header) if header.exists() else None, remedy)
 
 

@@ -12,6 +12,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly SYSTEM_VENV=/usr/local/lib/app_elevenlabs_convai/venv
+# The distribution's Python; the script's own test has another.
+readonly SYSTEM_PYTHON=${CONVAI_SYSTEM_PYTHON:-/usr/bin/python3}
 # The oldest that work; setup.py and scripts/check_deps.py name them too.
 readonly CYTHON_NEEDED=3.0 WEBSOCKETS_NEEDED=14 ORJSON_NEEDED=3.9
 
@@ -90,7 +92,7 @@ make_system_venv() {
     need_root make install-deps
     say "Making $SYSTEM_VENV: this distribution's packages are missing or too old: $*"
     mkdir -p "$(dirname "$SYSTEM_VENV")"
-    /usr/bin/python3 -m venv "$SYSTEM_VENV"
+    "$SYSTEM_PYTHON" -m venv "$SYSTEM_VENV"
     "$SYSTEM_VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 }
 
@@ -135,25 +137,49 @@ install_module_apt() {
     apt_asterisk_headers
 }
 
-# Names taken from Fedora's package list; not tried.
-install_module_dnf() {
-    need_root make install-deps
-    dnf install -y gcc make glibc-devel pkgconf python3 python3-devel ca-certificates python3-pip
-    dnf install -y asterisk asterisk-devel || {
-        say "This distribution has no asterisk-devel: install Asterisk from its sources, then run 'make' here."
-        return 1
-    }
-    dnf install -y python3-setuptools python3-Cython python3-websockets python3-orjson || true
-    /usr/bin/python3 scripts/check_deps.py --quiet core run ||
-        make_system_venv "see above"
+# The names for apt are those of Debian 12 and forky, looked up there. Those for dnf and brew come from the
+# lists of Fedora and Homebrew and were never tried: each line that asks for them says so.
+readonly UNCHECKED="name not checked"
+
+dnf_install() {
+    local package
+    for package in "$@"; do
+        say "Asking dnf for $package ($UNCHECKED)"
+    done
+    dnf install -y "$@"
 }
 
-# Names taken from Homebrew's list; not tried. Asterisk itself runs on macOS, the testbed does not.
+# Fedora, and RHEL with EPEL enabled.
+install_module_dnf() {
+    local failed=0
+    need_root make install-deps
+    dnf_install gcc make glibc-devel pkgconf-pkg-config python3 python3-devel ca-certificates
+    if ! "$SYSTEM_PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+        dnf_install python3.12 python3.12-devel python3.12-pip || true
+        say "$SYSTEM_PYTHON is too old. Make a virtual environment and build with it:"
+        say "    python3.12 -m venv build/venv-module && build/venv-module/bin/pip install -r requirements.txt"
+        say "    make PYTHON=$PWD/build/venv-module/bin/python"
+        return 1
+    fi
+    dnf_install python3-setuptools python3-Cython python3-websockets python3-orjson || true
+    "$SYSTEM_PYTHON" scripts/check_deps.py --quiet core run || make_system_venv "see above"
+    dnf_install asterisk asterisk-devel || failed=1
+    if [ "$failed" = 1 ]; then
+        say "If there is no such package, install Asterisk from its sources, then run 'make' here."
+        return 1
+    fi
+}
+
+# Asterisk itself runs on macOS, the testbed does not.
 install_module_brew() {
+    local package
+    for package in asterisk python pkgconf; do
+        say "Asking brew for $package ($UNCHECKED)"
+    done
     brew install asterisk python pkgconf
     say "Now make a virtual environment and build with it:"
     say "    python3 -m venv build/venv-module && build/venv-module/bin/pip install -r requirements.txt"
-    say "    make PYTHON=$PWD/build/venv-module/bin/python"
+    say "    make PYTHON=$PWD/build/venv-module/bin/python ASTERISK_INCLUDE=$(brew --prefix)/include"
 }
 
 # --- tests and lint ---------------------------------------------------------------------------------
@@ -188,7 +214,7 @@ install_lint() {
 
 # The distribution's Python, or the environment that this script made for it.
 module_complete() {
-    local python=/usr/bin/python3
+    local python=$SYSTEM_PYTHON
     if [ -x "$SYSTEM_VENV/bin/python" ]; then
         python=$SYSTEM_VENV/bin/python
     fi
@@ -196,11 +222,13 @@ module_complete() {
 }
 
 install_module() {
+    local found
     if module_complete; then
         say "Everything is there; 'make check-deps' lists it."
         return
     fi
-    "install_module_$(manager | sed s/-get//)"
+    found=$(manager) # by itself: a failure within a word would go unnoticed
+    "install_module_${found%-get}"
 }
 
 case "${1:-}" in

@@ -118,7 +118,7 @@ clean: ## Remove everything built, except the test environment build/venv
 	$(refuse_mounts)
 	$(Q)if [ -f $(MODULE_DIR)/Makefile ]; then $(MODULE_MAKE) clean; fi
 	$(Q)if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name venv -exec rm -rf {} +; fi
-	$(Q)rm -rf pyconvai/_core.*.so *.egg-info
+	$(Q)rm -rf pyconvai/_core.*.so *.egg-info compile_commands.json
 	$(Q)find $(PYTHON_CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Remove build/venv as well
@@ -205,7 +205,7 @@ bench: host-core ## Measure what a call costs, as a multiple of Echo()
 
 # --- care -------------------------------------------------------------------------------------------
 
-.PHONY: lint lint-python lint-c format help
+.PHONY: lint lint-python lint-c format compile-commands help
 
 lint: lint-python lint-c ## Check the code: ruff, mypy, cppcheck, flawfinder
 
@@ -220,6 +220,9 @@ lint-c:
 format: $(LINT_STAMP) ## Format the Python code; strip trailing blanks from the C code
 	$(Q)$(VENV)/bin/ruff format $(PYTHON_CODE)
 	$(Q)sed -i 's/[[:blank:]]*$$//' $(wildcard $(MODULE_DIR)/*.[ch] pyconvai/*.h)
+
+compile-commands: ## Write compile_commands.json, for clangd and other editors' helpers
+	$(Q)$(MODULE_MAKE) compile-commands
 
 help: ## Show this
 	@printf 'make [target] [NAME=value]\n\n'

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from .. import __version__
 from .faults import BODIES, CATALOGUE, HTTP_STAGES, SOCKET_STAGES
 from .record import LogSink
 from .report import summary
@@ -29,6 +30,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         prog="python3 -m pyconvai.mock",
         description="A mock voice agent: prints 'ready URL' when it is up, ends on SIGTERM.",
     )
+    parser.add_argument("--version", action="version", version=f"mock agent {__version__}")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0: any free one")
     parser.add_argument("--tls-cert", type=Path, help="certificate chain (PEM)")

@@ -516,7 +516,8 @@ static void undo_load(void)
 	left = withdraw_commands();
 	left |= generation_stop_all(STOP_LIMIT_MS, 0);
 	if (left) {
-		ast_log(LOG_ERROR, "A command or an engine has not ended: this build of the module "
+		ast_log(LOG_ERROR,
+			"A command or an engine has not ended: this build of the module "
 			"stays in memory until Asterisk is restarted\n");
 		embed_pin();
 	}

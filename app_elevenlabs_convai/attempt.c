@@ -140,7 +140,8 @@ static void run_on_engine(struct attempt *attempt, struct config_agent *agent)
 	} else if (registry_is_closed()) {
 		end_without_call(attempt, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
 	} else {
-		end_without_call(attempt, CONVAI_STATUS_ERROR, "the engine is not running; "
+		end_without_call(attempt, CONVAI_STATUS_ERROR,
+			"the engine is not running; "
 			"module reload app_elevenlabs_convai starts it, or the log says why not");
 	}
 }

@@ -128,7 +128,8 @@ static char *drain(struct ast_cli_args *a)
 	if (!on) {
 		ast_cli(a->fd, "Not draining: new calls are admitted\n");
 	} else if (left) {
-		ast_cli(a->fd, "Draining: no new calls; %u session%s left. The log tells when the "
+		ast_cli(a->fd,
+			"Draining: no new calls; %u session%s left. The log tells when the "
 			"last is over\n", left, ESS(left));
 	} else {
 		ast_cli(a->fd, "Drained: no new calls, and no session is left\n");

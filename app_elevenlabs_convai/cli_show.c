@@ -154,7 +154,8 @@ static void tell_how_to_end(int fd, size_t count)
 			? "Draining: no new calls; these may end by themselves"
 			: "Drained: no new calls, and the last one is over");
 	} else if (count) {
-		ast_cli(fd, "To end them: elevenlabs hangup <channel>|all. To let them end and admit "
+		ast_cli(fd,
+			"To end them: elevenlabs hangup <channel>|all. To let them end and admit "
 			"no new ones: elevenlabs drain on\n");
 	}
 }

@@ -52,7 +52,8 @@ static void strip_comments(struct reader *reader, char *line)
 			from += 2;
 		} else if (from >= scanned + 2 && from[-1] == '-' && from[-2] == '-') {
 			if (!reader->comments) {
-				stop(reader, "--; ends a comment that no ;-- has begun, and Asterisk "
+				stop(reader,
+					"--; ends a comment that no ;-- has begun, and Asterisk "
 					"does not read on");
 				to -= 2;
 				break;
@@ -153,7 +154,8 @@ static void check_head(struct reader *reader, char *line)
 		check_bases(reader, bases, &is_template, &adds);
 	}
 	if (*end) {
-		fault(reader, "\"%s\" has no effect here; a section's head is [name] or "
+		fault(reader,
+			"\"%s\" has no effect here; a section's head is [name] or "
 			"[name](template), without blanks", end);
 	}
 	check_name(reader, line + 1, adds || is_template);
@@ -173,7 +175,8 @@ static void check_twice(struct reader *reader, const char *name)
 		return;
 	}
 	if (*number) {
-		say(reader, __LOG_WARNING, reader->section, "%s has been set in line %d already; "
+		say(reader, __LOG_WARNING, reader->section,
+			"%s has been set in line %d already; "
 			"this line counts", key->name, *number);
 	}
 	*number = reader->number;

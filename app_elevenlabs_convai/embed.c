@@ -79,7 +79,8 @@ static int check_version(char *error, size_t size)
 		&& minor == PY_MINOR_VERSION) {
 		return 0;
 	}
-	snprintf(error, size, "built for Python %d.%d, but %d.%d is loaded in this Asterisk; "
+	snprintf(error, size,
+		"built for Python %d.%d, but %d.%d is loaded in this Asterisk; "
 		"build the module again with that Python", PY_MAJOR_VERSION, PY_MINOR_VERSION,
 		major, minor);
 	return -1;
@@ -203,7 +204,8 @@ static int join(pthread_t thread, struct starting *starting, char *error, size_t
 	if (pthread_timedjoin_np(thread, NULL, &until)) {
 		pthread_detach(thread);
 		embed_pin();
-		snprintf(error, size, "something holds Python up for more than %d s; this build of the "
+		snprintf(error, size,
+			"something holds Python up for more than %d s; this build of the "
 			"module stays in memory until Asterisk is restarted", GIL_LIMIT_S);
 		return -1;
 	}

@@ -155,13 +155,15 @@ static int is_change(const char *before, const char *after, const char *wanted)
 AST_TEST_DEFINE(config_changes)
 {
 	static const char a[] = "[a]\nagent_id = x\napi_key = secret\n";
-	static const char b[] = "[b]\nagent_id = y\nauth = none\n[A]\nagent_id = x\n"
+	static const char b[] =
+		"[b]\nagent_id = y\nauth = none\n[A]\nagent_id = x\n"
 		"api_key = other\nchunk_ms = 40\n";
 
 	TEST_DESCRIBE("config_changes", "Agents and keys that differ are named, values are not")
 	ast_test_validate(test, is_change(a, a, "  nothing changed\n"));
 	ast_test_validate(test, is_change(a, b, "  added: b\n  changed: A (api_key, chunk_ms)\n"));
-	ast_test_validate(test, is_change(b, a, "  removed: b\n"
+	ast_test_validate(test, is_change(b, a,
+		"  removed: b\n"
 		"  changed: a (api_key, chunk_ms)\n"));
 	ast_test_validate(test, is_change("", "[general]\nmax_sessions = 2\n",
 		"  changed: [general] (max_sessions)\n"));

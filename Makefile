@@ -205,21 +205,22 @@ bench: host-core ## Measure what a call costs, as a multiple of Echo()
 
 # --- care -------------------------------------------------------------------------------------------
 
-.PHONY: lint lint-python lint-c format compile-commands help
+.PHONY: lint lint-format lint-python lint-c format compile-commands help
 
-lint: lint-python lint-c ## Check the code: ruff, mypy, cppcheck, flawfinder
+lint: lint-format lint-python lint-c ## Check the code: formatting, ruff, mypy, cppcheck, flawfinder
+
+lint-format: $(LINT_STAMP)
+	$(Q)scripts/format.sh --check $(VENV)/bin
 
 lint-python: $(LINT_STAMP)
 	$(Q)$(VENV)/bin/ruff check $(PYTHON_CODE)
-	$(Q)$(VENV)/bin/ruff format --check $(PYTHON_CODE)
 	$(Q)$(VENV)/bin/mypy $(TYPED_CODE)
 
 lint-c:
 	$(Q)scripts/lint-c.sh $(MODULE_DIR) pyconvai
 
-format: $(LINT_STAMP) ## Format the Python code; strip trailing blanks from the C code
-	$(Q)$(VENV)/bin/ruff format $(PYTHON_CODE)
-	$(Q)sed -i 's/[[:blank:]]*$$//' $(wildcard $(MODULE_DIR)/*.[ch] pyconvai/*.h)
+format: $(LINT_STAMP) ## Format the code: Python by ruff, C by astyle, shell by shfmt
+	$(Q)scripts/format.sh $(VENV)/bin
 
 compile-commands: ## Write compile_commands.json, for clangd and other editors' helpers
 	$(Q)$(MODULE_MAKE) compile-commands

@@ -75,10 +75,28 @@ static int could_not_be_had(struct call *call)
 	}
 }
 
+/*! \brief What an operator wants to see of a call, it wants to see of the second agent as well */
+static void take_over_debug(struct call *call)
+{
+	enum convai_debug debug = CONVAI_DEBUG_AS_ALL;
+
+	if (call->before) {
+		ao2_lock(call->before);
+		debug = call->before->debug;
+		ao2_unlock(call->before);
+	}
+	if (debug != CONVAI_DEBUG_AS_ALL) {
+		ao2_lock(call);
+		call->debug = debug;
+		ao2_unlock(call);
+	}
+}
+
 /*! \brief Take up a call that the registry has admitted, and note its result */
 static void carry_out(struct attempt *attempt, struct call *call)
 {
 	call->before = ao2_bump(attempt->first);
+	take_over_debug(call);
 	call_run(call, attempt->options);
 	registry_remove(call);
 	attempt->status = call->status;

@@ -492,6 +492,7 @@ static int open_session(struct call *call)
 	if (session) {
 		ao2_lock(call);
 		call->session = session;
+		call->ops->set_session_debug(session, call->debug);
 		ao2_unlock(call);
 	} else if (errno == ESHUTDOWN) {
 		call_end(call, registry_is_closed() ? CONVAI_STATUS_UNLOADED : CONVAI_STATUS_ERROR,

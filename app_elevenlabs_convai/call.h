@@ -68,6 +68,8 @@ struct call {
 	/*! as polled last; its strings live as long as the session */
 	struct convai_progress progress;
 	unsigned int operator_hangup:1;	/*!< `elevenlabs hangup` was the reason */
+	/*! of its messages; also for a session that is still to come */
+	enum convai_debug debug;
 
 	struct call_statistics statistics;
 

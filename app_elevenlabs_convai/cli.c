@@ -46,6 +46,25 @@ void cli_channel_name(const struct call *call, char *name, size_t size)
 	ast_channel_unlock(call->channel);
 }
 
+struct call *cli_find_call(const char *channel)
+{
+	struct call **calls;
+	struct call *found = NULL;
+	size_t count = registry_list(&calls);
+	size_t i;
+
+	for (i = 0; i < count && !found; i++) {
+		char name[AST_CHANNEL_NAME];
+
+		cli_channel_name(calls[i], name, sizeof(name));
+		if (!strcasecmp(name, channel)) {
+			found = ao2_bump(calls[i]);
+		}
+	}
+	registry_free_list(calls, count);
+	return found;
+}
+
 /* ---- Completion ---- */
 
 static void complete(const char *word, const char *candidate)
@@ -97,21 +116,6 @@ static char *reload(struct ast_cli_args *a)
 			"use\n", report.faults, ESS(report.faults));
 		return CLI_FAILURE;
 	}
-	return CLI_SUCCESS;
-}
-
-static char *debug(struct ast_cli_args *a)
-{
-	const char *word = a->argv[a->argc - 1];
-	int on = !strcasecmp(word, "on");
-
-	/* `elevenlabs debug on` and `elevenlabs set debug on` come here. */
-	if (a->argc != 3 + !strcasecmp(a->argv[1], "set")
-		|| (!on && strcasecmp(word, "off"))) {
-		return CLI_SHOWUSAGE;
-	}
-	generation_set_debug(on);
-	ast_cli(a->fd, "ElevenLabs debug %s\n", on ? "enabled" : "disabled");
 	return CLI_SUCCESS;
 }
 
@@ -271,17 +275,38 @@ COMMAND(reload, "elevenlabs reload",
 
 static char *set_debug(struct ast_cli_args *a)
 {
-	return debug(a);
+	return cli_debug(a);
 }
 
 #define DEBUG_HELP \
-	"       Logs every message of every session, without keys and audio.\n"
+	"       Logs every message of every session, or of the one on a channel, without keys\n" \
+	"       and audio. What is said of a channel goes before what is said of all, until its\n" \
+	"       call is over, or all are turned on or off anew.\n"
 
-COMMAND(debug, "elevenlabs debug",
-	"Usage: elevenlabs debug on|off\n" DEBUG_HELP, complete_switch(a, 2))
+/*! \brief `on` or `off` at a position, a channel behind it */
+static char *complete_debug(struct ast_cli_args *a, int position)
+{
+	return a->pos == position + 1 ? complete_channels(a->word)
+		: complete_switch(a, position);
+}
+
+static char *complete_plain_debug(struct ast_cli_args *a)
+{
+	return complete_debug(a, 2);
+}
+
+static char *complete_set_debug(struct ast_cli_args *a)
+{
+	return complete_debug(a, 3);
+}
+
+COMMAND(cli_debug, "elevenlabs debug",
+	"Usage: elevenlabs debug on|off [channel]\n" DEBUG_HELP,
+	run(a, complete_plain_debug))
 
 COMMAND(set_debug, "elevenlabs set debug",
-	"Usage: elevenlabs set debug on|off\n" DEBUG_HELP, complete_switch(a, 3))
+	"Usage: elevenlabs set debug on|off [channel]\n" DEBUG_HELP,
+	run(a, complete_set_debug))
 
 COMMAND(hangup, "elevenlabs hangup",
 	"Usage: elevenlabs hangup <channel>|all\n"
@@ -322,7 +347,7 @@ static struct ast_cli_entry commands[] = {
 	AST_CLI_DEFINE(handle_cli_show_version, "Show versions of the ElevenLabs module"),
 	AST_CLI_DEFINE(handle_cli_test_agent, "Reach an ElevenLabs agent without a call"),
 	AST_CLI_DEFINE(handle_reload, "Reload elevenlabs.conf"),
-	AST_CLI_DEFINE(handle_debug, "Turn ElevenLabs message logging on or off"),
+	AST_CLI_DEFINE(handle_cli_debug, "Turn ElevenLabs message logging on or off"),
 	AST_CLI_DEFINE(handle_set_debug, "Turn ElevenLabs message logging on or off"),
 	AST_CLI_DEFINE(handle_hangup, "Hang up calls with ElevenLabs agents"),
 	AST_CLI_DEFINE(handle_cli_send, "Say something to an ElevenLabs agent"),

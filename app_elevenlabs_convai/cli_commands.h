@@ -30,6 +30,15 @@ char *cli_test_agent(struct ast_cli_args *a);
 
 char *cli_send(struct ast_cli_args *a);
 
+/*! \brief `elevenlabs debug ...` and `elevenlabs set debug ...` */
+char *cli_debug(struct ast_cli_args *a);
+
+/*! \brief Whether a call's messages are logged, and who wants it so. The call is locked. */
+const char *cli_debug_state(const struct call *call);
+
+/*! \brief The call on a channel, with a reference, or NULL */
+struct call *cli_find_call(const char *channel);
+
 /*! \brief Copy the name of a call's channel, which may be renamed at any time */
 void cli_channel_name(const struct call *call, char *name, size_t size);
 

@@ -37,6 +37,7 @@ struct view {
 	char channel[AST_CHANNEL_NAME];
 	char conversation_id[128];
 	const char *state;
+	const char *debug;
 	struct convai_format caller;
 	struct convai_format agent;
 	struct convai_counters counters;
@@ -81,6 +82,7 @@ static void look_at(struct call *call, struct view *view)
 	copy_statistics(&call->statistics, &view->statistics);
 	ao2_lock(call);
 	view->state = state_name(call);
+	view->debug = cli_debug_state(call);
 	view->caller = call->progress.caller;
 	view->agent = call->progress.agent;
 	ast_copy_string(view->conversation_id, call->progress.conversation_id,
@@ -206,6 +208,7 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	ast_cli(fd, "Agent:            %s\n", agent);
 	ast_cli(fd, "Conversation:     %s\n", S_OR(view->conversation_id, "-"));
 	ast_cli(fd, "State:            %s, for %s in all\n", view->state, duration);
+	ast_cli(fd, "Debug:            %s\n", view->debug);
 	ast_cli(fd, "Began:            conversation after %.1f ms, agent heard after %.1f ms\n",
 		s->talking_us / 1000.0, s->speaking_us / 1000.0);
 	ast_cli(fd, "Formats:          agent hears %s, speaks %s\n",

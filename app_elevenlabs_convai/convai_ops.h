@@ -19,8 +19,8 @@
  *
  *   channel thread   open .. release. None of them blocks, takes the GIL or does network I/O. push,
  *                    push_silence, pop and poll do not allocate or take a lock either.
- *   any thread       counters, send, attach, set_debug, end_all, finish, running, stop. Only stop waits, for
- *                    as long as it is told to.
+ *   any thread       counters, send, set_session_debug, attach, set_debug, end_all, finish, running, stop.
+ *                    Only stop waits, for as long as it is told to.
  *
  * A session has two owners, the channel thread and the engine's loop thread; each lets go once and
  * the last one frees it. The channel thread's pointer is valid from open until its own release.
@@ -33,7 +33,7 @@
 
 #include <stdint.h>
 
-#define CONVAI_ABI_VERSION 3
+#define CONVAI_ABI_VERSION 4
 
 struct convai_host;
 
@@ -138,6 +138,13 @@ enum convai_say {
 /*! So many of these may wait for the loop */
 #define CONVAI_SAY_WAITING 16
 
+/*! Whether one session's messages are logged */
+enum convai_debug {
+	CONVAI_DEBUG_AS_ALL = 0,	/*!< as set_debug and the agent's own key say; so every session begins */
+	CONVAI_DEBUG_ON = 1,
+	CONVAI_DEBUG_OFF = 2,
+};
+
 struct convai_ops {
 	uint32_t abi_version;	/*!< CONVAI_ABI_VERSION */
 	uint32_t size;		/*!< sizeof(struct convai_ops) */
@@ -209,6 +216,14 @@ struct convai_ops {
 	 *         short), EINVAL (no such kind, a text that it cannot have, or one that is too long)
 	 */
 	int (*send)(struct convai_session *session, uint32_t kind, const char *text);
+
+	/*!
+	 * \brief Log one session's messages or not, whatever is set for all
+	 *
+	 * Any thread that holds the session (from open, before release).
+	 * \param debug enum convai_debug
+	 */
+	void (*set_session_debug)(struct convai_session *session, uint32_t debug);
 
 	/*! \brief Log every message of every session (1) or only of those whose agent asks for it (0) */
 	void (*set_debug)(int on);

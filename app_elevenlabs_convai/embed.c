@@ -177,8 +177,11 @@ struct starting {
 static void *start_with_gil(void *data)
 {
 	struct starting *starting = data;
-	PyGILState_STATE gil = PyGILState_Ensure();
+	PyGILState_STATE gil;
 
+	/* For top, gdb and perf. The loader's thread inherits it, and those that it starts. */
+	pthread_setname_np(pthread_self(), "convai-load");
+	gil = PyGILState_Ensure();
 	starting->failed = run_loader(starting->fd, starting->error, sizeof(starting->error));
 	PyGILState_Release(gil);
 	if (starting->failed) {

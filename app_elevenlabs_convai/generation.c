@@ -401,6 +401,13 @@ void generation_set_debug(int on)
 	}
 }
 
+int generation_debug(void)
+{
+	SCOPED_MUTEX(locked, &lock);
+
+	return debug_on;
+}
+
 void generation_end_all(enum convai_status status, const char *reason)
 {
 	size_t i;

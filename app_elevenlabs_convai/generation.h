@@ -87,6 +87,9 @@ void generation_directory(char *directory, size_t size);
 /*! \brief Log every message of every session, of those to come as well, or not any more */
 void generation_set_debug(int on);
 
+/*! \brief Whether they do */
+int generation_debug(void);
+
 /*! \brief End every session of every generation. Does not wait. */
 void generation_end_all(enum convai_status status, const char *reason);
 

@@ -17,14 +17,12 @@
 #include "asterisk.h"
 
 #include "asterisk/astobj2.h"	/* ao2_lock */
-#include "asterisk/channel.h"	/* AST_CHANNEL_NAME */
 #include "asterisk/strings.h"	/* ast_strlen_zero */
 #include "asterisk/utf8.h"	/* ast_utf8_is_valid */
 #include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "call.h"
 #include "cli_commands.h"
-#include "registry.h"
 #include "say.h"
 
 const char * const say_types[] = {
@@ -46,26 +44,6 @@ static int find_type(const char *type)
 		}
 	}
 	return -1;
-}
-
-/*! \brief The call on a channel, with a reference, or NULL */
-static struct call *find_call(const char *channel)
-{
-	struct call **calls;
-	struct call *found = NULL;
-	size_t count = registry_list(&calls);
-	size_t i;
-
-	for (i = 0; i < count && !found; i++) {
-		char name[AST_CHANNEL_NAME];
-
-		cli_channel_name(calls[i], name, sizeof(name));
-		if (!strcasecmp(name, channel)) {
-			found = ao2_bump(calls[i]);
-		}
-	}
-	registry_free_list(calls, count);
-	return found;
 }
 
 /*! \return 0, or the errno of the engine's */
@@ -114,7 +92,7 @@ int say(const char *channel, const char *type, const char *text, char *answer, s
 		snprintf(answer, size, "The text is not UTF-8");
 		return -1;
 	}
-	call = find_call(channel);
+	call = cli_find_call(channel);
 	if (!call) {
 		snprintf(answer, size, "There is no session on channel %s", channel);
 		return -1;

@@ -129,6 +129,10 @@ static void fake_release(struct convai_session *session)
 	session->released++;
 }
 
+static void fake_set_session_debug(struct convai_session *session, uint32_t debug)
+{
+}
+
 static const struct convai_ops fake_ops = {
 	.abi_version = CONVAI_ABI_VERSION,
 	.size = sizeof(fake_ops),
@@ -140,6 +144,7 @@ static const struct convai_ops fake_ops = {
 	.pop = fake_pop,
 	.queued = fake_queued,
 	.release = fake_release,
+	.set_session_debug = fake_set_session_debug,
 };
 
 /* ---- The channel ---- */

@@ -17,6 +17,11 @@ from libc.string cimport memcpy
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
+cdef extern from "<pthread.h>" nogil:
+    ctypedef unsigned long pthread_t
+    pthread_t pthread_self()
+    int pthread_setname_np(pthread_t thread, const char *name)
+
 cdef extern from "<sys/random.h>" nogil:
     ssize_t getrandom(void *buffer, size_t length, unsigned int flags)
 
@@ -93,7 +98,7 @@ cdef extern from "engine.h" nogil:
 
     int convai_engine_open()
     int convai_engine_wake_fd()
-    int convai_engine_debug()
+    int convai_engine_debugging(const convai_session *session, int wished)
     int convai_engine_woken()
     int convai_engine_sayings()
     convai_session *convai_engine_take_inbox()
@@ -169,6 +174,10 @@ cdef class Link:
     def hung_up(self):
         """True once the channel is through with this session."""
         return convai_session_hung_up(self.held()) != 0
+
+    def debugging(self, bint wished):
+        """Whether messages are logged: for this call, for all, or as its agent's section wishes."""
+        return self.session is not NULL and convai_engine_debugging(self.session, wished) != 0
 
     def sayings(self):
         """What others want to be said to the agent: a list of (kind, text), oldest first."""
@@ -391,9 +400,10 @@ def something_to_say():
     return convai_engine_sayings() != 0
 
 
-def debugging():
-    """Whether every session is to log its messages."""
-    return convai_engine_debug() != 0
+def name_thread(str name not None):
+    """Give the calling thread a name for top, gdb and perf: 15 bytes of it, the kernel has no more."""
+    cdef bytes text = name.encode()[:15]
+    pthread_setname_np(pthread_self(), text)
 
 
 def new_sessions():

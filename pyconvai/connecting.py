@@ -15,6 +15,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
 
+from ._core import Link
 from .backoff import BackOff, retry_after
 from .endings import Busy, Ending, SetupFailed, Status, from_http, one_line
 from .log import ChannelLog
@@ -71,16 +72,16 @@ class Straight(connect):
 class Connector:
     """The set-up of one call."""
 
-    def __init__(self, shared: Shared, channel: str, agent: str) -> None:
+    def __init__(self, shared: Shared, link: Link) -> None:
         self._network, self._urls, self._back_off = shared.network, shared.urls, shared.back_off
-        self._channel, self._agent = channel, agent
-        self._may_use_kept = channel != TEST_CHANNEL
-        self._log = ChannelLog(channel, debug=False)
+        self._link = link
+        self._may_use_kept = link.channel != TEST_CHANNEL
+        self._log = ChannelLog(link, debug=False)
         self._left: set[asyncio.Task[None]] = set()
 
     async def connect(self, settings: Settings, begin: Begin) -> Metadata:
         """Reach the agent, trying again where that may help. SetupFailed carries the last cause."""
-        self._log = ChannelLog(self._channel, settings.debug)
+        self._log = ChannelLog(self._link, settings.debug)
         until = asyncio.get_running_loop().time() + settings.connect_timeout
         for attempt in range(1, settings.connect_attempts + 1):
             try:
@@ -153,7 +154,7 @@ class Connector:
         if host.auth != "signed_url":
             return await self._converse(host.public_url, host, begin)
         if not host.api_key:
-            reason = f"no api_key for agent '{self._agent}' in elevenlabs.conf"
+            reason = f"no api_key for agent '{self._link.agent}' in elevenlabs.conf"
             raise SetupFailed(Ending(Status.AUTH, reason))
         kept = self._urls.take(host) if self._may_use_kept else None
         if kept:

@@ -118,9 +118,17 @@ static inline int convai_engine_wake_fd(void)
 	return convai_engine.wake_fd;
 }
 
-static inline int convai_engine_debug(void)
+/*! \brief Whether this session's messages are logged; `wished` is the word of its agent's section */
+static inline int convai_engine_debugging(const struct convai_session *session, int wished)
 {
-	return atomic_load_explicit(&convai_engine.debug, memory_order_relaxed);
+	switch (atomic_load_explicit(&session->debug, memory_order_relaxed)) {
+	case CONVAI_DEBUG_ON:
+		return 1;
+	case CONVAI_DEBUG_OFF:
+		return 0;
+	default:
+		return wished || atomic_load_explicit(&convai_engine.debug, memory_order_relaxed);
+	}
 }
 
 /*! \brief Clear the wake-up. \return 1 if a channel has hung up since the last call */
@@ -434,6 +442,7 @@ static struct convai_ops convai_ops_of_this_engine = {
 	.release = convai_op_release,
 	.counters = convai_op_counters,
 	.send = convai_op_send,
+	.set_session_debug = convai_op_set_session_debug,
 	.set_debug = convai_op_set_debug,
 	.end_all = convai_op_end_all,
 	.finish = convai_op_finish,

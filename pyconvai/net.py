@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from ._core import name_thread
 from .endings import Ending, SetupFailed, Status
 
 POOL_THREADS = 4
@@ -198,7 +199,9 @@ def _pool() -> ThreadPoolExecutor:
     Left to itself it would grow when the first few look-ups happen to overlap, some time into the
     day; as it is, the number of threads tells how many engines are alive, and nothing else.
     """
-    pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="convai-net")
+    pool = ThreadPoolExecutor(
+        POOL_THREADS, "convai-net", initializer=name_thread, initargs=("convai-net",)
+    )
     all_there = threading.Barrier(POOL_THREADS)
     for _ in range(POOL_THREADS):
         pool.submit(all_there.wait, POOL_SECONDS)

@@ -224,6 +224,7 @@ def interruptible(start: int) -> list[int]:
 
 def _loop_thread(start: Start) -> None:
     """All that the loop thread ever runs. Whatever happens, whoever waits for it is told."""
+    _core.name_thread(f"convai-loop-{build_id()}")
     with log.libraries():
         try:
             Runtime().run(start)

@@ -78,6 +78,7 @@ struct convai_session {
 	atomic_uint state;
 
 	atomic_uint hung_up;		/*!< channel thread: the call is over */
+	atomic_uint debug;		/*!< enum convai_debug; any thread */
 	_Atomic(struct convai_saying *) sayings;	/*!< any thread puts in, the loop takes; newest first */
 	atomic_uint saying_count;
 	struct convai_ring uplink;
@@ -331,6 +332,11 @@ static inline int convai_session_say(struct convai_session *session, uint32_t ki
 		continue;
 	}
 	return 0;
+}
+
+static void convai_op_set_session_debug(struct convai_session *session, uint32_t debug)
+{
+	atomic_store_explicit(&session->debug, debug, memory_order_relaxed);
 }
 
 static int convai_op_event_fd(const struct convai_session *session)

@@ -55,9 +55,9 @@ class Session:
 
     def __init__(self, link: Link, shared: Shared) -> None:
         self.link = link
-        self._connector = Connector(shared, link.channel, link.agent)
+        self._connector = Connector(shared, link)
         self._conversation = Conversation()
-        self._log = ChannelLog(link.channel, debug=False)
+        self._log = ChannelLog(link, debug=False)
         self._connection: ClientConnection | None = None
         self._forced: Ending | None = None
         self._finishing = False
@@ -128,7 +128,7 @@ class Session:
     async def _converse(self) -> Ending:
         call = Call.from_pairs(self.link.pairs)
         settings = call.settings
-        self._log = ChannelLog(self.link.channel, settings.debug)
+        self._log = ChannelLog(self.link, settings.debug)
         try:
             async with asyncio.timeout(settings.connect_timeout):
                 metadata = await self._connector.connect(

@@ -50,6 +50,7 @@ struct convai_session {
 	char saying[CONVAI_SAY_BYTES];
 	char all_sayings[4096];
 	int say_errno;
+	uint32_t debug;
 };
 
 struct fake fake = { .builds = { { .debug = -1 }, { .debug = -1 }, { .debug = -1 }, { .debug = -1 } } };
@@ -276,6 +277,19 @@ void fake_say_fails(struct convai_session *session, int failure)
 	session->say_errno = failure;
 }
 
+static void fake_set_session_debug(struct convai_session *session, uint32_t debug)
+{
+	if (session->released) {
+		FAIL("a session that was released is to be logged, or not");
+	}
+	session->debug = debug;
+}
+
+uint32_t fake_session_debug(const struct convai_session *session)
+{
+	return session->debug;
+}
+
 static void fake_end_all(uint32_t status, const char *reason)
 {
 	unsigned int opens = __atomic_load_n(&fake.opens, __ATOMIC_ACQUIRE);
@@ -366,6 +380,7 @@ static int attach(const struct convai_host *host)
 	.release = fake_release, \
 	.counters = fake_counters, \
 	.send = fake_send, \
+	.set_session_debug = fake_set_session_debug, \
 	.set_debug = set_debug_##n, \
 	.end_all = fake_end_all, \
 	.finish = finish_##n, \

@@ -107,6 +107,8 @@ const char *fake_said(const struct convai_session *session, uint32_t *kind);
 const char *fake_all_said(const struct convai_session *session);
 /*! \brief Saying something fails with this errno from now on; 0: it does not */
 void fake_say_fails(struct convai_session *session, int failure);
+/*! \brief What was wished for its log: enum convai_debug */
+uint32_t fake_session_debug(const struct convai_session *session);
 int fake_hung_up(const struct convai_session *session);
 
 /*! \brief Free the sessions; those not released fail the test */

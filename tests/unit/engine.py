@@ -162,6 +162,9 @@ class Call:
         """0, or the errno."""
         return int(ffi.errno) if self.engine.ops.send(self.session, kind, text.encode()) else 0
 
+    def set_debug(self, debug: int) -> None:
+        self.engine.ops.set_session_debug(self.session, debug)
+
     def hangup(self) -> None:
         self.engine.ops.hangup(self.session)
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from testbed import rootfolder, service
+from testbed import debuggers, rootfolder, service
 from testbed.baresip import BaresipCall
 from testbed.call import Call
 from testbed.callers import Callers
@@ -86,7 +86,10 @@ def _parser() -> argparse.ArgumentParser:
         )
         return sub
 
-    command("root", "find or make the root that Asterisk runs in, and show what is in it")
+    root = command("root", "find or make the root that Asterisk runs in, and show what is in it")
+    root.add_argument(
+        "--debuggers", action="store_true", help="add what docs/debugging.md uses (600 MB)"
+    )
     for name, text in (("up", "start an instance"), ("serve", "the same in the foreground")):
         sub = command(name, text)
         sub.add_argument("--dialplan", metavar="FILE", help="text of extensions.conf")
@@ -142,7 +145,10 @@ def _add_call(sub: argparse.ArgumentParser) -> None:
 
 
 def _root(options: argparse.Namespace) -> int:
-    for name, version in Root.find(_say).versions().items():
+    root = Root.find(_say)
+    if options.debuggers:
+        debuggers.install(root, _say)
+    for name, version in root.versions().items():
         print(f"{name:12} {version}")
     return 0
 

@@ -3,13 +3,14 @@
     sudo gdb -batch -p "$(pidof asterisk)" -x scripts/gdb_engine.py -ex "engine stacks"
 
     engine threads    the threads that have to do with calls and the engine
+    engine loop       go to the thread of the engine's loop, for `bt` and Python's `py-bt`
     engine stacks     the Python stacks of all threads
     engine tasks      what the tasks of every engine wait for: one task a call, and some helpers
     engine perf       from now on perf knows Python's functions by name (Python 3.12 and newer)
 
-None needs debugging information, but `engine threads` finds threads in calls only by the module's
-own. All but that one run Python in Asterisk, on the loader's thread, and so need the GIL: where it
-is held for ever they hang until Ctrl-C. `py-bt` and py-spy need no GIL.
+The first two only look, at a core dump as well. The others run Python in Asterisk, on the loader's
+thread, and so need the GIL: where it is held for ever they hang until Ctrl-C. `py-bt`, which needs
+Python's debugging information, and py-spy need no GIL.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ from pathlib import Path
 
 import gdb  # type: ignore[import-not-found]
 
+LOOP = "convai-loop"
+
 LOADER = "convai-load"
 """The thread that runs Python only while an engine comes or goes."""
 
 OURS = re.compile("convai-")
 IN_A_CALL = "call_run"
 """The module's function that a channel thread is in for as long as a call lasts."""
+
+INTERPRETER = "_PyEval_EvalFrameDefault"
 
 OUTPUT = "/tmp/app_elevenlabs_convai.gdb"  # noqa: S108
 """As Asterisk sees it. Removed before it is written and after it was read."""
@@ -84,22 +89,53 @@ def frames() -> Iterator[str]:
             return
 
 
+def threads() -> list[gdb.InferiorThread]:
+    """All threads, in gdb's order."""
+    return sorted(gdb.selected_inferior().threads(), key=lambda each: int(each.num))
+
+
+def activity(thread: gdb.InferiorThread) -> str:
+    """What a thread has to do with the engine, by the functions that it is in. Selects it."""
+    thread.switch()
+    names = list(frames())
+    if IN_A_CALL in names:
+        return "talks with an agent"
+    if INTERPRETER not in names:
+        return ""
+    return "runs Python, waits for events" if "epoll_wait" in names else "runs Python"
+
+
 def show_threads() -> None:
-    """One line a thread, ours only."""
-    for thread in sorted(gdb.selected_inferior().threads(), key=lambda each: each.num):
-        thread.switch()
-        what = "talks with an agent" if IN_A_CALL in list(frames()) else ""
+    """One line a thread, ours only. A core dump does not have their names."""
+    for thread in threads():
+        what = activity(thread)
         if what or OURS.match(thread.name or ""):
-            print(f"{thread.num:4} {thread.ptid[1]:8} {thread.name:16} {what}".rstrip())
+            print(f"{thread.num:4} {thread.ptid[1]:8} {thread.name or '-':16} {what}".rstrip())
+
+
+def find_thread(name: str) -> gdb.InferiorThread:
+    """The newest thread whose name begins so."""
+    found = [each for each in threads() if (each.name or "").startswith(name)]
+    if not found:
+        raise gdb.GdbError(f"there is no thread {name}: is the module loaded?")
+    return max(found, key=lambda each: int(each.ptid[1]))
+
+
+def select_loop() -> None:
+    """Go to the loop's thread: by its name, and in a core dump by what it does."""
+    if any(each.name for each in threads()):
+        find_thread(LOOP).switch()
+        return
+    waiting = [each for each in threads() if "events" in activity(each)]
+    if len(waiting) != 1:
+        raise gdb.GdbError("no thread of this core dump can be told to be it; see engine threads")
+    waiting[0].switch()
 
 
 def run_python(code: str) -> str:
     """Run a few lines in Asterisk's Python, where `out` is a file; return what they wrote there."""
     inferior = gdb.selected_inferior()
-    loader = next((each for each in inferior.threads() if each.name == LOADER), None)
-    if loader is None:
-        raise gdb.GdbError(f"there is no thread {LOADER}: is the module loaded?")
-    loader.switch()
+    find_thread(LOADER).switch()
     gdb.execute("set unwindonsignal on", to_string=True)
     body = FRAME % "\n".join(f"        {line}" for line in code.strip().splitlines())
     packed = base64.b64encode(body.encode()).decode()
@@ -116,7 +152,7 @@ def run_python(code: str) -> str:
 
 
 class Engine(gdb.Command):  # type: ignore[misc]
-    """Look at the engine: engine threads | stacks | tasks | perf"""
+    """Look at the engine: engine threads | loop | stacks | tasks | perf"""
 
     def __init__(self) -> None:
         super().__init__("engine", gdb.COMMAND_STATUS)
@@ -125,7 +161,10 @@ class Engine(gdb.Command):  # type: ignore[misc]
         """Carry the command out, and leave the thread selected that was."""
         before = gdb.selected_thread()
         if before is None:
-            raise gdb.GdbError("no Asterisk: attach to one, gdb -p")
+            raise gdb.GdbError("no Asterisk: attach to one (gdb -p), or open a core dump")
+        if argument == "loop":
+            select_loop()
+            return
         codes = {"stacks": STACKS, "tasks": TASKS, "perf": PERF}
         try:
             if argument in codes:
@@ -133,7 +172,7 @@ class Engine(gdb.Command):  # type: ignore[misc]
             elif argument == "threads":
                 show_threads()
             else:
-                raise gdb.GdbError("usage: engine threads | stacks | tasks | perf")
+                raise gdb.GdbError("usage: engine threads | loop | stacks | tasks | perf")
         finally:
             before.switch()
 

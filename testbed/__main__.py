@@ -55,6 +55,7 @@ def main() -> int:
         "status": _status,
         "cli": _cli,
         "make": _make,
+        "run": _run,
         "log": _log,
         "call": _call,
         "clean": _clean,
@@ -107,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "--install", action="store_true", help="build and install the module first"
         )
+        sub.add_argument(
+            "--under", metavar="COMMAND", default="", help="put this in front of Asterisk: valgrind"
+        )
     command("down", "stop an instance")
     command("status", "show the instances that run, and their versions")
     command("cli", "run one command in Asterisk's CLI").add_argument("text", nargs="+")
@@ -121,6 +125,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="of make: install, ..."
     )
+    sub = command("run", "run a program where the instance runs: gdb")
+    sub.add_argument("words", nargs=argparse.REMAINDER, metavar="PROGRAM")
     command("log", "print the log so far")
     _add_call(command("call", "place one call or many, and say what was heard"))
     sub = command("clean", "remove what stopped instances left in build/testbed")
@@ -156,7 +162,7 @@ def _root(options: argparse.Namespace) -> int:
 def _up(options: argparse.Namespace) -> int:
     Root.find(_say)
     arguments = [f"--codecs={options.codecs}", *(["--install"] if options.install else [])]
-    arguments.append(f"--context={options.context}")
+    arguments += [f"--context={options.context}", f"--under={options.under}"]
     for key in ("dialplan", "elevenlabs", "agent"):
         if given := getattr(options, key):
             file = Path(given)
@@ -168,6 +174,10 @@ def _up(options: argparse.Namespace) -> int:
     if state.agent_url:
         print(f"{options.name}: the mock agent is at {state.agent_url}")
     return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    return service.run(options.name, options.words[options.words[:1] == ["--"] :])
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -59,6 +59,9 @@ BUILD_SECONDS = 300.0
 
 CONFIG_MODE = 0o640
 
+UNDER_FACTOR = 10.0
+"""How much longer all this takes under a wrapper: valgrind boots in a minute."""
+
 SOCKET_LIMIT = 100
 """Longest path of a UNIX socket is 107 bytes; Asterisk appends nothing, we keep some distance."""
 
@@ -112,6 +115,7 @@ class Instance:
         self.env = dict(env or {})
         self.wrapper = tuple(wrapper)
         self.verbose, self.debug = verbose, debug
+        self._slower = UNDER_FACTOR if wrapper else 1.0
         self._claim: socket.socket | None = None
         self._ports: PortBlock | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -395,13 +399,14 @@ class Instance:
         raise TestbedError(f"{self.root.folder}: no {content} in any of {', '.join(patterns)}")
 
     def _wait_booted(self) -> None:
-        deadline = time.monotonic() + BOOT_SECONDS
+        limit = BOOT_SECONDS * self._slower
+        deadline = time.monotonic() + limit
         control = self.root.host(f"{self.rundir}/asterisk.ctl")
         while not control.exists():
-            self._check_booting(deadline)
+            self._check_booting(deadline, limit)
             time.sleep(POLL_SECONDS)
         while "fully booted" not in self._try_cli("core waitfullybooted", deadline):
-            self._check_booting(deadline)
+            self._check_booting(deadline, limit)
             time.sleep(POLL_SECONDS)
 
     def _try_cli(self, command: str, deadline: float) -> str:
@@ -410,23 +415,23 @@ class Instance:
         except TestbedError:
             return ""  # the socket is there before someone listens on it
 
-    def _check_booting(self, deadline: float) -> None:
+    def _check_booting(self, deadline: float, limit: float) -> None:
         status = self.exit_status
         if status is None and time.monotonic() < deadline:
             return
-        what = f"not booted after {BOOT_SECONDS:g} s" if status is None else f"ended with {status}"
+        what = f"not booted after {limit:g} s" if status is None else f"ended with {status}"
         console = (self.folder / "console.log").read_text(encoding="utf-8", errors="replace")
         tail = "\n".join((self.log() or console).splitlines()[-SHOWN_LINES:])
         raise TestbedError(f"Asterisk {self.name} {what}; see {self.folder}:\n{tail}")
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         if process.poll() is None:
-            self._try_cli("core stop now", time.monotonic() + CLI_SECONDS)
+            self._try_cli("core stop now", time.monotonic() + CLI_SECONDS * self._slower)
         for end, limit in ((None, STOP_SECONDS), (signal.SIGTERM, TERM_SECONDS)):
             if end is not None:
                 process.send_signal(end)
             try:
-                process.wait(limit)
+                process.wait(limit * self._slower)
                 return
             except subprocess.TimeoutExpired:
                 continue

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from testbed.config import CONTEXT, DEFAULT_DIALPLAN
 from testbed.errors import TestbedError
-from testbed.instance import BOOT_SECONDS, BUILD_SECONDS, Instance
+from testbed.instance import BOOT_SECONDS, BUILD_SECONDS, UNDER_FACTOR, Instance
 from testbed.mock import READY_SECONDS, MockAgent
 from testbed.paths import BUILD, PROJECT
 from testbed.ports import PortBlock
@@ -126,7 +127,8 @@ def up(name: str, arguments: list[str]) -> State:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    deadline = time.monotonic() + BOOT_SECONDS + BUILD_SECONDS + READY_SECONDS
+    slower = UNDER_FACTOR if any(re.match("--under=.", each) for each in arguments) else 1.0
+    deadline = time.monotonic() + BOOT_SECONDS * slower + BUILD_SECONDS + READY_SECONDS
     try:
         while (state := read_state(name)) is None:
             if process.poll() is not None or time.monotonic() > deadline:
@@ -171,6 +173,16 @@ def make(name: str, arguments: list[str], directory: Path = PROJECT) -> int:
         process.wait()
 
 
+def run(name: str, command: list[str]) -> int:
+    """Run a program where the instance runs, with this terminal; its exit status.
+
+    The instance's process can be seen by its pid, which is in $ASTERISK_PID as well.
+    """
+    instance = attach(name)
+    words = instance.root.command(command, env={"ASTERISK_PID": str(instance.pid)})
+    return subprocess.run(words, check=False).returncode
+
+
 def serve(options: argparse.Namespace) -> None:
     """Be the supervisor: own an instance until SIGTERM, or until Asterisk ends by itself."""
     with ExitStack() as stack:
@@ -186,6 +198,7 @@ def serve(options: argparse.Namespace) -> None:
             dialplan=_dialplan(options),
             elevenlabs=elevenlabs,
             codecs=options.codecs.split(","),
+            wrapper=shlex.split(options.under),
         )
         _own(instance, agent, install=options.install)
 

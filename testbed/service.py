@@ -198,7 +198,8 @@ def serve(options: argparse.Namespace) -> None:
             dialplan=_dialplan(options),
             elevenlabs=elevenlabs,
             codecs=options.codecs.split(","),
-            wrapper=shlex.split(options.under),
+            # Where the checkout is, it is not in there.
+            wrapper=shlex.split(options.under.replace(str(PROJECT), root.path(PROJECT))),
         )
         _own(instance, agent, install=options.install)
 

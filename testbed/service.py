@@ -174,12 +174,13 @@ def make(name: str, arguments: list[str], directory: Path = PROJECT) -> int:
 
 
 def run(name: str, command: list[str]) -> int:
-    """Run a program where the instance runs, with this terminal; its exit status.
+    """Run a program where the instance runs, or would run, with this terminal; its exit status.
 
     The instance's process can be seen by its pid, which is in $ASTERISK_PID as well.
     """
-    instance = attach(name)
-    words = instance.root.command(command, env={"ASTERISK_PID": str(instance.pid)})
+    state = read_state(name)
+    root = Root.at(Path(state.root)) if state else Root.find()
+    words = root.command(command, env={"ASTERISK_PID": str(state.pid)} if state else None)
     return subprocess.run(words, check=False).returncode
 
 

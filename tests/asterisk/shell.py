@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,9 @@ _SHIMS = {
     "gdb": f'{_TESTBED} run --name "$NAME" -- gdb -iex "set sysroot /" -iex'
     ' "file /usr/sbin/asterisk" "$@"',
     "sudo": 'exec "$@"',
+    # Python writes its names where Asterisk sees /tmp; perf looks in ours.
+    "perf": 'for map in "/proc/$ASTERISK_PID/root/tmp/perf-$ASTERISK_PID.map"; do'
+    ' [ ! -e "$map" ] || [ "$map" -ef "/tmp/${map##*/}" ] || cp "$map" /tmp/; done; exec "$PERF" "$@"',
     "pidof": 'echo "$ASTERISK_PID"',
 }
 
@@ -54,6 +58,7 @@ class Shell:
             "NAME": pbx.name,
             "TESTBED_NAME": pbx.name,
             "ASTERISK_PID": str(pbx.pid),
+            "PERF": shutil.which("perf") or "perf",
         }
 
     def as_here(self, command: str) -> str:

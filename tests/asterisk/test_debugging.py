@@ -124,6 +124,7 @@ def reader(root: Root, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
         calls.wait_up()
         wait_talking(here.pbx, 1)
         yield here
+        Path(f"/tmp/perf-{here.pbx.pid}.map").unlink(missing_ok=True)  # noqa: S108
 
 
 def test_every_block_is_run() -> None:
@@ -141,9 +142,9 @@ def test_block(reader: Place, root: Root, beginning: str) -> None:
     if beginning.startswith("python3 -m testbed up"):
         write_mine()
     if "/usr/sbin/asterisk core" in text:
-        core = str(reader.pbx.folder / "core")
+        core = reader.pbx.folder / "core"
         wait_core(core, reader)
-        text = text.replace("/usr/sbin/asterisk core ", f"/usr/sbin/asterisk {core} ")
+        text = text.replace(" core ", f" {root.path(core)} ")
     said = reader.shell.run(text.replace("python3 -m testbed", '"$PYTHON" -m testbed'))
     for wanted in block.shows:
         assert re.search(wanted, said), f"{wanted}\n{said}"
@@ -157,8 +158,8 @@ def write_mine() -> None:
     subprocess.run(["bash", "-e", "-c", script], cwd=PROJECT, check=True)
 
 
-def wait_core(core: str, reader: Place) -> None:
+def wait_core(core: Path, reader: Place) -> None:
     until = time.monotonic() + CORE_SECONDS
-    while reader.pbx.running or not Path(core).exists():
+    while reader.pbx.running or not core.exists():
         assert time.monotonic() < until, "no core dump"
         time.sleep(0.1)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from testbed.callers import place_call
+from testbed.callers import Callers, place_call
 from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.paths import PROJECT
@@ -60,13 +60,12 @@ def need_in_root(root: Root, tool: str) -> None:
     f"cppcheck --enable=all {MODULE}.c", f"cppcheck {MODULE}.c", f"flawfinder {MODULE}.c"
 )
 def test_static_analysis(reader: Place) -> None:
-    """It finds no error: what cppcheck has to say without Asterisk's macros is style."""
+    """They run as written; cppcheck sees more with `make lint`, and there it finds nothing."""
     need("cppcheck", "flawfinder")
     for command in (f"cppcheck --enable=all {MODULE}.c", f"cppcheck {MODULE}.c"):
-        said = reader.shell.run(command)
-        assert f"Checking {MODULE}.c" in said
-        assert ": error: " not in said
+        assert f"Checking {MODULE}.c" in reader.shell.run(command)
     assert "Lines analyzed" in reader.shell.run(f"flawfinder {MODULE}.c")
+    subprocess.run(["make", "lint-c"], cwd=PROJECT, timeout=READY_SECONDS, check=True)
 
 
 @covers(f"astyle --style=linux --indent=tab {MODULE}.c")
@@ -131,7 +130,7 @@ def test_gdb(root: Root) -> None:
         terminal.type("break cli_show_version")
         terminal.wait("Breakpoint 1")
         terminal.type(f"run -c -C {root.path(pbx.conf)}")
-        terminal.wait("Asterisk Ready")
+        terminal.wait("CLI>")
         terminal.type("elevenlabs show version")
         terminal.wait("hit Breakpoint 1")
         terminal.type("backtrace 1")
@@ -154,16 +153,21 @@ def test_perf(reader: Place) -> None:
     need("perf")
     data = reader.pbx.folder / "perf.data"
     pid = reader.pbx.pid
-    done = subprocess.run(
-        ["perf", "record", "-g", "-p", str(pid), "-o", str(data), "--", "sleep", "1"],
-        capture_output=True,
-        text=True,
-        timeout=READY_SECONDS,
-        check=False,
-    )
+    with Callers(reader.pbx, 1, "sales_agent") as calls:
+        calls.wait_up()
+        done = subprocess.run(
+            ["perf", "record", "-g", "-p", str(pid), "-o", str(data), "--", "sleep", "2"],
+            capture_output=True,
+            text=True,
+            timeout=READY_SECONDS,
+            check=False,
+        )
+        calls.hangup_all()
+        calls.wait()
     if done.returncode:
         pytest.skip(f"perf may not measure here: {done.stderr.strip().splitlines()[-1:]}")
-    assert "comm" in reader.shell.run(f"perf report -i {data} --stdio --sort comm")
+    said = reader.shell.run(f"perf report -i {data} --stdio --sort comm")
+    assert "convai-loop-" in said
 
 
 @covers("top -p $(pidof asterisk)")

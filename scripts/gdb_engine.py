@@ -68,6 +68,8 @@ for name in names:
                 frame = coroutine.cr_frame
                 where = f"{frame.f_code.co_filename}:{frame.f_lineno}"
                 print(f"    {frame.f_code.co_qualname} ({where})", file=out)
+                if coroutine.cr_running:
+                    print("    runs right now: engine stacks", file=out)
                 coroutine = coroutine.cr_await
 """
 

@@ -82,7 +82,8 @@ BLOCKS = {
         (
             "talks with an agent",
             "convai-loop-",
-            "Task-[0-9]+ PJSIP/caller-00000000\n +Session.run .*\n +Session._converse",
+            # It may have been stopped while it ran.
+            r"Task-[0-9]+ PJSIP/caller-00000000\n +Session.run .*\n +(Session._converse|runs right)",
         )
     ),
     'sudo gdb -batch -p "$(pidof asterisk)" -x scripts/gdb_engine.py -ex "engine stacks"': Block(

@@ -133,8 +133,7 @@ def test_hot_loading(reader: Place) -> None:
 
 @covers(f"make && {COPY} && {RELOAD}")
 def test_one_liner(reader: Place) -> None:
-    """As the page says: cp would write into the file that Asterisk has mapped. `make dev` has tests
-    of its own."""
+    """As the page says: cp would write into what Asterisk has mapped. For dev see test_dev.py."""
     before = reader.serving()
     reader.sources.append("pyconvai/endings.py", "\n# one line\n")
     with a_call(reader):
@@ -187,7 +186,7 @@ def test_configuration(reader: Place) -> None:
 
 @covers("make mock-server", "make mock-server &")
 def test_mock_server(reader: Place) -> None:
-    """In the foreground; with `&` it is the same. Not where the instance runs: make is ours here."""
+    """In the foreground; with `&` it is the same. It is the machine's own make here."""
     command = ["make", "-C", MODULE, "mock-server", "PORT=0"]
     with subprocess.Popen(
         command, cwd=PROJECT, stdout=subprocess.PIPE, text=True, start_new_session=True
@@ -278,7 +277,8 @@ def test_originate(reader: Place) -> None:
     wait_talking(reader.pbx, 3)
     until = time.monotonic() + HERE_SECONDS
     # All have heard their agent.
-    while len(re.findall(r"talking +\S+ +\S+ s +[1-9]", reader.pbx.cli("elevenlabs show sessions"))) < 3:
+    heard = re.compile(r"talking +\S+ +\S+ s +[1-9]")
+    while len(heard.findall(reader.pbx.cli("elevenlabs show sessions"))) < 3:
         assert time.monotonic() < until
         time.sleep(100 * MS)
     reader.pbx.cli("elevenlabs hangup all")

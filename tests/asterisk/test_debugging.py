@@ -154,7 +154,7 @@ def test_block(reader: Place, root: Root, beginning: str) -> None:
 def write_mine() -> None:
     """The files of docs/development.md, from there."""
     page = (PROJECT / "docs" / "development.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)
+    example = re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)[0]
     script = example[example.index("mkdir") : example.index("python3 -m testbed up")]
     subprocess.run(["bash", "-e", "-c", script], cwd=PROJECT, check=True)
 

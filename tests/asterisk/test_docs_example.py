@@ -1,4 +1,4 @@
-"""The example of docs/testing.md, as it stands there."""
+"""The examples of docs/testing.md and docs/development.md, as they stand there."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ from testbed.root import Root
 from tests.timing import SECOND
 
 PAGE = PROJECT / "docs" / "testing.md"
+FIRST_PAGE = PROJECT / "docs" / "development.md"
 NAME = f"docs-{os.getpid()}"
 FAULT = 'faults = [{ name = "reset", stage = "greeting" }]'
 
 
 def example() -> str:
     """The page's only block of shell."""
-    (block,) = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
-    return str(block)
+    (block,) = shell_blocks(PAGE)
+    return block
+
+
+def shell_blocks(page: Path) -> list[str]:
+    """Everything of a page that is to be typed."""
+    return re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
 
 
 def commands(script: str) -> list[str]:
@@ -59,3 +65,24 @@ def test_the_example_works_as_it_stands(root: Root, tmp_path: Path) -> None:
             # The third, if it was in time, is for the signed URL of the next call.
             assert re.search("1 sessions, [23] requests, 0 violations", done.stdout)
             assert "closed by agent (1000)" in done.stdout
+
+
+@pytest.mark.limit(180)
+def test_from_a_clone_to_another_greeting(root: Root) -> None:
+    """What a developer does first."""
+    name = f"first-{os.getpid()}"
+    script = "".join(shell_blocks(FIRST_PAGE)) + "python3 -m testbed down\n"
+    done = subprocess.run(
+        ["bash", "-e", "-c", script.replace("build/testbed/default", f"build/testbed/{name}")],
+        cwd=PROJECT,
+        env=os.environ | {"TESTBED_NAME": name},
+        capture_output=True,
+        text=True,
+        timeout=150 * SECOND,
+        check=False,
+    )
+    if service.read_state(name):
+        service.down(name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    greetings = re.findall("agent: (Hello, this is the bicycle shop|Good evening)", done.stdout)
+    assert greetings == ["Hello, this is the bicycle shop", "Good evening"]

@@ -194,7 +194,7 @@ def test_address_sanitizer(reader: Place) -> None:
 
 
 def load_slowly(pbx: Instance) -> None:
-    """Under valgrind an engine may need more than the 5 s that it has; it comes further each time."""
+    """Under valgrind an engine may need more than its 5 s; each time it comes further."""
     for _ in range(LOADS):
         shown = pbx.cli(f"module show like {MODULE}", READY_SECONDS)
         if re.search(r" \d+ +Running", shown):

@@ -261,7 +261,7 @@ static int parse_options(char *text, struct call_options *options)
 	if (!options_are_known(text)
 		|| ast_app_parse_options(option_table, &flags, arguments, text)
 		|| (ast_test_flag(&flags, OPTION_NO_ANSWER)
-			&& ast_test_flag(&flags, OPTION_CONNECT_FIRST))
+		&& ast_test_flag(&flags, OPTION_CONNECT_FIRST))
 		|| (ast_test_flag(&flags, OPTION_RING) && ast_test_flag(&flags, OPTION_MUSIC))) {
 		return -1;
 	}

@@ -183,7 +183,7 @@ static void run_agent(struct attempt *attempt, struct config_agent *agent)
 static void run_fallback(struct attempt *attempt, const struct config_agent *agent)
 {
 	struct config_agent *other = config_find_agent(attempt->config,
-		agent->values[KEY_FALLBACK_AGENT]);
+			agent->values[KEY_FALLBACK_AGENT]);
 	enum convai_status status = attempt->status;
 	char first[CALL_REASON_SIZE];
 	char second[CALL_REASON_SIZE];

@@ -433,7 +433,7 @@ static int64_t wait_and_read(struct call *call)
 	struct ast_channel *ready;
 
 	ready = ast_waitfor_nandfds(&call->channel, 1, &call->event_fd, 1, NULL, &ready_fd,
-		&ms);
+			&ms);
 	if (ready) {
 		return read_channel(call);
 	}

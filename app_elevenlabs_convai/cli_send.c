@@ -34,7 +34,7 @@ static void join(struct ast_cli_args *a, char *text, size_t size)
 	*text = '\0';
 	for (i = TEXT_WORD; i < a->argc && used < size; i++) {
 		used += snprintf(text + used, size - used, "%s%s", i > TEXT_WORD ? " " : "",
-			a->argv[i]);
+				a->argv[i]);
 	}
 }
 

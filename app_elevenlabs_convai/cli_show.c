@@ -218,7 +218,7 @@ static void show_view(int fd, const char *agent, const struct view *view)
 		"Heard:            %.2f s, of which %.2f s silence in place of missing audio\n",
 		seconds_of(&view->caller, c->pushed_bytes), c->silence_ms / 1000.0);
 	ast_cli(fd, "  not taken:      %.2f s by the queue, %.2f s by the socket, %.2f s of the first "
-		"words\n", seconds_of(&view->caller, c->push_dropped_bytes),
+				"words\n", seconds_of(&view->caller, c->push_dropped_bytes),
 		seconds_of(&view->caller, c->send_dropped_bytes), s->preroll_dropped_ms / 1000.0);
 	ast_cli(fd, "Spoken:           %.2f s of %.2f s received\n",
 		seconds_of(&view->agent, c->played_bytes),

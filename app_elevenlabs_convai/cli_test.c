@@ -99,8 +99,8 @@ static char *converse(int fd, const struct config_agent *agent, const struct con
 	if (await(ops, session, &progress, began_us
 		+ agent->connect_timeout * INT64_C(1000000) + ENGINE_GRACE_US)) {
 		result = failed(fd, agent->name, CONVAI_STATUS_ERROR,
-			registry_is_closed() ? "the module is being unloaded"
-			: "the engine does not answer");
+				registry_is_closed() ? "the module is being unloaded"
+				: "the engine does not answer");
 	} else {
 		result = tell(fd, agent, &progress, began_us);
 	}
@@ -145,7 +145,7 @@ char *cli_test_agent(struct ast_cli_args *a)
 	ao2_cleanup(config);
 	if (!agent) {
 		return failed(a->fd, a->argv[3], CONVAI_STATUS_NOAGENT,
-			"there is no such agent in " CONFIG_FILE);
+				"there is no such agent in " CONFIG_FILE);
 	}
 	result = test_agent(a->fd, agent);
 	ao2_ref(agent, -1);

@@ -268,8 +268,8 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.check = check_base_url,
 		.preset = "https://api.elevenlabs.io",
 		.allowed =
-			"us, eu, in, sg, or a URL such as https://api.elevenlabs.io; several, "
-			"separated by commas, are tried in turn",
+		"us, eu, in, sg, or a URL such as https://api.elevenlabs.io; several, "
+		"separated by commas, are tried in turn",
 		.flags = KEY_TO_ENGINE,
 	},
 	[KEY_BRANCH_ID] = {

@@ -149,7 +149,7 @@ static int run_loader(int fd, char *error, size_t size)
 
 	if (scope && !PyDict_SetItemString(scope, "__builtins__", PyEval_GetBuiltins())) {
 		code = Py_CompileString(loader_source, "<app_elevenlabs_convai/loader.py>",
-			Py_file_input);
+				Py_file_input);
 	}
 	if (code) {
 		done = PyEval_EvalCode(code, scope, scope);

@@ -33,6 +33,6 @@ int manager_unregister(int limit_ms);
  * all of it is left out.
  */
 void manager_publish(struct ast_channel *channel, const char *name, ...)
-	__attribute__((sentinel));
+__attribute__((sentinel));
 
 #endif /* MANAGER_H */

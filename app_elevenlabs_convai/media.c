@@ -162,12 +162,12 @@ int media_agree(struct media *media, const struct convai_progress *progress, cha
 	}
 	if (ast_set_read_format(media->channel, caller)) {
 		return refuse("hears", &progress->caller,
-			"into which this channel's codec cannot be translated", reason, size);
+				"into which this channel's codec cannot be translated", reason, size);
 	}
 	media->caller = caller;
 	if (ast_set_write_format(media->channel, agent)) {
 		return refuse("speaks", &progress->agent,
-			"which cannot be translated into this channel's codec", reason, size);
+				"which cannot be translated into this channel's codec", reason, size);
 	}
 	media->agent = agent;
 	media->frame_bytes = progress->agent.encoding == CONVAI_ENCODING_SLIN

@@ -176,7 +176,7 @@ static struct ast_channel *make_channel(void)
 		return NULL;
 	}
 	channel = ast_channel_alloc(1, AST_STATE_UP, "5550100", "Test", "", "100", "default",
-		NULL, NULL, 0, "ElevenLabsTest/1");
+			NULL, NULL, 0, "ElevenLabsTest/1");
 	if (channel) {
 		ast_channel_tech_set(channel, &tech);
 		ast_channel_nativeformats_set(channel, caps);

@@ -196,15 +196,15 @@ static int append_defaults(struct pair_list *list, struct ast_channel *channel,
 
 	if (agent->send_caller_number) {
 		res |= append(list, name, CONVAI_PAIR_VARIABLE, "caller_number",
-			caller_number(channel));
+				caller_number(channel));
 	}
 	res |= append(list, name, CONVAI_PAIR_VARIABLE, "called_number",
-		S_OR(ast_channel_dialed(channel)->number.str, ast_channel_exten(channel)));
+			S_OR(ast_channel_dialed(channel)->number.str, ast_channel_exten(channel)));
 	res |= append(list, name, CONVAI_PAIR_VARIABLE, "channel", name);
 	res |= append(list, name, CONVAI_PAIR_VARIABLE, "unique_id",
-		ast_channel_uniqueid(channel));
+			ast_channel_uniqueid(channel));
 	res |= append(list, name, CONVAI_PAIR_VARIABLE, "linked_id",
-		ast_channel_linkedid(channel));
+			ast_channel_linkedid(channel));
 	return res;
 }
 

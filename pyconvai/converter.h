@@ -174,7 +174,7 @@ static inline uint32_t convai_converter_take(struct convai_converter *converter,
 	while (done < count) {
 		uint32_t some = count - done < CONVAI_CONVERT_SAMPLES ? count - done : CONVAI_CONVERT_SAMPLES;
 		uint32_t till = convai_converter_block(converter, playout,
-			out + done * sizeof(int16_t), some, played);
+				out + done * sizeof(int16_t), some, played);
 
 		if (till) {
 			heard = done + till;

@@ -401,7 +401,7 @@ static inline int convai_engine_await_end(uint32_t limit_ms)
 	pthread_mutex_lock(&convai_engine.lock);
 	while (convai_engine.running && !timed_out) {
 		timed_out = pthread_cond_clockwait(&convai_engine.changed, &convai_engine.lock,
-			CLOCK_MONOTONIC, &until);
+				CLOCK_MONOTONIC, &until);
 	}
 	running = convai_engine.running;
 	pthread_mutex_unlock(&convai_engine.lock);

@@ -48,11 +48,11 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "PCM needs swapping on
 struct convai_tallies {
 	/* Loop thread */
 	atomic_uint_fast64_t chunks_sent, send_dropped_bytes, messages_received, unknown_messages,
-		pings_answered, received_bytes, stale_dropped_bytes, overflow_dropped_bytes,
-		flushed_bytes, interruptions;
+						 pings_answered, received_bytes, stale_dropped_bytes, overflow_dropped_bytes,
+						 flushed_bytes, interruptions;
 	/* Channel thread */
 	_Alignas(CONVAI_CACHE_LINE) atomic_uint_fast64_t pushed_bytes, push_dropped_bytes, silence_ms,
-		played_bytes;
+			 played_bytes;
 };
 
 /*! One thing that is to be said to the agent */
@@ -380,7 +380,7 @@ static uint32_t convai_push_bytes(struct convai_session *session, const uint8_t 
 		taken = convai_converter_put(&session->converter, &session->uplink, audio, bytes);
 	} else {
 		taken = convai_ring_put(&session->uplink, audio,
-			convai_silence_byte(&session->caller_format), bytes);
+				convai_silence_byte(&session->caller_format), bytes);
 	}
 	convai_tally(taken ? &session->tally.pushed_bytes : &session->tally.push_dropped_bytes, bytes);
 	return taken;
@@ -424,7 +424,7 @@ static uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, ui
 		return taken;
 	}
 	taken = convai_playout_take(&session->playout, audio, bytes,
-		convai_sample_bytes(&session->agent_format));
+			convai_sample_bytes(&session->agent_format));
 	convai_tally(&session->tally.played_bytes, taken);
 	memset(audio + taken, convai_silence_byte(&session->agent_format), bytes - taken);
 	return taken;

@@ -70,11 +70,23 @@ step() {
 take_common_option() {
     taken=1
     case $1 in
-        --host-asterisk) HOST_ASTERISK=yes; return ;;
-        --replace-module) REPLACE_MODULE=yes; return ;;
-        --help) usage; exit 0 ;;
+        --host-asterisk)
+            HOST_ASTERISK=yes
+            return
+            ;;
+        --replace-module)
+            REPLACE_MODULE=yes
+            return
+            ;;
+        --help)
+            usage
+            exit 0
+            ;;
         --name | --conf | --source | --drain-seconds) ;;
-        *) taken=0; return ;;
+        *)
+            taken=0
+            return
+            ;;
     esac
     need_value "$@"
     taken=2
@@ -84,7 +96,8 @@ take_common_option() {
         --source) SOURCE=$(cd "$2" 2>/dev/null && pwd) || usage_error "--source: there is no directory $2" ;;
         --drain-seconds)
             [[ $2 =~ ^[0-9]+$ ]] || usage_error "--drain-seconds: '$2' is no number of seconds"
-            DRAIN_SECONDS=$2 ;;
+            DRAIN_SECONDS=$2
+            ;;
     esac
 }
 

@@ -18,7 +18,10 @@ readonly SYSTEM_PYTHON=${CONVAI_SYSTEM_PYTHON:-/usr/bin/python3}
 readonly CYTHON_NEEDED=3.0 WEBSOCKETS_NEEDED=14 ORJSON_NEEDED=3.9
 
 say() { printf '%s\n' "$*"; }
-fail() { printf '%s\n' "$*" >&2; exit 1; }
+fail() {
+    printf '%s\n' "$*" >&2
+    exit 1
+}
 
 # Run a command that talks much; show what it said only if it fails.
 quietly() {

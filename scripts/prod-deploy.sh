@@ -41,8 +41,14 @@ parse() {
 take_own_option() {
     taken=2
     case $1 in
-        --agent) need_value "$@"; AGENTS+=("$2") ;;
-        --backup-dir) need_value "$@"; BACKUPS=$2 ;;
+        --agent)
+            need_value "$@"
+            AGENTS+=("$2")
+            ;;
+        --backup-dir)
+            need_value "$@"
+            BACKUPS=$2
+            ;;
         *) usage_error "unknown option $1" ;;
     esac
 }
@@ -161,7 +167,10 @@ on_exit() {
         exit 1
     fi
     say "==> Rolling back" >&2
-    (set -e; roll_back) >&2
+    (
+        set -e
+        roll_back
+    ) >&2
     status=$?
     if [ "$status" = 0 ]; then
         shout "DEPLOYMENT FAILED: $failed; the reason is above." \

@@ -16,7 +16,7 @@ shift 3
 ulimit -n "$(ulimit -Hn)"
 
 if [ "$root" = / ]; then
-	exec setpriv --pdeathsig KILL -- "$@"
+    exec setpriv --pdeathsig KILL -- "$@"
 fi
 
 mount --bind "$root" "$root"
@@ -26,13 +26,13 @@ mount --rbind /dev "$root/dev"
 mount --bind "$project" "$root/project"
 
 # Without its own name in /etc/hosts, pjsip spends 5 s a call on looking it up.
-printf '127.0.0.1 localhost %s\n::1 localhost\n' "$(uname -n)" > "$root/tmp/.hosts"
+printf '127.0.0.1 localhost %s\n::1 localhost\n' "$(uname -n)" >"$root/tmp/.hosts"
 mount --bind "$root/tmp/.hosts" "$root/etc/hosts"
 if [ -e /etc/resolv.conf ] && [ -e "$root/etc/resolv.conf" ]; then
-	mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
+    mount --bind /etc/resolv.conf "$root/etc/resolv.conf"
 fi
 if [ "$access" = ro ]; then
-	mount -o remount,bind,ro "$root"
+    mount -o remount,bind,ro "$root"
 fi
 
 exec setpriv --pdeathsig KILL -- chroot "$root" "$@"

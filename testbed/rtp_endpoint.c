@@ -80,7 +80,7 @@ static void command_open(struct call *call, unsigned int id, const char *argumen
 	int fill;
 
 	if (sscanf(arguments, "%u %4095s %u %u %u %d",
-			&port, path, &payload_type, &packet_bytes, &step, &fill) != 6
+		&port, path, &payload_type, &packet_bytes, &step, &fill) != 6
 		|| call->used || packet_bytes > MAX_PACKET) {
 		complain(id, "cannot open: bad arguments or already open");
 		return;

@@ -175,7 +175,7 @@ static enum parsed parse_path(struct ast_config *config, const char *path,
 	}
 	config->depth++;
 	res = parse_stream(config, called ? called : config->depth > 1 ? path : "", stream,
-		number);
+			number);
 	fclose(stream);
 	if (res) {
 		/* The depth stays: what comes behind in the outer file is said to be of its path. */

@@ -60,7 +60,7 @@ static void inherit(struct category *category, const struct category *base)
 
 	for (var = base->first; var; var = var->next) {
 		struct ast_variable *copy = variable_make(var->name, var->value, var->file,
-			var->lineno);
+				var->lineno);
 
 		copy->inherited = 1;
 		category_add(category, copy);

@@ -37,7 +37,8 @@ def rows() -> list[Row]:
         for line in re.findall(r"^\|.*\|$", _protect(text), re.M)
     ]
     return [
-        Row(_plain(command), how, check.strip("`")) for command, how, check in map(_restore, cells[2:])
+        Row(_plain(command), how, check.strip("`"))
+        for command, how, check in map(_restore, cells[2:])
     ]
 
 

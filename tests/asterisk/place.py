@@ -85,5 +85,3 @@ def place(root: Root, name: str, etc: Path, *arguments: str) -> Iterator[Place]:
 def mode(sources: Sources) -> str:
     """How what is built was built."""
     return (sources.folder / "build" / "mode").read_text(encoding="utf-8").strip()
-
-

@@ -18,7 +18,10 @@ lacking() {
 }
 
 # What an installation depends on, as one word.
-fingerprint() { { cat "$1"; "${@:2}"; } 2>&1 | sha256sum | cut -d' ' -f1; }
+fingerprint() { {
+    cat "$1"
+    "${@:2}"
+} 2>&1 | sha256sum | cut -d' ' -f1; }
 
 # current STAMP FINGERPRINT: whether just that was installed
 current() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }

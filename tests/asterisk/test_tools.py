@@ -48,7 +48,9 @@ def test_the_agent_ends_the_call_with_its_tool(pbx: Instance, agent: StartAgent)
     (file,) = Path(mock.folder / "record").glob("0000-*-agent.raw")
     said = file.read_bytes()
     assert len(said) == ULAW.bytes_in(0.3 + FAREWELL_SECONDS)
-    assert said in call.heard, "the farewell was cut"
+    # A busy machine may leave silence between the two.
+    farewell = said[ULAW.bytes_in(0.3) :]
+    assert farewell in call.heard, "the farewell was cut"
     (session,) = mock.report["sessions"]
     assert session["violations"] == []
     assert (session["close_code"], session["closed_by"]) == (1000, "client")

@@ -23,7 +23,7 @@ from tests.timing import SECOND
 from tests.unit.service import Conversation, Service
 
 NAME = f"recipes-{os.getpid()}"
-MORE = ("CHANGELOG.md", "docs", "tests", "testbed", "asterisk_context_files", "pyproject.toml")
+MORE = ("docs", "tests", "testbed", "asterisk_context_files", "pyproject.toml")
 
 # Of the patched copy: those that walk the pages, and those that the recipes bring along.
 UNIT_TESTS = [

@@ -94,12 +94,14 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """The agent wants something done here. Is owed one result, unless it expects none."""
+    """The agent wants something done here. Is owed exactly one result.
+
+    Also if it says that it expects none: so do the service's own clients with ``expects_response``.
+    """
 
     name: str
     call_id: str
     parameters: dict[str, Any]
-    expects_response: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +284,6 @@ class Conversation:
             _text(body, "tool_name"),
             _text(body, "tool_call_id"),
             _body(body, "parameters"),
-            body.get("expects_response") is not False,
         )
 
     def _server_tool(self, message: dict[str, Any]) -> Event:

@@ -193,8 +193,7 @@ class Toolbox:
     async def _tell(self, call: ToolCall, text: str, *, is_error: bool) -> None:
         outcome = "failed" if is_error else "done"
         self._log.debug(one_line(f"tool {call.name} {outcome}: {text}"))
-        if call.expects_response:
-            await self._answer(call.call_id, text, is_error)
+        await self._answer(call.call_id, text, is_error)
 
     async def _end_when_heard(self, reason: str) -> None:
         """The last words may be on their way yet: it stays up until they were heard."""

@@ -33,7 +33,7 @@ IN_A_CALL = "call_run"
 
 INTERPRETER = "_PyEval_EvalFrameDefault"
 
-OUTPUT = "/tmp/app_elevenlabs_convai.gdb"  # noqa: S108
+OUTPUT = "/tmp/app_elevenlabs_convai.gdb"
 """As Asterisk sees it. Removed before it is written and after it was read."""
 
 FRAME = f"""
@@ -154,12 +154,12 @@ def run_python(code: str) -> str:
 
 
 class Engine(gdb.Command):  # type: ignore[misc]
-    """Look at the engine: engine threads | loop | stacks | tasks | perf"""
+    """Look at the engine: engine threads | loop | stacks | tasks | perf."""
 
     def __init__(self) -> None:
         super().__init__("engine", gdb.COMMAND_STATUS)
 
-    def invoke(self, argument: str, _from_tty: bool) -> None:  # noqa: FBT001
+    def invoke(self, argument: str, _from_tty: bool) -> None:
         """Carry the command out, and leave the thread selected that was."""
         before = gdb.selected_thread()
         if before is None:

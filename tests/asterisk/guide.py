@@ -1,4 +1,4 @@
-"""The table of docs/development.md: every command of the earlier guide, and the test that runs it."""
+"""The table of docs/development.md: every command of the earlier guide, and what runs it."""
 
 from __future__ import annotations
 
@@ -36,10 +36,8 @@ def rows() -> list[Row]:
         [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         for line in re.findall(r"^\|.*\|$", _protect(text), re.M)
     ]
-    return [
-        Row(_plain(command), how, check.strip("`"))
-        for command, how, check in map(_restore, cells[2:])
-    ]
+    restored = map(_restore, cells[2:])
+    return [Row(_plain(command), how, check.strip("`")) for command, how, check in restored]
 
 
 # In the table, a bar of a command is written \| and the \| of a regular expression \\|.

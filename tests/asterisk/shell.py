@@ -31,7 +31,8 @@ _SHIMS = {
     "sudo": 'exec "$@"',
     # Python writes its names where Asterisk sees /tmp; perf looks in ours.
     "perf": 'for map in "/proc/$ASTERISK_PID/root/tmp/perf-$ASTERISK_PID.map"; do'
-    ' [ ! -e "$map" ] || [ "$map" -ef "/tmp/${map##*/}" ] || cp "$map" /tmp/; done; exec "$PERF" "$@"',
+    ' [ ! -e "$map" ] || [ "$map" -ef "/tmp/${map##*/}" ] || cp "$map" /tmp/; done;'
+    ' exec "$PERF" "$@"',
     "pidof": 'echo "$ASTERISK_PID"',
 }
 

@@ -1,4 +1,4 @@
-"""The commands of docs/debugging.md, as they stand there. What is not installed is skipped, by name."""
+"""The commands of docs/debugging.md, as they stand there. What is missing is skipped, by name."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ BLOCKS = {
             "talks with an agent",
             "convai-loop-",
             # It may have been stopped while it ran.
-            r"Task-[0-9]+ PJSIP/caller-00000000\n +Session.run .*\n +(Session._converse|runs right)",
+            r"Task-\d+ PJSIP/caller-00000000\n +Session.run .*\n +(Session._converse|runs right)",
         )
     ),
     'sudo gdb -batch -p "$(pidof asterisk)" -x scripts/gdb_engine.py -ex "engine stacks"': Block(
@@ -125,7 +125,7 @@ def reader(root: Root, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pla
         calls.wait_up()
         wait_talking(here.pbx, 1)
         yield here
-        Path(f"/tmp/perf-{here.pbx.pid}.map").unlink(missing_ok=True)  # noqa: S108
+        Path(f"/tmp/perf-{here.pbx.pid}.map").unlink(missing_ok=True)
 
 
 def test_every_block_is_run() -> None:

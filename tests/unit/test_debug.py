@@ -1,4 +1,4 @@
-"""What is logged of one call, of all, and of an agent that asks for it; and what threads are named."""
+"""What is logged of one call, of all, or because an agent asks for it; and threads' names."""
 
 from __future__ import annotations
 

@@ -40,3 +40,18 @@ def test_the_engine_knows_what_it_is_told(name: str) -> None:
 @pytest.mark.parametrize("name", list(Settings.__dataclass_fields__))
 def test_the_engine_is_told_what_it_wants_to_know(name: str) -> None:
     assert "KEY_TO_ENGINE" in KEYS[name]
+
+
+PREFIXES = ("var_", "json_", "override_")
+"""Of keys whose names are the operator's own."""
+
+
+def test_the_example_shows_no_other_key() -> None:
+    shown = set(re.findall(r"^;?(\w+) = ?", EXAMPLE, re.MULTILINE))
+    assert {name for name in shown if not name.startswith(PREFIXES)} == set(KEYS)
+
+
+def test_the_example_names_every_older_name() -> None:
+    aliases = [alias for text in KEYS.values() for alias in re.findall(r'\.alias = "(\w+)"', text)]
+    assert aliases
+    assert [alias for alias in aliases if alias not in EXAMPLE] == []

@@ -21,7 +21,7 @@
 
 #include "asterisk.h"
 
-#include "asterisk/app.h"	/* arguments and options */
+#include "asterisk/app.h"	/* arguments */
 #include "asterisk/astobj2.h"	/* references to calls and agents */
 #include "asterisk/channel.h"	/* channels */
 #include "asterisk/cli.h"	/* ESS */
@@ -37,6 +37,7 @@
 #include "embed.h"
 #include "generation.h"
 #include "manager.h"
+#include "options.h"
 #include "registry.h"
 #include "test_elevenlabs.h"
 #include "variables.h"
@@ -208,71 +209,7 @@ static const char app[] = "ElevenLabsConvAI";
 /*! ... and the loader of engines, which has nothing to do then */
 #define CLOSE_LIMIT_MS 1000
 
-enum option_flag {
-	OPTION_NO_ANSWER = 1 << 0,
-	OPTION_CONNECT_FIRST = 1 << 1,
-	OPTION_RING = 1 << 2,
-	OPTION_MUSIC = 1 << 3,
-	OPTION_GREETING = 1 << 4,
-};
-
-enum option_argument {
-	OPTION_ARG_MUSIC,
-	OPTION_ARG_COUNT,
-};
-
-AST_APP_OPTIONS(option_table, {
-	AST_APP_OPTION('n', OPTION_NO_ANSWER),
-	AST_APP_OPTION('c', OPTION_CONNECT_FIRST),
-	AST_APP_OPTION('r', OPTION_RING),
-	AST_APP_OPTION_ARG('m', OPTION_MUSIC, OPTION_ARG_MUSIC),
-	AST_APP_OPTION('g', OPTION_GREETING),
-});
-
 /* ---- The application ---- */
-
-/*! \brief Whether all letters are options; Asterisk's own parser passes over others */
-static int options_are_known(const char *text)
-{
-	const char *c = text;
-
-	while (*c) {
-		if ((unsigned char) *c >= ARRAY_LEN(option_table)
-			|| !option_table[(int) *c].flag) {
-			return 0;
-		}
-		if (c[1] == '(' && option_table[(int) *c].arg_index) {
-			c += strcspn(c, ")");
-		}
-		c += !!*c;
-	}
-	return 1;
-}
-
-/*!
- * \return 0, or -1 if the text is not understood or contradicts itself. Keeps pointers
- * into text.
- */
-static int parse_options(char *text, struct call_options *options)
-{
-	char *arguments[OPTION_ARG_COUNT] = { NULL };
-	struct ast_flags flags = { 0 };
-
-	if (!options_are_known(text)
-		|| ast_app_parse_options(option_table, &flags, arguments, text)
-		|| (ast_test_flag(&flags, OPTION_NO_ANSWER)
-		&& ast_test_flag(&flags, OPTION_CONNECT_FIRST))
-		|| (ast_test_flag(&flags, OPTION_RING) && ast_test_flag(&flags, OPTION_MUSIC))) {
-		return -1;
-	}
-	options->answer = !ast_test_flag(&flags, OPTION_NO_ANSWER);
-	options->connect_first = !!ast_test_flag(&flags, OPTION_CONNECT_FIRST);
-	options->ring = !!ast_test_flag(&flags, OPTION_RING);
-	options->music = !!ast_test_flag(&flags, OPTION_MUSIC);
-	options->protect_greeting = !!ast_test_flag(&flags, OPTION_GREETING);
-	options->music_class = S_OR(arguments[OPTION_ARG_MUSIC], "");
-	return 0;
-}
 
 /*!
  * \brief The application. \return 0, so that the dialplan decides; -1 only when the
@@ -294,7 +231,7 @@ static int convai_exec(struct ast_channel *channel, const char *data)
 		attempt_refuse(channel, CONVAI_STATUS_NOAGENT,
 			"no agent named: ElevenLabsConvAI(agent)");
 	} else if (!ast_strlen_zero(args.options)
-		&& parse_options(ast_strdupa(args.options), &options)) {
+		&& options_parse(ast_strdupa(args.options), &options)) {
 		snprintf(reason, sizeof(reason), "options \"%s\" are not understood", args.options);
 		attempt_refuse(channel, CONVAI_STATUS_ERROR, reason);
 	} else {

@@ -25,6 +25,7 @@
 #include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "call.h"
+#include "caller.h"
 #include "config.h"
 #include "manager.h"
 #include "monotonic.h"
@@ -33,18 +34,6 @@
 #include "waiting.h"
 #include "watchdog.h"
 
-/*!
- * After so long without a voice frame (muted, DTX, a quiet Local channel) the agent gets
- * silence in its place, because it only advances on audio. Jitter stays below that.
- */
-#define GAP_US 300000
-/*! Silence in place of missing audio is given in whole steps of this */
-#define GAP_STEP_MS 20
-/*!
- * A longer gap at once is a stall of ours, not of the caller's; the rest of it is
- * forgotten
- */
-#define GAP_MS_MAX 1000
 /*!
  * Silence after the agent's last word: the far end's jitter buffer still holds that word
  */
@@ -57,11 +46,6 @@ static int64_t audio_us(const struct convai_format *format, uint64_t bytes)
 	unsigned int sample_bytes = format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
 
 	return format->rate ? (int64_t) (bytes * 1000000 / sample_bytes / format->rate) : 0;
-}
-
-static void count(uint64_t *counter)
-{
-	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
 }
 
 /*! \brief Note how long the caller has waited for something, the first time that it comes */
@@ -109,177 +93,13 @@ void call_end(struct call *call, enum convai_status status, const char *reason)
 	ast_copy_string(call->reason, reason, sizeof(call->reason));
 }
 
-/* ---- The caller's side ---- */
-
-/*! \brief Note since when the engine has been refusing audio */
-static void note_push(struct call *call, int taken)
-{
-	if (taken) {
-		call->refused_us = 0;
-	} else if (!call->refused_us) {
-		call->refused_us = monotonic_us();
-	}
-}
-
-static void push_frame(void *data, struct ast_frame *frame)
-{
-	struct call *call = data;
-
-	if (frame->datalen <= 0) {
-		return;
-	}
-	watchdog_hear(&call->watchdog, frame, monotonic_us());
-	if (call->options->protect_greeting && watchdog_greeting(call, monotonic_us())) {
-		unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
-
-		note_push(call, call->ops->push_silence(call->session, frame->samples * 1000 / rate));
-	} else {
-		note_push(call, call->ops->push(call->session, frame->data.ptr, frame->datalen));
-	}
-}
-
-/*! \brief Give the agent silence for a frame that holds the tone of a key */
-static void take_tone(struct call *call, const struct ast_frame *frame)
-{
-	unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
-
-	if (call->progress.state == CONVAI_STATE_TALKING && rate) {
-		note_push(call, call->ops->push_silence(call->session, frame->samples * 1000 / rate));
-	}
-}
-
-/*!
- * \brief Pass a voice frame on, keep it for later, or drop it: as far as the conversation
- * is
- */
-static void take_voice(struct call *call, struct ast_frame *frame, int64_t now)
-{
-	count(&call->statistics.voice_frames_read);
-	if (call->on_hold) {
-		/* Music, mostly, which is not meant for the agent: it gets silence as in any gap. */
-		return;
-	}
-	call->caller_heard_us = now;
-	call->covered_us = now;
-	if (dtmf_is_heard(&call->dtmf, now)) {
-		take_tone(call, frame);
-	} else if (call->progress.state == CONVAI_STATE_CONNECTING) {
-		media_preroll_keep(&call->media, frame);
-		__atomic_store_n(&call->statistics.preroll_dropped_ms,
-			call->media.preroll_dropped_ms, __ATOMIC_RELAXED);
-	} else if (call->progress.state == CONVAI_STATE_TALKING) {
-		if (ast_format_cmp(frame->subclass.format, call->media.caller)
-			== AST_FORMAT_CMP_EQUAL) {
-			push_frame(call, frame);
-		} else {
-			count(&call->statistics.foreign_frames);
-		}
-	}
-}
-
-/*!
- * \brief Why ast_read gave nothing: the caller is gone, sent elsewhere, or the module is
- * to go
- */
-static void channel_left(struct call *call)
-{
-	int flags = ast_channel_softhangup_internal_flag(call->channel);
-	unsigned int operator_hangup;
-
-	ao2_lock(call);
-	operator_hangup = call->operator_hangup;
-	ao2_unlock(call);
-
-	if (flags & AST_SOFTHANGUP_HANGUP_EXEC) {
-		/* Before the h extension Asterisk sets APPUNLOAD as well, which means nothing then. */
-		call_end(call, CONVAI_STATUS_HANGUP, "the channel was hung up before");
-	} else if (flags & AST_SOFTHANGUP_APPUNLOAD) {
-		call_end(call, CONVAI_STATUS_UNLOADED, "the module was unloaded");
-	} else if (operator_hangup) {
-		call_end(call, CONVAI_STATUS_HANGUP, "hung up from the Asterisk CLI");
-	} else if (flags & AST_SOFTHANGUP_ASYNCGOTO) {
-		call_end(call, CONVAI_STATUS_HANGUP,
-			"the channel was sent elsewhere in the dialplan");
-	} else if (flags & AST_SOFTHANGUP_SHUTDOWN) {
-		call_end(call, CONVAI_STATUS_HANGUP, "Asterisk is stopping");
-	} else if (flags & AST_SOFTHANGUP_TIMEOUT) {
-		call_end(call, CONVAI_STATUS_TIMEOUT,
-			"the channel's absolute time-out was reached");
-	} else {
-		call_end(call, CONVAI_STATUS_HANGUP, "the caller hung up");
-	}
-}
-
-static void take_digit(struct call *call, char digit, int64_t now)
-{
-	count(&call->statistics.digits);
-	watchdog_notice(&call->watchdog, now);
-	dtmf_up(call, digit, now);
-}
-
-static void take_control(struct call *call, int control)
-{
-	if (control == AST_CONTROL_HOLD) {
-		call->on_hold = 1;
-	} else if (control == AST_CONTROL_UNHOLD) {
-		call->on_hold = 0;
-	}
-}
-
-/*! \return length of the voice frame that was read, in microseconds, or 0 */
-static int64_t read_channel(struct call *call)
-{
-	struct ast_frame *frame = ast_read(call->channel);
-	int64_t length_us = 0;
-
-	if (!frame) {
-		channel_left(call);
-		return 0;
-	}
-	if (frame->frametype == AST_FRAME_VOICE) {
-		unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
-
-		length_us = rate ? (int64_t) frame->samples * 1000000 / rate : 0;
-		take_voice(call, frame, monotonic_us());
-	} else if (frame->frametype == AST_FRAME_DTMF_BEGIN) {
-		dtmf_down(&call->dtmf, monotonic_us());
-	} else if (frame->frametype == AST_FRAME_DTMF_END) {
-		take_digit(call, frame->subclass.integer, monotonic_us());
-	} else if (frame->frametype == AST_FRAME_CONTROL) {
-		take_control(call, frame->subclass.integer);
-	}
-	ast_frfree(frame);
-	return length_us;
-}
-
-/*! \brief Give the agent silence for the time in which no voice frame came */
-static void fill_gap(struct call *call, int64_t now)
-{
-	unsigned int missing_ms;
-
-	if (now - call->caller_heard_us < GAP_US) {
-		return;
-	}
-	missing_ms = (now - call->covered_us) / 1000 / GAP_STEP_MS * GAP_STEP_MS;
-	if (!missing_ms) {
-		return;
-	}
-	if (missing_ms > GAP_MS_MAX) {
-		call->covered_us = now;
-		missing_ms = GAP_MS_MAX;
-	} else {
-		call->covered_us += (int64_t) missing_ms * 1000;
-	}
-	note_push(call, call->ops->push_silence(call->session, missing_ms));
-}
-
 /* ---- The agent's side ---- */
 
 static void note_write(struct call *call, int failed)
 {
-	count(&call->statistics.frames_written);
+	call_count(&call->statistics.frames_written);
 	if (failed) {
-		count(&call->statistics.write_failures);
+		call_count(&call->statistics.write_failures);
 		if (call->statistics.write_failures == 1) {
 			ast_debug(1, "%s: a frame could not be written\n",
 				ast_channel_name(call->channel));
@@ -294,7 +114,7 @@ static void write_frame(struct call *call)
 	if (!media->agent) {
 		/* What the caller hears is Asterisk's own, and keeps frames of ours out. */
 		if (call->agent->silence && !call->waiting) {
-			count(&call->statistics.silent_frames);
+			call_count(&call->statistics.silent_frames);
 			note_write(call, media_write_native_silence(media));
 		}
 		return;
@@ -304,7 +124,7 @@ static void write_frame(struct call *call)
 		if (!call->agent->silence && call->progress.state != CONVAI_STATE_ENDED) {
 			return;
 		}
-		count(&call->statistics.silent_frames);
+		call_count(&call->statistics.silent_frames);
 	} else {
 		note_first(call, &call->statistics.speaking_us);
 	}
@@ -359,7 +179,7 @@ static int answer(struct call *call)
 {
 	if (call->options->answer && ast_channel_state(call->channel) != AST_STATE_UP
 		&& ast_raw_answer(call->channel)) {
-		channel_left(call);
+		caller_left(call);
 		return -1;
 	}
 	return 0;
@@ -380,7 +200,7 @@ static void begin_talking(struct call *call)
 		return;
 	}
 	watchdog_begin(&call->watchdog, monotonic_us());
-	media_preroll_drain(&call->media, push_frame, call);
+	media_preroll_drain(&call->media, caller_push, call);
 	call->caller_heard_us = call->covered_us = monotonic_us();
 	manager_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
 		"ConversationId", call->conversation_id, SENTINEL);
@@ -435,7 +255,7 @@ static int64_t wait_and_read(struct call *call)
 	ready = ast_waitfor_nandfds(&call->channel, 1, &call->event_fd, 1, NULL, &ready_fd,
 			&ms);
 	if (ready) {
-		return read_channel(call);
+		return caller_read(call);
 	}
 	if (ready_fd == call->event_fd) {
 		/* The channel may be ready as well; the next round tells. */
@@ -462,7 +282,7 @@ static void talk(struct call *call)
 		hurry_first_word(call, now);
 		write_due(call, now, caller_frame_us);
 		if (call->progress.state == CONVAI_STATE_TALKING) {
-			fill_gap(call, now);
+			caller_fill_gap(call, now);
 			dtmf_look(call, now);
 		} else if (call->progress.state == CONVAI_STATE_ENDED) {
 			play_out(call, now);
@@ -534,7 +354,7 @@ void call_run(struct call *call, const struct call_options *options)
 	}
 	if (ast_check_hangup(call->channel)) {
 		/* The h extension, or a caller who was faster. */
-		channel_left(call);
+		caller_left(call);
 		goto done;
 	}
 	if (open_session(call)) {

@@ -96,6 +96,12 @@ struct call {
 	char conversation_id[128];
 };
 
+/*! \brief Count one more of something. Channel thread. */
+static inline void call_count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
 /*! \brief A call that has not begun, or NULL when out of memory */
 struct call *call_make(struct ast_channel *channel, struct config_agent *agent,
 	const struct convai_ops *ops);

@@ -23,7 +23,7 @@ AGENT = """
 [agents.agent{number}]
 format = "ulaw_8000"
 chunk_ms = 200
-pace = 1.2
+pace = {pace}
 first_message = {{ text = "Noise.", sound = "noise:{number}:{ms}", interruptible = false }}
 """
 
@@ -33,10 +33,13 @@ def noise_agent_names(count: int) -> list[str]:
     return [f"agent{number}" for number in range(count)]
 
 
-def noise_agents(count: int, seconds: float) -> str:
-    """A scenario of agents that each speak noise of their own for so long."""
+def noise_agents(count: int, seconds: float, pace: float = 1.2) -> str:
+    """A scenario of agents that each speak noise of their own for so long.
+
+    pace: how much faster than real time they send it.
+    """
     ms = int(seconds * 1000)
-    agents = (AGENT.format(number=number, ms=ms) for number in range(count))
+    agents = (AGENT.format(number=number, ms=ms, pace=pace) for number in range(count))
     # Many calls that hang up at once take their time: no audio comes meanwhile.
     return 'title = "noise"\n[limits]\ngap_ms = 3000\n[agents.default]\n' + "".join(agents)
 

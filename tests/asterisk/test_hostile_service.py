@@ -29,6 +29,10 @@ ULAW = CODECS["ulaw"]
 TALK_SECONDS = 12.0
 """How long the other call's both sides speak; the floods come meanwhile."""
 
+PACE = 2.0
+"""How much faster than that its agent sends, which has to share the machine with the flooding one:
+what is looked for is what Asterisk and the engine make of it."""
+
 GREETING_MS = 1000
 GREETING = audible(ULAW.noise(GREETING_MS / 1000, seed=1), ULAW)
 """Where the service itself is late, which has much to do, there is silence in between."""
@@ -114,7 +118,7 @@ def seen(pbx: Instance, root: Root) -> Seen:
     names = [*direct, "slow-url", "slow-upgrade", "agent0"]
     with (
         MockAgent(root, SERVICE) as service,
-        MockAgent(root, noise_agents(1, TALK_SECONDS), record=True) as good,
+        MockAgent(root, noise_agents(1, TALK_SECONDS, PACE), record=True) as good,
         SlowLink(service.url, seconds_a_byte=0.1) as slow,
     ):
         patience = {"connect_timeout": "2", "connect_attempts": "1"}

@@ -10,40 +10,22 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from ._core import Link
-from .backoff import BackOff, retry_after
-from .endings import Busy, Ending, SetupFailed, Status, from_http, one_line
+from .backoff import BackOff
+from .endings import Ending, SetupFailed, Status
 from .log import ChannelLog
-from .net import Endpoint, Network, handshake_failure
+from .net import Endpoint, Network
 from .protocol import Metadata
 from .settings import Settings
 from .signed_urls import SignedUrls, context_for
-
-MAX_MESSAGE_BYTES = 32 * 1024 * 1024
-"""Official clients take 16 MiB; a message over this is a fault of the service."""
-
-KEEPALIVE_SECONDS = 10.0
-"""Between WebSocket pings of ours, and the time for each answer: a dead network is noticed within
-20 s, where TCP alone would take many minutes."""
-
-CLOSE_SECONDS = 2.0
-"""For the closing handshake. The caller has gone by then; only the socket waits."""
-
-WRITE_LIMIT_BYTES = 262_144
-"""Of what waits in the transport; above it the library's own sending waits as well. Caller audio
-stops far below (SEND_BUFFER_LIMIT in _core.pyx), so that on a network that takes nothing neither a
-pong nor the keep-alive waits: the agent is heard, and the end is noticed in time."""
+from .upgrading import upgrade
 
 RETRY_SECONDS = 0.25
 """Before the second round of attempts; doubled before each further one."""
-
-HANDSHAKE_SECONDS = 60.0
-"""Upper bound for the WebSocket handshake alone; ``connect_timeout`` is the limit that counts."""
 
 TEST_CHANNEL = "elevenlabs test agent"
 """What the command calls itself. It is to find out whether the key is good now, so it asks."""
@@ -59,14 +41,6 @@ class Shared:
     network: Network
     urls: SignedUrls
     back_off: BackOff
-
-
-class Straight(connect):
-    """Takes a redirect for what it is, a refusal: the library would give a fault of its own."""
-
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """Follow nothing: whoever answers elsewhere was not chosen by the operator."""
-        return exc
 
 
 class Connector:
@@ -164,10 +138,34 @@ class Connector:
                 if failed.ending.status is not Status.AUTH:
                     raise
                 self._log.debug(f"asking for another signed URL: {failed.ending.reason}")
-        return await self._converse(await self._urls.fetch(self._network, host), host, begin)
+        return await self._ask_for_url(host, begin)
 
-    async def _converse(self, url: str, host: Settings, begin: Begin) -> Metadata:
-        connection = await self._open(url, await context_for(self._network, host))
+    async def _ask_for_url(self, host: Settings, begin: Begin) -> Metadata:
+        """With a URL of now. It nearly always leads back to where it comes from.
+
+        So the connection for it is opened while it is on its way, and all that such a call waits
+        for in addition is the answer to one request.
+        """
+        request = host.signed_url_request
+        context = await context_for(self._network, host)
+        opening = asyncio.get_running_loop().create_task(self._open(request, context))
+        transport = None
+        try:
+            url = await self._urls.fetch(self._network, host)
+            if Endpoint.of(url).place == Endpoint.of(request).place:
+                transport = await opening
+        finally:
+            if transport is None:
+                _discard(opening)
+        return await self._converse(url, host, begin, transport)
+
+    async def _converse(
+        self, url: str, host: Settings, begin: Begin, transport: asyncio.Transport | None = None
+    ) -> Metadata:
+        """On this connection, or on a new one."""
+        if transport is None or transport.is_closing():
+            transport = await self._open(url, await context_for(self._network, host))
+        connection = await upgrade(transport, url)
         try:
             return await begin(connection)
         except SetupFailed:
@@ -179,44 +177,23 @@ class Connector:
             self._left.add(task)
             raise
 
-    async def _open(self, url: str, context: ssl.SSLContext | None) -> ClientConnection:
-        """Open the WebSocket on a socket of ours, so that no proxy and no redirect has a say."""
+    async def _open(self, url: str, context: ssl.SSLContext | None) -> asyncio.Transport:
+        """A new connection to where a URL leads. Nobody else has a say: no proxy, no redirect."""
         endpoint = Endpoint.of(url)
         if endpoint.secure and context is None:
             context = await self._network.tls("", verify=True)
-        sock = await self._network.connect(endpoint)
-        secure: dict[str, Any] = {}
-        if endpoint.secure:
-            secure = {"ssl": context, "server_hostname": endpoint.host}
-        try:
-            return await Straight(
-                url,
-                sock=sock,
-                proxy=None,
-                compression=None,
-                open_timeout=HANDSHAKE_SECONDS,
-                ping_interval=KEEPALIVE_SECONDS,
-                ping_timeout=KEEPALIVE_SECONDS,
-                close_timeout=CLOSE_SECONDS,
-                max_size=MAX_MESSAGE_BYTES,
-                write_limit=WRITE_LIMIT_BYTES,
-                **secure,
-            )
-        except InvalidStatus as refused:
-            raise _refused_handshake(refused) from None
-        except (InvalidHandshake, InvalidMessage, EOFError, ValueError) as error:
-            reason = one_line(f"{endpoint} does not speak WebSocket there: {error}")
-            raise SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True)) from None
-        except OSError as error:
-            raise handshake_failure(endpoint, error) from None
+        return await self._network.open(endpoint, context)
 
 
-def _refused_handshake(refused: InvalidStatus) -> SetupFailed:
-    response = refused.response
-    ending = from_http(response.status_code, bytes(response.body or b""), "the WebSocket")
-    if response.status_code != 429:
-        return SetupFailed(ending)
-    return SetupFailed(ending, Busy(retry_after(response.headers.get("Retry-After"))))
+def _discard(opening: asyncio.Task[asyncio.Transport]) -> None:
+    """Whatever becomes of it: close a connection that nobody needs."""
+
+    def abort(opened: asyncio.Task[asyncio.Transport]) -> None:
+        if not opened.cancelled() and opened.exception() is None:
+            opened.result().abort()
+
+    opening.add_done_callback(abort)
+    opening.cancel()
 
 
 async def _close(connection: ClientConnection) -> None:

@@ -74,6 +74,11 @@ class Endpoint:
         target = parts.path or "/"
         return cls(host, port, secure, f"{target}?{parts.query}" if parts.query else target)
 
+    @property
+    def place(self) -> tuple[str, int, bool]:
+        """What one connection reaches, whatever is asked there."""
+        return self.host, self.port, self.secure
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -122,6 +127,24 @@ class Network:
             except OSError as error:
                 failure = error.strerror or str(error)
         raise _unreachable(f"cannot connect to {endpoint}: {failure}")
+
+    async def open(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> asyncio.Transport:
+        """Open a connection, with TLS where the address wants it. Nobody reads from it yet.
+
+        SetupFailed says what went wrong.
+        """
+        sock = await self.connect(endpoint)
+        try:
+            transport, _ = await asyncio.get_running_loop().create_connection(
+                asyncio.Protocol,
+                sock=sock,
+                ssl=context if endpoint.secure else None,
+                server_hostname=endpoint.host if endpoint.secure else None,
+            )
+        except OSError as error:
+            sock.close()
+            raise handshake_failure(endpoint, error) from None
+        return transport
 
     async def _addresses(self, endpoint: Endpoint) -> list[Address]:
         key = (endpoint.host, endpoint.port)

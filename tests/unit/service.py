@@ -89,6 +89,11 @@ class Service:
         self.requests: list[Request] = []
         self.results: list[BaseException | None] = []
         self.conversations: list[Conversation] = []
+        self.accepted = self.lost = 0
+        """Connections that have come, and gone again."""
+        self.connections: list[ServerConnection] = []
+        self.hold: Callable[[Request], Awaitable[None]] | None = None
+        """What the answer to a request waits for, if set."""
         self._ended = threading.Condition()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
@@ -129,8 +134,33 @@ class Service:
         if self.results[0] is not None:
             raise self.results[0]
 
+    def counted(self, *arguments: Any, **options: Any) -> ServerConnection:
+        """A connection of the server's that counts itself."""
+        service = self
+
+        class Counted(ServerConnection):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                service.accepted += 1
+                service.connections.append(self)
+                service._moved.set()
+                super().connection_made(transport)
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                service.lost += 1
+                service._moved.set()
+                super().connection_lost(exc)
+
+        return Counted(*arguments, **options)
+
+    async def connections_are(self, accepted: int, lost: int = 0) -> None:
+        """Wait until so many connections have come, and gone. On the service's loop."""
+        while self.accepted < accepted or self.lost < lost:
+            self._moved.clear()
+            await self._moved.wait()
+
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        self._moved = asyncio.Event()
         server: Server
         async with serve(
             self._converse,
@@ -141,6 +171,7 @@ class Service:
             max_size=None,
             ping_interval=None,
             close_timeout=0.5,
+            create_connection=self.counted,
         ) as server:
             self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
@@ -150,8 +181,10 @@ class Service:
             await asyncio.sleep(SETTLE_SECONDS)
         await asyncio.sleep(SETTLE_SECONDS)
 
-    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         self.requests.append(request)
+        if self.hold is not None:
+            await self.hold(request)
         if "signed" not in request.path.partition("?")[0]:
             return None
         url = f"{self.url.replace('http', 'ws', 1)}/v1/convai/conversation?agent_id=x&signature=s"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from typing import Any
 
 import pytest
+from websockets.http11 import Request
 
 from pyconvai import connecting, session, signed_urls
 from pyconvai.backoff import FIRST_SECONDS, JITTER, LONGEST_SECONDS, BackOff, retry_after
@@ -172,6 +174,68 @@ def test_what_is_kept_is_used_once_and_dropped_when_the_key_is_refused() -> None
     urls._kept[key] = (50.0, "wss://x")
     urls.forget(agent)
     assert urls.take(agent) is None
+
+
+# ---- What is opened meanwhile ----
+
+
+def wait_lost(service: Service, count: int) -> None:
+    """Wait until so many connections have come and gone, and none is left."""
+    until = time.monotonic() + 5 * SECOND
+    while service.accepted < count or service.lost < service.accepted:
+        assert time.monotonic() < until, (service.accepted, service.lost)
+        time.sleep(0.005)
+
+
+def test_the_connection_is_opened_while_the_url_is_on_its_way(engine: Engine) -> None:
+    """The first answer comes only once there is a second connection, which is the one used."""
+
+    async def hold(_: Request) -> None:
+        await service.connections_are(2)
+
+    with Service(brief) as service:
+        service.hold = hold
+        assert ended(engine.call(settings=service.settings()))[0] == "AGENT_ENDED"
+        kept(service, 2)
+        wait_lost(service, 3)
+        assert service.accepted == 3
+
+
+def test_a_url_that_leads_elsewhere(engine: Engine) -> None:
+    with Service(brief) as service, Service(brief) as asked:
+        url = f"{service.url.replace('http', 'ws')}/v1/convai/conversation?agent_id=x"
+        asked.answers.append((200, json.dumps({"signed_url": url}).encode(), {}))
+        assert ended(engine.call(settings=asked.settings()))[0] == "AGENT_ENDED"
+        assert (handshakes(service), handshakes(asked)) == (1, 0)
+        kept(asked, 2)
+        wait_lost(asked, 3)
+
+
+def test_a_url_that_is_refused_leaves_no_connection(engine: Engine) -> None:
+    async def hold(_: Request) -> None:
+        await service.connections_are(2)
+
+    with Service(brief) as service:
+        service.hold = hold
+        service.answers.append((401, b"{}", {}))
+        assert ended(engine.call(settings=service.settings()))[0] == "AUTH"
+        wait_lost(service, 2)
+
+
+def test_a_connection_that_did_not_last_is_opened_again(engine: Engine) -> None:
+    """Some servers close what says nothing."""
+
+    async def hold(_: Request) -> None:
+        if service.signed() == 1:
+            await service.connections_are(2)
+            service.connections[1].transport.abort()
+            await service.connections_are(2, lost=1)
+
+    with Service(brief) as service:
+        service.hold = hold
+        assert ended(engine.call(settings=service.settings()))[0] == "AGENT_ENDED"
+        kept(service, 2)
+        wait_lost(service, 4)
 
 
 def test_urls_are_not_logged(engine: Engine) -> None:

@@ -25,6 +25,10 @@ from tests.timing import MS, SECOND
 
 pytestmark = [pytest.mark.alone, pytest.mark.limit(500)]
 
+FULL = pytest.mark.skipif(
+    os.environ.get("CONVAI_FULL") != "1", reason="compiles for a minute: make test-full"
+)
+
 NAME = f"dev-{os.getpid()}"
 STEP_SECONDS = 120 * SECOND
 """Limit on one round: the core is compiled in some 8 s."""
@@ -179,6 +183,17 @@ def test_saved_is_live_and_a_call_notices_nothing(
         (sources.folder / "pyconvai" / "session.py").write_text(good + "\n# good again\n")
         second = check_live(pbx, dev.wait(SAVED))
         assert second != first
+        end(pbx, calls)
+    check_audio(mock, calls)
+
+
+@FULL
+def test_what_is_compiled_comes_in_as_well(
+    pbx: service.Attached, sources: Sources, mock: MockAgent, dev: Dev
+) -> None:
+    before = pbx.engine_build()
+    with Callers(pbx, 1, "noise", send=ULAW.noise(NOISE_SECONDS, 9)) as calls:
+        calls.wait_up()
 
         core = (sources.folder / "pyconvai" / "codec.pxi").read_text(encoding="utf-8")
         save(sources, "pyconvai/codec.pxi", "\ncdef int no_such = undeclared_thing\n")
@@ -187,10 +202,9 @@ def test_saved_is_live_and_a_call_notices_nothing(
         # Not installed: what goes with it is not there.
         save(sources, "pyconvai/endings.py", "\n# beside a broken core\n")
         assert re.search(r"core .* FAILED\n", dev.wait(STAYS))
-        assert pbx.engine_build() == second
+        assert pbx.engine_build() == before
         (sources.folder / "pyconvai" / "codec.pxi").write_text(core + "\ncdef int really = 1\n")
-        third = check_live(pbx, dev.wait(SAVED))
-        assert third != second
+        assert check_live(pbx, dev.wait(SAVED)) != before
 
         save(sources, "app_elevenlabs_convai/say.c", "\nint no C\n")
         said = dev.wait(STAYS)
@@ -198,11 +212,16 @@ def test_saved_is_live_and_a_call_notices_nothing(
         save(sources, "app_elevenlabs_convai/say.c", ";\n")
         dev.wait(STAYS)
 
-        assert calls[0].ended_at is None
-        assert "1 session" in pbx.cli("elevenlabs show sessions")
-        calls.hangup_all()
-        calls.wait()
+        end(pbx, calls)
     check_audio(mock, calls)
+
+
+def end(pbx: service.Attached, calls: Callers) -> None:
+    """Hang up the call that has been up all the time."""
+    assert calls[0].ended_at is None
+    assert "1 session" in pbx.cli("elevenlabs show sessions")
+    calls.hangup_all()
+    calls.wait()
 
 
 def check_audio(mock: MockAgent, calls: Callers) -> None:
@@ -218,6 +237,7 @@ def check_audio(mock: MockAgent, calls: Callers) -> None:
     assert call.sent[ULAW.bytes_in(1) : -ULAW.bytes_in(1)] in by_caller
 
 
+@FULL
 def test_the_module_is_replaced_when_no_call_is_up(
     pbx: service.Attached, sources: Sources, dev: Dev
 ) -> None:
@@ -238,7 +258,7 @@ def test_the_module_is_replaced_when_no_call_is_up(
     check_live(pbx, said)
 
 
-@pytest.mark.parametrize("status", [0, 1])
+@pytest.mark.parametrize("status", [pytest.param(0, marks=FULL), 1])
 def test_once(pbx: service.Attached, sources: Sources, status: int) -> None:
     sources.append("pyconvai/endings.py", f"\n# once, {status}\n" + "def broken(:\n" * status)
     words = ["--once", "--name", NAME, "--source", str(sources.folder)]

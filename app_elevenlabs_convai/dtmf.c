@@ -87,11 +87,10 @@ void dtmf_up(struct call *call, char digit, int64_t now)
 	}
 	dtmf->last_us = now;
 	append(dtmf->kept, sizeof(dtmf->kept), digit);
-	if (call->agent->dtmf == DTMF_FOR_DIALPLAN) {
-		return;
-	}
+	/* Also where this agent is not to be told: a fallback_agent may be. */
 	if (!collect(dtmf, digit, call->agent->dtmf_end)
-		&& call->progress.state == CONVAI_STATE_TALKING) {
+		&& call->progress.state == CONVAI_STATE_TALKING
+		&& call->agent->dtmf != DTMF_FOR_DIALPLAN) {
 		/* The agent waits for the rest. If that cannot be told, it may talk: no harm. */
 		call->ops->send(call->session, CONVAI_SAY_ACTIVITY, "");
 	}
@@ -121,6 +120,11 @@ void dtmf_look(struct call *call, int64_t now)
 	int is_ended = dtmf->waiting[length] == GROUP_END;
 	char group[DTMF_WAITING_SIZE];
 
+	if (call->agent->dtmf == DTMF_FOR_DIALPLAN) {
+		/* The agent is there, so no other will be asked. */
+		dtmf->waiting[0] = '\0';
+		return;
+	}
 	if (!is_ended && !is_full(dtmf)
 		&& (!length || now - dtmf->last_us < call->agent->dtmf_timeout_ms * INT64_C(1000))) {
 		return;

@@ -228,6 +228,44 @@ TEST(keys_are_no_silence)
 	script_end();
 }
 
+/* ---- A second agent ---- */
+
+/*! \brief Digits pressed while the first agent is tried. \return what the second one was told */
+static const char *told_to_the_second(const char *first, const char *second)
+{
+	char config[256];
+
+	snprintf(config, sizeof(config), "[general]\nauth = none\n"
+		"[sales]\nagent_id = x\nfallback_agent = other\n%s\n[other]\nagent_id = y\n%s\n",
+		first, second);
+	caller = script_begin(config);
+	press_at(100 * MS, 200 * MS, "12#");
+	script_agent_ends_at(1000 * MS, CONVAI_STATUS_UNREACHABLE, "away", 0);
+	script_metadata_at(1500 * MS);
+	script_hangup_at(5000 * MS);
+	script_run("sales");
+	CHECK_STR(host_variable(caller, "ELEVENLABSDTMF"), "12#");
+	return fake_all_said(fake_session(1));
+}
+
+TEST(a_second_agent_is_told_what_was_pressed_before)
+{
+	CHECK_STR(told_to_the_second("", ""), MESSAGE "12\n");
+	script_end();
+}
+
+TEST(also_where_the_first_one_was_not_to_be_told)
+{
+	CHECK_STR(told_to_the_second("dtmf = dialplan", ""), MESSAGE "12\n");
+	script_end();
+}
+
+TEST(a_second_agent_that_is_not_to_be_told_is_not)
+{
+	CHECK_STR(told_to_the_second("", "dtmf = dialplan"), "");
+	script_end();
+}
+
 /* ---- Tones ---- */
 
 /*! \brief Whether audio of the caller's, and not silence, was pushed between two times */

@@ -18,7 +18,7 @@
 
 #include "asterisk.h"
 
-#include <math.h>	/* isfinite(3) */
+#include <math.h>	/* isfinite(3), fabs(3) */
 
 #include "asterisk/config.h"	/* struct ast_variable */
 #include "asterisk/json.h"	/* Asterisk's parser of JSON */
@@ -31,6 +31,8 @@
 
 /*! Enough for the names of all overrides; it grows */
 #define NAMES_SIZE 512
+/*! Of whole numbers; pyconvai/settings.py has the same */
+#define WHOLE_MAX 9007199254740991.0
 
 static const struct {
 	const char *prefix;
@@ -93,6 +95,7 @@ static const struct {
 
 /* ---- Values ---- */
 
+/*! \brief In decimal, and of whole numbers those that JSON is sure to bear: the engine's rules */
 static int is_number(const char *value, enum value_type type)
 {
 	char *end;
@@ -101,7 +104,10 @@ static int is_number(const char *value, enum value_type type)
 	if (end == value || *end || !isfinite(number)) {
 		return 0;
 	}
-	return type == TYPE_NUMBER || !value[strspn(value, "+-0123456789")];
+	if (type == TYPE_NUMBER) {
+		return !value[strspn(value, "+-.0123456789eE")];
+	}
+	return !value[strspn(value, "+-0123456789")] && fabs(number) <= WHOLE_MAX;
 }
 
 static int is_json_type(enum ast_json_type found, enum value_type wanted)
@@ -189,7 +195,16 @@ static int find_type(uint32_t kind, const char *name)
 	return -1;
 }
 
-/*! \brief Where a pair of this kind and name is, or the end */
+static int is_variable(uint32_t kind)
+{
+	return kind == CONVAI_PAIR_VARIABLE || kind == CONVAI_PAIR_JSON;
+}
+
+/*!
+ * \brief Where a pair of this kind and name is, or the end
+ *
+ * Text and JSON of one name are one variable to the agent.
+ */
 static size_t find(const struct config_pairs *pairs, uint32_t kind, const char *name)
 {
 	size_t i;
@@ -197,7 +212,8 @@ static size_t find(const struct config_pairs *pairs, uint32_t kind, const char *
 	for (i = 0; i < AST_VECTOR_SIZE(pairs); i++) {
 		const struct convai_pair *pair = AST_VECTOR_GET_ADDR(pairs, i);
 
-		if (pair->kind == kind && !strcmp(pair->name, name)) {
+		if ((pair->kind == kind || (is_variable(pair->kind) && is_variable(kind)))
+			&& !strcmp(pair->name, name)) {
 			break;
 		}
 	}
@@ -241,6 +257,7 @@ static int set(struct config_pairs *pairs, uint32_t kind, const char *name,
 	if (copy) {
 		ast_free((char *) pair->value);
 		pair->value = copy;
+		pair->kind = kind;
 	}
 	return copy ? 0 : -1;
 }
@@ -302,9 +319,13 @@ const char *config_pairs_value(const struct config_pairs *pairs, uint32_t kind,
 	const char *name)
 {
 	size_t place = find(pairs, kind, name);
+	const struct convai_pair *pair;
 
-	return place < AST_VECTOR_SIZE(pairs)
-		? AST_VECTOR_GET_ADDR(pairs, place)->value : NULL;
+	if (place == AST_VECTOR_SIZE(pairs)) {
+		return NULL;
+	}
+	pair = AST_VECTOR_GET_ADDR(pairs, place);
+	return pair->kind == kind ? pair->value : NULL;
 }
 
 const char *config_pairs_prefix(uint32_t kind)

@@ -25,7 +25,7 @@
 struct ast_variable;
 struct config_report;
 
-/*! Owns names and values; a name and a kind are there once */
+/*! Owns names and values; of one name are one override and one variable at most */
 AST_VECTOR(config_pairs, struct convai_pair);
 
 /*!

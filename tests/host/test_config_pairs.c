@@ -81,6 +81,19 @@ TEST(of_two_lines_of_one_name_the_later_counts)
 	script_end();
 }
 
+/*! \brief Text and JSON are one variable to the agent; a template's lines come first */
+TEST(of_a_text_and_a_value_of_one_name_the_later_counts)
+{
+	begin("[shop](!)\nvar_size=small\njson_floor=1\n"
+		"[sales](shop)\nagent_id=x\nauth=none\njson_size=7\nvar_floor=ground\n");
+	run();
+	CHECK_STR(JSON("size"), "7");
+	CHECK(!VARIABLE("size"));
+	CHECK_STR(VARIABLE("floor"), "ground");
+	CHECK(!JSON("floor"));
+	script_end();
+}
+
 TEST(a_test_of_the_agent_uses_them)
 {
 	begin(AGENT "override_language=de\n");
@@ -107,9 +120,12 @@ static const struct {
 	{ "json_x =", NULL },
 	{ "override_speed = 1.1", "1.1" },
 	{ "override_speed = fast", NULL },
+	{ "override_speed = 0x10", NULL },
+	{ "override_speed = 1e0", "1e0" },
 	{ "override_speed = nan", NULL },
 	{ "override_max_duration_seconds = 60", "60" },
 	{ "override_max_duration_seconds = 1.5", NULL },
+	{ "override_max_duration_seconds = 99999999999999999999", NULL },
 	{ "override_text_only = on", "yes" },
 	{ "override_text_only = false", "no" },
 	{ "override_text_only = maybe", NULL },
@@ -172,5 +188,7 @@ TEST(a_reload_names_them)
 	CHECK_HAS(host_cli("elevenlabs reload"),
 		"changed: sales (var_a, json_c, override_language)\n");
 	CHECK_HAS(host_cli("elevenlabs reload"), "nothing changed");
+	host_write_config("elevenlabs.conf", AGENT "json_a=2\nvar_b=1\njson_c=[]\n");
+	CHECK_HAS(host_cli("elevenlabs reload"), "changed: sales (json_a, var_a)\n");
 	script_end();
 }

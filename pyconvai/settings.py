@@ -15,10 +15,19 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
-from .endings import Ending, SetupFailed, Status
+from .endings import Ending, SetupFailed, Status, one_line
 
 SIGNED_URL_PATH = "/v1/convai/conversation/get-signed-url"
 CONVERSATION_PATH = "/v1/convai/conversation"
+
+JSON_DEPTH_MAX = 100
+"""Of lists and objects in each other: orjson reads more than it writes, which is some 250."""
+
+WHOLE_MAX = 2**53 - 1
+"""Of whole numbers: what every reader of JSON keeps exact. config_pairs.c has the same."""
+
+SHOWN_CHARACTERS = 80
+"""Of a value that is wrong, in the reason."""
 
 
 class PairKind(IntEnum):
@@ -178,7 +187,29 @@ def _rejected(reason: str) -> SetupFailed:
     return SetupFailed(Ending(Status.REJECTED, reason))
 
 
+def _shown(text: str) -> str:
+    """What a channel variable holds, fit for a reason."""
+    line = one_line(text)
+    return f"{line[:SHOWN_CHARACTERS]}..." if len(line) > SHOWN_CHARACTERS else line
+
+
+def _is_too_deep(value: Any) -> bool:
+    """More than JSON_DEPTH_MAX lists and objects in each other."""
+    layer = [value]
+    for _ in range(JSON_DEPTH_MAX):
+        lists = [each.values() if isinstance(each, dict) else each for each in layer if _holds(each)]
+        layer = [item for each in lists for item in each]
+        if not layer:
+            return False
+    return any(_holds(each) for each in layer)
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, list | dict)
+
+
 def _json_value(name: str, text: str) -> Any:
+    name = _shown(name)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
@@ -191,6 +222,8 @@ def _json_value(name: str, text: str) -> Any:
             f"channel variable ELEVENLABS_JSON_{name} is a JSON object, which the service does not"
             " take: text, a number, true, false, null, or a list of those"
         )
+    if _is_too_deep(value):
+        raise _rejected(f"channel variable ELEVENLABS_JSON_{name} is nested too deep")
     return value
 
 
@@ -198,7 +231,7 @@ def _put_override(overrides: dict[str, Any], name: str, text: str) -> None:
     """Put one override at its place in the tree. An empty value is left out, not sent as empty."""
     if name not in OVERRIDES:
         raise _rejected(
-            f"channel variable ELEVENLABS_OVERRIDE_{name} names no override;"
+            f"channel variable ELEVENLABS_OVERRIDE_{_shown(name)} names no override;"
             f" there are: {', '.join(sorted(OVERRIDES))}"
         )
     if not text:
@@ -208,7 +241,8 @@ def _put_override(overrides: dict[str, Any], name: str, text: str) -> None:
         value = _of_kind(kind, text)
     except (ValueError, KeyError):
         raise _rejected(
-            f"channel variable ELEVENLABS_OVERRIDE_{name} must be {WANTED[kind]}, it is '{text}'"
+            f"channel variable ELEVENLABS_OVERRIDE_{name} must be {WANTED[kind]},"
+            f" it is '{_shown(text)}'"
         ) from None
     node = overrides
     for step in path[:-1]:
@@ -216,11 +250,19 @@ def _put_override(overrides: dict[str, Any], name: str, text: str) -> None:
     node[path[-1]] = value
 
 
+def _can_be_sent(value: Any) -> bool:
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, int):
+        return abs(value) <= WHOLE_MAX
+    return not _is_too_deep(value)
+
+
 def _of_kind(kind: type, text: str) -> Any:
     """The value that a text stands for. ValueError or KeyError: for none."""
     if kind is bool:
         return _FLAGS[text.lower()]
     value: Any = orjson.loads(text) if kind in (list, dict) else kind(text)
-    if not isinstance(value, kind) or (isinstance(value, float) and not isfinite(value)):
+    if not isinstance(value, kind) or not _can_be_sent(value):
         raise ValueError(text)
     return value

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pyconvai.endings import SetupFailed, Status
-from pyconvai.settings import OVERRIDES, Call, PairKind, Settings
+from pyconvai.protocol import opening
+from pyconvai.settings import JSON_DEPTH_MAX, OVERRIDES, Call, PairKind, Settings
 
 AGENT = (PairKind.SETTING, "agent_id", "agent_x")
 
@@ -127,12 +128,26 @@ def test_branch_and_environment_of_the_call_go_before_the_agent_s() -> None:
         (PairKind.JSON, "n", "{", "ELEVENLABS_JSON_n is not JSON"),
         (PairKind.OVERRIDE, "colour", "red", "there are: branch_id"),
         (PairKind.OVERRIDE, "speed", "fast", "must be a number, it is 'fast'"),
+        (PairKind.OVERRIDE, "max_duration_seconds", "9" * 20, "must be a whole number"),
+        (PairKind.OVERRIDE, "max_duration_seconds", "9" * 5000, "must be a whole number"),
+        (PairKind.OVERRIDE, "tool_ids", "[" * 200 + "]" * 200, "must be a JSON list"),
+        (PairKind.JSON, "n", "[" * 200 + "]" * 200, "nested too deep"),
+        (PairKind.OVERRIDE, "speed", "fast\r\n\x1bor not", "it is 'fast or not'"),
+        (PairKind.OVERRIDE, "fast\nor", "x", "_OVERRIDE_fast or names no"),
     ],
 )
 def test_mistakes_of_the_dialplan(kind: PairKind, name: str, text: str, words: str) -> None:
     with pytest.raises(SetupFailed, match=words) as failed:
         Call.from_pairs([AGENT, (kind, name, text)])
     assert failed.value.ending.status is Status.REJECTED
+    assert failed.value.ending.reason.isprintable()
+    assert len(failed.value.ending.reason) < 511
+
+
+def test_json_can_be_nested() -> None:
+    text = "[" * JSON_DEPTH_MAX + "]" * JSON_DEPTH_MAX
+    call = Call.from_pairs([AGENT, (PairKind.JSON, "n", text), (PairKind.OVERRIDE, "keywords", text)])
+    assert text in opening(call)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@
 
 #include "asterisk.h"
 
+#include <ctype.h>	/* isascii(3) */
 #include <unistd.h>	/* usleep(3) */
 
 #include "asterisk/astobj2.h"	/* ao2_cleanup */
@@ -26,7 +27,8 @@
 #include "asterisk/manager.h"	/* actions and events */
 #include "asterisk/module.h"	/* AST_MODULE_SELF */
 #include "asterisk/stasis_channels.h"	/* ast_channel_snapshot_get_latest */
-#include "asterisk/strings.h"	/* ast_strlen_zero */
+#include "asterisk/strings.h"	/* ast_strlen_zero, ast_str */
+#include "asterisk/utf8.h"	/* ast_utf8_is_valid */
 #include "asterisk/utils.h"	/* ast_strdupa */
 
 #include "manager.h"
@@ -129,6 +131,10 @@
 	</managerEvent>
  ***/
 
+/*! The field of a channel variable that manager.conf wants in all events */
+#define VARIABLE "ChanVariable"
+/*! Enough for a few of them; it grows */
+#define VARIABLES_SIZE 128
 /*! How often a wait for actions looks again */
 #define POLL_US 10000
 
@@ -166,18 +172,58 @@ static int handle_send(struct mansession *s, const struct message *m)
 
 /* ---- Events ---- */
 
-/*! \brief One field of an event; a value that is not fit for its line is made so */
-static void add_field(struct ast_json *event, const char *name, const char *value)
+/*! \brief Make a value fit for its line: one line, in UTF-8 */
+static void clean(char *value)
 {
-	char *clean = ast_strdupa(value);
-	char *c;
+	int is_text = ast_utf8_is_valid(value);
 
-	for (c = clean; *c; c++) {
-		if ((unsigned char) *c < ' ') {
-			*c = ' ';
+	for (; *value; value++) {
+		if ((unsigned char) *value < ' ') {
+			*value = ' ';
+		} else if (!is_text && !isascii(*value)) {
+			*value = '?';
 		}
 	}
-	ast_json_object_set(event, name, ast_json_string_create(AST_JSON_UTF8_VALIDATE(clean)));
+}
+
+static void add_field(struct ast_json *event, const char *name, const char *value)
+{
+	char *copy = ast_strdupa(value);
+
+	clean(copy);
+	ast_json_object_set(event, name, ast_json_string_create(copy));
+}
+
+/*!
+ * \brief One field of the channel's, out of its line
+ *
+ * The channelvars of manager.conf have all the same name, and an event has each name once; but
+ * what a value holds goes into the event as it is.
+ */
+static void add_line(struct ast_json *event, char *line, struct ast_str **variables)
+{
+	char *value = strstr(line, ": ");
+
+	if (!value) {
+		return;
+	}
+	*value = '\0';
+	value += strlen(": ");
+	if (strcmp(line, VARIABLE)) {
+		add_field(event, line, value);
+	} else if (*variables) {
+		clean(value);
+		ast_str_append(variables, 0, "%s%s",
+			ast_str_buffer(*variables)[0] ? "\r\n" VARIABLE ": " : "", value);
+	}
+}
+
+static void add_variables(struct ast_json *event, const struct ast_str *variables)
+{
+	if (variables && ast_str_buffer(variables)[0]) {
+		ast_json_object_set(event, VARIABLE,
+			ast_json_string_create(ast_str_buffer(variables)));
+	}
 }
 
 /*!
@@ -189,6 +235,7 @@ static void add_channel(struct ast_json *event, struct ast_channel *channel)
 {
 	struct ast_channel_snapshot *snapshot;
 	struct ast_str *lines = NULL;
+	struct ast_str *variables = ast_str_create(VARIABLES_SIZE);
 	char *rest = NULL;
 	char *line;
 
@@ -197,13 +244,10 @@ static void add_channel(struct ast_json *event, struct ast_channel *channel)
 		rest = ast_str_buffer(lines);
 	}
 	while ((line = strsep(&rest, "\r\n"))) {
-		char *value = strstr(line, ": ");
-
-		if (value) {
-			*value = '\0';
-			add_field(event, line, value + strlen(": "));
-		}
+		add_line(event, line, &variables);
 	}
+	add_variables(event, variables);
+	ast_free(variables);
 	ast_free(lines);
 	ao2_cleanup(snapshot);
 }

@@ -39,14 +39,18 @@ struct ast_channel_snapshot *ast_channel_snapshot_get_latest(const char *uniquei
 	return snapshot;
 }
 
-/*! Two of the fields that there are; the caller's name comes as it is from the network */
+/*!
+ * Some of the fields that there are: the caller's name comes as it is from the network, and
+ * manager.conf has two channelvars
+ */
 struct ast_str *ast_manager_build_channel_state_string(
 	const struct ast_channel_snapshot *snapshot)
 {
 	struct ast_str *lines = ast_str_create(256);
 
 	if (lines) {
-		ast_str_set(&lines, 0, "CallerIDName: J\xe4ger\r\nUniqueid: %s\r\n",
+		ast_str_set(&lines, 0, "CallerIDName: J\xe4ger\r\nUniqueid: %s\r\n"
+			"ChanVariable: a=1\r\nChanVariable: b=C\xf6\r\n",
 			snapshot->uniqueid);
 	}
 	return lines;

@@ -205,7 +205,13 @@ struct ast_json *ast_json_string_create(const char *text)
 int ast_json_object_set(struct ast_json *object, const char *key, struct ast_json *member_value)
 {
 	char *text;
+	char line[128];
 
+	/* Of two members of one name the parser of JSON keeps the last. */
+	snprintf(line, sizeof(line), "\n%s: ", key);
+	if (!strncmp(object->text, line + 1, strlen(line + 1)) || strstr(object->text, line)) {
+		FAIL("a member that is set twice is lost");
+	}
 	if (!member_value || asprintf(&text, "%s%s: %s\n", object->text, key, member_value->text) < 0) {
 		return -1;
 	}

@@ -47,8 +47,9 @@ class Ami:
         raise AssertionError(f"no event {', '.join(names)} within {limit:g} s")
 
     def _block(self) -> dict[str, str]:
+        """One answer or event. The values of a name that is there several times are lines."""
         lines: dict[str, str] = {}
         while line := self._file.readline().decode().strip():
             name, _, value = line.partition(":")
-            lines[name] = value.strip()
+            lines[name] = f"{lines[name]}\n{value.strip()}" if name in lines else value.strip()
         return lines

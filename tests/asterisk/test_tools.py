@@ -94,6 +94,24 @@ def test_an_agent_that_could_not_be_had_has_an_end_alone(pbx: Instance) -> None:
     assert wait_result(pbx, start).status == "NOAGENT"
 
 
+def test_channel_variables_of_manager_conf_are_in_the_events(pbx: Instance) -> None:
+    """Each has a line, as in Asterisk's own events."""
+    conf = Path(pbx.etc) / "manager.conf"
+    before = conf.read_text(encoding="utf-8")
+    conf.write_text(f"{before}\n[general](+)\nchannelvars = ELEVENLABSSTATUS,ELEVENLABSREASON\n")
+    pbx.cli("manager reload")
+    try:
+        with Ami(pbx, events="call") as ami:
+            place_call(pbx, "nobody", hangup_after=1.0)
+            ended = ami.wait_event("ElevenLabsEnd")
+            own = ami.wait_event("Hangup")
+    finally:
+        conf.write_text(before)
+        pbx.cli("manager reload")
+    assert ended["ChanVariable"] == own["ChanVariable"]
+    assert ended["ChanVariable"].startswith("ELEVENLABSSTATUS=NOAGENT\nELEVENLABSREASON=there is")
+
+
 def test_the_events_are_documented(pbx: Instance) -> None:
     for name, field in (("ElevenLabsStart", "ConversationId"), ("ElevenLabsEnd", "Duration")):
         shown = pbx.cli(f"manager show event {name}")

@@ -15,8 +15,9 @@
 
 #include "asterisk/module.h"
 
-/*! What the host has of the channel; the name that comes from the network is not UTF-8 */
-#define CHANNEL "CallerIDName: \nUniqueid: 1700000000.1\n"
+/*! What the host has of the channel; what comes from the network is not UTF-8 */
+#define CHANNEL "CallerIDName: J?ger\nUniqueid: 1700000000.1\n" \
+	"ChanVariable: a=1\r\nChanVariable: b=C?\n"
 
 TEST(a_conversation_has_a_start_and_an_end)
 {

@@ -150,7 +150,7 @@ class Session:
     async def _open_conversation(self, connection: ClientConnection, call: Call) -> Metadata:
         """Say who calls and wait for the metadata; anything may come before it."""
         self._connection = connection
-        self._tools = self._new_tools(connection, call.settings)
+        tools = self._tools = self._new_tools(connection, call.settings)
         try:
             await self._say(connection, protocol.opening(call))
             while True:
@@ -158,8 +158,11 @@ class Session:
                 if isinstance(event, Metadata):
                     return event
                 await self._handle(connection, event)
-        except ConnectionClosed as closed:
-            raise self._refused(closed) from None
+        except BaseException as failed:
+            tools.close()  # what this attempt has begun is not to end the next one
+            if isinstance(failed, ConnectionClosed):
+                raise self._refused(failed) from None
+            raise
 
     def _refused(self, closed: ConnectionClosed) -> SetupFailed:
         """A close in place of the metadata. A limit that is no quota is one that passes."""

@@ -106,6 +106,12 @@ def arguments(tool: Function, parameters: Mapping[str, Any]) -> dict[str, Any]:
 # ---- Calls ----
 
 
+def _is_given_up() -> bool:
+    """Whether the task that runs was cancelled; a tool may raise a CancelledError of its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Toolbox:
     """The tools of one conversation. Each call is answered once, whatever becomes of it."""
 
@@ -185,13 +191,17 @@ class Toolbox:
             return str(await tool(line, **arguments(tool, call.parameters))), False
         except ToolFailed as failed:
             return str(failed), True
-        except Exception as fault:
+        except (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt) as fault:
+            # The last two would end the loop, which is everybody's.
+            if isinstance(fault, asyncio.CancelledError) and _is_given_up():
+                raise
             trace = " | ".join("".join(traceback.format_exception(fault)).split("\n"))
             self._log.error(f"tool {call.name} failed: {trace}")
             return f"{call.name} failed; the phone system's log tells why.", True
 
     async def _tell(self, call: ToolCall, text: str, *, is_error: bool) -> None:
         outcome = "failed" if is_error else "done"
+        text = text.encode(errors="replace").decode()  # a name of a file may be no Unicode
         self._log.debug(one_line(f"tool {call.name} {outcome}: {text}"))
         await self._answer(call.call_id, text, is_error)
 

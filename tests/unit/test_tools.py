@@ -151,6 +151,41 @@ def test_a_tool_that_fails(engine: Engine, bench: dict[str, Any]) -> None:
     assert "KeyError: 'oops'" in engine.text()
 
 
+@pytest.mark.parametrize("fault", [SystemExit("bye"), asyncio.CancelledError("oops")])
+def test_a_tool_that_fails_beyond_exceptions(
+    engine: Engine, bench: dict[str, Any], fault: BaseException
+) -> None:
+    """It is answered as well, and the loop, which is everybody's, goes on."""
+
+    async def breaks(line: Line) -> str:
+        raise fault
+
+    async def script(agent: Conversation) -> None:
+        await ask(agent, "breaks", "c1")
+        got = await answer(agent)
+        assert got["result"] == "breaks failed; the phone system's log tells why."
+        await nothing_more(agent)
+
+    bench["breaks"] = breaks
+    assert converse(engine, script, tools="breaks")[0] == "AGENT_ENDED"
+    assert type(fault).__name__ in engine.text()
+
+
+def test_a_result_that_is_no_unicode(engine: Engine, bench: dict[str, Any]) -> None:
+    """As names of files are that Python cannot decode."""
+
+    async def name(line: Line) -> str:
+        return os.fsdecode(b"J\xe4ger")
+
+    async def script(agent: Conversation) -> None:
+        await ask(agent, "name")
+        got = await answer(agent)
+        assert (got["result"], got["is_error"]) == ("J?ger", False)
+
+    bench["name"] = name
+    converse(engine, script, tools="name")
+
+
 def test_a_tool_that_takes_too_long_holds_nothing_up(
     engine: Engine, bench: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,6 +327,35 @@ def test_end_call_does_not_wait_for_ever(engine: Engine, monkeypatch: pytest.Mon
         assert call.queued == 80_000
         call.release()
         service.outcome()
+
+
+def test_end_call_of_an_attempt_that_failed_does_not_end_the_next(engine: Engine) -> None:
+    """A tool belongs to its connection: the next one has said nothing of an end."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        attempts.append(agent)
+        if len(attempts) == 1:
+            await ask(agent, "end_call")
+            await answer(agent)
+            agent.connection.transport.abort()
+            return
+        await agent.metadata()
+        await agent.next()  # what is said below: the conversation is up until then
+        await agent.connection.close(1000)
+
+    attempts: list[Conversation] = []
+    with Service(script) as service:
+        call = engine.call(settings=service.settings(connect_attempts="2"))
+        call.wait(TALKING)
+        with pytest.raises(AssertionError, match="state"):
+            call.wait(ENDED, 2 * tools.SETTLE_SECONDS + 0.5 * SECOND)
+        call.send(0, "Good bye.")
+        assert call.ending()[0] == "AGENT_ENDED"
+        assert "end_call" not in call.ending()[1]
+        call.release()
+        service.outcome()
+    assert len(attempts) == 2
 
 
 def test_end_call_with_a_service_that_closes_first(engine: Engine) -> None:

@@ -34,8 +34,14 @@ POLL_SECONDS = 0.2
 END_SECONDS = 10.0
 """Limit on the orderly end of what runs when Ctrl-C comes."""
 
+WHOLE_SECONDS = 90.0
+"""Limit on the rest of a step that is not cut off. The module needs half a minute at most to go."""
+
 CORE_FLAGS = "-O1 -g1"
 """Of the core, added last: -O2 -g takes twice as long, most of it for the debugger's sake."""
+
+WHOLE = ("replace_module", "load_module")
+"""Steps that Ctrl-C does not cut off at once: Asterisk would be left without the module."""
 
 # So that calls that are up get their turn first.
 LESS_URGENT = ("nice", "-n", "10")
@@ -128,7 +134,7 @@ class Steps:
             try:
                 said, _ = process.communicate()
             except BaseException:
-                end(process)
+                end(process, WHOLE_SECONDS if words[0] in WHOLE else 0)
                 raise
         if process.returncode != 0:
             raise StepError(said.strip())
@@ -140,14 +146,26 @@ class Steps:
         return self.run("run_make", *given, *words, before=before)
 
 
-def end(process: subprocess.Popen[str]) -> None:
-    """End a step and all that it has started."""
+def end(process: subprocess.Popen[str], patience: float) -> None:
+    """End a step and all that it has started; at once when Ctrl-C comes once more."""
     with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(END_SECONDS)
-            return
+        try:
+            if ends(process, patience):
+                return
+            os.killpg(process.pid, signal.SIGTERM)
+            if ends(process, END_SECONDS):
+                return
+        except KeyboardInterrupt:
+            pass
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def ends(process: subprocess.Popen[str], seconds: float) -> bool:
+    """Tell whether a step ends by itself within so long."""
+    if seconds:
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=seconds)
+    return process.poll() is not None
 
 
 def say(text: str) -> None:
@@ -370,9 +388,13 @@ def main() -> int:
     except StepError as error:
         print(f"dev: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"dev: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         say("")
-        return 0
+        # Watching ends in no other way; what is brought in once has not been.
+        return 130 if arguments.once else 0
 
 
 if __name__ == "__main__":

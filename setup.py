@@ -19,6 +19,7 @@ Switches, all by environment:
 
 from __future__ import annotations
 
+import fcntl
 import filecmp
 import os
 import platform
@@ -92,6 +93,13 @@ def cython_version() -> str:
     return str(found)
 
 
+def lock_build() -> None:
+    """Wait for other builds of this Python in this checkout; the lock ends with this process."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    # Never closed. No child inherits it: a compiler that is left behind holds nobody up.
+    fcntl.flock(os.open(BUILD / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC), fcntl.LOCK_EX)
+
+
 def extensions() -> list[Extension]:
     """Return the core, translated to C if its source is newer than the C."""
     if not BUILDING.intersection(sys.argv):
@@ -114,8 +122,8 @@ def extensions() -> list[Extension]:
     annotate = switch("CONVAI_ANNOTATE")
     # Left behind by a translation that was killed: half a file in C would pass for a new one.
     unfinished = BUILD / "cython-unfinished"
+    lock_build()
     force = annotate or unfinished.exists()
-    BUILD.mkdir(parents=True, exist_ok=True)
     unfinished.touch()
     made: list[Extension] = cythonize(
         [core],

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,13 @@ def test_flags_of_the_environment_reach_the_core_and_the_module(sources: Path) -
     found = re.search(r"LD_PRELOAD=(\S+)", preload)
     assert found
     assert Path(found[1]).exists()
+
+
+def test_two_at_once_do_not_disturb_each_other(sources: Path) -> None:
+    """As of two terminals, or of `make dev` beside `make test`."""
+    with ThreadPoolExecutor() as pool:
+        for each in [pool.submit(make, sources, "core", CFLAGS="-O0") for _ in range(2)]:
+            each.result()
 
 
 def test_flags_of_the_command_line_win(sources: Path) -> None:

@@ -12,6 +12,7 @@ import shutil
 import pytest
 
 from tests.host.programs import build, run_suite
+from tests.timing import SECOND
 
 pytestmark = pytest.mark.skipif(
     "CONVAI_FULL" not in os.environ,
@@ -30,6 +31,7 @@ def test_threads() -> None:
     run_suite("gcc", "tsan")
 
 
+@pytest.mark.limit(600 * SECOND)
 def test_valgrind() -> None:
     """No use of memory that was never set, and no leak, in code no sanitizer has touched."""
     need("valgrind")

@@ -197,7 +197,9 @@ def _is_too_deep(value: Any) -> bool:
     """More than JSON_DEPTH_MAX lists and objects in each other."""
     layer = [value]
     for _ in range(JSON_DEPTH_MAX):
-        lists = [each.values() if isinstance(each, dict) else each for each in layer if _holds(each)]
+        lists = [
+            each.values() if isinstance(each, dict) else each for each in layer if _holds(each)
+        ]
         layer = [item for each in lists for item in each]
         if not layer:
             return False

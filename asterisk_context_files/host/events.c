@@ -50,7 +50,7 @@ struct ast_str *ast_manager_build_channel_state_string(
 
 	if (lines) {
 		ast_str_set(&lines, 0, "CallerIDName: J\xe4ger\r\nUniqueid: %s\r\n"
-			"ChanVariable: a=1\r\nChanVariable: b=C\xf6\r\n",
+							   "ChanVariable: a=1\r\nChanVariable: b=C\xf6\r\n",
 			snapshot->uniqueid);
 	}
 	return lines;

@@ -146,7 +146,9 @@ def test_mistakes_of_the_dialplan(kind: PairKind, name: str, text: str, words: s
 
 def test_json_can_be_nested() -> None:
     text = "[" * JSON_DEPTH_MAX + "]" * JSON_DEPTH_MAX
-    call = Call.from_pairs([AGENT, (PairKind.JSON, "n", text), (PairKind.OVERRIDE, "keywords", text)])
+    call = Call.from_pairs(
+        [AGENT, (PairKind.JSON, "n", text), (PairKind.OVERRIDE, "keywords", text)]
+    )
     assert text in opening(call)
 
 

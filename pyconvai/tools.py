@@ -33,6 +33,10 @@ SETTLE_SECONDS = 0.5
 """After the last word that has come was played: more would have come by now, for the service sends
 faster than speech."""
 
+REPLY_SECONDS = 2.0
+"""After the result, for words that it makes the agent say: its model needs a second or so. What has
+come before is heard meanwhile."""
+
 FAREWELL_SECONDS = 30.0
 """How long a conversation that is to end waits for an agent that does not stop speaking."""
 
@@ -216,10 +220,14 @@ class Toolbox:
 
     async def _heard(self) -> None:
         """Wait until all that has come was played, and nothing has come since."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + REPLY_SECONDS
         queued, waiting = self._link.playout()
+        at_first = queued
         while True:
             before = queued
             await asyncio.sleep(waiting / 1000 + SETTLE_SECONDS)
             queued, waiting = self._link.playout()
-            if not waiting and queued == before:
+            has_replied = queued != at_first or loop.time() >= until
+            if not waiting and queued == before and has_replied:
                 return

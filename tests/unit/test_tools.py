@@ -309,6 +309,29 @@ def test_end_call_ends_it_after_the_last_word(engine: Engine) -> None:
         service.outcome()
 
 
+def test_end_call_leaves_time_for_a_reply_to_its_result(engine: Engine) -> None:
+    """The agent's model thinks for a second before it says goodbye; then no more is waited for."""
+    farewell = os.urandom(8000)
+    times: list[float] = []
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await ask(agent, "end_call")
+        await answer(agent)
+        await asyncio.sleep(tools.REPLY_SECONDS - tools.SETTLE_SECONDS)
+        times.append(time.monotonic())
+        await agent.speak(farewell)
+        assert await agent.closed() == 1000
+
+    with Service(script) as service:
+        call = ending_call(engine, service, farewell)
+        assert call.wait(ENDED).play_out == 1
+        assert time.monotonic() - times[0] < 2 * tools.SETTLE_SECONDS + 2 * SECOND
+        call.release()
+        service.outcome()
+
+
 def test_end_call_does_not_wait_for_ever(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """For an agent that goes on speaking; what is queued then is played to its end."""
     monkeypatch.setattr(tools, "FAREWELL_SECONDS", 0.3 * SECOND)
@@ -349,7 +372,7 @@ def test_end_call_of_an_attempt_that_failed_does_not_end_the_next(engine: Engine
         call = engine.call(settings=service.settings(connect_attempts="2"))
         call.wait(TALKING)
         with pytest.raises(AssertionError, match="state"):
-            call.wait(ENDED, 2 * tools.SETTLE_SECONDS + 0.5 * SECOND)
+            call.wait(ENDED, tools.REPLY_SECONDS + 2 * tools.SETTLE_SECONDS)
         call.send(0, "Good bye.")
         assert call.ending()[0] == "AGENT_ENDED"
         assert "end_call" not in call.ending()[1]

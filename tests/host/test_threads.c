@@ -109,13 +109,13 @@ TEST(generations_during_calls)
 	unsigned int n = 0;
 
 	begin(&calls);
-	while (host_now() < CALL_US) {
+	/* Under valgrind few rounds fit into the calls' audio. */
+	while (host_now() < CALL_US || n <= FAKE_BUILDS) {
 		fake_install(++n % FAKE_BUILDS);
 		CHECK_INT(host_reload(), 0);
 		type_everything();
 		usleep(3 * MS);
 	}
-	CHECK(n > FAKE_BUILDS);
 	CHECK_STR(host_cli("elevenlabs hangup all"), "3 calls hung up\n");
 	join(&calls, "HANGUP");
 	CHECK_HAS(host_cli("elevenlabs show version"), "1 generation alive:\n");

@@ -61,6 +61,10 @@ static void begin(struct calls *calls)
 		CHECK_INT(pthread_create(&calls->threads[i], NULL, channel_thread,
 			calls->channels[i]), 0);
 	}
+	/* Valgrind runs one thread at a time, and a new one late. */
+	while (!strstr(host_cli("elevenlabs show sessions"), "\n3 sessions")) {
+		usleep(1 * MS);
+	}
 }
 
 static void join(struct calls *calls, const char *status)

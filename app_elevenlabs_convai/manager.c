@@ -119,7 +119,8 @@
 				</parameter>
 			</syntax>
 			<description>
-				<para>Once for each run of the application that names an agent, also where no
+				<para>Once for each run of the application that names an agent, with options that
+				are understood, also where no
 				<literal>ElevenLabsStart</literal> came before because the agent could not be
 				had.</para>
 			</description>

@@ -150,6 +150,7 @@ class Session:
     async def _open_conversation(self, connection: ClientConnection, call: Call) -> Metadata:
         """Say who calls and wait for the metadata; anything may come before it."""
         self._connection = connection
+        self._service_error = None  # of an attempt before this one
         tools = self._tools = self._new_tools(connection, call.settings)
         try:
             await self._say(connection, protocol.opening(call))

@@ -383,6 +383,25 @@ def test_a_host_that_hangs_leaves_time_for_the_next(engine: Engine) -> None:
         first.outcome()
 
 
+def test_each_attempt_has_its_own_reason(engine: Engine) -> None:
+    """What the first host reported is not why the second one ends."""
+
+    async def complain(agent: Conversation) -> None:
+        await agent.next()
+        await agent.send(type="client_error", message="the first is out of order", code=1011)
+        await agent.connection.close(1011)
+
+    async def close(agent: Conversation) -> None:
+        await agent.next()
+        await agent.connection.close(1011)
+
+    with Service(complain) as first, Service(close) as second:
+        settings = first.settings(base_url=f"{first.url},{second.url}", connect_attempts="1")
+        status, reason = ended(engine.call(settings=settings))
+        assert "out of order" in engine.text()
+        assert "out of order" not in reason, (status, reason)
+
+
 def test_no_host_can_be_had(engine: Engine) -> None:
     call = engine.call(settings={"base_url": "http://127.0.0.1:1,http://127.0.0.1:2"})
     status, reason = ended(call)

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from testbed import debuggers, rootfolder, service
 from testbed.baresip import BaresipCall
@@ -18,6 +19,7 @@ from testbed.callers import Callers
 from testbed.config import CONTEXT, DEFAULT_CODECS
 from testbed.errors import TestbedError
 from testbed.instance import remove_folder
+from testbed.mock import line_of, read_events
 from testbed.paths import BUILD, PROJECT
 from testbed.root import Root
 from testbed.rtp import CODECS
@@ -128,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("run", "run a program where the instance runs: gdb")
     sub.add_argument("words", nargs=argparse.REMAINDER, metavar="PROGRAM")
     command("log", "print the log so far")
-    _add_call(command("call", "place one call or many, and say what was heard"))
+    _add_call(command("call", "place one call or many, and tell what came of it"))
     sub = command("clean", "remove what stopped instances left in build/testbed")
     sub.add_argument("--root", action="store_true", help="and the root folders in the cache")
     return parser
@@ -236,9 +238,29 @@ def _log(options: argparse.Namespace) -> int:
 
 def _call(options: argparse.Namespace) -> int:
     instance = service.attach(options.name)
+    before = len(_agent_events(instance))
     limit = options.hangup_after or CALL_SECONDS
-    if options.baresip:
-        return _call_with_baresip(instance, options, limit)
+    place = _call_with_baresip if options.baresip else _call_with_sipp
+    status = place(instance, options, limit)
+    if options.n == 1:
+        _tell_what_was_said(_agent_events(instance)[before:])
+    return status
+
+
+def _agent_events(instance: service.Attached) -> list[dict[str, Any]]:
+    folder = instance.state.agent_folder
+    return read_events(Path(folder)) if folder else []
+
+
+def _tell_what_was_said(events: list[dict[str, Any]]) -> None:
+    """Print the conversation that began in these events; another one may go on beside it."""
+    begun = {event["session"] for event in events if event["event"] == "open"}
+    for event in events:
+        if event["event"] in {"transcript", "interruption"} and event["session"] in begun:
+            print(line_of(event))
+
+
+def _call_with_sipp(instance: service.Attached, options: argparse.Namespace, limit: float) -> int:
     codec = CODECS[options.codec]
     spoken = [encode(instance.root, speech(instance.root, text), codec) for text in options.say]
     with Callers(
@@ -259,8 +281,9 @@ def _call(options: argparse.Namespace) -> int:
 def _describe(call: Call) -> str:
     media = call.recording
     sent, heard = call.codec.seconds(media.sent), call.codec.seconds(media.heard)
+    over = f"{call.ended_by} hung up" if call.answered_at else call.ended_by
     return (
-        f"call {call.number}: {call.ended_by} (SIP {call.status}) after {call.seconds:.2f} s, "
+        f"call {call.number}: {over} (SIP {call.status}) after {call.seconds:.2f} s, "
         f"sent {sent:.2f} s, heard {heard:.2f} s, lost {media.lost}, gaps {len(media.gaps)}; "
         f"{call.record}"
     )

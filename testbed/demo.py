@@ -27,7 +27,7 @@ from typing import Any
 from testbed.baresip import BaresipCall
 from testbed.errors import TestbedError
 from testbed.instance import Instance
-from testbed.mock import SPEECH_CACHE, MockAgent
+from testbed.mock import SPEECH_CACHE, MockAgent, line_of
 from testbed.paths import BUILD
 from testbed.root import Root
 from testbed.speech import RATE, read_wav
@@ -123,8 +123,8 @@ def told_live(mock: MockAgent) -> Iterator[None]:
             last = over.wait(POLL_SECONDS)
             events = mock.events()
             for event in events[told:]:
-                if line := _line(event):
-                    print(f"    {event['at_ms'] / 1000:6.2f} s  {line}", flush=True)
+                if line := line_of(event):
+                    print(line, flush=True)
             told = len(events)
 
     teller = threading.Thread(target=tell, name="demo-teller")
@@ -134,20 +134,6 @@ def told_live(mock: MockAgent) -> Iterator[None]:
     finally:
         over.set()
         teller.join()
-
-
-def _line(event: dict[str, Any]) -> str:
-    """One event as a line for people, or nothing."""
-    match event["event"]:
-        case "open":
-            return "the module has connected"
-        case "transcript":
-            return f"{event['speaker']:>6}: {event['text']}"
-        case "interruption":
-            return "        (the caller interrupts)"
-        case "close" | "closed":
-            return "the conversation is closed"
-    return ""
 
 
 def _indented(*texts: str) -> str:

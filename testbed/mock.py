@@ -127,8 +127,7 @@ class MockAgent:
 
     def events(self) -> list[dict[str, Any]]:
         """Return the live events so far."""
-        lines = self._text("events.json").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return read_events(self.folder)
 
     def wait_event(
         self, wanted: Callable[[dict[str, Any]], bool], limit: float, what: str = "the event"
@@ -171,5 +170,30 @@ class MockAgent:
         return self.root.path(file)
 
     def _text(self, name: str) -> str:
-        file = self.folder / name
-        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+        return _text(self.folder / name)
+
+
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    """Return the live events so far of the agent that has this folder."""
+    lines = _text(folder / "events.json").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def line_of(event: dict[str, Any]) -> str:
+    """Return a live event as a line for people, "" where it is not for them."""
+    match event["event"]:
+        case "open":
+            line = "the module has connected"
+        case "transcript":
+            line = f"{event['speaker']:>6}: {event['text']}"
+        case "interruption":
+            line = "        (the caller interrupts)"
+        case "close" | "closed":
+            line = "the conversation is closed"
+        case _:
+            return ""
+    return f"    {event['at_ms'] / 1000:6.2f} s  {line}"
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""

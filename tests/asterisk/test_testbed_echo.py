@@ -255,7 +255,7 @@ def test_the_shell_starts_and_stops_an_instance(root: Root) -> None:
         assert "100 channels" not in testbed("cli", "core show channels count")
         assert name in testbed("status")
         shown = testbed("call", "100", "--noise", "0.5", "--hangup-after", "1")
-        assert "caller (SIP 200)" in shown
+        assert "caller hung up (SIP 200)" in shown
         assert "lost 0, gaps 0" in shown
         assert "Asterisk Ready" in testbed("log")
     finally:

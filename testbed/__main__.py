@@ -63,10 +63,16 @@ def main() -> int:
         "clean": _clean,
     }
     try:
-        return commands[options.command](options)
+        status = commands[options.command](options)
+        sys.stdout.flush()
+        return status
     except TestbedError as error:
         print(f"testbed: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever read has seen enough: `log | head`. Nor may Python's own flush at the end say so.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 130
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ from testbed.claims import claim
 from testbed.errors import TestbedError
 from testbed.instance import Instance
 from testbed.measure import CpuWindow, process_counters
-from testbed.paths import PROJECT
+from testbed.paths import BUILD, PROJECT
 from testbed.ports import PortBlock
 from testbed.root import Root
 from testbed.rtp import CODECS, EVENT_TYPE, RECORD, Recording
@@ -297,3 +299,25 @@ def test_counters_see_a_descriptor_and_busy_time() -> None:
         while window.percent() == 0:
             pass
     assert before.pss_kb > 0
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault() -> None:
+    """As in `python3 -m testbed log | head -1`."""
+    folder = BUILD / "testbed" / f"unit-{os.getpid()}"
+    (folder / "log").mkdir(parents=True)
+    (folder / "log" / "full.log").write_text("a line of the log\n" * 20_000)
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-m", "testbed", "log", "--name", folder.name],
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.stdout.close()
+            said = process.stderr.read()
+    finally:
+        shutil.rmtree(folder)
+    assert (process.returncode, said) == (128 + signal.SIGPIPE, b"")

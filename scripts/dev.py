@@ -334,7 +334,10 @@ def deployment_options(arguments: argparse.Namespace) -> list[str]:
     except StepError as error:
         if arguments.host_asterisk or arguments.conf:
             raise
-        raise StepError(f"{testbed}\n{error}") from None
+        raise StepError(
+            "there is no Asterisk to bring it into\n"
+            f"the testbed's: {testbed}\nthe machine's own: {error}"
+        ) from None
     return [*host, *source]
 
 

@@ -23,7 +23,7 @@ from testbed.mock import line_of, read_events
 from testbed.paths import BUILD, PROJECT
 from testbed.root import Root
 from testbed.rtp import CODECS
-from testbed.speech import encode, speech
+from testbed.speech import decode_ulaw, encode, speech, write_wav
 from testbed.turns import take_turns
 
 EPILOG = """\
@@ -259,11 +259,20 @@ def _agent_events(instance: service.Attached) -> list[dict[str, Any]]:
 
 
 def _tell_what_was_said(events: list[dict[str, Any]]) -> None:
-    """Print the conversation that began in these events; another one may go on beside it."""
-    begun = {event["session"] for event in events if event["event"] == "open"}
+    """Print the conversations of the call that these events begin with, one after the other.
+
+    One that begins while another is on belongs to somebody else's call.
+    """
+    current = None
     for event in events:
-        if event["event"] in {"transcript", "interruption"} and event["session"] in begun:
+        if event["event"] == "open" and current is None:
+            current = event["session"]
+        if current is None or event.get("session") != current:
+            continue
+        if event["event"] in {"transcript", "interruption"}:
             print(line_of(event))
+        elif event["event"] == "closed":
+            current = None
 
 
 def _call_with_sipp(instance: service.Attached, options: argparse.Namespace, limit: float) -> int:
@@ -291,8 +300,17 @@ def _describe(call: Call) -> str:
     return (
         f"call {call.number}: {over} (SIP {call.status}) after {call.seconds:.2f} s, "
         f"sent {sent:.2f} s, heard {heard:.2f} s, lost {media.lost}, gaps {len(media.gaps)}; "
-        f"{call.record}"
+        f"{_to_listen_to(call)}"
     )
+
+
+def _to_listen_to(call: Call) -> Path:
+    """What the caller heard as a WAV file; of other codecs than µ-law the packets, as recorded."""
+    if call.codec is not CODECS["ulaw"]:
+        return call.record
+    file = call.record.with_suffix(".wav")
+    write_wav(file, decode_ulaw(call.heard))
+    return file
 
 
 def _call_with_baresip(instance: service.Attached, options: argparse.Namespace, end: float) -> int:

@@ -12,6 +12,7 @@ import pytest
 from testbed import service
 from testbed.paths import PROJECT
 from testbed.root import Root
+from testbed.speech import loud_parts, read_wav
 from tests.timing import SECOND
 
 PAGE = PROJECT / "docs" / "testing.md"
@@ -87,3 +88,13 @@ def test_from_a_clone_to_another_greeting(root: Root) -> None:
     greetings = re.findall("agent: (Hello, this is the bicycle shop|Good evening)", done.stdout)
     in_order = ["Hello, this is the bicycle shop", "Good evening"]
     assert greetings == 2 * in_order, "each after its call, and both at the end"
+    recordings = [Path(file) for file in re.findall(r"gaps \d+; (\S+\.wav)$", done.stdout, re.M)]
+    assert [len(loud_parts(read_wav(file))) for file in recordings] == [2, 2], "greeting, goodbye"
+
+
+def test_the_change_in_python_finds_its_place() -> None:
+    """That a change is in service with the next call is for test_dev.py."""
+    command = r"^sed -i 's/(\S+ \S+)\$/.*' (pyconvai/\S+)$"
+    (found,) = re.findall(command, FIRST_PAGE.read_text(encoding="utf-8"), re.M)
+    lines = (PROJECT / found[1]).read_text(encoding="utf-8").splitlines()
+    assert sum(line.endswith(found[0]) for line in lines) == 1

@@ -174,14 +174,15 @@ def say(text: str) -> None:
 
 
 def timed(name: str, do: Callable[[], str], result: Callable[[str], str] = lambda said: "") -> str:
-    """Do one step and print a line about it."""
+    """Do one step and print a line about it; its name at once, for some take half a minute."""
     began = time.monotonic()
+    print(f"  {name:<10} ", end="", flush=True)
     try:
         said = do()
     except StepError:
-        say(f"  {name:<10} {time.monotonic() - began:5.1f} s  FAILED")
+        say(f"{time.monotonic() - began:5.1f} s  FAILED")
         raise
-    say(f"  {name:<10} {time.monotonic() - began:5.1f} s  {result(said)}".rstrip())
+    say(f"{time.monotonic() - began:5.1f} s  {result(said)}".rstrip())
     return said
 
 

@@ -207,7 +207,7 @@ def demo() -> int:
         config = CONFIG.format(url=mock.url, ca=root.path(tls.ca))
         asterisk = Instance(root, "demo", dialplan=DIALPLAN, elevenlabs=config)
         asterisk.prepare()
-        step("building the module and installing it into a private Asterisk")
+        step("building the module and installing it there (up to a minute, the first time)")
         print(_indented(asterisk.build_and_install()))
         step("starting Asterisk")
         asterisk.start()

@@ -8,6 +8,8 @@ nothing happens.
 
 import os
 
+import pytest
+
 SCALE = float(os.environ.get("CONVAI_TIME_SCALE", "1"))
 SECOND = 1.0 * SCALE
 MS = 0.001 * SCALE
@@ -16,3 +18,11 @@ MS = 0.001 * SCALE
 # rest is for a machine that does other things as well. A test that needs more says so:
 # @pytest.mark.limit.
 TEST_LIMIT = 120 * SECOND
+
+FULL = os.environ.get("CONVAI_FULL") == "1"
+"""Whether the long tests run as well, and the short ones with all their cases: make test-full."""
+
+
+def only_in_full(why: str) -> pytest.MarkDecorator:
+    """Skip a test in `make test`, and say why."""
+    return pytest.mark.skipif(not FULL, reason=f"{why}: make test-full")

@@ -5,7 +5,6 @@ Only in `make test-full`: everything is built twice, once with the sanitizer and
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,12 +17,10 @@ from testbed.root import Root
 from testbed.variants import install_variant
 from tests.asterisk.phone import DIALPLAN, section, wait_result, wait_talking
 from tests.asterisk.test_unload import CALLS, closes, unload_by_force, wait_closes
-from tests.timing import SECOND
+from tests.timing import SECOND, only_in_full
 
 pytestmark = [
-    pytest.mark.skipif(
-        os.environ.get("CONVAI_FULL") != "1", reason="takes minutes: make test-full"
-    ),
+    only_in_full("takes minutes"),
     pytest.mark.limit(900),
 ]
 

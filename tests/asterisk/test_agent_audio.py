@@ -6,7 +6,6 @@ In pieces of one byte to some seconds, in halves of PCM samples, all at once; an
 from __future__ import annotations
 
 import array
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -22,9 +21,8 @@ from tests.asterisk.conftest import StartAgent, StartAsterisk
 from tests.asterisk.crowd import Crowd, Outcome, crowd, hold
 from tests.asterisk.phone import DIALPLAN, configure, section
 from tests.asterisk.samples import audible
-from tests.timing import MS, SECOND
+from tests.timing import FULL, MS, SECOND
 
-FULL = os.environ.get("CONVAI_FULL") == "1"
 BURST_SECONDS = 60 if FULL else 12
 """Of audio, sent at sixty times its speed."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from testbed.paths import PROJECT
 from testbed.root import Root
 from tests.asterisk.phone import wait_talking
 from tests.asterisk.place import Place, place
-from tests.timing import SECOND
+from tests.timing import FULL, SECOND
 
 pytestmark = pytest.mark.limit(400)
 
@@ -56,7 +55,7 @@ def perf_measures(root: Root) -> str:
 
 
 def full_valgrind(root: Root) -> str:
-    if os.environ.get("CONVAI_FULL") != "1":
+    if not FULL:
         return "time: make test-full"
     return "" if root.has("valgrind") else "valgrind (python3 -m testbed root --debuggers)"
 

@@ -21,13 +21,11 @@ from testbed.root import Root
 from testbed.rtp import CODECS
 from tests.asterisk.phone import DIALPLAN, section, wait_result
 from tests.asterisk.sources import Sources
-from tests.timing import MS, SECOND
+from tests.timing import MS, SECOND, only_in_full
 
 pytestmark = [pytest.mark.alone, pytest.mark.limit(500)]
 
-FULL = pytest.mark.skipif(
-    os.environ.get("CONVAI_FULL") != "1", reason="compiles for a minute: make test-full"
-)
+full = only_in_full("compiles for a minute")
 
 NAME = f"dev-{os.getpid()}"
 STEP_SECONDS = 120 * SECOND
@@ -187,7 +185,7 @@ def test_saved_is_live_and_a_call_notices_nothing(
     check_audio(mock, calls)
 
 
-@FULL
+@full
 def test_what_is_compiled_comes_in_as_well(
     pbx: service.Attached, sources: Sources, mock: MockAgent, dev: Dev
 ) -> None:
@@ -237,7 +235,7 @@ def check_audio(mock: MockAgent, calls: Callers) -> None:
     assert call.sent[ULAW.bytes_in(1) : -ULAW.bytes_in(1)] in by_caller
 
 
-@FULL
+@full
 def test_the_module_is_replaced_when_no_call_is_up(
     pbx: service.Attached, sources: Sources, dev: Dev
 ) -> None:
@@ -258,7 +256,7 @@ def test_the_module_is_replaced_when_no_call_is_up(
     check_live(pbx, said)
 
 
-@pytest.mark.parametrize("status", [pytest.param(0, marks=FULL), 1])
+@pytest.mark.parametrize("status", [pytest.param(0, marks=full), 1])
 def test_once(pbx: service.Attached, sources: Sources, status: int) -> None:
     sources.append("pyconvai/endings.py", f"\n# once, {status}\n" + "def broken(:\n" * status)
     words = ["--once", "--name", NAME, "--source", str(sources.folder)]

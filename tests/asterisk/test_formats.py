@@ -12,7 +12,6 @@ caller's, in linear PCM, is bridged with one that rings Asterisk itself and reac
 from __future__ import annotations
 
 import array
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -34,9 +33,8 @@ from testbed.rtp import CODECS
 from tests.asterisk.conftest import StartAgent, StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, section
 from tests.asterisk.tones import HZ, Measured, from_payload, measure, to_payload
-from tests.timing import SECOND
+from tests.timing import FULL, SECOND
 
-FULL = os.environ.get("CONVAI_FULL") == "1"
 SOUND_MS = 1500
 CALL_SECONDS = 3.6
 """What the agent says, and time for it to come on a machine that sets up many calls."""

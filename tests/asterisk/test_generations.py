@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -24,9 +23,8 @@ from testbed.variants import ENGINES, install_package, make_variant
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, results, section, wait_result
 from tests.asterisk.samples import check_samples, noise_agent_names, noise_agents, noise_callers
-from tests.timing import SECOND
+from tests.timing import FULL, SECOND
 
-FULL = os.environ.get("CONVAI_FULL") == "1"
 CALLS = 20
 GENERATIONS = 20 if FULL else 4
 RELOADS = 100 if FULL else 20

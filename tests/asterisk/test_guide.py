@@ -21,7 +21,7 @@ from tests.asterisk import test_guide_tools
 from tests.asterisk.guide import Row, covered, covers, exists, rows
 from tests.asterisk.phone import wait_talking
 from tests.asterisk.place import MODULE, Place, mode, place
-from tests.timing import MS, SECOND
+from tests.timing import MS, SECOND, only_in_full
 
 pytestmark = pytest.mark.limit(300)
 
@@ -89,6 +89,7 @@ AGENTS = 'asterisk -rx "elevenlabs show agents"'
 CONFIGURE = 'asterisk -rx "elevenlabs reload"'
 
 
+@only_in_full("compiles it four times")
 @covers("make debug", "make release", "make check-deps", "make clean", "make VERBOSE=1")
 def test_builds(reader: Place) -> None:
     shell, sources = reader.shell, reader.sources

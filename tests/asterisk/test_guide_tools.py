@@ -20,13 +20,11 @@ from testbed.root import Root
 from tests.asterisk.guide import covers
 from tests.asterisk.phone import DIALPLAN, section, wait_result, wait_talking
 from tests.asterisk.place import MODULE, TALKER, Place, place
-from tests.timing import MS, SECOND
+from tests.timing import MS, SECOND, only_in_full
 
 pytestmark = pytest.mark.limit(600)
 
-full = pytest.mark.skipif(
-    os.environ.get("CONVAI_FULL") != "1", reason="takes a minute and more: make test-full"
-)
+full = only_in_full("takes a minute and more")
 PROGRAMS = PROJECT / MODULE / "tests"
 SUPPRESSIONS = PROJECT / "tests" / "valgrind.supp"
 VALGRIND_FOUND = 9

@@ -5,7 +5,6 @@ All of it happens at once in one Asterisk, beside a call whose every sample is c
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -21,9 +20,8 @@ from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.crowd import Crowd, Outcome, crowd
 from tests.asterisk.phone import DIALPLAN, configure, section
 from tests.asterisk.samples import audible, caller_noise, check_call, noise_agents
-from tests.timing import MS, SECOND
+from tests.timing import FULL, MS, SECOND
 
-FULL = os.environ.get("CONVAI_FULL") == "1"
 ULAW = CODECS["ulaw"]
 
 TALK_SECONDS = 12.0

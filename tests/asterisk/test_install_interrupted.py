@@ -19,10 +19,10 @@ from testbed.root import Root
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, section, wait_result
 from tests.asterisk.sources import Sources
-from tests.timing import SECOND
+from tests.timing import FULL, SECOND
 
 MODULE = "app_elevenlabs_convai"
-KILLS = 10 if "CONVAI_FULL" in os.environ else 3
+KILLS = 10 if FULL else 3
 INSTALL_SECONDS = 120 * SECOND
 POLL_SECONDS = 0.001
 

@@ -12,7 +12,7 @@ from testbed.mock import MockAgent
 from testbed.paths import PROJECT
 from testbed.root import Root
 from testbed.tls import Certificate
-from tests.timing import SECOND
+from tests.timing import SECOND, only_in_full
 
 pytestmark = pytest.mark.limit(200)
 
@@ -55,6 +55,7 @@ def test_integration_with_a_mock_that_refuses(root: Root) -> None:
     assert "FAILED: the call ended with AUTH" in said
 
 
+@only_in_full("is make test-live with another service")
 def test_live_over_tls(root: Root, tls: Certificate) -> None:
     """`make test-live`, in the module's directory; the service is the mock."""
     with MockAgent(root, "default", tls=tls) as mock:

@@ -19,7 +19,7 @@ from tests.asterisk.phone import DIALPLAN, configure, section, wait_result
 from tests.asterisk.sources import Sources
 from tests.host.programs import BUILD_LIMIT
 from tests.recipes import apply, recipes
-from tests.timing import SECOND
+from tests.timing import SECOND, only_in_full
 from tests.unit.service import Conversation, Service
 
 NAME = f"recipes-{os.getpid()}"
@@ -31,7 +31,6 @@ UNIT_TESTS = [
     for name in ("key_pages", "protocol_page", "protocol", "spec_engine", "settings", "tools")
 ]
 UNIT_TESTS += ["tests/unit/test_session.py::test_a_line_check_is_answered"]
-FULL = os.environ.get("CONVAI_FULL") == "1"
 UNIT_SECONDS = 60 * SECOND
 
 TALKER = """\
@@ -89,7 +88,7 @@ def test_the_copy_passes_the_unit_tests(sources: Sources) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.skipif(not FULL, reason="compiles all of it: make test-full")
+@only_in_full("compiles all of it")
 def test_the_copy_passes_the_host_tests(sources: Sources) -> None:
     suites = "TESTS=config variables cli events lifecycle"
     done = subprocess.run(

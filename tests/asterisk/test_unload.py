@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +21,8 @@ from testbed.paths import BUILD
 from testbed.root import Root
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, results, section, settled, wait_result, wait_talking
-from tests.timing import SECOND
+from tests.timing import FULL, SECOND
 
-FULL = os.environ.get("CONVAI_FULL") == "1"
 CYCLES = 100 if FULL else 10
 FORCED = 50 if FULL else 3
 CALLS = 20

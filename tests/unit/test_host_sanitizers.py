@@ -6,18 +6,14 @@ and undefined-behaviour sanitizers alone, see test_host.py. All suites run in on
 
 from __future__ import annotations
 
-import os
 import shutil
 
 import pytest
 
 from tests.host.programs import build, run_suite
-from tests.timing import SECOND
+from tests.timing import SECOND, only_in_full
 
-pytestmark = pytest.mark.skipif(
-    "CONVAI_FULL" not in os.environ,
-    reason="takes a minute: make test-sanitize, or make test-full",
-)
+pytestmark = only_in_full("takes a minute: make test-sanitize, or")
 
 
 def need(tool: str) -> None:

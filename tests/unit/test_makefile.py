@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.timing import SECOND
+from tests.timing import SECOND, only_in_full
 
 ROOT = Path(__file__).parents[2]
 COPIED = (
@@ -99,6 +99,7 @@ def test_flags_of_the_environment_reach_the_core_and_the_module(sources: Path) -
     assert Path(found[1]).exists()
 
 
+@only_in_full("compiles the core twice")
 def test_two_at_once_do_not_disturb_each_other(sources: Path) -> None:
     """As of two terminals, or of `make dev` beside `make test`."""
     with ThreadPoolExecutor() as pool:

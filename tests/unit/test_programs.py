@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from testbed.building import one_build_at_a_time
-from tests.timing import SECOND
+from tests.timing import SECOND, only_in_full
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "app_elevenlabs_convai" / "tests"
@@ -43,6 +43,7 @@ def test_each_tells_how_it_is_used(program: str, tmp_path: Path) -> None:
     assert f"usage: {program} [-h]" in run(tmp_path, 0, str(link), "--help")
 
 
+@only_in_full("takes half a minute")
 @pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
 def test_under_valgrind() -> None:
     """It works, and says that it shows nothing."""
@@ -72,6 +73,7 @@ def test_a_configuration_that_is_not_there() -> None:
     assert "no-such.conf: there is no such file" in said
 
 
+@only_in_full("runs other tests again")
 def test_the_audio_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run for real; the others run files that are tests of their own in the same way."""
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)

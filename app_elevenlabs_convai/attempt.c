@@ -19,6 +19,7 @@
 #include "asterisk/astobj2.h"	/* references to calls and agents */
 #include "asterisk/channel.h"	/* channels */
 #include "asterisk/pbx.h"	/* pbx_builtin_setvar_helper */
+#include "asterisk/utf8.h"	/* ast_utf8_copy_string */
 #include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "attempt.h"
@@ -29,6 +30,10 @@
 #include "monotonic.h"
 #include "registry.h"
 #include "variables.h"
+
+/*! Room for each of two reasons, and for each agent's name, in CALL_REASON_SIZE */
+#define REASON_PART 191
+#define NAME_PART 41
 
 /*! One application call: what it has come to so far */
 struct attempt {
@@ -179,6 +184,22 @@ static void run_agent(struct attempt *attempt, struct config_agent *agent)
 	}
 }
 
+/*! \brief Make one reason of both: that of the second agent, and why it was tried */
+static void join_reasons(struct attempt *attempt, const char *first, enum convai_status status,
+	const struct config_agent *agent, const struct config_agent *other)
+{
+	char parts[2][REASON_PART];
+	char names[2][NAME_PART];
+
+	ast_utf8_copy_string(parts[0], attempt->reason, sizeof(parts[0]));
+	ast_utf8_copy_string(parts[1], first, sizeof(parts[1]));
+	ast_utf8_copy_string(names[0], other->name, sizeof(names[0]));
+	ast_utf8_copy_string(names[1], agent->name, sizeof(names[1]));
+	snprintf(attempt->reason, sizeof(attempt->reason), "%s (agent %s, in place of %s, %s: %s)",
+		parts[0], names[0], names[1], status_name(status), parts[1]);
+	pbx_builtin_setvar_helper(attempt->channel, "ELEVENLABSREASON", attempt->reason);
+}
+
 /*! \brief Once, and never in mid-conversation; the reason names both agents */
 static void run_fallback(struct attempt *attempt, const struct config_agent *agent)
 {
@@ -186,7 +207,6 @@ static void run_fallback(struct attempt *attempt, const struct config_agent *age
 			agent->values[KEY_FALLBACK_AGENT]);
 	enum convai_status status = attempt->status;
 	char first[CALL_REASON_SIZE];
-	char second[CALL_REASON_SIZE];
 
 	if (!other) {
 		return;
@@ -196,11 +216,7 @@ static void run_fallback(struct attempt *attempt, const struct config_agent *age
 		ast_channel_name(attempt->channel), agent->name, status_name(status), first,
 		other->name);
 	run_agent(attempt, other);
-	ast_copy_string(second, attempt->reason, sizeof(second));
-	snprintf(attempt->reason, sizeof(attempt->reason),
-		"%.190s (agent %.40s, in place of %.40s, %s: %.190s)", second, other->name,
-		agent->name, status_name(status), first);
-	pbx_builtin_setvar_helper(attempt->channel, "ELEVENLABSREASON", attempt->reason);
+	join_reasons(attempt, first, status, agent, other);
 	ao2_ref(other, -1);
 }
 

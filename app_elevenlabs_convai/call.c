@@ -22,6 +22,7 @@
 
 #include "asterisk/astobj2.h"	/* ao2 objects */
 #include "asterisk/channel.h"	/* ast_waitfor_nandfds, ast_read */
+#include "asterisk/utf8.h"	/* ast_utf8_copy_string */
 #include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "call.h"
@@ -90,7 +91,8 @@ void call_end(struct call *call, enum convai_status status, const char *reason)
 	}
 	call->over = 1;
 	call->status = status;
-	ast_copy_string(call->reason, reason, sizeof(call->reason));
+	/* A program that reads it need not bear half a character. */
+	ast_utf8_copy_string(call->reason, reason, sizeof(call->reason));
 }
 
 /* ---- The agent's side ---- */

@@ -59,6 +59,19 @@ static unsigned int sequence_length(const unsigned char *s)
 	return length;
 }
 
+void ast_utf8_copy_string(char *dst, const char *src, size_t size)
+{
+	unsigned int length;
+
+	while (*src && (length = sequence_length((const unsigned char *) src)) && length < size) {
+		memcpy(dst, src, length);
+		dst += length;
+		src += length;
+		size -= length;
+	}
+	*dst = '\0';
+}
+
 int ast_utf8_is_valid(const char *str)
 {
 	const unsigned char *s = (const unsigned char *) str;

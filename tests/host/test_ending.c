@@ -13,6 +13,8 @@
 
 #include "call_script.h"
 
+#include "asterisk/utf8.h"
+
 #define STATUS(channel) host_variable(channel, "ELEVENLABSSTATUS")
 #define REASON(channel) host_variable(channel, "ELEVENLABSREASON")
 #define CONVERSATION(channel) host_variable(channel, "ELEVENLABSCONVERSATIONID")
@@ -547,5 +549,42 @@ TEST(metadata_farewell_and_end_in_one_step)
 	CHECK_STR(STATUS(channel), "AGENT_ENDED");
 	CHECK_STR(CONVERSATION(channel), "conv_fake");
 	CHECK_INT(spoken(channel, &last_us), 10);
+	script_end();
+}
+
+/*! \brief More euro signs, of three bytes each, than a reason has room for */
+static const char *many_euros(void)
+{
+	static char text[3 * 300 + 1];
+	size_t i;
+
+	for (i = 0; i < 300; i++) {
+		memcpy(text + 3 * i, "\xe2\x82\xac", 3);
+	}
+	return text;
+}
+
+TEST(a_reason_is_cut_between_characters)
+{
+	struct ast_channel *channel = script_begin(NULL);
+
+	script_metadata_at(10 * MS);
+	script_agent_ends_at(20 * MS, CONVAI_STATUS_ERROR, many_euros(), 0);
+	script_run("sales");
+	CHECK(strlen(REASON(channel)) > 500);
+	CHECK(ast_utf8_is_valid(REASON(channel)));
+	script_end();
+}
+
+TEST(and_so_is_that_of_two_agents)
+{
+	struct ast_channel *channel = script_begin("[general]\nauth = none\n"
+		"[sales]\nagent_id = a\nfallback_agent = spare\n[spare]\nagent_id = b\n");
+
+	script_agent_ends_at(20 * MS, CONVAI_STATUS_UNREACHABLE, many_euros(), 0);
+	script_hangup_at(100 * MS);
+	script_run("sales");
+	CHECK_HAS(REASON(channel), "in place of sales, UNREACHABLE: \xe2\x82\xac");
+	CHECK(ast_utf8_is_valid(REASON(channel)));
 	script_end();
 }

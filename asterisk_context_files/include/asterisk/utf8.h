@@ -14,6 +14,10 @@
 #ifndef CONTEXT_UTF8_H
 #define CONTEXT_UTF8_H
 
+#include <stddef.h>
+
 int ast_utf8_is_valid(const char *str);
+/*! \brief Copy whole characters, up to what does not fit or is not UTF-8 */
+void ast_utf8_copy_string(char *dst, const char *src, size_t size);
 
 #endif /* CONTEXT_UTF8_H */

@@ -84,8 +84,12 @@ def mock(root: Root) -> Iterator[MockAgent]:
 def pbx(asterisk: StartAsterisk, mock: MockAgent) -> Instance:
     pbx = asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
     names = {name for name, _, _ in FAULTS} | {*HARMLESS, *STAGES, "default"}
-    quick = {"connect_timeout": "2", "connect_attempts": "2"}
-    answer = configure(pbx, "\n".join(section(name, mock.url, **quick) for name in sorted(names)))
+    sections = []
+    for name in sorted(names):
+        # What is only slow has time: so many calls at once are slow by themselves.
+        quick = {} if name in HARMLESS else {"connect_timeout": "2"}
+        sections.append(section(name, mock.url, connect_attempts="2", **quick))
+    answer = configure(pbx, "\n".join(sections))
     assert "http-401" in pbx.cli("elevenlabs show agents"), answer
     # The engine's threads and Asterisk's pools come with the first calls and stay.
     count = len(FAULTS) + len(HARMLESS)

@@ -22,7 +22,7 @@ from tests.asterisk.sources import Sources
 from tests.timing import FULL, SECOND
 
 MODULE = "app_elevenlabs_convai"
-KILLS = 10 if FULL else 3
+KILLS = 10 if FULL else 2
 INSTALL_SECONDS = 120 * SECOND
 POLL_SECONDS = 0.001
 

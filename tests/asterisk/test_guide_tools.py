@@ -184,9 +184,9 @@ def test_address_sanitizer(reader: Place) -> None:
     folder = reader.sources.folder
     said = reader.shell.run(f'cd {folder}; CFLAGS="-fsanitize=address -g" make')
     assert "LD_PRELOAD=" in said
-    built = [folder / MODULE / f"{MODULE}.so", *folder.glob("pyconvai/_core.*-3*.so")]
-    assert len(built) >= 2
-    for file in built[:2]:
+    # The copy has the core of the tests' own Python as well; the one that was made now is meant.
+    core = max(folder.glob("pyconvai/_core.*.so"), key=lambda file: file.stat().st_mtime)
+    for file in (folder / MODULE / f"{MODULE}.so", core):
         assert "__asan_" in reader.shell.run(f"nm -D {file}"), file
     reader.shell.run(f"cd {folder}; make clean")
 

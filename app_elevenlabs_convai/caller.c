@@ -43,6 +43,16 @@ static void note_push(struct call *call, int taken)
 	}
 }
 
+/*! \brief Give the agent silence in place of a frame */
+static void push_silence_for(struct call *call, const struct ast_frame *frame)
+{
+	unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
+
+	if (rate) {
+		note_push(call, call->ops->push_silence(call->session, frame->samples * 1000 / rate));
+	}
+}
+
 void caller_push(void *data, struct ast_frame *frame)
 {
 	struct call *call = data;
@@ -52,21 +62,9 @@ void caller_push(void *data, struct ast_frame *frame)
 	}
 	watchdog_hear(&call->watchdog, frame, monotonic_us());
 	if (call->options->protect_greeting && watchdog_greeting(call, monotonic_us())) {
-		unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
-
-		note_push(call, call->ops->push_silence(call->session, frame->samples * 1000 / rate));
+		push_silence_for(call, frame);
 	} else {
 		note_push(call, call->ops->push(call->session, frame->data.ptr, frame->datalen));
-	}
-}
-
-/*! \brief Give the agent silence for a frame that holds the tone of a key */
-static void take_tone(struct call *call, const struct ast_frame *frame)
-{
-	unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
-
-	if (call->progress.state == CONVAI_STATE_TALKING && rate) {
-		note_push(call, call->ops->push_silence(call->session, frame->samples * 1000 / rate));
 	}
 }
 
@@ -84,7 +82,10 @@ static void take_voice(struct call *call, struct ast_frame *frame, int64_t now)
 	call->caller_heard_us = now;
 	call->covered_us = now;
 	if (dtmf_is_heard(&call->dtmf, now)) {
-		take_tone(call, frame);
+		/* The tone of a key; before the conversation there is nobody to hear silence. */
+		if (call->progress.state == CONVAI_STATE_TALKING) {
+			push_silence_for(call, frame);
+		}
 	} else if (call->progress.state == CONVAI_STATE_CONNECTING) {
 		media_preroll_keep(&call->media, frame);
 		__atomic_store_n(&call->statistics.preroll_dropped_ms,

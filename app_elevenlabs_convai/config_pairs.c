@@ -220,6 +220,12 @@ static size_t find(const struct config_pairs *pairs, uint32_t kind, const char *
 	return i;
 }
 
+static void pair_free(struct convai_pair pair)
+{
+	ast_free((char *) pair.name);
+	ast_free((char *) pair.value);
+}
+
 static int append(struct config_pairs *pairs, uint32_t kind, const char *name,
 	const char *value)
 {
@@ -228,17 +234,10 @@ static int append(struct config_pairs *pairs, uint32_t kind, const char *name,
 	};
 
 	if (!pair.name || !pair.value || AST_VECTOR_APPEND(pairs, pair)) {
-		ast_free((char *) pair.name);
-		ast_free((char *) pair.value);
+		pair_free(pair);
 		return -1;
 	}
 	return 0;
-}
-
-static void pair_free(struct convai_pair pair)
-{
-	ast_free((char *) pair.name);
-	ast_free((char *) pair.value);
 }
 
 /*! \brief As everywhere in the file, of two lines of one name the later one counts */

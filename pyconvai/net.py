@@ -133,10 +133,15 @@ class Network:
 
         SetupFailed says what went wrong.
         """
+        return await self._open(endpoint, context, asyncio.Protocol())
+
+    async def _open(
+        self, endpoint: Endpoint, context: ssl.SSLContext | None, protocol: asyncio.Protocol
+    ) -> asyncio.Transport:
         sock = await self.connect(endpoint)
         try:
             transport, _ = await asyncio.get_running_loop().create_connection(
-                asyncio.Protocol,
+                lambda: protocol,
                 sock=sock,
                 ssl=context if endpoint.secure else None,
                 server_hostname=endpoint.host if endpoint.secure else None,
@@ -196,23 +201,15 @@ class Network:
         The caller bounds the time. SetupFailed when there was no HTTP answer at all.
         """
         endpoint = Endpoint.of(url)
-        sock = await self.connect(endpoint)
+        reader = asyncio.StreamReader()
+        transport = await self._open(endpoint, context, asyncio.StreamReaderProtocol(reader))
         try:
-            reader, writer = await asyncio.open_connection(
-                sock=sock,
-                ssl=context if endpoint.secure else None,
-                server_hostname=endpoint.host if endpoint.secure else None,
-            )
-        except OSError as error:
-            sock.close()
-            raise handshake_failure(endpoint, error) from None
-        try:
-            writer.write(_request(endpoint, headers))
+            transport.write(_request(endpoint, headers))
             answer = await _read_to_end(reader)
         except OSError as error:
             raise _unreachable(f"{endpoint} broke the connection: {error}") from None
         finally:
-            writer.transport.abort()
+            transport.abort()
         return _parse_response(answer, endpoint)
 
 

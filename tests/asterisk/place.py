@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +10,9 @@ from pathlib import Path
 
 from testbed import service
 from testbed.mock import MockAgent
-from testbed.paths import BUILD, PROJECT
+from testbed.paths import BUILD
 from testbed.root import Root
+from tests.asterisk.named import run_testbed
 from tests.asterisk.phone import DIALPLAN, section
 from tests.asterisk.shell import Shell
 from tests.asterisk.sources import Sources
@@ -46,21 +45,6 @@ class Place:
         return self.pbx.engine_build()
 
 
-def testbed(name: str, *words: str) -> None:
-    """Run a command of the testbed."""
-    command, *rest = words
-    done = subprocess.run(
-        [sys.executable, "-m", "testbed", command, "--name", name, *rest],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=UP_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-
-
 @contextmanager
 def place(root: Root, name: str, etc: Path, *arguments: str) -> Iterator[Place]:
     """An instance as `python3 -m testbed up` starts it; the reader is in app_elevenlabs_convai/."""
@@ -69,7 +53,7 @@ def place(root: Root, name: str, etc: Path, *arguments: str) -> Iterator[Place]:
         (etc / "extensions").write_text(DIALPLAN + DEFAULT)
         (etc / "elevenlabs").write_text(section("sales_agent", mock.url, agent_id="default"))
         files = [f"--dialplan={etc / 'extensions'}", f"--elevenlabs={etc / 'elevenlabs'}"]
-        testbed(name, "up", "--install", *files, *arguments)
+        run_testbed(name, "up", "--install", *files, *arguments, limit=UP_SECONDS)
         try:
             sources = Sources(root, name)
             pbx = service.attach(name)
@@ -78,7 +62,7 @@ def place(root: Root, name: str, etc: Path, *arguments: str) -> Iterator[Place]:
             sources.remove()
         finally:
             if service.read_state(name):
-                testbed(name, "down")
+                run_testbed(name, "down", limit=UP_SECONDS)
             (BUILD / "testbed" / f"{name}.supervisor.log").unlink(missing_ok=True)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
@@ -16,7 +15,8 @@ from testbed.mock import MockAgent
 from testbed.paths import PROJECT
 from testbed.root import Root
 from testbed.rtp import CODECS
-from tests.asterisk.phone import DIALPLAN, section, wait_result
+from tests.asterisk.named import agents, named, run_testbed
+from tests.asterisk.phone import wait_result
 from tests.asterisk.sources import Sources
 from tests.timing import SECOND
 
@@ -27,36 +27,19 @@ DEPLOY_SECONDS = 240 * SECOND
 
 ULAW = CODECS["ulaw"]
 NOISE_SECONDS = 180.0
-NOISE = f"noise:5:{NOISE_SECONDS * 1000:.0f}"
-AGENTS = f"""
-title = "deploy"
-[agents.default]
-format = "ulaw_8000"
-first_message = "Hello."
-[agents.noise]
-format = "ulaw_8000"
-chunk_ms = 200
-pace = 1.2
-first_message = {{ text = "x", sound = "{NOISE}", interruptible = false }}
-"""
 
 
 @pytest.fixture(scope="module")
 def mock(root: Root) -> Iterator[MockAgent]:
-    with MockAgent(root, AGENTS, record=True) as mock:
+    with MockAgent(root, agents("deploy", NOISE_SECONDS), record=True) as mock:
         yield mock
 
 
 @pytest.fixture(scope="module")
 def pbx(mock: MockAgent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[service.Attached]:
     """An instance as `python3 -m testbed up` starts it: the scripts look for it by its name."""
-    folder = tmp_path_factory.mktemp("etc")
-    (folder / "extensions").write_text(DIALPLAN)
-    (folder / "elevenlabs").write_text(section("default", mock.url) + section("noise", mock.url))
-    files = [f"--dialplan={folder / 'extensions'}", f"--elevenlabs={folder / 'elevenlabs'}"]
-    run_testbed("up", "--install", *files)
-    yield service.attach(NAME)
-    run_testbed("down")
+    with named(NAME, mock, tmp_path_factory.mktemp("etc"), DEPLOY_SECONDS) as pbx:
+        yield pbx
 
 
 @pytest.fixture(scope="module")
@@ -71,21 +54,6 @@ def sources(copy: Sources) -> Iterator[Sources]:
     """Sources to change at will."""
     yield copy
     copy.restore()
-
-
-def run_testbed(command: str, *words: str) -> str:
-    """Run a command of the testbed for the instance; what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "testbed", command, "--name", NAME, *words],
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=DEPLOY_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def command(script: str, sources: Sources, *words: str) -> list[str]:
@@ -197,10 +165,10 @@ def recorded(mock: MockAgent, heard: bytes) -> bytes:
 def test_rollback(pbx: service.Attached, sources: Sources) -> None:
     before = pbx.engine_build()
     sources.append("pyconvai/endings.py", "\n# not wanted\n")
-    run_testbed("make", "--directory", str(sources.folder), "install")
+    run_testbed(NAME, "make", "--directory", str(sources.folder), "install", limit=DEPLOY_SECONDS)
     pbx.cli(f"module reload {MODULE}")
     assert pbx.engine_build() != before
-    run_testbed("make", "rollback")
+    run_testbed(NAME, "make", "rollback", limit=DEPLOY_SECONDS)
     pbx.cli(f"module reload {MODULE}")
     assert pbx.engine_build() == before
     assert_calls_work(pbx)
@@ -269,12 +237,12 @@ def test_on_the_machines_own_asterisk(pbx: service.Attached, root: Root, sources
 def test_uninstall_beside_calls(pbx: service.Attached) -> None:
     """The last test. The engine in use stays until the module is unloaded."""
     engines, build = pbx.module_folder / f"{MODULE}.d", pbx.engine_build()
-    said = run_testbed("make", "uninstall")
+    said = run_testbed(NAME, "make", "uninstall", limit=DEPLOY_SECONDS)
     assert f"{build}: a running Asterisk uses them" in said
     assert {path.name for path in engines.iterdir()} == {build, ".lock"}
     assert_calls_work(pbx)
     pbx.cli(f"module unload {MODULE}")
-    run_testbed("make", "uninstall")
+    run_testbed(NAME, "make", "uninstall", limit=DEPLOY_SECONDS)
     assert not engines.exists()
     assert not list(pbx.module_folder.glob(f"{MODULE}*"))
     assert not list((pbx.data_folder / "documentation" / "thirdparty").glob("*"))

@@ -19,7 +19,8 @@ from testbed.mock import MockAgent
 from testbed.paths import PROJECT
 from testbed.root import Root
 from testbed.rtp import CODECS
-from tests.asterisk.phone import DIALPLAN, section, wait_result
+from tests.asterisk.named import agents, named
+from tests.asterisk.phone import wait_result
 from tests.asterisk.sources import Sources
 from tests.timing import MS, SECOND, only_in_full
 
@@ -33,44 +34,18 @@ STEP_SECONDS = 120 * SECOND
 
 ULAW = CODECS["ulaw"]
 NOISE_SECONDS = 400.0
-NOISE = f"noise:5:{NOISE_SECONDS * 1000:.0f}"
-AGENTS = f"""
-title = "dev"
-[agents.default]
-format = "ulaw_8000"
-first_message = "Hello."
-[agents.noise]
-format = "ulaw_8000"
-chunk_ms = 200
-pace = 1.2
-first_message = {{ text = "x", sound = "{NOISE}", interruptible = false }}
-"""
 
 
 @pytest.fixture(scope="module")
 def mock(root: Root) -> Iterator[MockAgent]:
-    with MockAgent(root, AGENTS, record=True) as mock:
+    with MockAgent(root, agents("dev", NOISE_SECONDS), record=True) as mock:
         yield mock
 
 
 @pytest.fixture(scope="module")
 def pbx(mock: MockAgent, tmp_path_factory: pytest.TempPathFactory) -> Iterator[service.Attached]:
-    folder = tmp_path_factory.mktemp("etc")
-    (folder / "extensions").write_text(DIALPLAN)
-    (folder / "elevenlabs").write_text(section("default", mock.url) + section("noise", mock.url))
-    files = [f"--dialplan={folder / 'extensions'}", f"--elevenlabs={folder / 'elevenlabs'}"]
-    run_testbed("up", "--install", *files)
-    yield service.attach(NAME)
-    run_testbed("down")
-
-
-def run_testbed(command: str, *words: str) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "testbed", command, "--name", NAME, *words],
-        cwd=PROJECT,
-        timeout=STEP_SECONDS,
-        check=True,
-    )
+    with named(NAME, mock, tmp_path_factory.mktemp("etc"), STEP_SECONDS) as pbx:
+        yield pbx
 
 
 @pytest.fixture

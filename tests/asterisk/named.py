@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from testbed import service
+from testbed.call import Call
 from testbed.mock import MockAgent
 from testbed.paths import PROJECT
+from testbed.rtp import CODECS
 from tests.asterisk.phone import DIALPLAN, section
+from tests.timing import MS, SECOND
+
+ULAW = CODECS["ulaw"]
+RECORD_SECONDS = 5 * SECOND
+"""For the mock to write what both sides said: some hundred milliseconds for minutes of it."""
 
 
 def run_testbed(name: str, *words: str, limit: float) -> str:
@@ -58,3 +66,25 @@ def named(name: str, mock: MockAgent, etc: Path, limit: float) -> Iterator[servi
     run_testbed(name, "up", "--install", *files, limit=limit)
     yield service.attach(name)
     run_testbed(name, "down", limit=limit)
+
+
+def check_audio(mock: MockAgent, call: Call) -> None:
+    """Nothing is missing of what the caller of `noise` heard and said; the call is over."""
+    assert (call.recording.gaps, call.recording.lost) == ([], 0)
+    by_caller = recorded(mock, call.heard.strip(bytes([ULAW.silence])))
+    # But for the first and the last second, when the conversation was not there.
+    assert call.sent[ULAW.bytes_in(1) : -ULAW.bytes_in(1)] in by_caller
+
+
+def recorded(mock: MockAgent, heard: bytes) -> bytes:
+    """What the caller has said to the agent that has said what was heard.
+
+    The mock writes both once it has seen the end of the conversation, the agent's side last.
+    """
+    until = time.monotonic() + RECORD_SECONDS
+    while True:
+        for path in (mock.folder / "record").glob("*-agent.raw"):
+            if heard in path.read_bytes():
+                return path.with_name(path.name.replace("-agent.raw", "-caller.raw")).read_bytes()
+        assert time.monotonic() < until, "what was heard is no agent's audio as it was sent"
+        time.sleep(50 * MS)

@@ -53,10 +53,8 @@ HOST := $(VENV)/bin/python
 TEST_STAMP := $(VENV)/.test-requirements
 LINT_STAMP := $(VENV)/.lint-requirements
 # What ruff and mypy look at; parts that are not there are left out.
-PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests app_elevenlabs_convai/*.py) \
-	$(wildcard app_elevenlabs_convai/tests)
-TYPED_CODE := $(wildcard setup.py pyconvai testbed scripts/*.py app_elevenlabs_convai/*.py) \
-	$(wildcard app_elevenlabs_convai/tests/*.py)
+PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests app_elevenlabs_convai/*/*.py)
+TYPED_CODE := $(wildcard setup.py pyconvai testbed scripts/*.py app_elevenlabs_convai/*/*.py)
 
 OPTIMIZATION_default := -O2
 OPTIMIZATION_debug := -O0 -g3 -UNDEBUG
@@ -85,7 +83,7 @@ all: ## Build the core and the module (the default)
 debug release: ## Build both without optimization, or without assertions
 	$(Q)$(MAKE) module MODE=$@
 
-core: ## Build only pyconvai/_core, in place; needs no Asterisk
+core: ## Build only pyconvai/core/_core, in place; needs no Asterisk
 	$(Q)$(PYTHON) scripts/check_deps.py --quiet core
 	$(Q)$(call BUILD_CORE,$(PYTHON))
 	$(Q)scripts/tell-preload.sh '$(CC)' $(CFLAGS) $(CONVAI_CFLAGS)
@@ -118,7 +116,7 @@ clean: ## Remove everything built, except the test environment build/venv
 	$(refuse_mounts)
 	$(Q)if [ -f $(MODULE_DIR)/Makefile ]; then $(MODULE_MAKE) clean; fi
 	$(Q)if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name venv -exec rm -rf {} +; fi
-	$(Q)rm -rf pyconvai/_core.*.so *.egg-info compile_commands.json
+	$(Q)rm -rf pyconvai/core/_core.*.so *.egg-info compile_commands.json
 	$(Q)find $(PYTHON_CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Remove build/venv as well

@@ -1,9 +1,8 @@
 """Build the engine's compiled core and describe the package.
 
-The core is one extension, ``pyconvai._core``, made from ``pyconvai/_core.pyx`` and the headers
-beside it.  Everything generated goes below ``build/<SOABI>/``, so that several Pythons can share
-one checkout; ``build_ext --inplace`` puts the extension itself into ``pyconvai/``, where its file
-name carries the SOABI as well.
+The core is one extension, ``pyconvai.core._core``, made from ``pyconvai/core/``.  Everything
+generated goes below ``build/<SOABI>/``, so that several Pythons can share one checkout; ``build_ext
+--inplace`` puts the extension itself into ``pyconvai/core/``, where its file name carries the SOABI as well.
 
 Switches, all by environment:
 
@@ -36,9 +35,11 @@ from setuptools.command.build_ext import build_ext
 ROOT = Path(__file__).resolve().parent
 SOABI: str = sysconfig.get_config_var("SOABI") or "unknown-abi"
 BUILD = Path("build") / SOABI
-CORE_SOURCE = Path("pyconvai/_core.pyx")
+CORE_SOURCE = Path("pyconvai/core/_core.pyx")
 # Where the core finds its own headers and the contract with the C module.
-INCLUDE_DIRS = ["pyconvai", "app_elevenlabs_convai"]
+INCLUDE_DIRS = ["pyconvai/core", "app_elevenlabs_convai"]
+# Packages within pyconvai.
+PARTS = ["core", "service", "conversation", "mock"]
 # Commands that need the core's source; the others (--version, egg_info) work without it.
 BUILDING = {"build", "build_ext", "bdist_wheel", "develop", "install", "editable_wheel"}
 
@@ -87,7 +88,7 @@ def cython_version() -> str:
         found = "none"
     if not re.match(r"[3-9]\.|\d\d", found):
         raise SystemExit(
-            f"Cython 3.0 or newer must build pyconvai._core; {sys.executable} has {found}.\n"
+            f"Cython 3.0 or newer must build pyconvai.core._core; {sys.executable} has {found}.\n"
             "Remedy: 'make install-deps', or name a Python that has it: 'make PYTHON=...'."
         )
     return str(found)
@@ -111,7 +112,7 @@ def extensions() -> list[Extension]:
     from Cython.Build import cythonize
 
     core = Extension(
-        "pyconvai._core",
+        "pyconvai.core._core",
         [str(CORE_SOURCE)],
         include_dirs=INCLUDE_DIRS,
         depends=headers(),
@@ -196,8 +197,8 @@ setup(
     long_description_content_type="text/markdown",
     license="GPL-2.0-only",
     python_requires=">=3.11",
-    packages=["pyconvai", "pyconvai.mock"],
-    package_data={"pyconvai": ["*.pyi"], "pyconvai.mock": ["scenarios/*.toml"]},
+    packages=["pyconvai", *(f"pyconvai.{name}" for name in PARTS)],
+    package_data={"pyconvai.core": ["*.pyi"], "pyconvai.mock": ["scenarios/*.toml"]},
     ext_modules=extensions(),
     cmdclass={"build_ext": BuildCore},
     options={"build": {"build_base": str(BUILD)}},

@@ -28,19 +28,19 @@
 #include "asterisk/module.h"	/* what makes this a module */
 #include "asterisk/pbx.h"	/* ast_register_application_xml */
 
-#include "attempt.h"
-#include "call.h"
-#include "cli.h"
-#include "config.h"
-#include "config_diff.h"
-#include "departure.h"
-#include "embed.h"
-#include "generation.h"
-#include "manager.h"
-#include "options.h"
-#include "registry.h"
-#include "test_elevenlabs.h"
-#include "variables.h"
+#include "call/attempt.h"
+#include "call/call.h"
+#include "control/cli.h"
+#include "config/config.h"
+#include "config/diff.h"
+#include "control/departure.h"
+#include "engine/embed.h"
+#include "engine/generation.h"
+#include "control/manager.h"
+#include "call/options.h"
+#include "call/registry.h"
+#include "tests/test_elevenlabs.h"
+#include "call/variables.h"
 
 /*** DOCUMENTATION
 	<application name="ElevenLabsConvAI" language="en_US" module="app_elevenlabs_convai">

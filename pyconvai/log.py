@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from . import _core
+from .core import _core
 
 DEBUG, NOTICE, WARNING, ERROR = range(4)
 """``enum convai_log_level``."""

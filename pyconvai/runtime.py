@@ -14,13 +14,14 @@ import threading
 import traceback
 from pathlib import Path
 
-from . import __version__, _core, log, selftest
-from .backoff import BackOff
-from .connecting import Shared
-from .endings import Ending, Status
-from .net import Network, shrink_read_buffers
-from .session import Session
-from .signed_urls import SignedUrls
+from . import __version__, log, selftest
+from .conversation.session import Session
+from .core import _core
+from .service.backoff import BackOff
+from .service.connecting import Shared
+from .service.endings import Ending, Status
+from .service.net import Network, shrink_read_buffers
+from .service.signed_urls import SignedUrls
 
 TICK_SECONDS = 0.005
 """How often caller audio is looked for while any call is up: a quarter of a frame, so that it adds

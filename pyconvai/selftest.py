@@ -22,9 +22,9 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from . import _core
-from .endings import Status
-from .net import Endpoint, Network
+from .core import _core
+from .service.endings import Status
+from .service.net import Endpoint, Network
 
 LIMIT_SECONDS = 2.0
 """For the whole test: two hundred times what it takes, and less than a load may take."""

@@ -2,8 +2,8 @@
 """Say which of the things that the project needs are there, and how to get the rest.
 
 ``check_deps.py [--quiet] [GROUP ...]`` looks at the groups named, or at all of them: ``core`` is
-what compiling pyconvai._core takes, ``module`` what the C module takes besides, ``run`` what the
-engine imports, ``tests`` and ``lint`` what those targets use.
+what compiling pyconvai.core._core takes, ``module`` what the C module takes besides, ``run`` what
+the engine imports, ``tests`` and ``lint`` what those targets use.
 
 It is run by the Python that Asterisk will embed, and judges that one.  The exit status is 1 if
 anything that is needed is missing; with ``--quiet`` only that is printed.  It imports nothing that

@@ -29,7 +29,7 @@ STEP = HERE / "deploy-step.sh"
 MODULE = "app_elevenlabs_convai"
 
 POLL_SECONDS = 0.2
-"""How often to look at the dates of some sixty files: cheap, and no editor's habits matter."""
+"""How often to look at the dates of some ninety files: cheap, and no editor's habits matter."""
 
 END_SECONDS = 10.0
 """Limit on the orderly end of what runs when Ctrl-C comes."""
@@ -64,8 +64,11 @@ def concerns(path: Path) -> set[str]:
     folder, suffix = path.parts[0], path.suffix
     if path == Path("setup.py"):
         return {CORE}
+    if path.parts[:2] == ("pyconvai", "mock"):
+        return set()  # not installed
     if folder == "pyconvai":
-        known = {".py": ENGINE, ".pyx": CORE, ".pxi": CORE, ".pxd": CORE, ".h": CORE}
+        known = {".py": ENGINE, ".pyx": CORE, ".pxi": CORE, ".pxd": CORE}
+        known |= {".c": CORE, ".h": CORE}
         return {known[suffix]} if suffix in known else set()
     if path.name == "convai_ops.h":
         return {CORE, C_MODULE}
@@ -75,8 +78,9 @@ def concerns(path: Path) -> set[str]:
 def watched(source: Path) -> Iterable[Path]:
     """Yield the files that matter.  What editors write beside them has other names."""
     yield source / "setup.py"
-    for folder in ("pyconvai", MODULE):
-        for path in (source / folder).iterdir():
+    for top in (source / "pyconvai", source / MODULE):
+        rooms = [top, *(path for path in top.iterdir() if path.is_dir())]
+        for path in (path for room in rooms for path in room.iterdir()):
             if path.name[0] not in ".#" and concerns(path.relative_to(source)):
                 yield path
 

@@ -50,8 +50,8 @@ class StoreError(Exception):
 
 
 def core_name() -> str:
-    """Return the file name of the compiled core for the Python that runs this."""
-    return "_core" + str(sysconfig.get_config_var("EXT_SUFFIX"))
+    """Return the path of the compiled core in the package, for the Python that runs this."""
+    return "core/_core" + str(sysconfig.get_config_var("EXT_SUFFIX"))
 
 
 def engine_files(package: Path) -> list[Path]:

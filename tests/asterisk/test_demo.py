@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from pyconvai._core import slin_to_ulaw
+from pyconvai.core._core import slin_to_ulaw
 from testbed.demo import FOLDER
 from testbed.rtp import CODECS
 from testbed.speech import read_wav

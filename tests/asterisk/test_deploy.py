@@ -89,7 +89,7 @@ def assert_calls_work(pbx: service.Attached) -> None:
 @pytest.mark.limit(300)
 def test_dev_deploy(pbx: service.Attached, sources: Sources) -> None:
     before = pbx.engine_build()
-    sources.append("pyconvai/endings.py", "\n# dev\n")
+    sources.append("pyconvai/service/endings.py", "\n# dev\n")
     said = deploy("dev-deploy.sh", sources)
     assert pbx.engine_build() == current(pbx) != before
     assert current(pbx) in said
@@ -99,7 +99,7 @@ def test_dev_deploy(pbx: service.Attached, sources: Sources) -> None:
 @pytest.mark.limit(300)
 def test_prod_deploy(pbx: service.Attached, sources: Sources) -> None:
     before = pbx.engine_build()
-    sources.append("pyconvai/endings.py", "\n# prod\n")
+    sources.append("pyconvai/service/endings.py", "\n# prod\n")
     said = deploy("prod-deploy.sh", sources)
     assert pbx.engine_build() == current(pbx) != before
     assert f"DEPLOYED: build {current(pbx)} is in service" in said
@@ -117,19 +117,21 @@ def test_bad_builds_are_taken_back_and_a_call_goes_on(
     with Callers(pbx, 1, "noise", send=ULAW.noise(NOISE_SECONDS, 9)) as calls:
         calls.wait_up()
 
-        sources.append("pyconvai/session.py", "\ndef broken(:\n")
+        sources.append("pyconvai/conversation/session.py", "\ndef broken(:\n")
         said = deploy("prod-deploy.sh", sources, status=1)
         assert "DEPLOYMENT FAILED: Installing" in said
         assert_taken_back(pbx, said, before)
         sources.restore()
 
-        sources.append("pyconvai/session.py", '\nraise RuntimeError("broken on purpose")\n')
+        sources.append(
+            "pyconvai/conversation/session.py", '\nraise RuntimeError("broken on purpose")\n'
+        )
         said = deploy("prod-deploy.sh", sources, status=1)
         assert "DEPLOYMENT FAILED: Verifying which build is in service" in said
         assert_taken_back(pbx, said, before)
         sources.restore()
 
-        sources.replace("pyconvai/signed_urls.py", '"xi-api-key"', '"x-other-key"')
+        sources.replace("pyconvai/service/signed_urls.py", '"xi-api-key"', '"x-other-key"')
         said = deploy("prod-deploy.sh", sources, status=1)
         assert "DEPLOYMENT FAILED: Testing the agents" in said
         assert "Agent default: FAILED, AUTH" in said
@@ -153,7 +155,7 @@ def assert_taken_back(pbx: service.Attached, said: str, build: str) -> None:
 @pytest.mark.limit(300)
 def test_rollback(pbx: service.Attached, sources: Sources) -> None:
     before = pbx.engine_build()
-    sources.append("pyconvai/endings.py", "\n# not wanted\n")
+    sources.append("pyconvai/service/endings.py", "\n# not wanted\n")
     run_testbed(NAME, "make", "--directory", str(sources.folder), "install", limit=DEPLOY_SECONDS)
     pbx.cli(f"module reload {MODULE}")
     assert pbx.engine_build() != before
@@ -197,7 +199,7 @@ def wait_draining(pbx: service.Attached, deployment: subprocess.Popen[bytes]) ->
 @pytest.mark.limit(300)
 def test_calls_that_do_not_end_are_left_alone(pbx: service.Attached, sources: Sources) -> None:
     before = pbx.engine_build()
-    sources.append("pyconvai/endings.py", "\n# impatient\n")
+    sources.append("pyconvai/service/endings.py", "\n# impatient\n")
     with Callers(pbx, 1, "default") as calls:
         calls.wait_up()
         said = deploy(
@@ -213,7 +215,7 @@ def test_calls_that_do_not_end_are_left_alone(pbx: service.Attached, sources: So
 def test_on_the_machines_own_asterisk(pbx: service.Attached, root: Root, sources: Sources) -> None:
     """The root is a machine that has an Asterisk."""
     before = pbx.engine_build()
-    sources.append("pyconvai/endings.py", "\n# host\n")
+    sources.append("pyconvai/service/endings.py", "\n# host\n")
     backups = root.path(pbx.folder / "backups")
     words = ["--host-asterisk", "--conf", root.path(pbx.conf), "--backup-dir", backups]
     script = root.path(PROJECT / "scripts" / "prod-deploy.sh")

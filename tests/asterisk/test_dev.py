@@ -142,18 +142,24 @@ def test_saved_is_live_and_a_call_notices_nothing(
         first = check_live(pbx, said)
         assert first != before
 
-        good = (sources.folder / "pyconvai" / "session.py").read_text(encoding="utf-8")
-        save(sources, "pyconvai/session.py", "\ndef broken(:\n")
+        good = (sources.folder / "pyconvai" / "conversation" / "session.py").read_text(
+            encoding="utf-8"
+        )
+        save(sources, "pyconvai/conversation/session.py", "\ndef broken(:\n")
         said = dev.wait(STAYS)
         assert re.search(r"install .* FAILED\n(.*\n)*.*session\.py(.*\n)*.*SyntaxError", said)
         assert pbx.engine_build() == first
 
-        (sources.folder / "pyconvai" / "session.py").write_text(good + '\nraise OSError("mine")\n')
+        (sources.folder / "pyconvai" / "conversation" / "session.py").write_text(
+            good + '\nraise OSError("mine")\n'
+        )
         said = dev.wait(STAYS)
         assert re.search(r"live .* FAILED\n.*is refused: .*OSError: mine", said)
         assert pbx.engine_build() == first
 
-        (sources.folder / "pyconvai" / "session.py").write_text(good + "\n# good again\n")
+        (sources.folder / "pyconvai" / "conversation" / "session.py").write_text(
+            good + "\n# good again\n"
+        )
         second = check_live(pbx, dev.wait(SAVED))
         assert second != first
         end(pbx, calls)
@@ -173,16 +179,16 @@ def test_what_is_compiled_comes_in_as_well(
         said = dev.wait(STAYS)
         assert re.search(r"core .* FAILED\n(.*\n)*.*codec\.pxi(.*\n)*.*undeclared_thing", said)
         # Not installed: what goes with it is not there.
-        save(sources, "pyconvai/endings.py", "\n# beside a broken core\n")
+        save(sources, "pyconvai/service/endings.py", "\n# beside a broken core\n")
         assert re.search(r"core .* FAILED\n", dev.wait(STAYS))
         assert pbx.engine_build() == before
         (sources.folder / "pyconvai" / "codec.pxi").write_text(core + "\ncdef int really = 1\n")
         assert check_live(pbx, dev.wait(SAVED)) != before
 
-        save(sources, "app_elevenlabs_convai/say.c", "\nint no C\n")
+        save(sources, "app_elevenlabs_convai/control/say.c", "\nint no C\n")
         said = dev.wait(STAYS)
         assert re.search(r"module .* FAILED\n(.*\n)*.*say\.c:\d+:\d+: error", said)
-        save(sources, "app_elevenlabs_convai/say.c", ";\n")
+        save(sources, "app_elevenlabs_convai/control/say.c", ";\n")
         dev.wait(STAYS)
 
         end(pbx, calls)
@@ -203,7 +209,9 @@ def test_the_module_is_replaced_when_no_call_is_up(
 ) -> None:
     with Callers(pbx, 1, "noise") as calls:
         calls.wait_up()
-        sources.replace("app_elevenlabs_convai/cli_show.c", '"Module:    %s', '"New module: %s')
+        sources.replace(
+            "app_elevenlabs_convai/control/cli_show.c", '"Module:    %s', '"New module: %s'
+        )
         said = dev.wait(SAVED)
         assert "Calls up: 1." in said
         assert "'module unload app_elevenlabs_convai'" in said
@@ -211,7 +219,7 @@ def test_the_module_is_replaced_when_no_call_is_up(
         calls.hangup_all()
         calls.wait()
     pbx.wait_no_channels()
-    save(sources, "pyconvai/endings.py", "\n# after the call\n")
+    save(sources, "pyconvai/service/endings.py", "\n# after the call\n")
     said = dev.wait(SAVED)
     assert "unloaded, loaded" in said
     assert "New module:" in said
@@ -220,7 +228,9 @@ def test_the_module_is_replaced_when_no_call_is_up(
 
 @pytest.mark.parametrize("status", [pytest.param(0, marks=full), 1])
 def test_once(pbx: service.Attached, sources: Sources, status: int) -> None:
-    sources.append("pyconvai/endings.py", f"\n# once, {status}\n" + "def broken(:\n" * status)
+    sources.append(
+        "pyconvai/service/endings.py", f"\n# once, {status}\n" + "def broken(:\n" * status
+    )
     words = ["--once", "--name", NAME, "--source", str(sources.folder)]
     done = subprocess.run(
         [sys.executable, str(PROJECT / "scripts" / "dev.py"), *words],

@@ -181,17 +181,23 @@ def tell(reloads: Reloads, late: Lateness, per_generation: float) -> None:
 # ---- What is refused ----
 
 BROKEN = {
-    "import": ({"protocol.py": "\nimport no_such_module\n"}, "ModuleNotFoundError"),
+    "import": ({"conversation/protocol.py": "\nimport no_such_module\n"}, "ModuleNotFoundError"),
     "contract": ({"runtime.py": "\n_core.contract = lambda: (99, 8)\n"}, "version 99 of the contr"),
-    "self-test": ({"protocol.py": "\ndef pong(event_id):\n    return '{}'\n"}, "self-test: "),
-    "hangs in import": ({"session.py": "\nimport time\ntime.sleep(3600)\n"}, "takes too long"),
-    "spins in import": ({"session.py": "\nwhile True:\n    pass\n"}, "takes too long"),
+    "self-test": (
+        {"conversation/protocol.py": "\ndef pong(event_id):\n    return '{}'\n"},
+        "self-test: ",
+    ),
+    "hangs in import": (
+        {"conversation/session.py": "\nimport time\ntime.sleep(3600)\n"},
+        "takes too long",
+    ),
+    "spins in import": ({"conversation/session.py": "\nwhile True:\n    pass\n"}, "takes too long"),
     "hangs in the loop": (
         {"runtime.py": "\nimport time\nRuntime._tick = lambda self: time.sleep(30)\n"},
         r"too long|not passed its self-test within",
     ),
 }
-HOLDS_THE_GIL = {"session.py": "\nimport ctypes\nctypes.PyDLL(None).usleep(6500000)\n"}
+HOLDS_THE_GIL = {"conversation/session.py": "\nimport ctypes\nctypes.PyDLL(None).usleep(6500000)\n"}
 BROKEN_SECONDS = 32.0
 RELOAD_SECONDS = 5.0
 """generation.c: START_LIMIT_MS."""
@@ -207,7 +213,7 @@ def refused(pbx: Instance, append: dict[str, str], spoil: str = "") -> tuple[str
     start = len(pbx.log())
     build = install_package(pbx, make_variant(pbx, "broken", append=append))
     if spoil:
-        file = pbx.module_folder / ENGINES / build / "pyconvai" / "session.py"
+        file = pbx.module_folder / ENGINES / build / "pyconvai" / "conversation" / "session.py"
         file.write_text(file.read_text(encoding="utf-8") + spoil, encoding="utf-8")
     began = time.monotonic()
     answer = pbx.cli(f"module reload {MODULE}")
@@ -230,7 +236,9 @@ def test_what_is_broken_is_refused_under_a_live_call(pbx: Instance, root: Root) 
         serving = pbx.engine_build()
         with noise_callers(pbx, ["agent0"], BROKEN_SECONDS) as calls:
             calls.wait_up()
-            line, _ = refused(pbx, {"session.py": "\n# spoilt\n"}, spoil="\nno Python\n")
+            line, _ = refused(
+                pbx, {"conversation/session.py": "\n# spoilt\n"}, spoil="\nno Python\n"
+            )
             assert re.search(r"SyntaxError: .*session\.py", line)
             check_serving(pbx, serving)
             for kind, (append, words) in BROKEN.items():

@@ -101,7 +101,7 @@ def test_builds(reader: Place) -> None:
     assert not built.exists()
     assert re.search(r"^(cc|gcc) .*-O2.* cli\.c", shell.run("make VERBOSE=1"), re.M)
     for command, flags in (("debug", "-O0 -g3 -UNDEBUG"), ("release", "-O2 -DNDEBUG")):
-        sources.append(f"{MODULE}/say.c", f"\n/* {command} */\n")
+        sources.append(f"{MODULE}/control/say.c", f"\n/* {command} */\n")
         assert flags in shell.run(f"make {command} VERBOSE=1")
         assert built.exists()
         assert mode(sources) == command
@@ -120,7 +120,7 @@ def test_builds(reader: Place) -> None:
 )
 def test_hot_loading(reader: Place) -> None:
     shell = reader.shell
-    reader.sources.replace(f"{MODULE}/cli_show.c", '"Python:    %s', '"Embeds:    %s')
+    reader.sources.replace(f"{MODULE}/control/cli_show.c", '"Python:    %s', '"Embeds:    %s')
     shell.run(f"cd {reader.sources.folder}; cd {MODULE}/; make")
     assert f"Unloaded {MODULE}" in shell.run(UNLOAD)
     shell.run(COPY)
@@ -136,7 +136,7 @@ def test_hot_loading(reader: Place) -> None:
 def test_one_liner(reader: Place) -> None:
     """As the page says: cp would write into what Asterisk has mapped. For dev see test_dev.py."""
     before = reader.serving()
-    reader.sources.append("pyconvai/endings.py", "\n# one line\n")
+    reader.sources.append("pyconvai/service/endings.py", "\n# one line\n")
     with a_call(reader):
         reader.shell.run(f"make && sudo make install && {RELOAD}")
         assert reader.serving() != before
@@ -145,7 +145,7 @@ def test_one_liner(reader: Place) -> None:
 @covers("sudo make install", RELOAD, AGENTS)
 def test_development_cycle(reader: Place) -> None:
     before = reader.serving()
-    reader.sources.append("pyconvai/endings.py", "\n# cycle\n")
+    reader.sources.append("pyconvai/service/endings.py", "\n# cycle\n")
     with a_call(reader):
         reader.shell.run("make debug")
         reader.shell.run("sudo make install")

@@ -185,7 +185,7 @@ def test_address_sanitizer(reader: Place) -> None:
     said = reader.shell.run(f'cd {folder}; CFLAGS="-fsanitize=address -g" make')
     assert "LD_PRELOAD=" in said
     # The copy has the core of the tests' own Python as well; the one that was made now is meant.
-    core = max(folder.glob("pyconvai/_core.*.so"), key=lambda file: file.stat().st_mtime)
+    core = max(folder.glob("pyconvai/core/_core.*.so"), key=lambda file: file.stat().st_mtime)
     for file in (folder / MODULE / f"{MODULE}.so", core):
         assert "__asan_" in reader.shell.run(f"nm -D {file}"), file
     reader.shell.run(f"cd {folder}; make clean")

@@ -35,7 +35,8 @@ GREETING_MS = 1000
 GREETING = audible(ULAW.noise(GREETING_MS / 1000, seed=1), ULAW)
 """Where the service itself is late, which has much to do, there is silence in between."""
 SERVICE_QUIET_SECONDS = 60
-"""See pyconvai/session.py: longer than the rest of this test, so it is for the full run."""
+"""See pyconvai/conversation/session.py: longer than the rest of this test,
+so it is for the full run."""
 
 NOTICED_SECONDS = 25 * SECOND
 """Two intervals of the keep-alive, and the close that nobody answers."""

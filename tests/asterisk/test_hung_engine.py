@@ -54,7 +54,7 @@ Session._converse, Session._listen = _hanging_converse, _hanging_listen
 
 CONNECT_TIMEOUT = 1
 GRACE_SECONDS = 3
-"""call.c: how long after connect_timeout a call gives up the engine."""
+"""watchdog.c: how long after connect_timeout a call gives up the engine."""
 
 STALL_SECONDS = 4 + 5
 """Until the queue of caller audio is full, and then until the call gives up the engine."""
@@ -73,7 +73,9 @@ def pbx(asterisk: StartAsterisk, mock: MockAgent) -> Instance:
     """An Asterisk with the engine that can be made to hang; it runs freely until `hang`."""
     pbx = asterisk(module=False, dialplan=DIALPLAN, elevenlabs="[general]\n")
     pbx.build_and_install()
-    session = pbx.module_folder / f"{MODULE}.d" / "current" / "pyconvai" / "session.py"
+    session = (
+        pbx.module_folder / f"{MODULE}.d" / "current" / "pyconvai" / "conversation" / "session.py"
+    )
     file = pbx.root.path(flag(pbx))
     session.write_text(session.read_text(encoding="utf-8") + HANG.format(file=file))
     pbx.cli(f"module load {MODULE}.so")

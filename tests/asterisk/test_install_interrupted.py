@@ -117,9 +117,9 @@ def check(pbx: Instance, root: Root) -> None:
 
 def change(sources: Sources, number: int, *, everything: bool) -> None:
     """Make another build of the sources: of the Python alone, or with all that is compiled."""
-    sources.append("pyconvai/endings.py", f"\n# change {number}\n")
+    sources.append("pyconvai/service/endings.py", f"\n# change {number}\n")
     if everything:
-        sources.append("pyconvai/_core.pyx", f"\n# change {number}\n")
+        sources.append("pyconvai/core/_core.pyx", f"\n# change {number}\n")
         sources.replace("pyconvai/__init__.py", '__version__ = "', f'__version__ = "{number}.')
 
 

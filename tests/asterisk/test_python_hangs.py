@@ -69,7 +69,7 @@ def holder(pbx: Instance) -> tuple[Path, Path]:
     """An engine with a thread that holds the GIL when asked to: its package, and where to ask."""
     flag = pbx.folder / "hold"
     text = THREAD_HOLDS.format(file=pbx.root.path(flag))
-    return make_variant(pbx, "holder", append={"session.py": text}), flag
+    return make_variant(pbx, "holder", append={"conversation/session.py": text}), flag
 
 
 def hold(flag: Path, ms: int) -> None:
@@ -85,8 +85,10 @@ def hold(flag: Path, ms: int) -> None:
 
 def test_a_load_that_is_declined_leaves_nothing(pbx: Instance) -> None:
     """Asterisk unmaps it without asking, whatever is still under way."""
-    good = make_variant(pbx, "good", append={"session.py": "\n# as good as the other\n"})
-    install_package(pbx, make_variant(pbx, "bad", append={"session.py": IMPORT_HOLDS}))
+    good = make_variant(
+        pbx, "good", append={"conversation/session.py": "\n# as good as the other\n"}
+    )
+    install_package(pbx, make_variant(pbx, "bad", append={"conversation/session.py": IMPORT_HOLDS}))
     pbx.cli(f"module unload {MODULE}.so")
     start = len(pbx.log())
     assert load(pbx) < LOAD_SECONDS

@@ -54,7 +54,7 @@ def module_sources() -> list[Path]:
     """The module's files; not those with Python, nor its tests for inside Asterisk."""
     return [
         path
-        for path in sorted(MODULE.glob("*.[ch]"))
+        for path in sorted(MODULE.rglob("*.[ch]"))
         if path.name != "embed.c" and not path.name.startswith("test_")
     ]
 
@@ -218,8 +218,8 @@ def references(headers: Path, work: Path) -> dict[str, set[str]]:
     work.mkdir(parents=True, exist_ok=True)
     found: dict[str, set[str]] = {}
     for source in (path for path in module_sources() if path.suffix == ".c"):
-        _compile(headers, source, work / f"{source.stem}.o")
-        graph = _references(work / f"{source.stem}.o")
+        _compile(headers, source, work / f"{source.parent.name}-{source.stem}.o")
+        graph = _references(work / f"{source.parent.name}-{source.stem}.o")
         own = set(re.findall(r"^(?:static )?[\w \*]*?\b(\w+)\(", source.read_text(), re.MULTILINE))
         for name in set(graph) & own:
             found[f"{source.name}:{name}"] = _closure(name, graph, set())

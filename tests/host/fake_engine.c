@@ -22,7 +22,7 @@
 
 #include "asterisk/paths.h"
 
-#include "embed.h"
+#include "engine/embed.h"
 #include "host.h"
 
 #define MAX_SESSIONS 64

@@ -11,7 +11,7 @@
  * \brief No engine in the place of embed.c: for a module that is never to be run
  */
 
-#include "embed.h"
+#include "engine/embed.h"
 
 int embed_open(char *error, size_t size)
 {

@@ -12,7 +12,7 @@
  */
 
 #include "host.h"
-#include "playout_clock.h"
+#include "call/playout_clock.h"
 
 #define T0 INT64_C(5000000)
 

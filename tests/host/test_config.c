@@ -17,7 +17,7 @@
 
 #include "asterisk/module.h"
 
-#include "config.h"
+#include "config/config.h"
 
 /*! A file that is valid, and what shows that it is in use */
 #define GOOD "[general]\nauth=none\n[good]\nagent_id=agent_good\n"

@@ -17,7 +17,7 @@
 
 #include "asterisk/module.h"
 
-#include "config.h"
+#include "config/config.h"
 
 #define CONF "elevenlabs.conf"
 #define DONE "ElevenLabs configuration reloaded successfully: "

@@ -19,7 +19,7 @@
 #include "asterisk/module.h"
 #include "asterisk/options.h"
 
-#include "config.h"
+#include "config/config.h"
 
 #define GOOD "[good]\nagent_id=x\nauth=none\n"
 #define CONF "elevenlabs.conf"

@@ -16,8 +16,8 @@ from typing import Any, cast
 import cffi
 
 from pyconvai import runtime
-from pyconvai.endings import Status
-from pyconvai.settings import PairKind
+from pyconvai.service.endings import Status
+from pyconvai.service.settings import PairKind
 from tests.timing import SECOND
 
 CONTRACT = Path(__file__).parents[2] / "app_elevenlabs_convai" / "convai_ops.h"

@@ -14,14 +14,14 @@ trap 'echo; echo "Asterisk ending (0)."' EXIT
 
 bring_in() {
     build=$(readlink $engines/current)
-    ! grep -q BROKEN "$engines/$build/pyconvai/session.py" || return 1
+    ! grep -q BROKEN "$engines/$build/pyconvai/conversation/session.py" || return 1
     printf '%s\n' "$build" >service
 }
 
 test_agent() {
     name=$(printf '%s' "$1" | tr -d '"')
     printf 'Connecting ...\n'
-    if grep -q DEAF "$engines/$(cat service)/pyconvai/session.py"; then
+    if grep -q DEAF "$engines/$(cat service)/pyconvai/conversation/session.py"; then
         printf 'Agent %s: FAILED, AUTH: the key was refused\n' "$name"
         printf "Command '%s' failed.\n" "$command"
     else

@@ -24,7 +24,7 @@ IDLE_SECONDS = 0.2
 
 def running(folders: list[Path]) -> list[str]:
     """The engines whose loops run, of those that were not taken."""
-    names = [f"{loader.package_name(str(folder))}._core" for folder in folders]
+    names = [f"{loader.package_name(str(folder))}.core._core" for folder in folders]
     return [name for name in names if name in sys.modules and sys.modules[name].engine_running()]
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from websockets.http11 import Request
 
-from pyconvai import connecting, session, signed_urls
-from pyconvai.backoff import FIRST_SECONDS, JITTER, LONGEST_SECONDS, BackOff, retry_after
-from pyconvai.endings import Ending, Status
-from pyconvai.settings import Settings
-from pyconvai.signed_urls import SignedUrls
+from pyconvai.conversation import session
+from pyconvai.service import connecting, signed_urls
+from pyconvai.service.backoff import FIRST_SECONDS, JITTER, LONGEST_SECONDS, BackOff, retry_after
+from pyconvai.service.endings import Ending, Status
+from pyconvai.service.settings import Settings
+from pyconvai.service.signed_urls import SignedUrls
 from tests.timing import SECOND
 from tests.unit.engine import ENDED, TALKING, Call, Engine
 from tests.unit.service import Conversation, Service

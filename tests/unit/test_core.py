@@ -12,7 +12,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
-from pyconvai import _core
+from pyconvai.core import _core
 
 
 @pytest.mark.parametrize("size", [*range(70), 160, 320, 1919, 50_000])

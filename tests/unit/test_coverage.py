@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.timing import SECOND
 
 ROOT = Path(__file__).parents[2]
-MODULES = ("protocol", "endings", "settings")
+MODULES = ("conversation/protocol", "service/endings", "service/settings")
 
 
 def test_every_branch_is_taken(tmp_path: Path) -> None:
@@ -17,7 +17,7 @@ def test_every_branch_is_taken(tmp_path: Path) -> None:
     coverage = [sys.executable, "-m", "coverage"]
     data = f"--data-file={tmp_path / 'coverage'}"
     include = "--include=" + ",".join(f"pyconvai/{module}.py" for module in MODULES)
-    tests = [f"tests/unit/test_{module}.py" for module in MODULES]
+    tests = [f"tests/unit/test_{Path(module).name}.py" for module in MODULES]
     for command in (
         [*coverage, "run", "--branch", data, include, "-m", "pytest", "-q", *tests],
         [*coverage, "report", data, "--fail-under=100", "--show-missing"],

@@ -80,7 +80,7 @@ class Machine:
 
 
 def write_sources(sources: Path, text: str) -> None:
-    (sources / "pyconvai" / "session.py").write_text(f"# {text}\n")
+    (sources / "pyconvai" / "conversation" / "session.py").write_text(f"# {text}\n")
     (sources / "module.so").write_text(text)
     (sources / "module.xml").write_text(text)
 
@@ -92,7 +92,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "bin").mkdir()
     (folder / "bin" / "asterisk").symlink_to(FAKE_ASTERISK)
     sources = folder / "sources"
-    (sources / "pyconvai").mkdir(parents=True)
+    for part in ("conversation", "core"):
+        (sources / "pyconvai" / part).mkdir(parents=True)
     (sources / "Makefile").write_text(MAKEFILE)
     (sources / "pyconvai" / engine_store.core_name()).write_bytes(b"no real core")
     write_sources(sources, "first")
@@ -261,7 +262,7 @@ def test_no_agents_prove_nothing(machine: Machine) -> None:
 
 def test_what_cannot_be_taken_back_is_shouted(machine: Machine) -> None:
     machine.write("BROKEN")
-    old = machine.engines / machine.in_service / "pyconvai" / "session.py"
+    old = machine.engines / machine.in_service / "pyconvai" / "conversation" / "session.py"
     old.write_text("DEAF BROKEN")
     (machine.folder / "service").write_text("0123456789ab")
     said = machine.deploy("prod-deploy.sh", status=1)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from pyconvai.endings import (
+from pyconvai.service.endings import (
     MAX_REASON_CHARACTERS,
     TABLE,
     Cause,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from pyconvai.conversation.protocol import FORMATS
 from pyconvai.mock.audio import FORMATS as SERVICE_FORMATS
-from pyconvai.protocol import FORMATS
 from tests.timing import MS, SECOND
 from tests.unit.engine import ENDED, TALKING, Call, Engine
 from tests.unit.service import Conversation, Service

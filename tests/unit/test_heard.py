@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyconvai.heard import Heard
+from pyconvai.conversation.heard import Heard
 
 
 def test_nothing_has_been_cut() -> None:

@@ -35,6 +35,7 @@ def make_package(folder: Path, text: str) -> Path:
     (package / "__init__.py").write_text(f'"""{text}"""\n')
     (package / "sub" / "part.py").write_text("WHOLE = True\n")
     (package / "mock" / "left_out.py").write_text("")
+    (package / "core").mkdir()
     (package / store.core_name()).write_bytes(b"no real core")
     return package
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pyconvai.settings import Settings
+from pyconvai.service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 MODULE = ROOT / "app_elevenlabs_convai"
 ROW = re.compile(r"^\t\[KEY_(\w+)\] = \{\n(.*?)^\t\},", re.DOTALL | re.MULTILINE)
 KEYS = {
     name.lower(): text
-    for name, text in ROW.findall((MODULE / "config_keys.c").read_text(encoding="utf-8"))
+    for name, text in ROW.findall((MODULE / "config" / "keys.c").read_text(encoding="utf-8"))
     if "KEY_WITHOUT_EFFECT" not in text
 }
 README = (ROOT / "README.md").read_text(encoding="utf-8")

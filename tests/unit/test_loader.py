@@ -12,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,12 +21,15 @@ from typing import Any
 
 import pytest
 
-from pyconvai import _core
+from pyconvai.core import _core
 from tests.timing import SECOND
 from tests.unit.engine import ffi, string
 
 ROOT = Path(__file__).parents[2]
-CORE = "_core" + str(sysconfig.get_config_var("EXT_SUFFIX"))
+sys.path.insert(0, str(ROOT / "scripts"))
+
+import engine_store  # noqa: E402
+
 ABI, SIZE = _core.contract()
 LIMIT_MS = int(5000 * SECOND)
 SHORT_MS = int(800 * SECOND)
@@ -36,7 +38,7 @@ Install = Callable[..., Path]
 
 
 def _import_loader() -> ModuleType:
-    path = ROOT / "app_elevenlabs_convai" / "loader.py"
+    path = ROOT / "app_elevenlabs_convai" / "engine" / "loader.py"
     spec = importlib.util.spec_from_file_location("convai_loader_for_tests", path)
     assert spec is not None
     assert spec.loader is not None
@@ -56,11 +58,13 @@ def install(tmp_path: Path) -> Install:
         folder = tmp_path / f"{tmp_path.name}-{name}"
         package = folder / "pyconvai"
         package.mkdir(parents=True)
-        for path in [*(ROOT / "pyconvai").glob("*.py"), ROOT / "pyconvai" / CORE]:
-            shutil.copy(path, package)
+        for path in engine_store.engine_files(ROOT / "pyconvai"):
+            copy = package / path
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy(ROOT / "pyconvai" / path, copy)
         (folder / "in-use").touch()
         for module, text in append.items():
-            path = package / f"{module}.py"
+            path = next(package.glob(f"{module}.py"), None) or next(package.glob(f"*/{module}.py"))
             path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
         return folder
 
@@ -168,12 +172,12 @@ def test_what_can_be_freed_is_freed(module: Module, install: Install) -> None:
     folder = install("a")
     table = module.bring_in(folder)
     name = loader.package_name(str(folder))
-    session = sys.modules[f"{name}.session"]
+    session = sys.modules[f"{name}.conversation.session"]
     table.finish()
     wait_until(lambda: not table.running())
     module.send(f"forget {folder}")
     wait_until(lambda: not is_locked(folder))
-    assert modules_of(folder) == {f"{name}._core"}
+    assert modules_of(folder) == {f"{name}.core._core"}
     kept = session.Session
     del session
     gc.collect()
@@ -346,7 +350,7 @@ def test_another_contract_is_refused_before_anything_runs(
     folder = install("a")
     with pytest.raises(RuntimeError, match=rf"speaks version {ABI} of the contract \({SIZE} bytes"):
         module.bring_in(folder, abi=abi, size=size)
-    core = sys.modules[f"{loader.package_name(str(folder))}._core"]
+    core = sys.modules[f"{loader.package_name(str(folder))}.core._core"]
     assert core.wake_fd() == -1
 
 

@@ -65,7 +65,7 @@ def symbols(library: Path) -> str:
 
 def built(sources: Path) -> tuple[Path, Path]:
     """The core and the module."""
-    (core,) = (sources / "pyconvai").glob("_core.*.so")
+    (core,) = (sources / "pyconvai" / "core").glob("_core.*.so")
     return core, sources / "app_elevenlabs_convai" / "app_elevenlabs_convai.so"
 
 
@@ -80,7 +80,7 @@ def test_flags_of_the_environment_reach_the_core_and_the_module(sources: Path) -
     lines = compilations(said)
     compiled = [line for line in lines if " -c " in line]
     linked = [line for line in lines if " -shared " in line]
-    modules = list((sources / "app_elevenlabs_convai").glob("*.c"))
+    modules = list((sources / "app_elevenlabs_convai").rglob("*.c"))
     assert (len(compiled), len(linked)) == (len(modules) + 1, 2)
     for line in lines:
         assert SANITIZE in line, line

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from pyconvai import net
-from pyconvai.endings import SetupFailed, Status
-from pyconvai.net import Endpoint, Network
+from pyconvai.service import net
+from pyconvai.service.endings import SetupFailed, Status
+from pyconvai.service.net import Endpoint, Network
 from tests.timing import SECOND
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

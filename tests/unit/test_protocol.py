@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pyconvai import protocol
-from pyconvai.protocol import (
+from pyconvai.conversation import protocol
+from pyconvai.conversation.protocol import (
     MESSAGES,
     AgentSaid,
     AgentSays,
@@ -29,7 +29,7 @@ from pyconvai.protocol import (
     ToolCall,
     Unknown,
 )
-from pyconvai.settings import Call, Settings
+from pyconvai.service.settings import Call, Settings
 from tests.specs.schemas import specifications
 
 METADATA = "conversation_initiation_metadata"

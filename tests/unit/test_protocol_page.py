@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pyconvai.endings import TABLE
-from pyconvai.protocol import MESSAGES, SENT
-from pyconvai.settings import OVERRIDES, WANTED
-from pyconvai.tools import TOOLS
+from pyconvai.conversation.protocol import MESSAGES, SENT
+from pyconvai.conversation.tools import TOOLS
+from pyconvai.service.endings import TABLE
+from pyconvai.service.settings import OVERRIDES, WANTED
 from tests.specs.page import PAGE, rows
 from tests.specs.schemas import Sender, specifications
 
@@ -90,7 +90,7 @@ C_TYPES = {
 
 
 def test_the_overrides_that_a_reload_checks_are_those_of_the_engine() -> None:
-    source = ROOT / "app_elevenlabs_convai" / "config_pairs.c"
+    source = ROOT / "app_elevenlabs_convai" / "config" / "pairs.c"
     found = re.findall(r'\{ "(\w+)", TYPE_(\w+) \}', source.read_text(encoding="utf-8"))
     assert {name: C_TYPES[kind] for name, kind in found} == {
         name: kind for name, (_, kind) in OVERRIDES.items()

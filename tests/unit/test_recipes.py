@@ -29,5 +29,5 @@ def test_what_does_not_apply_is_told_by_its_hunk() -> None:
     with pytest.raises(DoesNotApply) as told:
         apply(recipe._replace(diff=outdated), PROJECT, only_check=True)
     assert "recipe 1 (A configuration key)" in str(told.value)
-    assert "config_keys.h" in str(told.value)
+    assert "config/keys.h" in str(told.value)
     assert "KEY_OF_LONG_AGO" in str(told.value)

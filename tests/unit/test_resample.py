@@ -66,7 +66,7 @@ def c(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     builder.set_source(
         "convai_resample",
         '#include "converter.h"\n',
-        include_dirs=[str(ROOT / "pyconvai"), str(ROOT / "app_elevenlabs_convai")],
+        include_dirs=[str(ROOT / "pyconvai" / "core"), str(ROOT / "app_elevenlabs_convai")],
         extra_compile_args=["-Wall", "-Wextra", "-Werror", "-Wno-unused-function"],
         libraries=["m"],
     )

@@ -51,7 +51,7 @@ def c(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     builder.set_source(
         "convai_rings",
         '#include "playout.h"\n',
-        include_dirs=[str(ROOT / "pyconvai")],
+        include_dirs=[str(ROOT / "pyconvai" / "core")],
         extra_compile_args=["-Wall", "-Wextra", "-Werror", "-Wno-unused-function"],
     )
     spec = spec_from_file_location("convai_rings", builder.compile(str(folder)))

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from pyconvai import _core, runtime, selftest
+from pyconvai import runtime, selftest
+from pyconvai.core import _core
 from tests.timing import SECOND
 from tests.unit.engine import TALKING, Engine
 from tests.unit.service import Conversation, Service

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from pyconvai import _core, protocol, runtime, selftest, session
-from pyconvai.endings import Status
+from pyconvai import runtime, selftest
+from pyconvai.conversation import protocol, session
+from pyconvai.core import _core
+from pyconvai.service.endings import Status
 from tests.timing import SECOND
 from tests.unit.engine import Engine
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pyconvai.endings import SetupFailed, Status
-from pyconvai.protocol import opening
-from pyconvai.settings import JSON_DEPTH_MAX, OVERRIDES, Call, PairKind, Settings
+from pyconvai.conversation.protocol import opening
+from pyconvai.service.endings import SetupFailed, Status
+from pyconvai.service.settings import JSON_DEPTH_MAX, OVERRIDES, Call, PairKind, Settings
 
 AGENT = (PairKind.SETTING, "agent_id", "agent_x")
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pyconvai import _core, protocol
-from pyconvai.protocol import Say
-from pyconvai.settings import OVERRIDES, Call, PairKind
+from pyconvai.conversation import protocol
+from pyconvai.conversation.protocol import Say
+from pyconvai.core import _core
+from pyconvai.service.settings import OVERRIDES, Call, PairKind
 from tests.specs.schemas import faults
 from tests.unit.engine import TALKING, Engine
 from tests.unit.service import Conversation, Service

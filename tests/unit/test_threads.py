@@ -12,7 +12,7 @@ from tests.timing import SECOND
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ["-D_GNU_SOURCE", "-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror"]
-INCLUDE = ["-Ipyconvai", "-Iapp_elevenlabs_convai"]
+INCLUDE = ["-Ipyconvai/core", "-Iapp_elevenlabs_convai"]
 
 
 @pytest.mark.parametrize("sanitizer", ["thread", "address,undefined"])

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pyconvai import tools
-from pyconvai.tools import Line, ToolFailed
+from pyconvai.conversation import tools
+from pyconvai.conversation.tools import Line, ToolFailed
 from tests.timing import SECOND
 from tests.unit.engine import ENDED, TALKING, Call, Engine
 from tests.unit.service import Conversation, Service

@@ -1,0 +1,264 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief From the name of an agent to the result on the channel, over a second agent if
+ * the first cannot be had
+ *
+ * All of it runs on the channel thread.
+ */
+
+#include "asterisk.h"
+
+#include "asterisk/astobj2.h"	/* references to calls and agents */
+#include "asterisk/channel.h"	/* channels */
+#include "asterisk/pbx.h"	/* pbx_builtin_setvar_helper */
+#include "asterisk/utf8.h"	/* ast_utf8_copy_string */
+#include "asterisk/utils.h"	/* ast_copy_string */
+
+#include "call/attempt.h"
+#include "call/call.h"
+#include "config/config.h"
+#include "engine/generation.h"
+#include "control/manager.h"
+#include "monotonic.h"
+#include "call/registry.h"
+#include "call/variables.h"
+
+/*! Room for each of two reasons, and for each agent's name, in CALL_REASON_SIZE */
+#define REASON_PART 191
+#define NAME_PART 41
+
+/*! One application call: what it has come to so far */
+struct attempt {
+	struct ast_channel *channel;
+	const struct call_options *options;
+	const struct config *config;
+	struct call *first;	/*!< the call that failed, with what the caller has said meanwhile */
+	const char *agent;	/*!< the one that was tried last */
+	enum convai_status status;
+	char reason[CALL_REASON_SIZE];
+	char conversation_id[128];
+	unsigned int another:1;	/*!< another agent may do better, and nobody has heard this one */
+};
+
+static void __attribute__((format(printf, 3, 4))) end_without_call(struct attempt *attempt,
+	enum convai_status status, const char *format, ...)
+{
+	va_list ap;
+
+	attempt->status = status;
+	va_start(ap, format);
+	vsnprintf(attempt->reason, sizeof(attempt->reason), format, ap);
+	va_end(ap);
+	attempt_refuse(attempt->channel, status, attempt->reason);
+}
+
+/*! \brief Whether the agent could not be had: the engine says so, and no caller has left */
+static int could_not_be_had(struct call *call)
+{
+	if (call->progress.state != CONVAI_STATE_ENDED || call->media.agent
+		|| ast_check_hangup(call->channel)) {
+		return 0;
+	}
+	switch (call->status) {
+	case CONVAI_STATUS_UNREACHABLE:
+	case CONVAI_STATUS_TIMEOUT:
+	case CONVAI_STATUS_LIMIT:
+	case CONVAI_STATUS_ERROR:
+	case CONVAI_STATUS_AUTH:
+	case CONVAI_STATUS_REJECTED:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/*! \brief What an operator wants to see of a call, it wants to see of the second agent as well */
+static void take_over_debug(struct call *call)
+{
+	enum convai_debug debug = CONVAI_DEBUG_AS_ALL;
+
+	if (call->before) {
+		ao2_lock(call->before);
+		debug = call->before->debug;
+		ao2_unlock(call->before);
+	}
+	if (debug != CONVAI_DEBUG_AS_ALL) {
+		ao2_lock(call);
+		call->debug = debug;
+		ao2_unlock(call);
+	}
+}
+
+/*! \brief Take up a call that the registry has admitted, and note its result */
+static void carry_out(struct attempt *attempt, struct call *call)
+{
+	call->before = ao2_bump(attempt->first);
+	take_over_debug(call);
+	call_run(call, attempt->options);
+	registry_remove(call);
+	attempt->status = call->status;
+	ast_copy_string(attempt->reason, call->reason, sizeof(attempt->reason));
+	ast_copy_string(attempt->conversation_id, call->conversation_id,
+		sizeof(attempt->conversation_id));
+	attempt->another = could_not_be_had(call);
+	result_set(call->channel, call->status, call->reason, call->conversation_id);
+	result_set_digits(call->channel, call->dtmf.kept);
+	ast_verb(3, "%s: agent %s %s after %d s: %s\n", ast_channel_name(call->channel),
+		call->agent->name, status_name(call->status),
+		(int) ((monotonic_us() - call->started_us) / 1000000), call->reason);
+}
+
+/*! \brief Admit the call, and run it if there is room */
+static void admit(struct attempt *attempt, struct config_agent *agent,
+	const struct convai_ops *ops)
+{
+	struct call *call = call_make(attempt->channel, agent, ops);
+	unsigned int max_sessions = attempt->config->max_sessions;
+
+	switch (call ? registry_admit(call, max_sessions) : REGISTRY_NO_MEMORY) {
+	case REGISTRY_ADMITTED:
+		carry_out(attempt, call);
+		break;
+	case REGISTRY_FULL:
+		end_without_call(attempt, CONVAI_STATUS_LIMIT,
+			"all %u sessions of max_sessions in [general] are in use", max_sessions);
+		break;
+	case REGISTRY_AGENT_FULL:
+		end_without_call(attempt, CONVAI_STATUS_LIMIT,
+			"all %u sessions of max_sessions in [%s] are in use",
+			agent->max_sessions, agent->name);
+		attempt->another = 1;
+		break;
+	case REGISTRY_DRAINING:
+		end_without_call(attempt, CONVAI_STATUS_LIMIT,
+			"draining: an operator wants no new calls (elevenlabs drain off ends that)");
+		break;
+	case REGISTRY_CLOSED:
+		end_without_call(attempt, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
+		break;
+	case REGISTRY_NO_MEMORY:
+		end_without_call(attempt, CONVAI_STATUS_ERROR, "out of memory");
+		break;
+	}
+	ao2_replace(attempt->first, attempt->another ? call : NULL);
+	ao2_cleanup(call);
+}
+
+/*! \brief Hold the engine that is in service now for as long as the call lasts */
+static void run_on_engine(struct attempt *attempt, struct config_agent *agent)
+{
+	struct generation *generation = generation_take();
+
+	if (generation) {
+		admit(attempt, agent, generation_ops(generation));
+		generation_leave(generation);
+	} else if (registry_is_closed()) {
+		end_without_call(attempt, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
+	} else {
+		end_without_call(attempt, CONVAI_STATUS_ERROR,
+			"the engine is not running; "
+			"module reload app_elevenlabs_convai starts it, or the log says why not");
+	}
+}
+
+/*! \brief Find out what can be found out without touching the channel, and run the call */
+static void run_agent(struct attempt *attempt, struct config_agent *agent)
+{
+	attempt->another = 0;
+	attempt->agent = agent->name;
+	if (!strcmp(agent->values[KEY_AUTH], "signed_url")
+		&& !agent->values[KEY_API_KEY][0]) {
+		end_without_call(attempt, CONVAI_STATUS_AUTH, "no api_key for agent %s in %s",
+			agent->name, CONFIG_FILE);
+		attempt->another = 1;
+	} else {
+		run_on_engine(attempt, agent);
+	}
+}
+
+/*! \brief Make one reason of both: that of the second agent, and why it was tried */
+static void join_reasons(struct attempt *attempt, const char *first, enum convai_status status,
+	const struct config_agent *agent, const struct config_agent *other)
+{
+	char parts[2][REASON_PART];
+	char names[2][NAME_PART];
+
+	ast_utf8_copy_string(parts[0], attempt->reason, sizeof(parts[0]));
+	ast_utf8_copy_string(parts[1], first, sizeof(parts[1]));
+	ast_utf8_copy_string(names[0], other->name, sizeof(names[0]));
+	ast_utf8_copy_string(names[1], agent->name, sizeof(names[1]));
+	snprintf(attempt->reason, sizeof(attempt->reason), "%s (agent %s, in place of %s, %s: %s)",
+		parts[0], names[0], names[1], status_name(status), parts[1]);
+	pbx_builtin_setvar_helper(attempt->channel, "ELEVENLABSREASON", attempt->reason);
+}
+
+/*! \brief Once, and never in mid-conversation; the reason names both agents */
+static void run_fallback(struct attempt *attempt, const struct config_agent *agent)
+{
+	struct config_agent *other = config_find_agent(attempt->config,
+			agent->values[KEY_FALLBACK_AGENT]);
+	enum convai_status status = attempt->status;
+	char first[CALL_REASON_SIZE];
+
+	if (!other) {
+		return;
+	}
+	ast_copy_string(first, attempt->reason, sizeof(first));
+	ast_log(LOG_WARNING, "%s: agent %s %s: %s; trying fallback_agent %s\n",
+		ast_channel_name(attempt->channel), agent->name, status_name(status), first,
+		other->name);
+	run_agent(attempt, other);
+	join_reasons(attempt, first, status, agent, other);
+	ao2_ref(other, -1);
+}
+
+static void publish_end(const struct attempt *attempt, int64_t began_us)
+{
+	char seconds[16];
+
+	snprintf(seconds, sizeof(seconds), "%d", (int) ((monotonic_us() - began_us) / 1000000));
+	manager_publish(attempt->channel, "ElevenLabsEnd", "Agent", attempt->agent,
+		"ConversationId", attempt->conversation_id, "Status", status_name(attempt->status),
+		"Reason", attempt->reason, "Duration", seconds, SENTINEL);
+}
+
+void attempt_refuse(struct ast_channel *channel, enum convai_status status,
+	const char *reason)
+{
+	ast_log(LOG_WARNING, "%s: %s: %s\n", ast_channel_name(channel), status_name(status),
+		reason);
+	result_set(channel, status, reason, "");
+}
+
+void attempt_run(struct ast_channel *channel, const char *name,
+	const struct call_options *options)
+{
+	struct config *config = config_get();
+	struct config_agent *agent = config ? config_find_agent(config, name) : NULL;
+	struct attempt attempt = {
+		.channel = channel, .options = options, .config = config, .agent = name,
+	};
+	int64_t began_us = monotonic_us();
+
+	if (agent) {
+		run_agent(&attempt, agent);
+		if (attempt.another && agent->values[KEY_FALLBACK_AGENT][0]) {
+			run_fallback(&attempt, agent);
+		}
+	} else {
+		end_without_call(&attempt, CONVAI_STATUS_NOAGENT,
+			"there is no agent \"%s\" in %s", name, CONFIG_FILE);
+	}
+	publish_end(&attempt, began_us);
+	ao2_cleanup(attempt.first);
+	ao2_cleanup(agent);
+	ao2_cleanup(config);
+}

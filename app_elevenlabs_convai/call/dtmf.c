@@ -1,0 +1,155 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief Digits that the caller presses: collected, told to the agent or kept for the
+ * dialplan
+ */
+
+#include "asterisk.h"
+
+#include "asterisk/strings.h"	/* ast_strlen_zero */
+#include "asterisk/utils.h"	/* ARRAY_LEN */
+
+#include "call/call.h"
+#include "config/config.h"
+#include "call/dtmf.h"
+
+#define DIGITS "0123456789*#ABCD"
+/*! Ends a group of digits in the queue */
+#define GROUP_END '\n'
+/*!
+ * A tone in the audio comes a little later than its event, through a gateway that sends
+ * both
+ */
+#define TAIL_US 60000
+/*! A key that is held for longer is stuck, or its end was lost: the caller is heard again */
+#define HELD_MAX_US 10000000
+/*! The sentence around digits that are told as context */
+#define CONTEXT "The caller has pressed %s on the telephone's keypad."
+
+static void append(char *text, size_t size, char c)
+{
+	size_t length = strlen(text);
+
+	if (length + 1 < size) {
+		text[length] = c;
+		text[length + 1] = '\0';
+	}
+}
+
+static int is_full(const struct dtmf *dtmf)
+{
+	return strlen(dtmf->waiting) == sizeof(dtmf->waiting) - 1;
+}
+
+/*! \brief Whether no digit of the group that is being pressed waits */
+static int group_is_empty(const struct dtmf *dtmf)
+{
+	size_t length = strlen(dtmf->waiting);
+
+	return !length || dtmf->waiting[length - 1] == GROUP_END;
+}
+
+/*!
+ * \brief Queue a digit for the agent
+ * \return 1 if it has ended its group. Pressed alone, the key that ends is a digit itself.
+ */
+static int collect(struct dtmf *dtmf, char digit, char end)
+{
+	if (digit != end || group_is_empty(dtmf)) {
+		append(dtmf->waiting, sizeof(dtmf->waiting), digit);
+	}
+	if (digit == end) {
+		append(dtmf->waiting, sizeof(dtmf->waiting), GROUP_END);
+	}
+	return digit == end;
+}
+
+void dtmf_down(struct dtmf *dtmf, int64_t now)
+{
+	dtmf->mute_until_us = now + HELD_MAX_US;
+}
+
+void dtmf_up(struct call *call, char digit, int64_t now)
+{
+	struct dtmf *dtmf = &call->dtmf;
+
+	dtmf->mute_until_us = now + TAIL_US;
+	if (!digit || !strchr(DIGITS, digit)) {
+		return;
+	}
+	dtmf->last_us = now;
+	append(dtmf->kept, sizeof(dtmf->kept), digit);
+	/* Also where this agent is not to be told: a fallback_agent may be. */
+	if (!collect(dtmf, digit, call->agent->dtmf_end)
+		&& call->progress.state == CONVAI_STATE_TALKING
+		&& call->agent->dtmf != DTMF_FOR_DIALPLAN) {
+		/* The agent waits for the rest. If that cannot be told, it may talk: no harm. */
+		call->ops->send(call->session, CONVAI_SAY_ACTIVITY, "");
+	}
+}
+
+int dtmf_is_heard(const struct dtmf *dtmf, int64_t now)
+{
+	return now < dtmf->mute_until_us;
+}
+
+/*! \return 0, or -1 if the engine does not take it at the moment */
+static int tell(struct call *call, const char *digits)
+{
+	char text[sizeof(CONTEXT) + DTMF_WAITING_SIZE];
+
+	if (call->agent->dtmf == DTMF_AS_MESSAGE) {
+		return call->ops->send(call->session, CONVAI_SAY_MESSAGE, digits);
+	}
+	snprintf(text, sizeof(text), CONTEXT, digits);
+	return call->ops->send(call->session, CONVAI_SAY_CONTEXT, text);
+}
+
+void dtmf_look(struct call *call, int64_t now)
+{
+	struct dtmf *dtmf = &call->dtmf;
+	size_t length = strcspn(dtmf->waiting, (char []) { GROUP_END, '\0' });
+	int is_ended = dtmf->waiting[length] == GROUP_END;
+	char group[DTMF_WAITING_SIZE];
+
+	if (call->agent->dtmf == DTMF_FOR_DIALPLAN) {
+		/* The agent is there, so no other will be asked. */
+		dtmf->waiting[0] = '\0';
+		return;
+	}
+	if (!is_ended && !is_full(dtmf)
+		&& (!length || now - dtmf->last_us < call->agent->dtmf_timeout_ms * INT64_C(1000))) {
+		return;
+	}
+	ast_copy_string(group, dtmf->waiting, length + 1);
+	/* What the engine does not take stays, and is tried again on the next wake. */
+	if (!tell(call, group)) {
+		length += is_ended;
+		memmove(dtmf->waiting, dtmf->waiting + length, strlen(dtmf->waiting + length) + 1);
+	}
+}
+
+int dtmf_use_find(const char *name)
+{
+	static const char * const names[] = {
+		[DTMF_AS_MESSAGE] = "user_message",
+		[DTMF_AS_CONTEXT] = "contextual_update",
+		[DTMF_FOR_DIALPLAN] = "dialplan",
+	};
+	int i;
+
+	for (i = 0; i < (int) ARRAY_LEN(names); i++) {
+		if (!strcmp(name, names[i])) {
+			return i;
+		}
+	}
+	return -1;
+}

@@ -1,0 +1,291 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief What a channel tells the agent, and what a call tells the dialplan
+ */
+
+#include "asterisk.h"
+
+#include <ctype.h>	/* isascii(3) */
+
+#include "asterisk/callerid.h"	/* AST_PRES_RESTRICTION */
+#include "asterisk/channel.h"	/* channel variables, caller id */
+#include "asterisk/chanvars.h"	/* struct ast_var_t */
+#include "asterisk/logger.h"	/* ast_log */
+#include "asterisk/pbx.h"	/* pbx_builtin_setvar_helper */
+#include "asterisk/strings.h"	/* ast_begins_with */
+#include "asterisk/utf8.h"	/* ast_utf8_is_valid */
+#include "asterisk/utils.h"	/* ast_strdup */
+
+#include "config/config.h"
+#include "call/variables.h"
+
+/*! Room for this many pairs is added at a time; most calls need no second helping */
+#define PAIRS_STEP 32
+
+/*! Channel variables with these prefixes are for the agent */
+static const struct {
+	const char *prefix;
+	enum convai_pair_kind kind;
+} prefixes[] = {
+	{ "ELEVENLABS_VAR_", CONVAI_PAIR_VARIABLE },
+	{ "ELEVENLABS_JSON_", CONVAI_PAIR_JSON },
+	{ "ELEVENLABS_OVERRIDE_", CONVAI_PAIR_OVERRIDE },
+};
+
+static int is_dynamic(uint32_t kind)
+{
+	return kind == CONVAI_PAIR_VARIABLE || kind == CONVAI_PAIR_JSON;
+}
+
+/*!
+ * \brief Whether there is one of this name already; it shadows the one that comes later
+ */
+static int is_taken(const struct pair_list *list, uint32_t kind, const char *name)
+{
+	size_t i;
+
+	for (i = list->borrowed; i < list->count; i++) {
+		const struct convai_pair *pair = &list->pairs[i];
+
+		if ((pair->kind == kind || (is_dynamic(pair->kind) && is_dynamic(kind)))
+			&& !strcmp(pair->name, name)) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int reserve(struct pair_list *list, size_t more)
+{
+	struct convai_pair *grown;
+
+	if (list->count + more <= list->capacity) {
+		return 0;
+	}
+	grown = ast_realloc(list->pairs, (list->capacity + more) * sizeof(*grown));
+	if (!grown) {
+		return -1;
+	}
+	list->pairs = grown;
+	list->capacity += more;
+	return 0;
+}
+
+/*! \brief A copy that is UTF-8 in any case: what is not becomes question marks */
+static char *copy_utf8(const char *text, const char *channel, const char *name)
+{
+	char *copy = ast_strdup(text);
+	char *c;
+
+	if (!copy || ast_utf8_is_valid(copy)) {
+		return copy;
+	}
+	ast_log(LOG_WARNING, "%s: %s is not UTF-8; the agent gets question marks\n", channel,
+		name);
+	for (c = copy; *c; c++) {
+		if (!isascii(*c)) {
+			*c = '?';
+		}
+	}
+	return copy;
+}
+
+static int append(struct pair_list *list, const char *channel, enum convai_pair_kind kind,
+	const char *name, const char *value)
+{
+	struct convai_pair *pair;
+	char *name_copy;
+	char *value_copy;
+
+	if (is_taken(list, kind, name)) {
+		return 0;
+	}
+	name_copy = copy_utf8(name, channel, "the name of a variable");
+	value_copy = copy_utf8(value, channel, name);
+	if (!name_copy || !value_copy
+		|| (list->count == list->capacity && reserve(list, PAIRS_STEP))) {
+		ast_free(name_copy);
+		ast_free(value_copy);
+		return -1;
+	}
+	pair = &list->pairs[list->count++];
+	pair->kind = kind;
+	pair->name = name_copy;
+	pair->value = value_copy;
+	return 0;
+}
+
+static int append_settings(struct pair_list *list, const struct config_agent *agent)
+{
+	if (reserve(list, agent->setting_count + PAIRS_STEP)) {
+		return -1;
+	}
+	memcpy(list->pairs, agent->settings, agent->setting_count * sizeof(*list->pairs));
+	list->count = agent->setting_count;
+	list->borrowed = agent->setting_count;
+	return 0;
+}
+
+/*!
+ * \brief The variables that the dialplan has set for the agent. The channel is locked.
+ */
+static int append_variables(struct pair_list *list, struct ast_channel *channel)
+{
+	const struct ast_var_t *variable;
+	int res = 0;
+
+	AST_LIST_TRAVERSE(ast_channel_varshead(channel), variable, entries) {
+		const char *name = ast_var_name(variable);
+		size_t i;
+
+		for (i = 0; i < ARRAY_LEN(prefixes); i++) {
+			size_t length = strlen(prefixes[i].prefix);
+
+			if (!strncmp(name, prefixes[i].prefix, length) && name[length]) {
+				res |= append(list, ast_channel_name(channel), prefixes[i].kind,
+					name + length, S_OR(ast_var_value(variable), ""));
+			}
+		}
+	}
+	return res;
+}
+
+/*! \brief What elevenlabs.conf says for every call */
+static int append_pairs(struct pair_list *list, const char *channel,
+	const struct config_agent *agent)
+{
+	int res = 0;
+	size_t i;
+
+	for (i = 0; i < AST_VECTOR_SIZE(&agent->pairs); i++) {
+		const struct convai_pair *pair = AST_VECTOR_GET_ADDR(&agent->pairs, i);
+
+		res |= append(list, channel, pair->kind, pair->name, pair->value);
+	}
+	return res;
+}
+
+static const char *caller_number(struct ast_channel *channel)
+{
+	const struct ast_party_number *number = &ast_channel_caller(channel)->id.number;
+
+	if (!number->valid
+		|| (number->presentation & AST_PRES_RESTRICTION) != AST_PRES_ALLOWED) {
+		return "";
+	}
+	return S_OR(number->str, "");
+}
+
+/*!
+ * \brief What every agent is told, unless the dialplan has said otherwise. The channel is
+ * locked.
+ */
+static int append_defaults(struct pair_list *list, struct ast_channel *channel,
+	const struct config_agent *agent)
+{
+	const char *name = ast_channel_name(channel);
+	int res = 0;
+
+	if (agent->send_caller_number) {
+		res |= append(list, name, CONVAI_PAIR_VARIABLE, "caller_number",
+				caller_number(channel));
+	}
+	res |= append(list, name, CONVAI_PAIR_VARIABLE, "called_number",
+			S_OR(ast_channel_dialed(channel)->number.str, ast_channel_exten(channel)));
+	res |= append(list, name, CONVAI_PAIR_VARIABLE, "channel", name);
+	res |= append(list, name, CONVAI_PAIR_VARIABLE, "unique_id",
+			ast_channel_uniqueid(channel));
+	res |= append(list, name, CONVAI_PAIR_VARIABLE, "linked_id",
+			ast_channel_linkedid(channel));
+	return res;
+}
+
+int pair_list_fill_agent(struct pair_list *list, const struct config_agent *agent)
+{
+	memset(list, 0, sizeof(*list));
+	return append_settings(list, agent) || append_pairs(list, "", agent) ? -1 : 0;
+}
+
+int pair_list_fill(struct pair_list *list, struct ast_channel *channel,
+	const struct config_agent *agent)
+{
+	int res;
+
+	memset(list, 0, sizeof(*list));
+	if (append_settings(list, agent)) {
+		return -1;
+	}
+	ast_channel_lock(channel);
+	/* Of two of one name the first counts: the dialplan's. */
+	res = append_variables(list, channel);
+	res |= append_pairs(list, ast_channel_name(channel), agent);
+	res |= append_defaults(list, channel, agent);
+	ast_channel_unlock(channel);
+	return res ? -1 : 0;
+}
+
+void pair_list_free(struct pair_list *list)
+{
+	size_t i;
+
+	for (i = list->borrowed; i < list->count; i++) {
+		ast_free((char *) list->pairs[i].name);
+		ast_free((char *) list->pairs[i].value);
+	}
+	ast_free(list->pairs);
+	memset(list, 0, sizeof(*list));
+}
+
+const char *status_name(enum convai_status status)
+{
+	static const char * const names[] = {
+		[CONVAI_STATUS_NONE] = "",
+		[CONVAI_STATUS_AGENT_ENDED] = "AGENT_ENDED",
+		[CONVAI_STATUS_HANGUP] = "HANGUP",
+		[CONVAI_STATUS_TRANSFER] = "TRANSFER",
+		[CONVAI_STATUS_TIMEOUT] = "TIMEOUT",
+		[CONVAI_STATUS_LIMIT] = "LIMIT",
+		[CONVAI_STATUS_NOAGENT] = "NOAGENT",
+		[CONVAI_STATUS_AUTH] = "AUTH",
+		[CONVAI_STATUS_REJECTED] = "REJECTED",
+		[CONVAI_STATUS_UNREACHABLE] = "UNREACHABLE",
+		[CONVAI_STATUS_ERROR] = "ERROR",
+		[CONVAI_STATUS_UNLOADED] = "UNLOADED",
+	};
+
+	return (unsigned int) status < ARRAY_LEN(names) ? names[status] : "ERROR";
+}
+
+static void set(struct ast_channel *channel, const char *name, const char *value)
+{
+	pbx_builtin_setvar_helper(channel, name, value);
+}
+
+void result_clear(struct ast_channel *channel)
+{
+	set(channel, "ELEVENLABSSTATUS", NULL);
+	set(channel, "ELEVENLABSREASON", NULL);
+	set(channel, "ELEVENLABSCONVERSATIONID", NULL);
+	set(channel, "ELEVENLABSDTMF", NULL);
+}
+
+void result_set(struct ast_channel *channel, enum convai_status status,
+	const char *reason, const char *conversation_id)
+{
+	set(channel, "ELEVENLABSSTATUS", status_name(status));
+	set(channel, "ELEVENLABSREASON", reason);
+	set(channel, "ELEVENLABSCONVERSATIONID", conversation_id);
+}
+
+void result_set_digits(struct ast_channel *channel, const char *digits)
+{
+	set(channel, "ELEVENLABSDTMF", digits);
+}

@@ -1,0 +1,181 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief What must not last: an engine that hangs, a caller or an agent who says nothing
+ */
+
+#include "asterisk.h"
+
+#include "asterisk/channel.h"	/* frames */
+#include "asterisk/format_cache.h"	/* ast_format_ulaw */
+
+#include "call/call.h"
+#include "config/config.h"
+#include "call/watchdog.h"
+
+/*!
+ * The engine keeps to connect_timeout by itself; if so much later it has said nothing,
+ * it hangs. Longer than the pauses of a loop that is only busy.
+ */
+#define ENGINE_GRACE_US 3000000
+/*!
+ * The engine empties its queue, which holds seconds, every few ms; if it is full for so
+ * long, the engine hangs
+ */
+#define ENGINE_STALL_US 5000000
+/*!
+ * Mean amplitude of a frame with speech in it, of 32767: -42 dB of full scale. Speech on
+ * telephones has -20 to -30 dB, the noise of lines and rooms less than -50 dB.
+ */
+#define SPEECH_LEVEL 256
+/*! So long without a pause, in ms: a click on the line is shorter */
+#define SPEECH_MS 60
+/*! The agent may take this long for its first word until a protected greeting is given up */
+#define GREETING_BEGIN_US 5000000
+/*! The pieces of a greeting come with gaps; this long a one, in microseconds, is its end */
+#define GREETING_GAP_US 700000
+/*! No greeting is protected for longer: the caller must be able to interrupt a flood */
+#define GREETING_MAX_US 60000000
+
+void watchdog_begin(struct watchdog *watchdog, int64_t now)
+{
+	watchdog->talking_us = now;
+	watchdog->quiet_us = now;
+}
+
+/*! \brief Amplitude of one mu-law sample, as G.711 defines it: segments of doubling steps */
+static unsigned int ulaw_amplitude(uint8_t code)
+{
+	unsigned int inverse = ~code & 0x7f;
+
+	return ((((inverse & 0x0f) << 3) + 0x84) << (inverse >> 4)) - 0x84;
+}
+
+static unsigned int mean_amplitude(const struct ast_frame *frame)
+{
+	int is_ulaw = ast_format_cmp(frame->subclass.format, ast_format_ulaw)
+		== AST_FORMAT_CMP_EQUAL;
+	int count = is_ulaw ? frame->datalen : frame->datalen / (int) sizeof(int16_t);
+	uint64_t sum = 0;
+	int i;
+
+	if (count <= 0) {
+		return 0;
+	}
+	if (is_ulaw) {
+		const uint8_t *codes = frame->data.ptr;
+
+		for (i = 0; i < count; i++) {
+			sum += ulaw_amplitude(codes[i]);
+		}
+	} else {
+		const int16_t *samples = frame->data.ptr;
+
+		for (i = 0; i < count; i++) {
+			sum += samples[i] < 0 ? -samples[i] : samples[i];
+		}
+	}
+	return sum / count;
+}
+
+void watchdog_hear(struct watchdog *watchdog, const struct ast_frame *frame, int64_t now)
+{
+	unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
+
+	if (!rate || mean_amplitude(frame) < SPEECH_LEVEL) {
+		watchdog->loud_ms = 0;
+		return;
+	}
+	watchdog->loud_ms += frame->samples * 1000 / rate;
+	if (watchdog->loud_ms >= SPEECH_MS) {
+		watchdog->quiet_us = now;
+	}
+}
+
+void watchdog_notice(struct watchdog *watchdog, int64_t now)
+{
+	watchdog->quiet_us = now;
+}
+
+/*!
+ * \brief Leave without the engine where it clearly hangs
+ *
+ * Its own limits depend on its loop; this one holds when that loop does not run any more.
+ */
+static void watch_engine(struct call *call, int64_t now)
+{
+	int64_t patience = call->agent->connect_timeout * INT64_C(1000000) + ENGINE_GRACE_US;
+
+	if (call->progress.state == CONVAI_STATE_CONNECTING
+		&& now - call->opened_us >= patience) {
+		call_end(call, CONVAI_STATUS_ERROR, "the engine does not answer");
+	} else if (call->progress.state == CONVAI_STATE_TALKING && call->refused_us
+		&& now - call->refused_us >= ENGINE_STALL_US) {
+		call_end(call, CONVAI_STATUS_ERROR, "the engine is not taking audio");
+	}
+}
+
+static void watch_people(struct call *call, int64_t now)
+{
+	struct watchdog *watchdog = &call->watchdog;
+	unsigned int silence = call->agent->silence_timeout;
+	unsigned int patience = call->agent->agent_timeout;
+	char reason[CALL_REASON_SIZE];
+
+	if (call->ops->queued(call->session)) {
+		watchdog->agent_heard = 1;
+		/* Whoever listens need not speak. */
+		watchdog->quiet_us = now;
+	} else if (call->on_hold) {
+		watchdog->quiet_us = now;
+	}
+	if (silence && now - watchdog->quiet_us >= silence * INT64_C(1000000)) {
+		snprintf(reason, sizeof(reason),
+			"silence_timeout (%u s) reached: the caller has said nothing for so long",
+			silence);
+		call_end(call, CONVAI_STATUS_TIMEOUT, reason);
+	} else if (patience && !watchdog->agent_heard
+		&& now - watchdog->talking_us >= patience * INT64_C(1000000)) {
+		snprintf(reason, sizeof(reason),
+			"agent_timeout (%u s) reached: the agent has not said anything", patience);
+		call_end(call, CONVAI_STATUS_TIMEOUT, reason);
+	}
+}
+
+void watchdog_look(struct call *call, int64_t now)
+{
+	watch_engine(call, now);
+	if (call->progress.state == CONVAI_STATE_TALKING && !call->over) {
+		watch_people(call, now);
+	}
+}
+
+int watchdog_greeting(struct call *call, int64_t now)
+{
+	struct watchdog *watchdog = &call->watchdog;
+	int64_t begun = now - watchdog->talking_us;
+
+	if (watchdog->greeting_over) {
+		return 0;
+	}
+	if (call->ops->queued(call->session)) {
+		watchdog->agent_heard = 1;
+		watchdog->greeting_quiet_us = 0;
+	} else if (!watchdog->greeting_quiet_us) {
+		watchdog->greeting_quiet_us = now;
+	}
+	if (begun >= GREETING_MAX_US
+		|| (!watchdog->agent_heard && begun >= GREETING_BEGIN_US)
+		|| (watchdog->agent_heard && watchdog->greeting_quiet_us
+			&& now - watchdog->greeting_quiet_us >= GREETING_GAP_US)) {
+		watchdog->greeting_over = 1;
+	}
+	return !watchdog->greeting_over;
+}

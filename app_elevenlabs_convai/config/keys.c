@@ -1,0 +1,517 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The keys of elevenlabs.conf: names, defaults, and what is allowed
+ */
+
+#include "asterisk.h"
+
+#include <ctype.h>	/* isgraph(3) */
+#include <sys/stat.h>	/* stat(2) */
+
+#include "asterisk/strings.h"	/* ast_strlen_zero, ast_true */
+#include "asterisk/utf8.h"	/* ast_utf8_is_valid */
+#include "asterisk/utils.h"	/* MIN, ARRAY_LEN */
+
+#include "config/keys.h"
+#include "call/dtmf.h"
+
+/*! A longer name is nobody's typing error */
+#define LONGEST_NAME 64
+
+static int keep(const char *value, char *canonical, size_t size)
+{
+	if (strlen(value) >= size) {
+		return -1;
+	}
+	ast_copy_string(canonical, value, size);
+	return 0;
+}
+
+static int check_text(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return ast_utf8_is_valid(value) ? keep(value, canonical, size) : -1;
+}
+
+/*! \brief Printable ASCII without blanks: goes into a URL or an HTTP header as it is */
+static int check_token(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	const char *c;
+
+	for (c = value; *c; c++) {
+		if (!isascii(*c) || !isgraph(*c)) {
+			return -1;
+		}
+	}
+	return ast_strlen_zero(value) ? -1 : keep(value, canonical, size);
+}
+
+static int check_number(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (end == value || *end || errno || number < key->min || number > key->max) {
+		return -1;
+	}
+	snprintf(canonical, size, "%ld", number);
+	return 0;
+}
+
+static int check_flag(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	if (ast_true(value)) {
+		return keep("yes", canonical, size);
+	}
+	return ast_false(value) ? keep("no", canonical, size) : -1;
+}
+
+static int check_auth(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	if (strcmp(value, "signed_url") && strcmp(value, "none")) {
+		return -1;
+	}
+	return keep(value, canonical, size);
+}
+
+static int check_dtmf(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return dtmf_use_find(value) < 0 ? -1 : keep(value, canonical, size);
+}
+
+/*! \brief One key of a telephone, or none; the letters in capitals */
+static int check_digit(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	if (!strcasecmp(value, "none")) {
+		return keep("none", canonical, size);
+	}
+	if (strlen(value) != 1 || !strchr("0123456789*#ABCDabcd", *value)) {
+		return -1;
+	}
+	snprintf(canonical, size, "%c", toupper(*value));
+	return 0;
+}
+
+static int check_readable(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
+{
+	struct stat info;
+	FILE *file;
+
+	/* Looked at first: to open a named pipe would wait for its other end. */
+	if (value[0] != '/' || stat(value, &info) || !S_ISREG(info.st_mode)) {
+		return -1;
+	}
+	file = fopen(value, "re");
+	if (!file) {
+		return -1;
+	}
+	fclose(file);
+	return check_text(key, value, canonical, size);
+}
+
+/*! \brief An absolute http or https URL with a host; one trailing slash is dropped */
+static int check_http_url(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
+{
+	const char *host;
+	size_t length;
+
+	if (!strncmp(value, "https://", strlen("https://"))) {
+		host = value + strlen("https://");
+	} else if (!strncmp(value, "http://", strlen("http://"))) {
+		host = value + strlen("http://");
+	} else {
+		return -1;
+	}
+	if (!*host || strchr("/:?#@", *host) || strpbrk(host, "@#\\\"<>")
+		|| check_token(key, value, canonical, size)) {
+		return -1;
+	}
+	length = strlen(canonical);
+	if (canonical[length - 1] == '/') {
+		canonical[length - 1] = '\0';
+	}
+	return 0;
+}
+
+/*! \brief One address of base_url: a region's name or a URL */
+static int check_base(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	static const struct {
+		const char *name;
+		const char *url;
+	} regions[] = {
+		{ "us", "https://api.us.elevenlabs.io" },
+		{ "eu", "https://api.eu.residency.elevenlabs.io" },
+		{ "in", "https://api.in.residency.elevenlabs.io" },
+		{ "sg", "https://api.sg.residency.elevenlabs.io" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(regions); i++) {
+		if (!strcasecmp(value, regions[i].name)) {
+			return keep(regions[i].url, canonical, size);
+		}
+	}
+	return strpbrk(value, "?") ? -1 : check_http_url(key, value, canonical, size);
+}
+
+/*! \brief Values separated by commas, each checked; the canonical form is without blanks */
+static int check_each(const struct config_key *key, const char *value, char *canonical,
+	size_t size, int (*check)(const struct config_key *key, const char *value,
+	char *canonical, size_t size))
+{
+	char *rest = ast_strdupa(value);
+	char *one;
+	size_t used = 0;
+
+	while ((one = strsep(&rest, ","))) {
+		if (used) {
+			/* The terminator of the one before becomes the comma. */
+			canonical[used - 1] = ',';
+		}
+		if (used >= size || check(key, ast_strip(one), canonical + used, size - used)) {
+			return -1;
+		}
+		used += strlen(canonical + used) + 1;
+	}
+	return 0;
+}
+
+static int check_base_url(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
+{
+	return check_each(key, value, canonical, size, check_base);
+}
+
+static int check_name(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	const char *c;
+
+	for (c = value; *c; c++) {
+		if (!isascii(*c) || (!isalnum(*c) && !strchr("_-", *c))) {
+			return -1;
+		}
+	}
+	return ast_strlen_zero(value) ? -1 : keep(value, canonical, size);
+}
+
+/*! \brief Only the engine knows which there are */
+static int check_tools(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return check_each(key, value, canonical, size, check_name);
+}
+
+static int check_endpoint(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
+{
+	if (value[0] == '/') {
+		return check_token(key, value, canonical, size);
+	}
+	return check_http_url(key, value, canonical, size);
+}
+
+#define YES_OR_NO "yes or no"
+#define RESERVED "any text (reserved for a later version)"
+
+const struct config_key config_keys[KEY_COUNT] = {
+	[KEY_AGENT_ID] = {
+		.name = "agent_id",
+		.alias = "elevenlabs_agent_id",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the agent's id as the service shows it, without blanks",
+		.flags = KEY_TO_ENGINE | KEY_SECTION_ONLY,
+	},
+	[KEY_API_KEY] = {
+		.name = "api_key",
+		.alias = "elevenlabs_api_key",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the key as the service shows it, without blanks",
+		.flags = KEY_TO_ENGINE | KEY_HIDDEN,
+	},
+	[KEY_API_KEY_FILE] = {
+		.name = "api_key_file",
+		.check = check_readable,
+		.preset = "",
+		.allowed = "the full path of a readable file with the key in its first line",
+	},
+	[KEY_API_KEY_ENV] = {
+		.name = "api_key_env",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the name of an environment variable of Asterisk's that holds the key",
+	},
+	[KEY_BASE_URL] = {
+		.name = "base_url",
+		.check = check_base_url,
+		.preset = "https://api.elevenlabs.io",
+		.allowed =
+		"us, eu, in, sg, or a URL such as https://api.elevenlabs.io; several, "
+		"separated by commas, are tried in turn",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_BRANCH_ID] = {
+		.name = "branch_id",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the id of a branch of the agent, without blanks",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_ENVIRONMENT] = {
+		.name = "environment",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the name of an environment at the service, without blanks",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_AUTH] = {
+		.name = "auth",
+		.check = check_auth,
+		.preset = "signed_url",
+		.allowed = "signed_url (needs a key) or none (public agents)",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_SIGNED_URL_ENDPOINT] = {
+		.name = "signed_url_endpoint",
+		.alias = "elevenlabs_get_signed_url_endpoint",
+		.check = check_endpoint,
+		.preset = "",
+		.allowed = "a path beginning with / on base_url, or a full http or https URL",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_CHUNK_MS] = {
+		.name = "chunk_ms",
+		.alias = "elevenlabs_audio_frames_buffer_ms",
+		.check = check_number,
+		.min = 20,
+		.max = 1000,
+		.preset = "20",
+		.allowed = "a whole number of milliseconds from 20 to 1000",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_MAX_SESSIONS] = {
+		.name = "max_sessions",
+		.check = check_number,
+		.min = 0,
+		.max = 100000,
+		.preset = "0",
+		.allowed = "a whole number from 0 (no limit) to 100000",
+	},
+	[KEY_CONNECT_TIMEOUT] = {
+		.name = "connect_timeout",
+		.alias = "connection_timeout_seconds",
+		.check = check_number,
+		.min = 1,
+		.max = 60,
+		.preset = "10",
+		.allowed = "a whole number of seconds from 1 to 60",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_CONNECT_ATTEMPTS] = {
+		.name = "connect_attempts",
+		.alias = "max_connection_attempts",
+		.check = check_number,
+		.min = 1,
+		.max = 10,
+		.preset = "3",
+		.allowed = "a whole number from 1 to 10",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_SEND_CALLER_NUMBER] = {
+		.name = "send_caller_number",
+		.alias = "elevenlabs_send_caller_number",
+		.check = check_flag,
+		.preset = "yes",
+		.allowed = YES_OR_NO,
+	},
+	[KEY_MAX_DURATION] = {
+		.name = "max_duration",
+		.check = check_number,
+		.min = 0,
+		.max = 86400,
+		.preset = "0",
+		.allowed = "a whole number of seconds from 0 (no limit) to 86400",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_SILENCE] = {
+		.name = "silence",
+		.check = check_flag,
+		.preset = "yes",
+		.allowed = YES_OR_NO,
+	},
+	[KEY_CA_FILE] = {
+		.name = "ca_file",
+		.check = check_readable,
+		.preset = "",
+		.allowed = "the full path of a readable PEM file",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_TLS_VERIFY] = {
+		.name = "tls_verify",
+		.check = check_flag,
+		.preset = "yes",
+		.allowed = YES_OR_NO,
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_DEBUG] = {
+		.name = "debug",
+		.check = check_flag,
+		.preset = "no",
+		.allowed = YES_OR_NO,
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_SILENCE_TIMEOUT] = {
+		.name = "silence_timeout",
+		.check = check_number,
+		.min = 0,
+		.max = 86400,
+		.preset = "0",
+		.allowed = "a whole number of seconds from 0 (off) to 86400",
+	},
+	[KEY_AGENT_TIMEOUT] = {
+		.name = "agent_timeout",
+		.check = check_number,
+		.min = 0,
+		.max = 86400,
+		.preset = "0",
+		.allowed = "a whole number of seconds from 0 (off) to 86400",
+	},
+	[KEY_DTMF] = {
+		.name = "dtmf",
+		.check = check_dtmf,
+		.preset = "user_message",
+		.allowed = "user_message, contextual_update or dialplan",
+	},
+	[KEY_DTMF_END] = {
+		.name = "dtmf_end",
+		.check = check_digit,
+		.preset = "#",
+		.allowed = "one of 0 to 9, *, #, A to D, or none",
+	},
+	[KEY_DTMF_TIMEOUT_MS] = {
+		.name = "dtmf_timeout_ms",
+		.check = check_number,
+		.min = 100,
+		.max = 60000,
+		.preset = "2000",
+		.allowed = "a whole number of milliseconds from 100 to 60000",
+	},
+	[KEY_TOOLS] = {
+		.name = "tools",
+		.check = check_tools,
+		.preset = "end_call",
+		.allowed = "names of tools, separated by commas, or none",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_TRANSFER_ALLOW] = {
+		.name = "transfer_allow",
+		.check = check_text,
+		.preset = "",
+		.allowed = RESERVED,
+		.flags = KEY_WITHOUT_EFFECT,
+	},
+	[KEY_FALLBACK_AGENT] = {
+		.name = "fallback_agent",
+		.check = check_text,
+		.preset = "",
+		.allowed = "the name of another section, from which no fallback_agent leads back",
+		.flags = KEY_SECTION_ONLY,
+	},
+};
+
+const struct config_key *config_key_find(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < KEY_COUNT; i++) {
+		const struct config_key *key = &config_keys[i];
+
+		if (!strcasecmp(name, key->name)
+			|| (key->alias && !strcasecmp(name, key->alias))) {
+			return key;
+		}
+	}
+	return NULL;
+}
+
+/*!
+ * \brief How many letters must be inserted, dropped or changed to make one word of the
+ * other
+ */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[LONGEST_NAME + 1];
+	size_t columns = strlen(b);
+	size_t i;
+	size_t j;
+
+	for (j = 0; j <= columns; j++) {
+		row[j] = j;
+	}
+	for (i = 1; a[i - 1]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i;
+		for (j = 1; j <= columns; j++) {
+			size_t changed = diagonal + (tolower(a[i - 1]) != tolower(b[j - 1]));
+
+			diagonal = row[j];
+			row[j] = MIN(changed, MIN(row[j], row[j - 1]) + 1);
+		}
+	}
+	return row[columns];
+}
+
+const char *config_key_suggest(const char *name)
+{
+	const char *best = NULL;
+	size_t nearest = strlen(name) / 3 + 1;
+	size_t i;
+
+	for (i = 0; i < KEY_COUNT; i++) {
+		size_t far = distance(name, config_keys[i].name);
+
+		if (far <= nearest && (!best || far < nearest)) {
+			nearest = far;
+			best = config_keys[i].name;
+		}
+	}
+	return best;
+}
+
+int config_key_is_legacy(const char *name)
+{
+	static const char * const legacy[] = {
+		"loglevel", "enable_stt", "stt_websocket_url",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(legacy); i++) {
+		if (!strcasecmp(name, legacy[i])) {
+			return 1;
+		}
+	}
+	return !strncasecmp(name, "redis_", strlen("redis_"));
+}

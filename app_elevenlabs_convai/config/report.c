@@ -1,0 +1,102 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief What is wrong with elevenlabs.conf, said to whoever asked for it to be read
+ */
+
+#include "asterisk.h"
+
+#include "asterisk/cli.h"	/* ast_cli */
+#include "asterisk/config.h"	/* struct ast_variable */
+#include "asterisk/logger.h"	/* ast_log */
+#include "asterisk/paths.h"	/* ast_config_AST_CONFIG_DIR */
+#include "asterisk/strings.h"	/* ast_str */
+
+#include "config/lines.h"
+#include "config/report.h"
+
+static void emit(const struct config_report *report, int level, const char *text)
+{
+	if (report->fd >= 0) {
+		ast_cli(report->fd, "%s: %s\n", level == __LOG_ERROR ? "ERROR" : "WARNING", text);
+	} else if (level == __LOG_ERROR) {
+		ast_log(LOG_ERROR, "%s\n", text);
+	} else {
+		ast_log(LOG_WARNING, "%s\n", text);
+	}
+}
+
+/*!
+ * \brief The length of a file's name without what Asterisk adds to it
+ *
+ * When a file is included a second time, its lines say that they are of `name~~1`.
+ */
+static int name_length(const char *file)
+{
+	const char *added = strstr(file, "~~");
+
+	if (added && added[2] && !added[2 + strspn(added + 2, "0123456789")]) {
+		return added - file;
+	}
+	return strlen(file);
+}
+
+void config_say(struct config_report *report, int level, const char *section,
+	const char *file, int line, const char *format, ...)
+{
+	struct ast_str *text = ast_str_create(256);
+	va_list ap;
+
+	if (level == __LOG_ERROR) {
+		report->faults++;
+	} else {
+		report->warnings++;
+	}
+	if (!text) {
+		return;
+	}
+	file = S_OR(file, report->file);
+	ast_str_set(&text, 0, "%.*s", name_length(file), file);
+	if (line) {
+		ast_str_append(&text, 0, ":%d", line);
+	}
+	if (section) {
+		ast_str_append(&text, 0, " [%s]", section);
+	}
+	ast_str_append(&text, 0, ": ");
+	va_start(ap, format);
+	ast_str_append_va(&text, 0, format, ap);
+	va_end(ap);
+	emit(report, level, ast_str_buffer(text));
+	ast_free(text);
+}
+
+const char *config_file_of(const struct ast_variable *line)
+{
+	return line ? line->file : NULL;
+}
+
+int config_line_of(const struct config_report *report, const struct ast_variable *line)
+{
+	if (!line) {
+		return 0;
+	}
+	return report->lines ? config_lines_number(report->lines, line) : line->lineno;
+}
+
+const char *config_path(const char *file, char *path, size_t size)
+{
+	if (*file == '/') {
+		ast_copy_string(path, file, size);
+	} else {
+		snprintf(path, size, "%s/%s", ast_config_AST_CONFIG_DIR, file);
+	}
+	return path;
+}

@@ -1,0 +1,95 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief What elevenlabs.conf may say, but rarely means to
+ */
+
+#include "asterisk.h"
+
+#include <sys/stat.h>	/* stat(2) */
+
+#include "asterisk/strings.h"	/* strings */
+#include "asterisk/utils.h"	/* ast_strdupa */
+
+#include "config/config.h"
+#include "config/report.h"
+#include "config/warn.h"
+
+static int is_loopback(const char *host)
+{
+	size_t length = strcspn(host, host[0] == '[' ? "]" : ":");
+
+	return (length == strspn(host, "0123456789.") && !strncmp(host, "127.", 4))
+		|| !strncmp(host, "[::1]", 5)
+		|| (length == strlen("localhost") && !strncasecmp(host, "localhost", length));
+}
+
+/*! \brief Each address of base_url by itself */
+static void warn_about_bases(struct config_report *report,
+	const struct config_agent *agent, const struct ast_variable *first)
+{
+	char *rest = ast_strdupa(agent->values[KEY_BASE_URL]);
+	int several = !!strchr(rest, ',');
+	char *base;
+
+	while ((base = strsep(&rest, ","))) {
+		if (!strncmp(base, "http://", 7) && !is_loopback(base + 7)) {
+			config_warning(report, agent->name, first,
+				"base_url is not encrypted: key and calls can be "
+				"read on the way to %.*s", (int) strcspn(base + 7, "/"), base + 7);
+		}
+	}
+	if (several && !strcmp(agent->values[KEY_AUTH], "signed_url")
+		&& strstr(agent->values[KEY_SIGNED_URL_ENDPOINT], "://")) {
+		config_warning(report, agent->name, first,
+			"base_url has several addresses, but signed_url_endpoint is a full URL: "
+			"that one decides where calls go");
+	}
+}
+
+void config_warn_about_agent(struct config_report *report,
+	const struct config_agent *agent, const struct ast_variable *first)
+{
+	if (report->faults) {
+		/* They would follow from the faults. */
+		return;
+	}
+	if (!strcmp(agent->values[KEY_AUTH], "signed_url")
+		&& !agent->values[KEY_API_KEY][0]) {
+		config_warning(report, agent->name, first,
+			"calls will end with AUTH: auth is signed_url and "
+			"there is no api_key; give one, or set auth = none for a public agent");
+	}
+	if (!strcmp(agent->values[KEY_TLS_VERIFY], "no")) {
+		config_warning(report, agent->name, first,
+			"tls_verify is no: anybody on the way may listen "
+			"to calls and take the key; ca_file trusts a private authority");
+	}
+	warn_about_bases(report, agent, first);
+}
+
+void config_warn_about_file(struct config_report *report, const struct config *config,
+	int has_key)
+{
+	char path[PATH_MAX];
+	struct stat info;
+	size_t i;
+	int keys = has_key;
+
+	for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
+		keys |= !!AST_VECTOR_GET(&config->agents, i)->values[KEY_API_KEY][0];
+	}
+	config_path(report->file, path, sizeof(path));
+	if (keys && !stat(path, &info) && (info.st_mode & S_IROTH)) {
+		config_warning(report, NULL, NULL,
+			"every user may read this file and the keys in it; "
+			"chmod 640 it, or keep the key in an api_key_file");
+	}
+}

@@ -1,0 +1,391 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief What an operator types: the table of `elevenlabs ...` commands, and those that act
+ *
+ * They run on threads of Asterisk's; nothing here takes the GIL. What only shows is in
+ * cli_show.c.
+ */
+
+#include "asterisk.h"
+
+#include <unistd.h>	/* usleep(3) */
+
+#include "asterisk/astobj2.h"	/* ao2_lock */
+#include "asterisk/channel.h"	/* ast_softhangup */
+#include "asterisk/cli.h"	/* commands */
+#include "asterisk/utils.h"	/* ast_strdupa */
+
+#include "call/call.h"
+#include "control/cli.h"
+#include "control/cli_commands.h"
+#include "config/config.h"
+#include "config/diff.h"
+#include "engine/generation.h"
+#include "monotonic.h"
+#include "call/registry.h"
+#include "control/say.h"
+
+/*! How often a wait for commands looks again */
+#define POLL_US 10000
+
+/*! Commands that run right now; each counts itself in and out */
+static int running;
+
+void cli_channel_name(const struct call *call, char *name, size_t size)
+{
+	ast_channel_lock(call->channel);
+	ast_copy_string(name, ast_channel_name(call->channel), size);
+	ast_channel_unlock(call->channel);
+}
+
+struct call *cli_find_call(const char *channel)
+{
+	struct call **calls;
+	struct call *found = NULL;
+	size_t count = registry_list(&calls);
+	size_t i;
+
+	for (i = 0; i < count && !found; i++) {
+		char name[AST_CHANNEL_NAME];
+
+		cli_channel_name(calls[i], name, sizeof(name));
+		if (!strcasecmp(name, channel)) {
+			found = ao2_bump(calls[i]);
+		}
+	}
+	registry_free_list(calls, count);
+	return found;
+}
+
+/* ---- Completion ---- */
+
+static void complete(const char *word, const char *candidate)
+{
+	if (!strncasecmp(word, candidate, strlen(word))) {
+		ast_cli_completion_add(ast_strdup(candidate));
+	}
+}
+
+static char *complete_channels(const char *word)
+{
+	struct call **calls;
+	size_t count = registry_list(&calls);
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		char name[AST_CHANNEL_NAME];
+
+		cli_channel_name(calls[i], name, sizeof(name));
+		complete(word, name);
+	}
+	registry_free_list(calls, count);
+	return NULL;
+}
+
+static void complete_agents(const char *word)
+{
+	struct config *config = config_get();
+	size_t i;
+
+	for (i = 0; config && i < AST_VECTOR_SIZE(&config->agents); i++) {
+		complete(word, AST_VECTOR_GET(&config->agents, i)->name);
+	}
+	ao2_cleanup(config);
+}
+
+/* ---- Commands that act ---- */
+
+static char *reload(struct ast_cli_args *a)
+{
+	struct config_report report = { .fd = a->fd };
+
+	if (a->argc != 2) {
+		return CLI_SHOWUSAGE;
+	}
+	if (config_reload(&report)) {
+		ast_cli(a->fd,
+			"ElevenLabs configuration not reloaded: %u fault%s; the old one stays in "
+			"use\n", report.faults, ESS(report.faults));
+		return CLI_FAILURE;
+	}
+	return CLI_SUCCESS;
+}
+
+static char *drain(struct ast_cli_args *a)
+{
+	unsigned int left = registry_numbers(NULL).now;
+	int on;
+
+	if (a->argc != 3 || (strcasecmp(a->argv[2], "on") && strcasecmp(a->argv[2], "off"))) {
+		return CLI_SHOWUSAGE;
+	}
+	on = !strcasecmp(a->argv[2], "on");
+	registry_drain(on);
+	if (!on) {
+		ast_cli(a->fd, "Not draining: new calls are admitted\n");
+	} else if (left) {
+		ast_cli(a->fd,
+			"Draining: no new calls; %u session%s left. The log tells when the "
+			"last is over\n", left, ESS(left));
+	} else {
+		ast_cli(a->fd, "Drained: no new calls, and no session is left\n");
+	}
+	return CLI_SUCCESS;
+}
+
+static void hang_up(struct call *call)
+{
+	ao2_lock(call);
+	call->operator_hangup = 1;
+	ao2_unlock(call);
+	ast_softhangup(call->channel, AST_SOFTHANGUP_EXPLICIT);
+}
+
+static char *hangup(struct ast_cli_args *a)
+{
+	struct call **calls;
+	size_t count;
+	size_t i;
+	unsigned int hung_up = 0;
+
+	if (a->argc != 3) {
+		return CLI_SHOWUSAGE;
+	}
+	count = registry_list(&calls);
+	for (i = 0; i < count; i++) {
+		char name[AST_CHANNEL_NAME];
+
+		cli_channel_name(calls[i], name, sizeof(name));
+		if (!strcasecmp(a->argv[2], "all") || !strcasecmp(a->argv[2], name)) {
+			hang_up(calls[i]);
+			hung_up++;
+		}
+	}
+	registry_free_list(calls, count);
+	if (!hung_up && strcasecmp(a->argv[2], "all")) {
+		ast_cli(a->fd, "There is no session on channel %s\n", a->argv[2]);
+		return CLI_FAILURE;
+	}
+	ast_cli(a->fd, "%u call%s hung up\n", hung_up, ESS(hung_up));
+	return CLI_SUCCESS;
+}
+
+/* ---- Registration ---- */
+
+/*! \brief Run a command, counted */
+static char *run(struct ast_cli_args *a, char *(*command)(struct ast_cli_args *a))
+{
+	char *result;
+
+	ast_atomic_fetchadd_int(&running, +1);
+	result = command(a);
+	ast_atomic_fetchadd_int(&running, -1);
+	return result;
+}
+
+/*!
+ * \brief Define the handler of a command; the name is also that of the function that
+ * carries it out
+ */
+#define COMMAND(function, words, help, completion) \
+	static char *handle_##function(struct ast_cli_entry *e, int cmd, \
+		struct ast_cli_args *a) \
+	{ \
+		switch (cmd) { \
+		case CLI_INIT: \
+			e->command = words; \
+			e->usage = help; \
+			return NULL; \
+		case CLI_GENERATE: \
+			return completion; \
+		default: \
+			return run(a, function); \
+		} \
+	}
+
+static char *complete_session(struct ast_cli_args *a)
+{
+	return a->pos == 3 ? complete_channels(a->word) : NULL;
+}
+
+static char *complete_switch(struct ast_cli_args *a, int position)
+{
+	static const char * const words[] = { "on", "off", NULL };
+
+	return a->pos == position ? ast_cli_complete(a->word, words, a->n) : NULL;
+}
+
+static char *complete_hangup(struct ast_cli_args *a)
+{
+	if (a->pos != 2) {
+		return NULL;
+	}
+	complete(a->word, "all");
+	return complete_channels(a->word);
+}
+
+COMMAND(cli_show_agents, "elevenlabs show agents",
+	"Usage: elevenlabs show agents\n"
+	"       Lists the agents of elevenlabs.conf: name for the dialplan, agent id, host,\n"
+	"       authentication, whether the caller's number is sent, and sessions now and\n"
+	"       in all since the module was loaded.\n", NULL)
+
+COMMAND(cli_show_sessions, "elevenlabs show sessions",
+	"Usage: elevenlabs show sessions\n"
+	"       Lists the calls that talk with an agent: channel, agent, conversation id,\n"
+	"       state, duration, and how much the agent has heard and spoken.\n", NULL)
+
+COMMAND(cli_show_session, "elevenlabs show session",
+	"Usage: elevenlabs show session <channel>\n"
+	"       Shows one call with all its counters.\n", run(a, complete_session))
+
+COMMAND(cli_show_version, "elevenlabs show version",
+	"Usage: elevenlabs show version\n"
+	"       Shows the versions of the module, Python and Asterisk, and every generation of\n"
+	"       the engine that is alive: build, version, ABI, calls, and time since it came\n"
+	"       into service. Those before the newest end with their last call.\n", NULL)
+
+static char *complete_test_agent(struct ast_cli_args *a)
+{
+	if (a->pos == 3) {
+		complete_agents(a->word);
+	}
+	return NULL;
+}
+
+COMMAND(cli_test_agent, "elevenlabs test agent",
+	"Usage: elevenlabs test agent <name>\n"
+	"       Reaches an agent as a call would, without a call: signed URL, connection, and\n"
+	"       the service's answer. Says OK, or the status and reason that a call would have.\n",
+	run(a, complete_test_agent))
+
+COMMAND(reload, "elevenlabs reload",
+	"Usage: elevenlabs reload\n"
+	"       Reads elevenlabs.conf again, and lists the agents that are added, removed and\n"
+	"       changed. A file with a fault changes nothing, and every fault is named. Calls\n"
+	"       that are up keep what they began with.\n", NULL)
+
+static char *set_debug(struct ast_cli_args *a)
+{
+	return cli_debug(a);
+}
+
+#define DEBUG_HELP \
+	"       Logs every message of every session, or of the one on a channel, without keys\n" \
+	"       and audio. What is said of a channel goes before what is said of all, until its\n" \
+	"       call is over, or all are turned on or off anew.\n"
+
+/*! \brief `on` or `off` at a position, a channel behind it */
+static char *complete_debug(struct ast_cli_args *a, int position)
+{
+	return a->pos == position + 1 ? complete_channels(a->word)
+		: complete_switch(a, position);
+}
+
+static char *complete_plain_debug(struct ast_cli_args *a)
+{
+	return complete_debug(a, 2);
+}
+
+static char *complete_set_debug(struct ast_cli_args *a)
+{
+	return complete_debug(a, 3);
+}
+
+COMMAND(cli_debug, "elevenlabs debug",
+	"Usage: elevenlabs debug on|off [channel]\n" DEBUG_HELP,
+	run(a, complete_plain_debug))
+
+COMMAND(set_debug, "elevenlabs set debug",
+	"Usage: elevenlabs set debug on|off [channel]\n" DEBUG_HELP,
+	run(a, complete_set_debug))
+
+COMMAND(hangup, "elevenlabs hangup",
+	"Usage: elevenlabs hangup <channel>|all\n"
+	"       Hangs up the call on one channel, or all calls that talk with an agent.\n",
+	run(a, complete_hangup))
+
+static char *complete_send(struct ast_cli_args *a)
+{
+	size_t i;
+
+	if (a->pos == 3) {
+		return complete_channels(a->word);
+	}
+	for (i = 0; a->pos == 2 && say_types[i]; i++) {
+		complete(a->word, say_types[i]);
+	}
+	return NULL;
+}
+
+COMMAND(cli_send, "elevenlabs send",
+	"Usage: elevenlabs send message|context <channel> <text>\n"
+	"       elevenlabs send activity <channel>\n"
+	"       elevenlabs send feedback <channel> like|dislike|none\n"
+	"       Says something to the agent that talks with a channel: a turn of the caller's in\n"
+	"       text, which it answers; something it is to know; that somebody is there; or what\n"
+	"       its last response was like.\n", run(a, complete_send))
+
+COMMAND(drain, "elevenlabs drain",
+	"Usage: elevenlabs drain on|off\n"
+	"       Refuses new calls (ELEVENLABSSTATUS is LIMIT), or admits them again. Calls\n"
+	"       that are up go on; the log tells when the last is over.\n",
+	complete_switch(a, 2))
+
+static struct ast_cli_entry commands[] = {
+	AST_CLI_DEFINE(handle_cli_show_agents, "List ElevenLabs agents"),
+	AST_CLI_DEFINE(handle_cli_show_sessions, "List calls with ElevenLabs agents"),
+	AST_CLI_DEFINE(handle_cli_show_session, "Show one call with an ElevenLabs agent"),
+	AST_CLI_DEFINE(handle_cli_show_version, "Show versions of the ElevenLabs module"),
+	AST_CLI_DEFINE(handle_cli_test_agent, "Reach an ElevenLabs agent without a call"),
+	AST_CLI_DEFINE(handle_reload, "Reload elevenlabs.conf"),
+	AST_CLI_DEFINE(handle_cli_debug, "Turn ElevenLabs message logging on or off"),
+	AST_CLI_DEFINE(handle_set_debug, "Turn ElevenLabs message logging on or off"),
+	AST_CLI_DEFINE(handle_hangup, "Hang up calls with ElevenLabs agents"),
+	AST_CLI_DEFINE(handle_cli_send, "Say something to an ElevenLabs agent"),
+	AST_CLI_DEFINE(handle_drain, "Refuse new calls, or admit them again"),
+};
+
+int cli_register(void)
+{
+	return ast_cli_register_multiple(commands, ARRAY_LEN(commands));
+}
+
+/*!
+ * \brief Unregister what is not in use. \return whether anything is left, or still runs
+ */
+static int unregister_idle(void)
+{
+	int busy = __atomic_load_n(&running, __ATOMIC_ACQUIRE) != 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(commands); i++) {
+		/* Asterisk keeps a command that is in use, and reports success. */
+		if (commands[i]._full_cmd && !commands[i].inuse) {
+			ast_cli_unregister(&commands[i]);
+		}
+		busy |= commands[i]._full_cmd || commands[i].inuse;
+	}
+	return busy;
+}
+
+int cli_unregister(int limit_ms)
+{
+	int64_t deadline = monotonic_us() + (int64_t) limit_ms * 1000;
+
+	while (unregister_idle()) {
+		if (monotonic_us() >= deadline) {
+			return -1;
+		}
+		usleep(POLL_US);
+	}
+	return 0;
+}

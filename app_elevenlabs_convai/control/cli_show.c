@@ -1,0 +1,329 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief The `elevenlabs show ...` commands
+ *
+ * They run on threads of Asterisk's. A session is looked at under the lock of its call,
+ * so that the channel thread cannot release it meanwhile; nothing here takes the GIL, or
+ * waits longer than for that.
+ */
+
+#include "asterisk.h"
+
+#include "asterisk/ast_version.h"	/* ast_get_version */
+#include "asterisk/astobj2.h"	/* ao2_lock */
+#include "asterisk/channel.h"	/* AST_CHANNEL_NAME */
+#include "asterisk/cli.h"	/* ast_cli */
+#include "asterisk/strings.h"	/* S_OR */
+#include "asterisk/utils.h"	/* ARRAY_LEN */
+
+#include "call/call.h"
+#include "control/cli_commands.h"
+#include "config/config.h"
+#include "engine/embed.h"
+#include "engine/generation.h"
+#include "monotonic.h"
+#include "call/registry.h"
+
+/*! What the commands print of one call, copied while it could not change */
+struct view {
+	char channel[AST_CHANNEL_NAME];
+	char conversation_id[128];
+	const char *state;
+	const char *debug;
+	struct convai_format caller;
+	struct convai_format agent;
+	struct convai_counters counters;
+	struct call_statistics statistics;
+	int seconds;
+};
+
+static const char *state_name(const struct call *call)
+{
+	static const char * const names[] = {
+		[CONVAI_STATE_CONNECTING] = "connecting",
+		[CONVAI_STATE_TALKING] = "talking",
+		[CONVAI_STATE_ENDED] = "ending",
+	};
+
+	return call->session && call->progress.state < ARRAY_LEN(names)
+		? names[call->progress.state] : "leaving";
+}
+
+/*! \brief The channel thread goes on counting meanwhile; each counter is whole all the same */
+static void copy_statistics(const struct call_statistics *from, struct call_statistics *to)
+{
+	to->voice_frames_read = __atomic_load_n(&from->voice_frames_read, __ATOMIC_RELAXED);
+	to->digits = __atomic_load_n(&from->digits, __ATOMIC_RELAXED);
+	to->foreign_frames = __atomic_load_n(&from->foreign_frames, __ATOMIC_RELAXED);
+	to->frames_written = __atomic_load_n(&from->frames_written, __ATOMIC_RELAXED);
+	to->silent_frames = __atomic_load_n(&from->silent_frames, __ATOMIC_RELAXED);
+	to->write_failures = __atomic_load_n(&from->write_failures, __ATOMIC_RELAXED);
+	to->resyncs = __atomic_load_n(&from->resyncs, __ATOMIC_RELAXED);
+	to->late_frames = __atomic_load_n(&from->late_frames, __ATOMIC_RELAXED);
+	to->latest_us = __atomic_load_n(&from->latest_us, __ATOMIC_RELAXED);
+	to->preroll_dropped_ms = __atomic_load_n(&from->preroll_dropped_ms, __ATOMIC_RELAXED);
+	to->talking_us = __atomic_load_n(&from->talking_us, __ATOMIC_RELAXED);
+	to->speaking_us = __atomic_load_n(&from->speaking_us, __ATOMIC_RELAXED);
+}
+
+static void look_at(struct call *call, struct view *view)
+{
+	memset(view, 0, sizeof(*view));
+	cli_channel_name(call, view->channel, sizeof(view->channel));
+	view->seconds = (monotonic_us() - call->started_us) / 1000000;
+	copy_statistics(&call->statistics, &view->statistics);
+	ao2_lock(call);
+	view->state = state_name(call);
+	view->debug = cli_debug_state(call);
+	view->caller = call->progress.caller;
+	view->agent = call->progress.agent;
+	ast_copy_string(view->conversation_id, call->progress.conversation_id,
+		sizeof(view->conversation_id));
+	if (call->session) {
+		call->ops->counters(call->session, &view->counters);
+	}
+	ao2_unlock(call);
+}
+
+static double seconds_of(const struct convai_format *format, uint64_t bytes)
+{
+	unsigned int sample_bytes = format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
+
+	return format->rate ? (double) bytes / sample_bytes / format->rate : 0;
+}
+
+static void duration_text(int seconds, char *text, size_t size)
+{
+	snprintf(text, size, "%d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
+}
+
+/* A name is never cut short: it is what one types elsewhere, and scripts take it from here. */
+#define AGENTS_FORMAT "%-20s %-32.32s %-32.32s %-10s %-6s %5s %7s\n"
+
+static void show_agent(int fd, const struct config_agent *agent)
+{
+	struct registry_numbers numbers = registry_numbers(agent->name);
+	char host[CONFIG_VALUE_SIZE];
+	char now[12];
+	char in_all[12];
+
+	snprintf(now, sizeof(now), "%u", numbers.now);
+	snprintf(in_all, sizeof(in_all), "%u", numbers.in_all);
+	ast_cli(fd, AGENTS_FORMAT, agent->name, agent->values[KEY_AGENT_ID],
+		config_agent_host(agent, host, sizeof(host)), agent->values[KEY_AUTH],
+		agent->send_caller_number ? "sent" : "kept", now, in_all);
+}
+
+char *cli_show_agents(struct ast_cli_args *a)
+{
+	struct config *config;
+	struct registry_numbers numbers = registry_numbers(NULL);
+	size_t count = 0;
+	size_t i;
+
+	if (a->argc != 3) {
+		return CLI_SHOWUSAGE;
+	}
+	ast_cli(a->fd, AGENTS_FORMAT, "Name", "Agent ID", "Host", "Auth", "Caller", "Now",
+		"In all");
+	config = config_get();
+	if (config) {
+		count = AST_VECTOR_SIZE(&config->agents);
+		for (i = 0; i < count; i++) {
+			show_agent(a->fd, AST_VECTOR_GET(&config->agents, i));
+		}
+		ao2_ref(config, -1);
+	}
+	ast_cli(a->fd, "%zu agent%s, %u session%s now, %u in all\n", count, ESS(count),
+		numbers.now, ESS(numbers.now), numbers.in_all);
+	return CLI_SUCCESS;
+}
+
+#define SESSIONS_FORMAT "%-32.32s %-20.20s %-36.36s %-10s %9s %8s %8s\n"
+
+static void tell_how_to_end(int fd, size_t count)
+{
+	if (registry_is_draining()) {
+		ast_cli(fd, "%s (elevenlabs drain off admits calls again)\n", count
+			? "Draining: no new calls; these may end by themselves"
+			: "Drained: no new calls, and the last one is over");
+	} else if (count) {
+		ast_cli(fd,
+			"To end them: elevenlabs hangup <channel>|all. To let them end and admit "
+			"no new ones: elevenlabs drain on\n");
+	}
+}
+
+char *cli_show_sessions(struct ast_cli_args *a)
+{
+	struct call **calls;
+	size_t count;
+	size_t i;
+
+	if (a->argc != 3) {
+		return CLI_SHOWUSAGE;
+	}
+	ast_cli(a->fd, SESSIONS_FORMAT, "Channel", "Agent", "Conversation", "State",
+		"Duration", "Heard", "Spoken");
+	count = registry_list(&calls);
+	for (i = 0; i < count; i++) {
+		struct view view;
+		char duration[16];
+		char heard[16];
+		char spoken[16];
+
+		look_at(calls[i], &view);
+		duration_text(view.seconds, duration, sizeof(duration));
+		snprintf(heard, sizeof(heard), "%.1f s",
+			seconds_of(&view.caller, view.counters.pushed_bytes));
+		snprintf(spoken, sizeof(spoken), "%.1f s",
+			seconds_of(&view.agent, view.counters.played_bytes));
+		ast_cli(a->fd, SESSIONS_FORMAT, view.channel, calls[i]->agent->name,
+			S_OR(view.conversation_id, "-"), view.state, duration, heard, spoken);
+	}
+	registry_free_list(calls, count);
+	ast_cli(a->fd, "%zu session%s\n", count, ESS(count));
+	tell_how_to_end(a->fd, count);
+	return CLI_SUCCESS;
+}
+
+static void show_view(int fd, const char *agent, const struct view *view)
+{
+	const struct convai_counters *c = &view->counters;
+	const struct call_statistics *s = &view->statistics;
+	char duration[16];
+	char caller[32];
+	char spoken[32];
+
+	duration_text(view->seconds, duration, sizeof(duration));
+	ast_cli(fd, "Channel:          %s\n", view->channel);
+	ast_cli(fd, "Agent:            %s\n", agent);
+	ast_cli(fd, "Conversation:     %s\n", S_OR(view->conversation_id, "-"));
+	ast_cli(fd, "State:            %s, for %s in all\n", view->state, duration);
+	ast_cli(fd, "Debug:            %s\n", view->debug);
+	ast_cli(fd, "Began:            conversation after %.1f ms, agent heard after %.1f ms\n",
+		s->talking_us / 1000.0, s->speaking_us / 1000.0);
+	ast_cli(fd, "Formats:          agent hears %s, speaks %s\n",
+		media_format_name(&view->caller, caller, sizeof(caller)),
+		media_format_name(&view->agent, spoken, sizeof(spoken)));
+	ast_cli(fd,
+		"Heard:            %.2f s, of which %.2f s silence in place of missing audio\n",
+		seconds_of(&view->caller, c->pushed_bytes), c->silence_ms / 1000.0);
+	ast_cli(fd, "  not taken:      %.2f s by the queue, %.2f s by the socket, %.2f s of the first "
+				"words\n", seconds_of(&view->caller, c->push_dropped_bytes),
+		seconds_of(&view->caller, c->send_dropped_bytes), s->preroll_dropped_ms / 1000.0);
+	ast_cli(fd, "Spoken:           %.2f s of %.2f s received\n",
+		seconds_of(&view->agent, c->played_bytes),
+		seconds_of(&view->agent, c->received_bytes));
+	ast_cli(fd, "  not spoken:     %.2f s interrupted, %.2f s stale, %.2f s overflow\n",
+		seconds_of(&view->agent, c->flushed_bytes),
+		seconds_of(&view->agent, c->stale_dropped_bytes),
+		seconds_of(&view->agent, c->overflow_dropped_bytes));
+	ast_cli(fd, "Interruptions:    %" PRIu64 "\n", c->interruptions);
+	ast_cli(fd, "Messages:         %" PRIu64 " received (%" PRIu64 " unknown), %" PRIu64
+		" audio chunks sent, %" PRIu64 " pings answered\n", c->messages_received,
+		c->unknown_messages, c->chunks_sent, c->pings_answered);
+	ast_cli(fd, "Digits:           %" PRIu64 " pressed by the caller\n", s->digits);
+	ast_cli(fd, "Frames read:      %" PRIu64 " voice, %" PRIu64 " in a foreign format\n",
+		s->voice_frames_read, s->foreign_frames);
+	ast_cli(fd, "Frames written:   %" PRIu64 ", of which %" PRIu64 " silence; %" PRIu64
+		" failed, %" PRIu64 " resynchronisations\n", s->frames_written, s->silent_frames,
+		s->write_failures, s->resyncs);
+	ast_cli(fd, "  late:           %" PRIu64 " by more than a frame, the latest by %.1f ms\n",
+		s->late_frames, s->latest_us / 1000.0);
+}
+
+char *cli_show_session(struct ast_cli_args *a)
+{
+	struct call **calls;
+	size_t count;
+	size_t i;
+	int found = 0;
+
+	if (a->argc != 4) {
+		return CLI_SHOWUSAGE;
+	}
+	count = registry_list(&calls);
+	for (i = 0; i < count && !found; i++) {
+		struct view view;
+
+		look_at(calls[i], &view);
+		if (!strcasecmp(view.channel, a->argv[3])) {
+			show_view(a->fd, calls[i]->agent->name, &view);
+			found = 1;
+		}
+	}
+	registry_free_list(calls, count);
+	if (!found) {
+		ast_cli(a->fd, "There is no session on channel %s\n", a->argv[3]);
+		return CLI_FAILURE;
+	}
+	return CLI_SUCCESS;
+}
+
+#define GENERATIONS_FORMAT "  %-14s %-20.20s %4s %6s %10s  %s\n"
+
+static const char *generation_state(const struct generation_view *view)
+{
+	if (view->in_service) {
+		return view->running ? "in service" : "has failed: module reload starts it again";
+	}
+	if (!view->running) {
+		return "ended";
+	}
+	return view->calls ? "for its last calls" : "ending";
+}
+
+static void show_generation(int fd, const struct generation_view *view)
+{
+	char calls[12];
+	char abi[12];
+	char age[16];
+
+	snprintf(abi, sizeof(abi), "%u", view->abi_version);
+	snprintf(calls, sizeof(calls), "%u", view->calls);
+	duration_text(view->seconds, age, sizeof(age));
+	ast_cli(fd, GENERATIONS_FORMAT, view->build_id, view->version, abi, calls, age,
+		generation_state(view));
+}
+
+static void show_generations(int fd)
+{
+	struct generation_view views[GENERATIONS_SHOWN];
+	char directory[PATH_MAX];
+	size_t count = generation_list(views, ARRAY_LEN(views));
+	size_t i;
+
+	generation_directory(directory, sizeof(directory));
+	if (count && views[0].in_service) {
+		ast_cli(fd, "Engine:    %s, build %s, from %s\n", views[0].version,
+			views[0].build_id, directory);
+	} else {
+		ast_cli(fd, "Engine:    not running\n");
+	}
+	ast_cli(fd, "%zu generation%s alive:\n", count, ESS(count));
+	ast_cli(fd, GENERATIONS_FORMAT, "Build", "Version", "ABI", "Calls", "Age", "State");
+	for (i = 0; i < count; i++) {
+		show_generation(fd, &views[i]);
+	}
+}
+
+char *cli_show_version(struct ast_cli_args *a)
+{
+	if (a->argc != 3) {
+		return CLI_SHOWUSAGE;
+	}
+	ast_cli(a->fd, "Module:    %s, ABI %u\n", CONVAI_VERSION, CONVAI_ABI_VERSION);
+	ast_cli(a->fd, "Python:    %s\n", embed_python_version());
+	ast_cli(a->fd, "Asterisk:  %s\n", ast_get_version());
+	show_generations(a->fd);
+	return CLI_SUCCESS;
+}

@@ -1,0 +1,153 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief `elevenlabs test agent`: reach an agent as a call does, without a call
+ *
+ * Signed URL, socket, first message, metadata; then the conversation is closed. It runs
+ * on a thread of Asterisk's and uses the engine as a channel thread would.
+ */
+
+#include "asterisk.h"
+
+#include <errno.h>	/* ENOMEM */
+#include <poll.h>	/* poll(2) */
+
+#include "asterisk/astobj2.h"	/* references to agents */
+#include "asterisk/cli.h"	/* ast_cli */
+
+#include "control/cli_commands.h"
+#include "config/config.h"
+#include "engine/generation.h"
+#include "call/media.h"
+#include "monotonic.h"
+#include "call/registry.h"
+#include "call/variables.h"
+
+/*! The engine keeps to connect_timeout by itself; if so much later it is silent, it hangs */
+#define ENGINE_GRACE_US 3000000
+/*! How often to look whether the module is to go */
+#define LOOK_MS 100
+
+static char *failed(int fd, const char *agent, enum convai_status status,
+	const char *reason)
+{
+	ast_cli(fd, "Agent %s: FAILED, %s: %s\n", agent, status_name(status), reason);
+	return CLI_FAILURE;
+}
+
+/*!
+ * \brief Wait until the conversation is there, or has ended
+ * \return 0; -1 when neither has happened in time
+ */
+static int await(const struct convai_ops *ops, struct convai_session *session,
+	struct convai_progress *progress, int64_t deadline_us)
+{
+	struct pollfd event = { .fd = ops->event_fd(session), .events = POLLIN };
+
+	for (;;) {
+		ops->poll(session, progress);
+		if (progress->state != CONVAI_STATE_CONNECTING) {
+			return 0;
+		}
+		if (monotonic_us() >= deadline_us || registry_is_closed()) {
+			return -1;
+		}
+		poll(&event, 1, LOOK_MS);
+	}
+}
+
+static char *tell(int fd, const struct config_agent *agent,
+	const struct convai_progress *progress, int64_t began_us)
+{
+	char caller[32];
+	char spoken[32];
+
+	if (!*progress->conversation_id) {
+		return failed(fd, agent->name, progress->status, progress->reason);
+	}
+	ast_cli(fd, "Agent %s: OK, %s after %d ms; it hears %s and speaks %s\n", agent->name,
+		progress->conversation_id, (int) ((monotonic_us() - began_us) / 1000),
+		media_format_name(&progress->caller, caller, sizeof(caller)),
+		media_format_name(&progress->agent, spoken, sizeof(spoken)));
+	return CLI_SUCCESS;
+}
+
+static char *converse(int fd, const struct config_agent *agent, const struct convai_ops *ops,
+	const struct pair_list *pairs)
+{
+	int64_t began_us = monotonic_us();
+	struct convai_request request = {
+		.channel = "elevenlabs test agent",
+		.agent = agent->name,
+		.pairs = pairs->pairs,
+		.pair_count = pairs->count,
+	};
+	struct convai_progress progress;
+	struct convai_session *session = ops->open(&request);
+	char *result;
+
+	if (!session) {
+		return failed(fd, agent->name, CONVAI_STATUS_ERROR, strerror(errno));
+	}
+	if (await(ops, session, &progress, began_us
+		+ agent->connect_timeout * INT64_C(1000000) + ENGINE_GRACE_US)) {
+		result = failed(fd, agent->name, CONVAI_STATUS_ERROR,
+				registry_is_closed() ? "the module is being unloaded"
+				: "the engine does not answer");
+	} else {
+		result = tell(fd, agent, &progress, began_us);
+	}
+	ops->release(session);
+	return result;
+}
+
+static char *test_agent(int fd, const struct config_agent *agent)
+{
+	struct generation *generation;
+	struct pair_list pairs;
+	char *result;
+
+	if (!strcmp(agent->values[KEY_AUTH], "signed_url") && !agent->values[KEY_API_KEY][0]) {
+		return failed(fd, agent->name, CONVAI_STATUS_AUTH, "no api_key in " CONFIG_FILE);
+	}
+	generation = generation_take();
+	if (!generation) {
+		return failed(fd, agent->name, CONVAI_STATUS_ERROR, "the engine is not running");
+	}
+	if (pair_list_fill_agent(&pairs, agent)) {
+		result = failed(fd, agent->name, CONVAI_STATUS_ERROR, strerror(ENOMEM));
+	} else {
+		result = converse(fd, agent, generation_ops(generation), &pairs);
+	}
+	pair_list_free(&pairs);
+	generation_leave(generation);
+	return result;
+}
+
+char *cli_test_agent(struct ast_cli_args *a)
+{
+	struct config *config;
+	struct config_agent *agent;
+	char *result;
+
+	if (a->argc != 4) {
+		return CLI_SHOWUSAGE;
+	}
+	config = config_get();
+	agent = config ? config_find_agent(config, a->argv[3]) : NULL;
+	ao2_cleanup(config);
+	if (!agent) {
+		return failed(a->fd, a->argv[3], CONVAI_STATUS_NOAGENT,
+				"there is no such agent in " CONFIG_FILE);
+	}
+	result = test_agent(a->fd, agent);
+	ao2_ref(agent, -1);
+	return result;
+}

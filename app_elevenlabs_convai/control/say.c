@@ -1,0 +1,108 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief Saying something to an agent during a call, for commands and for programs
+ *
+ * Threads of Asterisk's. The session is reached under the lock of its call, so that the channel
+ * thread cannot release it meanwhile; the engine only takes a copy and sends it by itself.
+ */
+
+#include "asterisk.h"
+
+#include "asterisk/astobj2.h"	/* ao2_lock */
+#include "asterisk/strings.h"	/* ast_strlen_zero */
+#include "asterisk/utf8.h"	/* ast_utf8_is_valid */
+#include "asterisk/utils.h"	/* ast_copy_string */
+
+#include "call/call.h"
+#include "control/cli_commands.h"
+#include "control/say.h"
+
+const char * const say_types[] = {
+	[CONVAI_SAY_MESSAGE] = "message",
+	[CONVAI_SAY_CONTEXT] = "context",
+	[CONVAI_SAY_ACTIVITY] = "activity",
+	[CONVAI_SAY_FEEDBACK] = "feedback",
+	NULL,
+};
+
+/*! \return the number of a type, or -1 */
+static int find_type(const char *type)
+{
+	int i;
+
+	for (i = 0; say_types[i]; i++) {
+		if (!strcasecmp(type, say_types[i])) {
+			return i;
+		}
+	}
+	return -1;
+}
+
+/*! \return 0, or the errno of the engine's */
+static int send_to(struct call *call, uint32_t kind, const char *text)
+{
+	int failure = ENOTCONN;
+
+	ao2_lock(call);
+	if (call->session) {
+		failure = call->ops->send(call->session, kind, text) ? errno : 0;
+	}
+	ao2_unlock(call);
+	return failure;
+}
+
+static const char *explain(int failure, uint32_t kind)
+{
+	static const char * const texts[] = {
+		[CONVAI_SAY_MESSAGE] = "A message must have a text, of 8191 bytes at most",
+		[CONVAI_SAY_CONTEXT] = "A context must have a text, of 8191 bytes at most",
+		[CONVAI_SAY_ACTIVITY] = "An activity has no text",
+		[CONVAI_SAY_FEEDBACK] = "Feedback must be like, dislike or none",
+	};
+
+	switch (failure) {
+	case EINVAL:
+		return texts[kind];
+	case ENOTCONN:
+		return "The conversation is not up";
+	default:
+		return "Too much waits to be sent already";
+	}
+}
+
+int say(const char *channel, const char *type, const char *text, char *answer, size_t size)
+{
+	int kind = find_type(type);
+	struct call *call;
+	int failure;
+
+	if (kind < 0) {
+		snprintf(answer, size, "Type must be message, context, activity or feedback");
+		return -1;
+	}
+	if (!ast_utf8_is_valid(text)) {
+		snprintf(answer, size, "The text is not UTF-8");
+		return -1;
+	}
+	call = cli_find_call(channel);
+	if (!call) {
+		snprintf(answer, size, "There is no session on channel %s", channel);
+		return -1;
+	}
+	failure = send_to(call, kind, text);
+	ao2_ref(call, -1);
+	if (failure) {
+		ast_copy_string(answer, explain(failure, kind), size);
+		return -1;
+	}
+	snprintf(answer, size, "Sent to the agent: %s", say_types[kind]);
+	return 0;
+}

@@ -1,0 +1,272 @@
+"""The loader: brings engines into the interpreter, for embed.c, in which this file is compiled in.
+
+It is Python on a thread of its own because importing takes the GIL, and the C module never waits
+for that: it puts requests into one end of a pair of sockets and waits, with a limit, for answers.
+Whatever hangs in here, a module reload, a command or a call does not.
+
+    import NUMBER MILLISECONDS ABI SIZE DIRECTORY
+        is answered with: NUMBER ok ADDRESS, or NUMBER error TEXT, a NUL, and a traceback or nothing
+    forget DIRECTORY
+        is not answered
+
+One request is one packet, and so is one answer. The other end's close ends the thread.
+
+An engine is imported from a directory of its own under a parent name of its own: Python loads no
+file twice, and a Cython module is new code only when it comes from another directory.
+"""
+
+import _thread
+import contextlib
+import fcntl
+import gc
+import importlib
+import importlib.util
+import os
+import sys
+import threading
+import time
+import traceback
+from importlib.machinery import ExtensionFileLoader
+from pathlib import Path
+from types import ModuleType
+
+PACKET_BYTES = 65_536
+"""Longest request or answer."""
+
+MARGIN_SECONDS = 0.3
+"""How much sooner than its asker the loader gives an engine up: the answer still arrives."""
+
+END_SECONDS = 0.3
+"""For the loop of an engine that is not taken to end by itself; it has nothing to do."""
+
+POLL_SECONDS = 0.01
+"""How often to look whether it has."""
+
+IN_USE = "in-use"
+"""File in an engine's directory: a shared lock on it keeps `make install` from removing that."""
+
+
+class Refused(Exception):
+    """Why an engine is not taken; needs no traceback."""
+
+
+class Engines:
+    """The engines that this loader has brought in, and the locks on their directories."""
+
+    def __init__(self) -> None:
+        self._locks: dict[str, int] = {}
+
+    def hold(self, directory: str) -> None:
+        """Keep the directory from being removed. A checkout has no such file, and needs none."""
+        if directory in self._locks:
+            return
+        try:
+            lock = os.open(Path(directory, IN_USE), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise Refused("it is being removed by an installation") from None
+        except OSError:
+            os.close(lock)
+            raise
+        self._locks[directory] = lock
+
+    def let_go(self, directory: str) -> None:
+        """Let the directory be removed."""
+        if directory in self._locks:
+            os.close(self._locks.pop(directory))
+
+    def forget(self, directory: str) -> None:
+        """Free what can be freed of an engine whose loop has ended.
+
+        The compiled core stays, mapped for ever: it cannot be loaded a second time from this place,
+        and if this build comes back (make rollback), it is needed.
+        """
+        name = package_name(directory)
+        for module in [module for module in sys.modules if f"{module}.".startswith(f"{name}.")]:
+            if not is_compiled(sys.modules[module]):
+                del sys.modules[module]
+        self.let_go(directory)
+        gc.collect()
+
+    def let_all_go(self) -> None:
+        """The module is unloaded: no engine runs any more."""
+        for directory in list(self._locks):
+            self.forget(directory)
+
+
+def is_compiled(module: ModuleType) -> bool:
+    """Whether a module is machine code, which Python can load only once from one file."""
+    return isinstance(module.__loader__, ExtensionFileLoader)
+
+
+def package_name(directory: str) -> str:
+    """The name that an engine's package has in this interpreter."""
+    return "pyconvai_" + Path(directory).name
+
+
+def import_runtime(directory: str) -> ModuleType:
+    """Import an engine, unless it is there already, and return its module `runtime`."""
+    name = package_name(directory)
+    if name not in sys.modules:
+        importlib.invalidate_caches()
+        package = Path(directory, "pyconvai")
+        spec = importlib.util.spec_from_file_location(
+            name, package / "__init__.py", submodule_search_locations=[str(package)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return importlib.import_module(name + ".runtime")
+
+
+def check_contract(core: ModuleType, wanted: tuple[int, int]) -> None:
+    """Refuse an engine whose table the module would misread. Nothing of it runs yet."""
+    spoken = core.contract() if hasattr(core, "contract") else (1, 0)
+    if spoken != wanted:
+        raise Refused(
+            f"it speaks version {spoken[0]} of the contract ({spoken[1]} bytes), the module"
+            f" version {wanted[0]} ({wanted[1]} bytes); install both from one source, then module"
+            " unload and module load"
+        )
+
+
+class Attempt:
+    """One engine on its way in, on a thread that is left behind if it hangs."""
+
+    def __init__(
+        self, engines: Engines, directory: str, contract: tuple[int, int], seconds: float
+    ) -> None:
+        self._engines = engines
+        self._directory = directory
+        self._contract = contract
+        self._until = time.monotonic() + seconds
+        self._runtime: ModuleType | None = None
+        self._start = 0
+        self._thread = 0
+        self._over = threading.Event()
+        self._lock = threading.Lock()
+        self._given_up = False
+        self.address = 0
+        self.error = ""
+        self.traceback = ""
+
+    def run(self) -> None:
+        """Import and start the engine; afterwards either address or error is set."""
+        self._thread = _thread.start_new_thread(self._work, ())
+        if not self._over.wait(max(0.0, self._until - time.monotonic())):
+            self._give_up()
+        if self.error:
+            _thread.start_new_thread(self._end_loop, ())
+
+    def _give_up(self) -> None:
+        with self._lock:
+            if self._over.is_set():
+                return
+            self._given_up = True
+            self.error = "it takes too long"
+            interrupt(self._thread)
+
+    def _end_loop(self) -> None:
+        """Ask the loop of an engine that is not taken to end; make it, where it does not.
+
+        It may be going round in circles beside live calls. On a thread of its own: what is asked
+        may be as broken as the rest of that engine.
+        """
+        runtime = self._runtime
+        if runtime is None:
+            return
+        with contextlib.suppress(Exception):
+            runtime.abandon(self._start)
+            until = time.monotonic() + END_SECONDS
+            while runtime.interruptible(self._start) and time.monotonic() < until:
+                time.sleep(POLL_SECONDS)
+            for thread in runtime.interruptible(self._start):
+                interrupt(thread)
+
+    def _work(self) -> None:
+        """The attempt's own thread."""
+        address, error, trace = 0, "", ""
+        try:
+            address = self._bring_in()
+        except Refused as refused:
+            error = str(refused)
+        except BaseException as fault:
+            error = f"{type(fault).__name__}: {fault}"
+            trace = traceback.format_exc()
+        with self._lock:
+            if not self._given_up:
+                # The outcome first: who waits for `_over` reads it without the lock.
+                self.address, self.error, self.traceback = address, error, trace
+            self._over.set()
+            if not self._given_up:
+                return
+        self._end_loop()  # nobody waits any more, and by now there may be a loop
+
+    def _bring_in(self) -> int:
+        self._engines.hold(self._directory)
+        runtime = self._runtime = import_runtime(self._directory)
+        core = getattr(runtime, "_core", None)
+        if core is None:
+            raise Refused("it has no compiled core")
+        check_contract(core, self._contract)
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise Refused("it takes too long to import")
+        self._start = runtime.starts() + 1
+        return int(runtime.start(left))
+
+
+def interrupt(thread: int) -> None:
+    """End what a thread does in Python. Code that does not come back to Python cannot be ended."""
+    try:
+        import ctypes
+    except ImportError:
+        return
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(SystemExit))
+
+
+def answer_import(engines: Engines, words: list[str]) -> str:
+    """Carry out a request to import; return the answer."""
+    number, milliseconds, abi, size, directory = words
+    seconds = int(milliseconds) / 1000 - MARGIN_SECONDS
+    attempt = Attempt(engines, directory, (int(abi), int(size)), seconds)
+    try:
+        attempt.run()
+    except RuntimeError as fault:  # no thread can be started
+        attempt.error = f"{type(fault).__name__}: {fault}"
+    if attempt.error:
+        engines.forget(directory)
+        return f"{number} error {' '.join(attempt.error.split())}\0{attempt.traceback}"
+    return f"{number} ok {attempt.address}"
+
+
+def serve(descriptor: int) -> None:
+    """The loader's thread: answer requests until the module closes its end."""
+    engines = Engines()
+    try:
+        while request := os.read(descriptor, PACKET_BYTES):
+            verb, _, rest = request.decode("utf-8", "surrogateescape").partition(" ")
+            if verb == "import":
+                answer = answer_import(engines, rest.split(" ", 4))
+                os.write(descriptor, answer.encode("utf-8", "surrogateescape")[:PACKET_BYTES])
+            elif verb == "forget":
+                engines.forget(rest)
+    except OSError:
+        pass  # the module has gone
+    finally:
+        engines.let_all_go()
+        os.close(descriptor)
+
+
+def start(descriptor: int) -> None:
+    """Start the loader's thread. The caller has blocked all signals: the thread inherits that."""
+    _thread.start_new_thread(serve, (descriptor,))

@@ -1,0 +1,344 @@
+"""One conversation: from the request of a channel to the close of the WebSocket. Loop thread only.
+
+``run`` is the session's task. It ends in one of three ways: the agent or the network ends the
+conversation, the channel hangs up, or the engine is told to end it. All go through ``_finish``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from contextlib import suppress
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
+
+from ..core._core import Link
+from ..log import ChannelLog
+from ..service.connecting import Connector, Shared
+from ..service.endings import Busy, Ending, SetupFailed, Status, from_close, one_line
+from ..service.net import Endpoint
+from ..service.settings import Call, Settings
+from . import protocol
+from .heard import Heard
+from .protocol import (
+    FORMATS,
+    AgentSaid,
+    AgentSays,
+    Audio,
+    AudioFormat,
+    CallerSaid,
+    Conversation,
+    Event,
+    Interruption,
+    McpCall,
+    Metadata,
+    News,
+    Ping,
+    Say,
+    ServerTool,
+    ServiceError,
+    ToolCall,
+    Unknown,
+)
+from .tools import Toolbox, allowed
+
+SERVICE_QUIET_SECONDS = 60.0
+"""Without any message of the service's, not even a ping, in a conversation. It pings every few
+seconds, and the network is watched by the connector; what is quiet for this long hangs. The service
+bears a quiet caller for as long."""
+
+
+class Session:
+    """The engine's side of one call."""
+
+    def __init__(self, link: Link, shared: Shared) -> None:
+        self.link = link
+        self._connector = Connector(shared, link)
+        self._conversation = Conversation()
+        self._log = ChannelLog(link, debug=False)
+        self._connection: ClientConnection | None = None
+        self._forced: Ending | None = None
+        self._finishing = False
+        self._task: asyncio.Task[None] | None = None
+        self._service_error: ServiceError | None = None
+        self._ending_tool = ""
+        self._last_response = 0
+        self._sayer: asyncio.Task[None] | None = None
+        self._heard = Heard()
+        self._told_overflow = False
+        self._tools: Toolbox | None = None
+
+    # ---- Asked from outside ----
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+        """Begin. The returned task ends when nothing of the session is left."""
+        self._task = loop.create_task(self.run())
+        return self._task
+
+    def end(self, ending: Ending) -> None:
+        """End the conversation with code 1000, for this reason. Only the first call counts."""
+        if self._forced is not None or self._task is None:
+            return
+        self._forced = ending
+        self.link.end(ending.status, ending.reason, ending.play_out)
+        if not self._finishing:
+            self._task.cancel()
+
+    def say_what_waits(self) -> None:
+        """Send what others want to be said; while that is being done, it looks by itself."""
+        if self._connection is None or self._finishing or self._sayer is not None:
+            return
+        self._sayer = asyncio.get_running_loop().create_task(self._say_sayings(self._connection))
+
+    # ---- The task ----
+
+    async def run(self) -> None:
+        """Hold the conversation; never raises."""
+        try:
+            ending = await self._converse()
+        except SetupFailed as failed:
+            ending = failed.ending
+        except asyncio.CancelledError:
+            ending = self._forced or Ending(Status.UNLOADED, "the engine has been stopped")
+        except Exception as fault:
+            self._log.error(f"fault in the engine: {_trace(fault)}")
+            ending = Ending(Status.ERROR, one_line(f"fault in the engine: {fault!r}"))
+        await self._finish(ending)
+
+    async def _finish(self, ending: Ending) -> None:
+        """Tell the channel first, for it may have a caller waiting; then close the socket."""
+        self._finishing = True
+        if self._sayer is not None:
+            self._sayer.cancel()
+        if self._tools is not None:
+            self._tools.close()
+        self.link.detach()
+        self.link.end(ending.status, ending.reason, ending.play_out)
+        self._log.debug(f"ended: {ending.status.name}: {ending.reason}")
+        if self._connection is not None:
+            try:
+                await self._connection.close(1000)
+            except (OSError, ConnectionClosed, asyncio.CancelledError) as error:
+                self._log.debug(f"the close was not clean: {error!r}")
+                self._connection.transport.abort()
+        await self._connector.close()
+
+    async def _converse(self) -> Ending:
+        call = Call.from_pairs(self.link.pairs)
+        settings = call.settings
+        self._log = ChannelLog(self.link, settings.debug)
+        try:
+            async with asyncio.timeout(settings.connect_timeout):
+                metadata = await self._connector.connect(
+                    settings, lambda connection: self._open_conversation(connection, call)
+                )
+        except TimeoutError:
+            where = " or ".join(str(Endpoint.of(host.base_url)) for host in settings.hosts)
+            limit = f"connect_timeout ({settings.connect_timeout} s)"
+            return Ending(Status.TIMEOUT, one_line(f"no conversation with {where} within {limit}"))
+        self._talk(metadata, settings)
+        try:
+            async with asyncio.timeout(settings.max_duration or None):
+                return await self._listen()
+        except TimeoutError:
+            return Ending(Status.TIMEOUT, f"max_duration ({settings.max_duration} s) reached")
+
+    # ---- Set-up ----
+
+    async def _open_conversation(self, connection: ClientConnection, call: Call) -> Metadata:
+        """Say who calls and wait for the metadata; anything may come before it."""
+        self._connection = connection
+        self._service_error = None  # of an attempt before this one
+        tools = self._tools = self._new_tools(connection, call.settings)
+        try:
+            await self._say(connection, protocol.opening(call))
+            while True:
+                event = await self._next_event(connection)
+                if isinstance(event, Metadata):
+                    return event
+                await self._handle(connection, event)
+        except BaseException as failed:
+            tools.close()  # what this attempt has begun is not to end the next one
+            if isinstance(failed, ConnectionClosed):
+                raise self._refused(failed) from None
+            raise
+
+    def _refused(self, closed: ConnectionClosed) -> SetupFailed:
+        """A close in place of the metadata. A limit that is no quota is one that passes."""
+        ending = self._closed(closed, talking=False)
+        words = f"{closed.rcvd.reason if closed.rcvd else ''} {self._service_error}".lower()
+        busy = ending.status is Status.LIMIT and "quota" not in words
+        return SetupFailed(ending, Busy() if busy else None)
+
+    def _talk(self, metadata: Metadata, settings: Settings) -> None:
+        """Obey the agent's formats and let audio flow."""
+        assert self._connection is not None
+        agent = _known_format(metadata.agent_format, "agent_output_audio_format")
+        caller = _known_format(metadata.caller_format, "user_input_audio_format")
+        self.link.talk(caller, agent, metadata.conversation_id, settings.chunk_ms)
+        self.link.attach(self._connection.transport, self._connection.protocol, State.OPEN)
+        self._log.debug(
+            f"{metadata.conversation_id}: agent speaks {metadata.agent_format},"
+            f" hears {metadata.caller_format}"
+        )
+
+    # ---- Conversation ----
+
+    async def _listen(self) -> Ending:
+        connection = self._connection
+        assert connection is not None
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(SERVICE_QUIET_SECONDS) as quiet:
+                while True:
+                    event = await self._next_event(connection)
+                    quiet.reschedule(loop.time() + SERVICE_QUIET_SECONDS)
+                    await self._handle(connection, event)
+        except ConnectionClosed as closed:
+            return self._closed(closed, talking=True)
+        except TimeoutError:
+            reason = f"nothing came from the service for {SERVICE_QUIET_SECONDS:.0f} s, not a ping"
+            return Ending(Status.ERROR, reason)
+
+    async def _next_event(self, connection: ClientConnection) -> Event:
+        message = await connection.recv(decode=False)
+        self.link.count_message()
+        if self._log.debugging:
+            self._log.debug(f"<- {protocol.for_log(message)}")
+        return self._conversation.receive(message)
+
+    async def _say(self, connection: ClientConnection, message: str) -> None:
+        if self._log.debugging:
+            self._log.debug(f"-> {protocol.for_log(message)}")
+        await connection.send(message)
+
+    async def _say_sayings(self, connection: ClientConnection) -> None:
+        """One task at a time, so that nothing overtakes anything when the network is slow."""
+        try:
+            while sayings := self.link.sayings():
+                for kind, text in sayings:
+                    await self._say(
+                        connection, protocol.utterance(Say(kind), text, self._last_response)
+                    )
+        except ConnectionClosed as closed:
+            self._log.debug(f"not said any more: {closed!r}")
+        finally:
+            self._sayer = None
+
+    async def _handle(self, connection: ClientConnection, event: Event) -> None:
+        """Give each event its one effect. Audio first: there is the most of it."""
+        if isinstance(event, Audio):
+            self._play(event)
+        elif isinstance(event, Ping):
+            await self._say(connection, protocol.pong(event.event_id))
+            self.link.count_pong()
+        elif isinstance(event, Interruption):
+            self._interrupted()
+        elif isinstance(event, ToolCall):
+            assert self._tools is not None
+            await self._tools.call(event)
+        elif isinstance(event, McpCall):
+            await self._refuse_mcp(connection, event)
+        elif isinstance(event, AgentSays | AgentSaid | CallerSaid):
+            self._transcribe(event)
+        else:
+            self._take_note(event)
+
+    def _take_note(self, event: Event) -> None:
+        """What asks for no answer, and changes nothing but what is told."""
+        if isinstance(event, ServerTool):
+            self._log.debug(f"tool of the service: {event}")
+            if event.ends_call:
+                self._ending_tool = event.name
+            elif event.name == self._ending_tool:
+                self._ending_tool = ""  # it has failed
+        elif isinstance(event, ServiceError):
+            self._service_error = event
+            self._log.warning(f"the service reports: {one_line(event.message)}")
+        elif isinstance(event, News):
+            self._log.notice(one_line(f"the service tells: {event.kind} {event.text}"))
+        elif isinstance(event, Unknown):
+            self.link.count_unknown()
+            self._log.debug(f"ignored: {one_line(event.kind)}")
+
+    def _transcribe(self, event: AgentSays | AgentSaid | CallerSaid) -> None:
+        """One line for the debug log."""
+        if isinstance(event, AgentSays):
+            # The conversation has gone on: what was reported before is not why it ends.
+            self._service_error = None
+            self._last_response = event.event_id
+            self._log.debug(f"agent: {one_line(event.text)}")
+        elif isinstance(event, AgentSaid):
+            self._log.debug(f"agent, cut short: {one_line(event.text)}; {self._heard}")
+        elif event.final:
+            self._log.debug(f"caller: {one_line(event.text)}")
+
+    def _interrupted(self) -> None:
+        self._heard.cut(*self.link.playout())
+        stale_ms = self.link.flush()
+        self._log.debug(f"interrupted: {stale_ms} ms of agent audio thrown away; {self._heard}")
+
+    def _play(self, audio: Audio) -> None:
+        if audio.stale:
+            self.link.count_stale(len(audio.audio_base64))
+            return
+        try:
+            if audio.event_id != self._heard.event_id:
+                self.link.align()
+                self._heard.begin(audio.event_id, self.link.playout()[0])
+            if not self.link.play(audio.audio_base64) and audio.audio_base64:
+                self._overflowed()
+        except ValueError as error:
+            self._log.warning(f"agent audio left out: {error}")
+
+    def _overflowed(self) -> None:
+        """Tell it once: a service that floods does not stop with one message."""
+        if not self._told_overflow:
+            seconds = self.link.playout()[1] // 1000
+            self._log.warning(f"agent audio dropped: {seconds} s wait to be played already")
+        self._told_overflow = True
+
+    def _new_tools(self, connection: ClientConnection, settings: Settings) -> Toolbox:
+        """The agent's tools, for as long as this connection lasts."""
+
+        async def answer(call_id: str, text: str, is_error: bool) -> None:
+            with suppress(ConnectionClosed):
+                await self._say(connection, protocol.tool_result(call_id, text, is_error=is_error))
+
+        tools = allowed(settings.tools)
+        return Toolbox(self.link, self._log, tools=tools, answer=answer, end=self.end)
+
+    async def _refuse_mcp(self, connection: ClientConnection, call: McpCall) -> None:
+        """Nobody here can be asked, and unanswered the agent would wait for minutes.
+
+        An agent that may use the tool on the telephone needs it approved in its settings.
+        """
+        if call.waits:
+            self._log.notice(one_line(f"MCP tool {call.name} wants an approval: refused"))
+            await self._say(connection, protocol.mcp_approval(call.call_id, approved=False))
+
+    def _closed(self, closed: ConnectionClosed, *, talking: bool) -> Ending:
+        """Why the WebSocket was closed, by the frame that the service sent, if it sent one."""
+        error = self._service_error
+        code, words = None, error.message if error else ""
+        if closed.rcvd is not None:
+            code = closed.rcvd.code
+            words = "; ".join(part for part in (closed.rcvd.reason, words) if part)
+        elif closed.sent is not None:
+            words = closed.sent.reason or words
+        kind = error.kind if error else ""
+        return from_close(code, words, talking=talking, error=kind, tool=self._ending_tool)
+
+
+def _known_format(name: str, key: str) -> AudioFormat:
+    if name in FORMATS:
+        return FORMATS[name]
+    reason = f"the agent's {key} is {name}; set it to one of {', '.join(FORMATS)}"
+    raise SetupFailed(Ending(Status.REJECTED, one_line(reason)))
+
+
+def _trace(fault: BaseException) -> str:
+    """A traceback as one long line: whoever reads it wants all of it."""
+    return " | ".join("".join(traceback.format_exception(fault)).split("\n"))

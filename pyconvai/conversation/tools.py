@@ -1,0 +1,233 @@
+"""What the agent can have done here: the tools it calls during a conversation. Loop thread only.
+
+``TOOLS`` is the table of them: a tool is one async function, and its row. The function's signature
+says what parameters there are. It may await, but never block: all calls share the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+from ..core._core import Link
+from ..log import ChannelLog
+from ..service.endings import Ending, Status, one_line
+from .protocol import ToolCall
+
+TOOL_SECONDS = 10.0
+"""A tool has so long, then the call is answered without it. The service waits for 20 s, if the
+agent's settings do not say less."""
+
+TOOLS_AT_ONCE = 8
+"""In one conversation. An agent that asks for more is refused, not queued: it waits for each."""
+
+CALLS_REMEMBERED = 64
+"""Ids of calls, to know one that is repeated. That happens at once, or not at all."""
+
+SETTLE_SECONDS = 0.5
+"""After the last word that has come was played: more would have come by now, for the service sends
+faster than speech."""
+
+REPLY_SECONDS = 2.0
+"""After the result, for words that it makes the agent say: its model needs a second or so. What has
+come before is heard meanwhile."""
+
+FAREWELL_SECONDS = 30.0
+"""How long a conversation that is to end waits for an agent that does not stop speaking."""
+
+
+class ToolFailed(Exception):
+    """The tool could not do it; the text is a sentence for the agent."""
+
+
+@dataclass
+class Line:
+    """What a tool sees of its conversation, and what it can do with it."""
+
+    channel: str
+    ending: str = ""
+    """Set by a tool: end the conversation for this reason, once what the agent says was heard."""
+
+
+Function = Callable[..., Awaitable[str]]
+"""Gets the Line and the parameters by name; gives what the agent is told."""
+
+
+async def end_call(line: Line, *, reason: str = "") -> str:
+    """End the conversation after the agent's last word."""
+    line.ending = "the agent ended the conversation with its tool end_call"
+    if reason:
+        line.ending += f": {reason}"
+    return "The call ends when you have finished speaking."
+
+
+TOOLS: dict[str, Function] = {
+    "end_call": end_call,
+}
+"""By the name that the agent has for it. ``tools`` in elevenlabs.conf says who may call which."""
+
+
+def allowed(names: str) -> dict[str, Function]:
+    """The tools that ``tools`` in elevenlabs.conf admits: names, separated by commas, or none."""
+    return {name: TOOLS[name] for name in names.split(",") if name in TOOLS}
+
+
+# ---- Parameters ----
+
+_KINDS: Mapping[type, tuple[tuple[type, ...], str]] = {
+    str: ((str,), "text"),
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((int, float), "a number"),
+}
+"""Of a parameter's annotation: what may come for it, and that in words."""
+
+
+def arguments(tool: Function, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a call, checked; null is as good as absent. ToolFailed tells a fault."""
+    kinds = get_type_hints(tool)
+    known = list(inspect.signature(tool).parameters.values())[1:]
+    names = [each.name for each in known]
+    given = {name: value for name, value in parameters.items() if value is not None}
+    if others := sorted(set(given) - set(names)):
+        there_are = f"it has: {', '.join(names)}" if names else "it has none"
+        raise ToolFailed(one_line(f"There is no parameter {', '.join(others)}; {there_are}."))
+    for each in known:
+        types, words = _KINDS[kinds[each.name]]
+        if each.name not in given:
+            if each.default is each.empty:
+                raise ToolFailed(f"The parameter {each.name} is missing; it is {words}.")
+        elif type(given[each.name]) not in types:
+            raise ToolFailed(f"The parameter {each.name} must be {words}.")
+    return given
+
+
+# ---- Calls ----
+
+
+def _is_given_up() -> bool:
+    """Whether the task that runs was cancelled; a tool may raise a CancelledError of its own."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+class Toolbox:
+    """The tools of one conversation. Each call is answered once, whatever becomes of it."""
+
+    def __init__(
+        self,
+        link: Link,
+        log: ChannelLog,
+        *,
+        tools: Mapping[str, Function],
+        answer: Callable[[str, str, bool], Awaitable[None]],
+        end: Callable[[Ending], None],
+    ) -> None:
+        """answer: send a result (id, text, whether it is an error). end: end the conversation."""
+        self._link, self._log = link, log
+        self._tools, self._answer, self._end = tools, answer, end
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._calls = 0
+        self._known: deque[str] = deque(maxlen=CALLS_REMEMBERED)
+
+    async def call(self, call: ToolCall) -> None:
+        """Have it done by a task of its own; what cannot be done is answered at once."""
+        if not call.call_id:
+            self._log.warning(one_line(f"tool {call.name} called without an id: not carried out"))
+        elif call.call_id in self._known:
+            self._log.debug(one_line(f"tool {call.name}: call {call.call_id} again, ignored"))
+        else:
+            self._known.append(call.call_id)
+            await self._begin(call)
+
+    async def _begin(self, call: ToolCall) -> None:
+        tool = self._tools.get(call.name)
+        if tool is None:
+            self._log.notice(one_line(f"tool {call.name} is not among this agent's tools: refused"))
+            there_are = ", ".join(self._tools) or "none"
+            text = f"The phone system has no tool named {call.name}; there are: {there_are}."
+            await self._tell(call, one_line(text), is_error=True)
+        elif self._calls >= TOOLS_AT_ONCE:
+            text = f"Too many tools at once: {TOOLS_AT_ONCE} have not ended yet. Try again later."
+            await self._tell(call, text, is_error=True)
+        else:
+            self._calls += 1
+            self._spawn(self._carry_out(call, tool))
+
+    def close(self) -> None:
+        """The conversation is over: nobody waits for an answer any more."""
+        for task in self._tasks:
+            task.cancel()
+
+    def _spawn(self, what: Any) -> asyncio.Task[Any]:
+        task = asyncio.get_running_loop().create_task(what)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _carry_out(self, call: ToolCall, tool: Function) -> None:
+        line = Line(self._link.channel)
+        work = self._spawn(self._run(call, tool, line))
+        # A tool that does not heed its end counts until it does, and is not waited for.
+        work.add_done_callback(self._done)
+        await asyncio.wait({work}, timeout=TOOL_SECONDS)
+        if work.done():
+            text, is_error = work.result()
+        else:
+            work.cancel()
+            self._log.warning(f"tool {call.name} takes longer than {TOOL_SECONDS:g} s")
+            text, is_error = f"{call.name} took too long and was given up.", True
+        await self._tell(call, text, is_error=is_error)
+        if line.ending and not is_error:
+            await self._end_when_heard(line.ending)
+
+    def _done(self, _work: asyncio.Task[Any]) -> None:
+        self._calls -= 1
+
+    async def _run(self, call: ToolCall, tool: Function, line: Line) -> tuple[str, bool]:
+        """What the agent is told, and whether that is an error."""
+        try:
+            return str(await tool(line, **arguments(tool, call.parameters))), False
+        except ToolFailed as failed:
+            return str(failed), True
+        except (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt) as fault:
+            # The last two would end the loop, which is everybody's.
+            if isinstance(fault, asyncio.CancelledError) and _is_given_up():
+                raise
+            trace = " | ".join("".join(traceback.format_exception(fault)).split("\n"))
+            self._log.error(f"tool {call.name} failed: {trace}")
+            return f"{call.name} failed; the phone system's log tells why.", True
+
+    async def _tell(self, call: ToolCall, text: str, *, is_error: bool) -> None:
+        outcome = "failed" if is_error else "done"
+        text = text.encode(errors="replace").decode()  # a name of a file may be no Unicode
+        self._log.debug(one_line(f"tool {call.name} {outcome}: {text}"))
+        await self._answer(call.call_id, text, is_error)
+
+    async def _end_when_heard(self, reason: str) -> None:
+        """The last words may be on their way yet: it stays up until they were heard."""
+        try:
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await self._heard()
+        except TimeoutError:
+            self._log.debug("the agent goes on speaking: the call ends all the same")
+        self._end(Ending(Status.AGENT_ENDED, one_line(reason), play_out=True))
+
+    async def _heard(self) -> None:
+        """Wait until all that has come was played, and nothing has come since."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + REPLY_SECONDS
+        queued, waiting = self._link.playout()
+        at_first = queued
+        while True:
+            before = queued
+            await asyncio.sleep(waiting / 1000 + SETTLE_SECONDS)
+            queued, waiting = self._link.playout()
+            has_replied = queued != at_first or loop.time() >= until
+            if not waiting and queued == before and has_replied:
+                return

@@ -1,0 +1,204 @@
+"""From a call to an open conversation: hosts, attempts, signed URLs. Loop thread only.
+
+Nothing here outlasts ``connect_timeout``, which the session holds over all of it. Nothing has been
+heard by the caller yet, so whatever fails may be tried elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from ..core._core import Link
+from ..log import ChannelLog
+from .backoff import BackOff
+from .endings import Ending, SetupFailed, Status
+from .metadata import Metadata
+from .net import Endpoint, Network
+from .settings import Settings
+from .signed_urls import SignedUrls, context_for
+from .upgrading import upgrade
+
+RETRY_SECONDS = 0.25
+"""Before the second round of attempts; doubled before each further one."""
+
+TEST_CHANNEL = "elevenlabs test agent"
+"""What the command calls itself. It is to find out whether the key is good now, so it asks."""
+
+Begin = Callable[[ClientConnection], Awaitable[Metadata]]
+"""Begins the conversation on an open connection. SetupFailed says that it was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the sessions of one engine have in common."""
+
+    network: Network
+    urls: SignedUrls
+    back_off: BackOff
+
+
+class Connector:
+    """The set-up of one call."""
+
+    def __init__(self, shared: Shared, link: Link) -> None:
+        self._network, self._urls, self._back_off = shared.network, shared.urls, shared.back_off
+        self._link = link
+        self._may_use_kept = link.channel != TEST_CHANNEL
+        self._log = ChannelLog(link, debug=False)
+        self._left: set[asyncio.Task[None]] = set()
+
+    async def connect(self, settings: Settings, begin: Begin) -> Metadata:
+        """Reach the agent, trying again where that may help. SetupFailed carries the last cause."""
+        self._log = ChannelLog(self._link, settings.debug)
+        until = asyncio.get_running_loop().time() + settings.connect_timeout
+        for attempt in range(1, settings.connect_attempts + 1):
+            try:
+                return await self._round(settings, begin, until)
+            except SetupFailed as failed:
+                if not failed.ending.retry or attempt == settings.connect_attempts:
+                    raise
+                self._log.notice(f"attempt {attempt} failed, trying again: {failed.ending.reason}")
+            await asyncio.sleep(RETRY_SECONDS * 2 ** (attempt - 1))
+        raise AssertionError("connect_attempts is at least 1")
+
+    async def close(self) -> None:
+        """Wait for the connections that were left on the way; CLOSE_SECONDS at most."""
+        if self._left:
+            await asyncio.wait(self._left)
+
+    async def _round(self, settings: Settings, begin: Begin, until: float) -> Metadata:
+        """Try each host once. A host that knows us and says no has the last word.
+
+        Another round may help where it may for any of them.
+        """
+        hosts = settings.hosts
+        retry = False
+        for number, host in enumerate(hosts, 1):
+            try:
+                return await self._within_share(host, begin, until, len(hosts) - number)
+            except SetupFailed as failed:
+                ending = failed.ending
+                retry = retry or ending.retry
+                if ending.status in (Status.AUTH, Status.REJECTED):
+                    raise
+                if number == len(hosts):
+                    raise SetupFailed(
+                        Ending(ending.status, ending.reason, retry=retry), failed.busy
+                    ) from None
+                self._log.notice(f"trying the next host of base_url: {ending.reason}")
+        raise AssertionError("base_url holds at least one address")
+
+    async def _within_share(
+        self, host: Settings, begin: Begin, until: float, others: int
+    ) -> Metadata:
+        """One attempt, in a time that leaves as much to each host that is still to be tried."""
+        left = until - asyncio.get_running_loop().time()
+        share = left / (1 + others) if others else None
+        try:
+            async with asyncio.timeout(share):
+                return await self._attempt(host, begin)
+        except TimeoutError:
+            reason = f"no conversation with {Endpoint.of(host.base_url)} within {share:.1f} s"
+            raise SetupFailed(Ending(Status.TIMEOUT, reason, retry=True)) from None
+
+    async def _attempt(self, host: Settings, begin: Begin) -> Metadata:
+        """One attempt at one host, unless that wants to be left alone."""
+        if refusal := self._back_off.refusal(host):
+            raise SetupFailed(refusal)
+        began = self._back_off.now()
+        try:
+            metadata = await self._ask(host, begin)
+        except SetupFailed as failed:
+            if failed.busy:
+                self._back_off.refused(host, began, failed.ending, failed.busy.seconds)
+            raise
+        self._back_off.succeeded(host)
+        if host.auth == "signed_url":
+            self._urls.fetch_ahead(self._network, host)
+        return metadata
+
+    async def _ask(self, host: Settings, begin: Begin) -> Metadata:
+        """With a URL that was fetched ahead; where that is refused, with one of now."""
+        if host.auth != "signed_url":
+            return await self._converse(host.public_url, host, begin)
+        if not host.api_key:
+            reason = f"no api_key for agent '{self._link.agent}' in elevenlabs.conf"
+            raise SetupFailed(Ending(Status.AUTH, reason))
+        kept = self._urls.take(host) if self._may_use_kept else None
+        if kept:
+            try:
+                return await self._converse(kept, host, begin)
+            except SetupFailed as failed:
+                if failed.ending.status is not Status.AUTH:
+                    raise
+                self._log.debug(f"asking for another signed URL: {failed.ending.reason}")
+        return await self._ask_for_url(host, begin)
+
+    async def _ask_for_url(self, host: Settings, begin: Begin) -> Metadata:
+        """With a URL of now. It nearly always leads back to where it comes from.
+
+        So the connection for it is opened while it is on its way, and all that such a call waits
+        for in addition is the answer to one request.
+        """
+        request = host.signed_url_request
+        context = await context_for(self._network, host)
+        opening = asyncio.get_running_loop().create_task(self._open(request, context))
+        transport = None
+        try:
+            url = await self._urls.fetch(self._network, host)
+            if Endpoint.of(url).place == Endpoint.of(request).place:
+                transport = await opening
+        finally:
+            if transport is None:
+                _discard(opening)
+        return await self._converse(url, host, begin, transport)
+
+    async def _converse(
+        self, url: str, host: Settings, begin: Begin, transport: asyncio.Transport | None = None
+    ) -> Metadata:
+        """On this connection, or on a new one."""
+        if transport is None or transport.is_closing():
+            transport = await self._open(url, await context_for(self._network, host))
+        connection = await upgrade(transport, url)
+        try:
+            return await begin(connection)
+        except SetupFailed:
+            await connection.close(1000)
+            raise
+        except asyncio.CancelledError:
+            # Its time is up; the next host is not to wait for the closing handshake.
+            task = asyncio.get_running_loop().create_task(_close(connection))
+            self._left.add(task)
+            raise
+
+    async def _open(self, url: str, context: ssl.SSLContext | None) -> asyncio.Transport:
+        """A new connection to where a URL leads. Nobody else has a say: no proxy, no redirect."""
+        endpoint = Endpoint.of(url)
+        if endpoint.secure and context is None:
+            context = await self._network.tls("", verify=True)
+        return await self._network.open(endpoint, context)
+
+
+def _discard(opening: asyncio.Task[asyncio.Transport]) -> None:
+    """Whatever becomes of it: close a connection that nobody needs."""
+
+    def abort(opened: asyncio.Task[asyncio.Transport]) -> None:
+        if not opened.cancelled() and opened.exception() is None:
+            opened.result().abort()
+
+    opening.add_done_callback(abort)
+    opening.cancel()
+
+
+async def _close(connection: ClientConnection) -> None:
+    """Close what nobody uses any more."""
+    try:
+        await connection.close(1000)
+    except (OSError, ConnectionClosed):
+        connection.transport.abort()

@@ -1,0 +1,335 @@
+"""Reaching the service: names, sockets, TLS contexts and one HTTPS request. Loop thread only.
+
+What blocks (name look-up, reading certificates) runs in a small pool of the engine's own. asyncio's
+default pool would let a few hanging look-ups stall those of every other call; here each host has at
+most one look-up in flight, and all who want it share the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import io
+import socket
+import ssl
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from ..core._core import name_thread
+from .endings import Ending, SetupFailed, Status
+
+POOL_THREADS = 4
+"""Look-ups under way at once: one a host, and few hosts are ever in use."""
+
+POOL_SECONDS = 5.0
+"""For the threads of the pool to start; without all of them it works as well."""
+
+ADDRESS_SECONDS = 3.0
+"""For one address of several. A healthy TCP handshake takes a fraction of a second; the next
+address deserves its chance within the time a caller bears silence."""
+
+MAX_RESPONSE_BYTES = 65_536
+"""A signed URL or an error body has a few hundred bytes."""
+
+CERTIFICATES_SECONDS = 300.0
+"""How long certificate files are not read again: one that is renewed counts within that time."""
+
+READ_BYTES = 16_384
+"""What asyncio sets aside to read from a connection. Its own choice of 256 KiB costs that much
+memory for each TLS connection, and time for each read of a plain one; no TLS record is longer."""
+
+UNSENT_BYTES = 16_384
+"""What the kernel may hold of ours that it has not sent yet; left to itself some 4 MB, minutes of a
+caller's audio. What is more waits in the transport, where it is noticed, dropped and counted."""
+
+Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a URL leads."""
+
+    host: str
+    port: int
+    secure: bool
+    target: str
+
+    @classmethod
+    def of(cls, url: str) -> Endpoint:
+        """Take a ws, wss, http or https URL apart. SetupFailed when it is none."""
+        try:
+            parts = urlsplit(url)
+            secure = {"ws": False, "http": False, "wss": True, "https": True}[parts.scheme]
+            port = parts.port or (443 if secure else 80)
+            host = parts.hostname
+        except (KeyError, ValueError):
+            host = None
+        if not host:
+            raise SetupFailed(
+                Ending(Status.ERROR, "not a ws, wss, http or https address; correct base_url")
+            )
+        target = parts.path or "/"
+        return cls(host, port, secure, f"{target}?{parts.query}" if parts.query else target)
+
+    @property
+    def place(self) -> tuple[str, int, bool]:
+        """What one connection reaches, whatever is asked there."""
+        return self.host, self.port, self.secure
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Answer(NamedTuple):
+    """What came back from one request."""
+
+    status: int
+    body: bytes
+    retry_after: str | None
+    """The header of that name, as it came."""
+
+
+def shrink_read_buffers() -> None:
+    """Let asyncio set aside less per connection, where it has the knobs that are known here."""
+    from asyncio import selector_events, sslproto
+
+    for owner in (sslproto.SSLProtocol, getattr(selector_events, "_SelectorTransport", None)):
+        if getattr(owner, "max_size", 0) > READ_BYTES:
+            owner.max_size = READ_BYTES  # type: ignore[union-attr]
+
+
+class Network:
+    """Everything that the sessions of one loop share on their way out."""
+
+    def __init__(self) -> None:
+        self._pool = _pool()
+        self._lookups: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
+        self._contexts: dict[tuple[str, bool], asyncio.Future[ssl.SSLContext]] = {}
+        self._contexts_since = 0.0
+
+    def close(self) -> None:
+        """Start nothing new. A look-up under way ends by itself, in a thread that holds nothing."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def connect(self, endpoint: Endpoint) -> socket.socket:
+        """Open a TCP connection, trying each address in turn. SetupFailed says what went wrong."""
+        addresses = await self._addresses(endpoint)
+        failure = "no address"
+        for family, address in addresses:
+            try:
+                async with asyncio.timeout(ADDRESS_SECONDS if len(addresses) > 1 else None):
+                    return await _connect_one(family, address)
+            except TimeoutError:
+                failure = f"no answer within {ADDRESS_SECONDS:.0f} s"
+            except OSError as error:
+                failure = error.strerror or str(error)
+        raise _unreachable(f"cannot connect to {endpoint}: {failure}")
+
+    async def open(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> asyncio.Transport:
+        """Open a connection, with TLS where the address wants it. Nobody reads from it yet.
+
+        SetupFailed says what went wrong.
+        """
+        return await self._open(endpoint, context, asyncio.Protocol())
+
+    async def _open(
+        self, endpoint: Endpoint, context: ssl.SSLContext | None, protocol: asyncio.Protocol
+    ) -> asyncio.Transport:
+        sock = await self.connect(endpoint)
+        try:
+            transport, _ = await asyncio.get_running_loop().create_connection(
+                lambda: protocol,
+                sock=sock,
+                ssl=context if endpoint.secure else None,
+                server_hostname=endpoint.host if endpoint.secure else None,
+            )
+        except OSError as error:
+            sock.close()
+            raise handshake_failure(endpoint, error) from None
+        return transport
+
+    async def _addresses(self, endpoint: Endpoint) -> list[Address]:
+        key = (endpoint.host, endpoint.port)
+        lookup = self._lookups.get(key)
+        if lookup is None:
+            loop = asyncio.get_running_loop()
+            lookup = loop.run_in_executor(self._pool, _look_up, *key)
+            self._lookups[key] = lookup
+
+            def done(finished: asyncio.Future[list[Address]]) -> None:
+                self._lookups.pop(key, None)
+                _take_note(finished)
+
+            lookup.add_done_callback(done)
+        try:
+            return await asyncio.shield(lookup)
+        except OSError as error:
+            words = error.strerror or str(error)
+            raise _unreachable(
+                f"cannot find the host {endpoint.host}: {words}; check base_url and DNS"
+            ) from None
+
+    async def tls(self, ca_file: str, verify: bool) -> ssl.SSLContext:
+        """The TLS context for these settings; kept for a while, for reading costs some 10 ms."""
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._contexts_since > CERTIFICATES_SECONDS:
+            self._contexts.clear()
+            self._contexts_since = loop.time()
+        key = (ca_file, verify)
+        made = self._contexts.get(key)
+        if made is None:
+            made = loop.run_in_executor(self._pool, _make_context, ca_file, verify)
+            made.add_done_callback(_take_note)
+            self._contexts[key] = made
+        try:
+            return await asyncio.shield(made)
+        except OSError as error:  # ssl.SSLError is one
+            self._contexts.pop(key, None)
+            words = error.strerror or str(error)
+            raise SetupFailed(
+                Ending(Status.ERROR, f"cannot use ca_file {ca_file}: {words}")
+            ) from None
+
+    async def get(
+        self, url: str, headers: dict[str, str], context: ssl.SSLContext | None
+    ) -> Answer:
+        """One GET on a connection of its own. Follows no redirect.
+
+        The caller bounds the time. SetupFailed when there was no HTTP answer at all.
+        """
+        endpoint = Endpoint.of(url)
+        reader = asyncio.StreamReader()
+        transport = await self._open(endpoint, context, asyncio.StreamReaderProtocol(reader))
+        try:
+            transport.write(_request(endpoint, headers))
+            answer = await _read_to_end(reader)
+        except OSError as error:
+            raise _unreachable(f"{endpoint} broke the connection: {error}") from None
+        finally:
+            transport.abort()
+        return _parse_response(answer, endpoint)
+
+
+def _pool() -> ThreadPoolExecutor:
+    """A pool all of whose threads are there from the start.
+
+    Left to itself it would grow when the first few look-ups happen to overlap, some time into the
+    day; as it is, the number of threads tells how many engines are alive, and nothing else.
+    """
+    pool = ThreadPoolExecutor(
+        POOL_THREADS, "convai-net", initializer=name_thread, initargs=("convai-net",)
+    )
+    all_there = threading.Barrier(POOL_THREADS)
+    for _ in range(POOL_THREADS):
+        pool.submit(all_there.wait, POOL_SECONDS)
+    return pool
+
+
+def _take_note(finished: asyncio.Future[Any]) -> None:
+    """Look at a failure that nobody may be waiting for any more, or asyncio complains of it."""
+    if not finished.cancelled():
+        finished.exception()
+
+
+def _look_up(host: str, port: int) -> list[Address]:
+    """Pool thread. May block for as long as the system's resolver does."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
+
+
+def _make_context(ca_file: str, verify: bool) -> ssl.SSLContext:
+    """Pool thread. Reads files."""
+    context = ssl.create_default_context(cafile=ca_file or None)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _connect_one(
+    family: socket.AddressFamily, address: tuple[str, int] | tuple[str, int, int, int]
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)  # close-on-exec by default
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux, macOS
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        await asyncio.get_running_loop().sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _unreachable(reason: str) -> SetupFailed:
+    return SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True))
+
+
+def handshake_failure(endpoint: Endpoint, error: OSError) -> SetupFailed:
+    """What to say when a connection came up but its handshake, TLS or WebSocket, did not.
+
+    A certificate that is not trusted now will not be trusted in a second; all else is retried.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return SetupFailed(
+            Ending(
+                Status.UNREACHABLE,
+                f"the certificate of {endpoint} is not trusted: {error.verify_message};"
+                " check base_url, or set ca_file",
+            )
+        )
+    words = getattr(error, "reason", None) or error.strerror or str(error)
+    return _unreachable(
+        f"no {'TLS' if endpoint.secure else 'conversation'} with {endpoint}: {words}"
+    )
+
+
+def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:
+    default_port = 443 if endpoint.secure else 80
+    host = endpoint.host if endpoint.port == default_port else str(endpoint)
+    lines = [f"GET {endpoint.target} HTTP/1.1", f"Host: {host}", "Connection: close"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+async def _read_to_end(reader: asyncio.StreamReader) -> bytes:
+    """All that the server sends until it closes, as Connection: close obliges it to."""
+    answer = bytearray()
+    while len(answer) < MAX_RESPONSE_BYTES:
+        piece = await reader.read(MAX_RESPONSE_BYTES - len(answer))
+        if not piece or _is_complete(answer := answer + piece):
+            break
+    return bytes(answer)
+
+
+def _is_complete(answer: bytearray) -> bool:
+    """Whether the body has its announced length: not every server closes when asked to."""
+    head, separator, body = answer.partition(b"\r\n\r\n")
+    for line in head.lower().split(b"\r\n"):
+        if separator and line.startswith(b"content-length:"):
+            length = line.partition(b":")[2].strip()
+            return length.isdigit() and len(body) >= int(length)
+    return False
+
+
+class _Replay:
+    """Bytes that have come already, given to http.client as if they were a socket."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+
+    def makefile(self, *_: object) -> io.BytesIO:
+        return io.BytesIO(self._answer)
+
+
+def _parse_response(answer: bytes, endpoint: Endpoint) -> Answer:
+    response = http.client.HTTPResponse(_Replay(answer), method="GET")  # type: ignore[arg-type]
+    try:
+        response.begin()
+        return Answer(response.status, response.read(), response.getheader("Retry-After"))
+    except (http.client.HTTPException, ValueError, OSError):
+        raise _unreachable(f"{endpoint} did not answer in HTTP; check base_url") from None

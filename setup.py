@@ -1,8 +1,9 @@
 """Build the engine's compiled core and describe the package.
 
-The core is one extension, ``pyconvai.core._core``, made from ``pyconvai/core/``.  Everything
-generated goes below ``build/<SOABI>/``, so that several Pythons can share one checkout; ``build_ext
---inplace`` puts the extension itself into ``pyconvai/core/``, where its file name carries the SOABI as well.
+The core is one extension, ``pyconvai.core._core``, made from ``pyconvai/core/``. Everything
+generated goes below ``build/<SOABI>/``, so that several Pythons can share one checkout;
+``build_ext --inplace`` puts the extension itself into ``pyconvai/core/``, where its file name
+carries the SOABI as well.
 
 Switches, all by environment:
 

@@ -73,15 +73,15 @@ def libraries() -> Iterator[None]:
 class ChannelLog:
     """The log of one call: every line carries its channel's name."""
 
-    def __init__(self, link: _core.Link, debug: bool) -> None:
-        self._link = link
-        self._channel = link.channel
+    def __init__(self, handle: _core.SessionHandle, debug: bool) -> None:
+        self._handle = handle
+        self._channel = handle.channel
         self._debug = debug
 
     @property
     def debugging(self) -> bool:
         """Whether messages are to be logged: the agent asks for it, or the operator does."""
-        return self._link.debugging(self._debug)
+        return self._handle.debugging(self._debug)
 
     def debug(self, text: str) -> None:
         """A line that only someone who looks for a fault wants."""

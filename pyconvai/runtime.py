@@ -18,7 +18,7 @@ from . import __version__, log, selftest
 from .conversation.session import Session
 from .core import _core
 from .service.backoff import BackOff
-from .service.connecting import Shared
+from .service.connecting import SharedState
 from .service.endings import Ending, Status
 from .service.net import Network, shrink_read_buffers
 from .service.signed_urls import SignedUrls
@@ -43,7 +43,7 @@ class Runtime:
         self.network: Network = Network()
         self._urls, self._back_off = SignedUrls(), BackOff()
         self._sessions: dict[asyncio.Task[None], Session] = {}
-        self._links: list[_core.Link] = []
+        self._handles: list[_core.SessionHandle] = []
         self._next_tick: float | None = None
         self._wish = _core.WISH_NONE
         self._stopping: asyncio.Task[None] | None = None
@@ -96,13 +96,13 @@ class Runtime:
         # Before those are admitted that have come since: they are not meant.
         if status:
             self._end_all(Ending(Status(status), reason))
-        for link in _core.new_sessions():
-            self._admit(link)
+        for handle in _core.new_sessions():
+            self._admit(handle)
         if hung_up:
             self._end_hung_up()
-        if _core.something_to_say():
+        if _core.outbox_filled():
             for session in self._sessions.values():
-                session.say_what_waits()
+                session.send_outbox()
         if self._wish == _core.WISH_STOP and self._stopping is None:
             self._stopping = self._loop.create_task(self._stop())
         self._end_if_finished()
@@ -112,11 +112,11 @@ class Runtime:
         if self._wish == _core.WISH_FINISH and self.idle:
             self._loop.stop()
 
-    def _admit(self, link: _core.Link) -> None:
-        session = Session(link, Shared(self.network, self._urls, self._back_off))
+    def _admit(self, handle: _core.SessionHandle) -> None:
+        session = Session(handle, SharedState(self.network, self._urls, self._back_off))
         task = session.start(self._loop)
         self._sessions[task] = session
-        self._links.append(link)
+        self._handles.append(handle)
         task.add_done_callback(self._gone)
         if self._next_tick is None:
             self._next_tick = self._loop.time()
@@ -124,13 +124,13 @@ class Runtime:
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         session = self._sessions.pop(task)
-        self._links.remove(session.link)
-        session.link.release()
+        self._handles.remove(session.handle)
+        session.handle.release()
         self._end_if_finished()
 
     def _end_hung_up(self) -> None:
         for session in list(self._sessions.values()):
-            if session.link.hung_up:
+            if session.handle.hung_up:
                 session.end(Ending(Status.HANGUP, "the caller hung up"))
 
     def _end_all(self, ending: Ending) -> None:
@@ -151,10 +151,10 @@ class Runtime:
 
     def _tick(self) -> None:
         """Send what callers have said. Runs while any call is up; idle, the loop sleeps."""
-        if not self._links or self._next_tick is None:
+        if not self._handles or self._next_tick is None:
             self._next_tick = None
             return
-        _core.send_waiting_audio(self._links)
+        _core.send_waiting_audio(self._handles)
         self._next_tick = max(self._next_tick + TICK_SECONDS, self._loop.time())
         self._loop.call_at(self._next_tick, self._tick)
 

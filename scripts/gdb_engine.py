@@ -62,7 +62,7 @@ for name in names:
         print(f"{name.removesuffix('.runtime')}: {len(tasks)} tasks", file=out)
         for task in tasks:
             session = runtime._sessions.get(task)
-            print(f"  {task.get_name()} {session.link.channel if session else ''}", file=out)
+            print(f"  {task.get_name()} {session.handle.channel if session else ''}", file=out)
             coroutine = task.get_coro()
             while getattr(coroutine, "cr_frame", None):
                 frame = coroutine.cr_frame

@@ -14,11 +14,12 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from ..core._core import Link
+from ..core._core import SessionHandle
 from ..log import ChannelLog
-from ..service.connecting import Connector, Shared
-from ..service.endings import Busy, Ending, SetupFailed, Status, from_close, one_line
+from ..service.connecting import Connector, SharedState
+from ..service.endings import Ending, RateLimit, SetupFailed, Status, from_close, one_line
 from ..service.net import Endpoint
+from ..service.metadata import Metadata
 from ..service.settings import Call, Settings
 from . import protocol
 from .heard import Heard
@@ -33,7 +34,6 @@ from .protocol import (
     Event,
     Interruption,
     McpCall,
-    Metadata,
     News,
     Ping,
     Say,
@@ -53,11 +53,11 @@ bears a quiet caller for as long."""
 class Session:
     """The engine's side of one call."""
 
-    def __init__(self, link: Link, shared: Shared) -> None:
-        self.link = link
-        self._connector = Connector(shared, link)
+    def __init__(self, handle: SessionHandle, shared: SharedState) -> None:
+        self.handle = handle
+        self._connector = Connector(shared, handle)
         self._conversation = Conversation()
-        self._log = ChannelLog(link, debug=False)
+        self._log = ChannelLog(handle, debug=False)
         self._connection: ClientConnection | None = None
         self._forced: Ending | None = None
         self._finishing = False
@@ -65,7 +65,7 @@ class Session:
         self._service_error: ServiceError | None = None
         self._ending_tool = ""
         self._last_response = 0
-        self._sayer: asyncio.Task[None] | None = None
+        self._sender: asyncio.Task[None] | None = None
         self._heard = Heard()
         self._told_overflow = False
         self._tools: Toolbox | None = None
@@ -82,15 +82,15 @@ class Session:
         if self._forced is not None or self._task is None:
             return
         self._forced = ending
-        self.link.end(ending.status, ending.reason, ending.play_out)
+        self.handle.end(ending.status, ending.reason, ending.play_out)
         if not self._finishing:
             self._task.cancel()
 
-    def say_what_waits(self) -> None:
+    def send_outbox(self) -> None:
         """Send what others want to be said; while that is being done, it looks by itself."""
-        if self._connection is None or self._finishing or self._sayer is not None:
+        if self._connection is None or self._finishing or self._sender is not None:
             return
-        self._sayer = asyncio.get_running_loop().create_task(self._say_sayings(self._connection))
+        self._sender = asyncio.get_running_loop().create_task(self._send_outbox(self._connection))
 
     # ---- The task ----
 
@@ -110,12 +110,12 @@ class Session:
     async def _finish(self, ending: Ending) -> None:
         """Tell the channel first, for it may have a caller waiting; then close the socket."""
         self._finishing = True
-        if self._sayer is not None:
-            self._sayer.cancel()
+        if self._sender is not None:
+            self._sender.cancel()
         if self._tools is not None:
             self._tools.close()
-        self.link.detach()
-        self.link.end(ending.status, ending.reason, ending.play_out)
+        self.handle.detach()
+        self.handle.end(ending.status, ending.reason, ending.play_out)
         self._log.debug(f"ended: {ending.status.name}: {ending.reason}")
         if self._connection is not None:
             try:
@@ -126,9 +126,9 @@ class Session:
         await self._connector.close()
 
     async def _converse(self) -> Ending:
-        call = Call.from_pairs(self.link.pairs)
+        call = Call.from_pairs(self.handle.pairs)
         settings = call.settings
-        self._log = ChannelLog(self.link, settings.debug)
+        self._log = ChannelLog(self.handle, settings.debug)
         try:
             async with asyncio.timeout(settings.connect_timeout):
                 metadata = await self._connector.connect(
@@ -170,15 +170,15 @@ class Session:
         ending = self._closed(closed, talking=False)
         words = f"{closed.rcvd.reason if closed.rcvd else ''} {self._service_error}".lower()
         busy = ending.status is Status.LIMIT and "quota" not in words
-        return SetupFailed(ending, Busy() if busy else None)
+        return SetupFailed(ending, RateLimit() if busy else None)
 
     def _talk(self, metadata: Metadata, settings: Settings) -> None:
         """Obey the agent's formats and let audio flow."""
         assert self._connection is not None
         agent = _known_format(metadata.agent_format, "agent_output_audio_format")
         caller = _known_format(metadata.caller_format, "user_input_audio_format")
-        self.link.talk(caller, agent, metadata.conversation_id, settings.chunk_ms)
-        self.link.attach(self._connection.transport, self._connection.protocol, State.OPEN)
+        self.handle.talk(caller, agent, metadata.conversation_id, settings.chunk_ms)
+        self.handle.attach(self._connection.transport, self._connection.protocol, State.OPEN)
         self._log.debug(
             f"{metadata.conversation_id}: agent speaks {metadata.agent_format},"
             f" hears {metadata.caller_format}"
@@ -204,7 +204,7 @@ class Session:
 
     async def _next_event(self, connection: ClientConnection) -> Event:
         message = await connection.recv(decode=False)
-        self.link.count_message()
+        self.handle.count_message()
         if self._log.debugging:
             self._log.debug(f"<- {protocol.for_log(message)}")
         return self._conversation.receive(message)
@@ -214,18 +214,18 @@ class Session:
             self._log.debug(f"-> {protocol.for_log(message)}")
         await connection.send(message)
 
-    async def _say_sayings(self, connection: ClientConnection) -> None:
+    async def _send_outbox(self, connection: ClientConnection) -> None:
         """One task at a time, so that nothing overtakes anything when the network is slow."""
         try:
-            while sayings := self.link.sayings():
-                for kind, text in sayings:
+            while outbox := self.handle.outbox():
+                for kind, text in outbox:
                     await self._say(
                         connection, protocol.utterance(Say(kind), text, self._last_response)
                     )
         except ConnectionClosed as closed:
             self._log.debug(f"not said any more: {closed!r}")
         finally:
-            self._sayer = None
+            self._sender = None
 
     async def _handle(self, connection: ClientConnection, event: Event) -> None:
         """Give each event its one effect. Audio first: there is the most of it."""
@@ -233,7 +233,7 @@ class Session:
             self._play(event)
         elif isinstance(event, Ping):
             await self._say(connection, protocol.pong(event.event_id))
-            self.link.count_pong()
+            self.handle.count_pong()
         elif isinstance(event, Interruption):
             self._interrupted()
         elif isinstance(event, ToolCall):
@@ -260,7 +260,7 @@ class Session:
         elif isinstance(event, News):
             self._log.notice(one_line(f"the service tells: {event.kind} {event.text}"))
         elif isinstance(event, Unknown):
-            self.link.count_unknown()
+            self.handle.count_unknown()
             self._log.debug(f"ignored: {one_line(event.kind)}")
 
     def _transcribe(self, event: AgentSays | AgentSaid | CallerSaid) -> None:
@@ -276,19 +276,19 @@ class Session:
             self._log.debug(f"caller: {one_line(event.text)}")
 
     def _interrupted(self) -> None:
-        self._heard.cut(*self.link.playout())
-        stale_ms = self.link.flush()
+        self._heard.cut(*self.handle.playout())
+        stale_ms = self.handle.flush()
         self._log.debug(f"interrupted: {stale_ms} ms of agent audio thrown away; {self._heard}")
 
     def _play(self, audio: Audio) -> None:
         if audio.stale:
-            self.link.count_stale(len(audio.audio_base64))
+            self.handle.count_stale(len(audio.audio_base64))
             return
         try:
             if audio.event_id != self._heard.event_id:
-                self.link.align()
-                self._heard.begin(audio.event_id, self.link.playout()[0])
-            if not self.link.play(audio.audio_base64) and audio.audio_base64:
+                self.handle.align()
+                self._heard.begin(audio.event_id, self.handle.playout()[0])
+            if not self.handle.play(audio.audio_base64) and audio.audio_base64:
                 self._overflowed()
         except ValueError as error:
             self._log.warning(f"agent audio left out: {error}")
@@ -296,7 +296,7 @@ class Session:
     def _overflowed(self) -> None:
         """Tell it once: a service that floods does not stop with one message."""
         if not self._told_overflow:
-            seconds = self.link.playout()[1] // 1000
+            seconds = self.handle.playout()[1] // 1000
             self._log.warning(f"agent audio dropped: {seconds} s wait to be played already")
         self._told_overflow = True
 
@@ -308,7 +308,7 @@ class Session:
                 await self._say(connection, protocol.tool_result(call_id, text, is_error=is_error))
 
         tools = allowed(settings.tools)
-        return Toolbox(self.link, self._log, tools=tools, answer=answer, end=self.end)
+        return Toolbox(self.handle, self._log, tools=tools, answer=answer, end=self.end)
 
     async def _refuse_mcp(self, connection: ClientConnection, call: McpCall) -> None:
         """Nobody here can be asked, and unanswered the agent would wait for minutes.

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from ..core._core import Link
+from ..core._core import SessionHandle
 from ..log import ChannelLog
 from ..service.endings import Ending, Status, one_line
 from .protocol import ToolCall
@@ -46,7 +46,7 @@ class ToolFailed(Exception):
 
 
 @dataclass
-class Line:
+class ToolContext:
     """What a tool sees of its conversation, and what it can do with it."""
 
     channel: str
@@ -55,14 +55,14 @@ class Line:
 
 
 Function = Callable[..., Awaitable[str]]
-"""Gets the Line and the parameters by name; gives what the agent is told."""
+"""Gets the ToolContext and the parameters by name; gives what the agent is told."""
 
 
-async def end_call(line: Line, *, reason: str = "") -> str:
+async def end_call(context: ToolContext, *, reason: str = "") -> str:
     """End the conversation after the agent's last word."""
-    line.ending = "the agent ended the conversation with its tool end_call"
+    context.ending = "the agent ended the conversation with its tool end_call"
     if reason:
-        line.ending += f": {reason}"
+        context.ending += f": {reason}"
     return "The call ends when you have finished speaking."
 
 
@@ -121,7 +121,7 @@ class Toolbox:
 
     def __init__(
         self,
-        link: Link,
+        handle: SessionHandle,
         log: ChannelLog,
         *,
         tools: Mapping[str, Function],
@@ -129,7 +129,7 @@ class Toolbox:
         end: Callable[[Ending], None],
     ) -> None:
         """answer: send a result (id, text, whether it is an error). end: end the conversation."""
-        self._link, self._log = link, log
+        self._handle, self._log = handle, log
         self._tools, self._answer, self._end = tools, answer, end
         self._tasks: set[asyncio.Task[Any]] = set()
         self._calls = 0
@@ -171,8 +171,8 @@ class Toolbox:
         return task
 
     async def _carry_out(self, call: ToolCall, tool: Function) -> None:
-        line = Line(self._link.channel)
-        work = self._spawn(self._run(call, tool, line))
+        context = ToolContext(self._handle.channel)
+        work = self._spawn(self._run(call, tool, context))
         # A tool that does not heed its end counts until it does, and is not waited for.
         work.add_done_callback(self._done)
         await asyncio.wait({work}, timeout=TOOL_SECONDS)
@@ -183,16 +183,16 @@ class Toolbox:
             self._log.warning(f"tool {call.name} takes longer than {TOOL_SECONDS:g} s")
             text, is_error = f"{call.name} took too long and was given up.", True
         await self._tell(call, text, is_error=is_error)
-        if line.ending and not is_error:
-            await self._end_when_heard(line.ending)
+        if context.ending and not is_error:
+            await self._end_when_heard(context.ending)
 
     def _done(self, _work: asyncio.Task[Any]) -> None:
         self._calls -= 1
 
-    async def _run(self, call: ToolCall, tool: Function, line: Line) -> tuple[str, bool]:
+    async def _run(self, call: ToolCall, tool: Function, context: ToolContext) -> tuple[str, bool]:
         """What the agent is told, and whether that is an error."""
         try:
-            return str(await tool(line, **arguments(tool, call.parameters))), False
+            return str(await tool(context, **arguments(tool, call.parameters))), False
         except ToolFailed as failed:
             return str(failed), True
         except (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt) as fault:
@@ -222,12 +222,12 @@ class Toolbox:
         """Wait until all that has come was played, and nothing has come since."""
         loop = asyncio.get_running_loop()
         until = loop.time() + REPLY_SECONDS
-        queued, waiting = self._link.playout()
+        queued, waiting = self._handle.playout()
         at_first = queued
         while True:
             before = queued
             await asyncio.sleep(waiting / 1000 + SETTLE_SECONDS)
-            queued, waiting = self._link.playout()
+            queued, waiting = self._handle.playout()
             has_replied = queued != at_first or loop.time() >= until
             if not waiting and queued == before and has_replied:
                 return

@@ -70,8 +70,8 @@ cdef extern from "engine.h" nogil:
         convai_playout playout
         convai_tallies tally
 
-    struct convai_saying:
-        convai_saying *next
+    struct convai_message:
+        convai_message *next
         uint32_t kind
         char *text
 
@@ -93,14 +93,14 @@ cdef extern from "engine.h" nogil:
     void convai_session_end(convai_session *session, uint32_t status, const char *reason,
                             uint32_t play_out)
     void convai_session_unref(convai_session *session)
-    convai_saying *convai_session_take_sayings(convai_session *session)
-    void convai_sayings_free(convai_saying *saying)
+    convai_message *convai_session_take_outbox(convai_session *session)
+    void convai_outbox_free(convai_message *message)
 
     int convai_engine_open()
     int convai_engine_wake_fd()
     int convai_engine_debugging(const convai_session *session, int wished)
     int convai_engine_woken()
-    int convai_engine_sayings()
+    int convai_engine_outbox()
     convai_session *convai_engine_take_inbox()
     int convai_engine_requests(uint32_t *end_status, char *end_reason)
     void convai_engine_closed()
@@ -130,7 +130,7 @@ cdef enum:
 cdef uint8_t[::1] scratch = bytearray(65536)    # one chunk, made contiguous. Loop thread only.
 
 
-cdef class Link:
+cdef class SessionHandle:
     """The loop thread's end of one session. Holds one of the session's two references."""
 
     cdef convai_session *session
@@ -179,17 +179,17 @@ cdef class Link:
         """Whether messages are logged: for this call, for all, or as its agent's section wishes."""
         return self.session is not NULL and convai_engine_debugging(self.session, wished) != 0
 
-    def sayings(self):
+    def outbox(self):
         """What others want to be said to the agent: a list of (kind, text), oldest first."""
-        cdef convai_saying *first = convai_session_take_sayings(self.held())
-        cdef convai_saying *saying = first
+        cdef convai_message *first = convai_session_take_outbox(self.held())
+        cdef convai_message *message = first
         cdef list texts = []
         try:
-            while saying is not NULL:
-                texts.append((saying.kind, (<char *>saying.text).decode("utf-8", "replace")))
-                saying = saying.next
+            while message is not NULL:
+                texts.append((message.kind, (<char *>message.text).decode("utf-8", "replace")))
+                message = message.next
         finally:
-            convai_sayings_free(first)
+            convai_outbox_free(first)
         return texts
 
     def talk(self, caller, agent, str conversation_id not None, int chunk_ms):
@@ -319,18 +319,18 @@ cdef class Link:
         convai_tally(&self.held().tally.stale_dropped_bytes, characters // 4 * 3)
 
 
-def send_waiting_audio(list links not None):
+def send_waiting_audio(list handles not None):
     """Send what callers have said since the last tick. The hot path: a look at every session."""
-    cdef Link link
-    for link in links:
-        if link.chunk_bytes and convai_ring_waiting(&link.session.uplink) >= link.chunk_bytes:
+    cdef SessionHandle handle
+    for handle in handles:
+        if handle.chunk_bytes and convai_ring_waiting(&handle.session.uplink) >= handle.chunk_bytes:
             try:
-                link.send_waiting()
+                handle.send_waiting()
             except Exception as fault:
                 # One call's broken transport is not to silence the others. The session itself will
                 # see that its connection is gone.
-                link.detach()
-                log(LOG_WARNING, link.channel, f"caller audio can't be sent: {fault!r}")
+                handle.detach()
+                log(LOG_WARNING, handle.channel, f"caller audio can't be sent: {fault!r}")
 
 
 # ---- The engine's front door, from inside ----
@@ -395,9 +395,9 @@ def woken():
     return convai_engine_woken() != 0
 
 
-def something_to_say():
+def outbox_filled():
     """Whether a session has had something to say since the last call."""
-    return convai_engine_sayings() != 0
+    return convai_engine_outbox() != 0
 
 
 def name_thread(str name not None):
@@ -407,18 +407,18 @@ def name_thread(str name not None):
 
 
 def new_sessions():
-    """The sessions that have come in since the last call, as a list of Link, oldest first."""
+    """The sessions that have come in since the last call, as a list of SessionHandle, oldest first."""
     cdef convai_session *session = convai_engine_take_inbox()
-    cdef Link link
-    cdef list links = []
+    cdef SessionHandle handle
+    cdef list handles = []
     while session is not NULL:
-        link = Link.__new__(Link)
-        link.session = session
-        link.channel = session.channel.decode("utf-8", "replace")
-        link.agent = session.agent.decode("utf-8", "replace")
-        links.append(link)
+        handle = SessionHandle.__new__(SessionHandle)
+        handle.session = session
+        handle.channel = session.channel.decode("utf-8", "replace")
+        handle.agent = session.agent.decode("utf-8", "replace")
+        handles.append(handle)
         session = session.next
-    return links
+    return handles
 
 
 def requests():

@@ -46,7 +46,7 @@ struct convai_engine {
 	atomic_int accepting;
 	atomic_int debug;
 	atomic_int hangups;			/*!< a channel has hung up since the loop last looked */
-	atomic_int sayings;			/*!< a session has something to say since then */
+	atomic_int outbox;			/*!< a session has something to say since then */
 
 	_Atomic(const struct convai_host *) host;
 	atomic_int host_calls;			/*!< calls into the host that are under way */
@@ -139,9 +139,9 @@ static inline int convai_engine_woken(void)
 }
 
 /*! \brief \return 1 if a session has had something to say since the last call */
-static inline int convai_engine_sayings(void)
+static inline int convai_engine_outbox(void)
 {
-	return atomic_exchange(&convai_engine.sayings, 0);
+	return atomic_exchange(&convai_engine.outbox, 0);
 }
 
 /*! \brief Take every new session, oldest first. The list is the caller's, and a reference to each. */
@@ -305,7 +305,7 @@ static int convai_op_send(struct convai_session *session, uint32_t kind, const c
 		errno = failure;
 		return -1;
 	}
-	atomic_store(&convai_engine.sayings, 1);
+	atomic_store(&convai_engine.outbox, 1);
 	convai_engine_wake();
 	return 0;
 }

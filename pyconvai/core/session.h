@@ -56,8 +56,8 @@ struct convai_tallies {
 };
 
 /*! One thing that is to be said to the agent */
-struct convai_saying {
-	struct convai_saying *next;
+struct convai_message {
+	struct convai_message *next;
 	uint32_t kind;		/*!< enum convai_say */
 	char text[];
 };
@@ -79,8 +79,8 @@ struct convai_session {
 
 	atomic_uint hung_up;		/*!< channel thread: the call is over */
 	atomic_uint debug;		/*!< enum convai_debug; any thread */
-	_Atomic(struct convai_saying *) sayings;	/*!< any thread puts in, the loop takes; newest first */
-	atomic_uint saying_count;
+	_Atomic(struct convai_message *) outbox;	/*!< any thread puts in, the loop takes; newest first */
+	atomic_uint outbox_count;
 	struct convai_ring uplink;
 	struct convai_playout playout;
 	struct convai_converter converter;	/*!< channel thread */
@@ -110,13 +110,13 @@ static inline uint64_t convai_ms_to_bytes(const struct convai_format *format, ui
 /*! Sessions that have not been freed: while there is one, a channel may still wake the loop */
 static atomic_int convai_sessions;
 
-static inline void convai_sayings_free(struct convai_saying *saying)
+static inline void convai_outbox_free(struct convai_message *message)
 {
-	while (saying) {
-		struct convai_saying *next = saying->next;
+	while (message) {
+		struct convai_message *next = message->next;
 
-		free(saying);
-		saying = next;
+		free(message);
+		message = next;
 	}
 }
 
@@ -129,7 +129,7 @@ static inline void convai_session_free(struct convai_session *session)
 		free((char *) session->pairs[i].name);
 		free((char *) session->pairs[i].value);
 	}
-	convai_sayings_free(atomic_load(&session->sayings));
+	convai_outbox_free(atomic_load(&session->outbox));
 	free(session->pairs);
 	free(session->channel);
 	free(session->agent);
@@ -271,18 +271,18 @@ static inline void convai_session_end(struct convai_session *session, uint32_t s
 }
 
 /*! \brief What is to be said since the last look, oldest first; the caller's to free. Loop thread. */
-static inline struct convai_saying *convai_session_take_sayings(struct convai_session *session)
+static inline struct convai_message *convai_session_take_outbox(struct convai_session *session)
 {
-	struct convai_saying *newest = atomic_exchange(&session->sayings, NULL);
-	struct convai_saying *oldest = NULL;
+	struct convai_message *newest = atomic_exchange(&session->outbox, NULL);
+	struct convai_message *oldest = NULL;
 
 	while (newest) {
-		struct convai_saying *next = newest->next;
+		struct convai_message *next = newest->next;
 
 		newest->next = oldest;
 		oldest = newest;
 		newest = next;
-		atomic_fetch_sub(&session->saying_count, 1);
+		atomic_fetch_sub(&session->outbox_count, 1);
 	}
 	return oldest;
 }
@@ -290,7 +290,7 @@ static inline struct convai_saying *convai_session_take_sayings(struct convai_se
 /* ---- What other threads reach through struct convai_ops ---- */
 
 /*! \brief Whether a kind may have this text */
-static inline int convai_saying_fits(uint32_t kind, const char *text)
+static inline int convai_message_fits(uint32_t kind, const char *text)
 {
 	switch (kind) {
 	case CONVAI_SAY_MESSAGE:
@@ -309,26 +309,26 @@ static inline int convai_saying_fits(uint32_t kind, const char *text)
 static inline int convai_session_say(struct convai_session *session, uint32_t kind, const char *text)
 {
 	size_t bytes = strnlen(text, CONVAI_SAY_BYTES) + 1;
-	struct convai_saying *saying;
+	struct convai_message *message;
 
-	if (bytes > CONVAI_SAY_BYTES || !convai_saying_fits(kind, text)) {
+	if (bytes > CONVAI_SAY_BYTES || !convai_message_fits(kind, text)) {
 		return EINVAL;
 	}
 	if (convai_session_state(session) != CONVAI_STATE_TALKING) {
 		return ENOTCONN;
 	}
-	saying = malloc(sizeof(*saying) + bytes);
-	if (!saying || atomic_fetch_add(&session->saying_count, 1) >= CONVAI_SAY_WAITING) {
-		if (saying) {
-			atomic_fetch_sub(&session->saying_count, 1);
+	message = malloc(sizeof(*message) + bytes);
+	if (!message || atomic_fetch_add(&session->outbox_count, 1) >= CONVAI_SAY_WAITING) {
+		if (message) {
+			atomic_fetch_sub(&session->outbox_count, 1);
 		}
-		free(saying);
+		free(message);
 		return ENOBUFS;
 	}
-	saying->kind = kind;
-	memcpy(saying->text, text, bytes);
-	saying->next = atomic_load(&session->sayings);
-	while (!atomic_compare_exchange_weak(&session->sayings, &saying->next, saying)) {
+	message->kind = kind;
+	memcpy(message->text, text, bytes);
+	message->next = atomic_load(&session->outbox);
+	while (!atomic_compare_exchange_weak(&session->outbox, &message->next, message)) {
 		continue;
 	}
 	return 0;

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from ..core._core import Link
+from ..core._core import SessionHandle
 from ..log import ChannelLog
 from .backoff import BackOff
 from .endings import Ending, SetupFailed, Status
@@ -30,12 +30,12 @@ RETRY_SECONDS = 0.25
 TEST_CHANNEL = "elevenlabs test agent"
 """What the command calls itself. It is to find out whether the key is good now, so it asks."""
 
-Begin = Callable[[ClientConnection], Awaitable[Metadata]]
+StartConversation = Callable[[ClientConnection], Awaitable[Metadata]]
 """Begins the conversation on an open connection. SetupFailed says that it was refused."""
 
 
 @dataclass(frozen=True, slots=True)
-class Shared:
+class SharedState:
     """What the sessions of one engine have in common."""
 
     network: Network
@@ -46,16 +46,16 @@ class Shared:
 class Connector:
     """The set-up of one call."""
 
-    def __init__(self, shared: Shared, link: Link) -> None:
+    def __init__(self, shared: SharedState, handle: SessionHandle) -> None:
         self._network, self._urls, self._back_off = shared.network, shared.urls, shared.back_off
-        self._link = link
-        self._may_use_kept = link.channel != TEST_CHANNEL
-        self._log = ChannelLog(link, debug=False)
+        self._handle = handle
+        self._may_use_kept = handle.channel != TEST_CHANNEL
+        self._log = ChannelLog(handle, debug=False)
         self._left: set[asyncio.Task[None]] = set()
 
-    async def connect(self, settings: Settings, begin: Begin) -> Metadata:
+    async def connect(self, settings: Settings, begin: StartConversation) -> Metadata:
         """Reach the agent, trying again where that may help. SetupFailed carries the last cause."""
-        self._log = ChannelLog(self._link, settings.debug)
+        self._log = ChannelLog(self._handle, settings.debug)
         until = asyncio.get_running_loop().time() + settings.connect_timeout
         for attempt in range(1, settings.connect_attempts + 1):
             try:
@@ -72,7 +72,7 @@ class Connector:
         if self._left:
             await asyncio.wait(self._left)
 
-    async def _round(self, settings: Settings, begin: Begin, until: float) -> Metadata:
+    async def _round(self, settings: Settings, begin: StartConversation, until: float) -> Metadata:
         """Try each host once. A host that knows us and says no has the last word.
 
         Another round may help where it may for any of them.
@@ -89,13 +89,13 @@ class Connector:
                     raise
                 if number == len(hosts):
                     raise SetupFailed(
-                        Ending(ending.status, ending.reason, retry=retry), failed.busy
+                        Ending(ending.status, ending.reason, retry=retry), failed.rate_limit
                     ) from None
                 self._log.notice(f"trying the next host of base_url: {ending.reason}")
         raise AssertionError("base_url holds at least one address")
 
     async def _within_share(
-        self, host: Settings, begin: Begin, until: float, others: int
+        self, host: Settings, begin: StartConversation, until: float, others: int
     ) -> Metadata:
         """One attempt, in a time that leaves as much to each host that is still to be tried."""
         left = until - asyncio.get_running_loop().time()
@@ -107,7 +107,7 @@ class Connector:
             reason = f"no conversation with {Endpoint.of(host.base_url)} within {share:.1f} s"
             raise SetupFailed(Ending(Status.TIMEOUT, reason, retry=True)) from None
 
-    async def _attempt(self, host: Settings, begin: Begin) -> Metadata:
+    async def _attempt(self, host: Settings, begin: StartConversation) -> Metadata:
         """One attempt at one host, unless that wants to be left alone."""
         if refusal := self._back_off.refusal(host):
             raise SetupFailed(refusal)
@@ -115,20 +115,20 @@ class Connector:
         try:
             metadata = await self._ask(host, begin)
         except SetupFailed as failed:
-            if failed.busy:
-                self._back_off.refused(host, began, failed.ending, failed.busy.seconds)
+            if failed.rate_limit:
+                self._back_off.refused(host, began, failed.ending, failed.rate_limit.seconds)
             raise
         self._back_off.succeeded(host)
         if host.auth == "signed_url":
             self._urls.fetch_ahead(self._network, host)
         return metadata
 
-    async def _ask(self, host: Settings, begin: Begin) -> Metadata:
+    async def _ask(self, host: Settings, begin: StartConversation) -> Metadata:
         """With a URL that was fetched ahead; where that is refused, with one of now."""
         if host.auth != "signed_url":
             return await self._converse(host.public_url, host, begin)
         if not host.api_key:
-            reason = f"no api_key for agent '{self._link.agent}' in elevenlabs.conf"
+            reason = f"no api_key for agent '{self._handle.agent}' in elevenlabs.conf"
             raise SetupFailed(Ending(Status.AUTH, reason))
         kept = self._urls.take(host) if self._may_use_kept else None
         if kept:
@@ -140,7 +140,7 @@ class Connector:
                 self._log.debug(f"asking for another signed URL: {failed.ending.reason}")
         return await self._ask_for_url(host, begin)
 
-    async def _ask_for_url(self, host: Settings, begin: Begin) -> Metadata:
+    async def _ask_for_url(self, host: Settings, begin: StartConversation) -> Metadata:
         """With a URL of now. It nearly always leads back to where it comes from.
 
         So the connection for it is opened while it is on its way, and all that such a call waits
@@ -160,7 +160,11 @@ class Connector:
         return await self._converse(url, host, begin, transport)
 
     async def _converse(
-        self, url: str, host: Settings, begin: Begin, transport: asyncio.Transport | None = None
+        self,
+        url: str,
+        host: Settings,
+        begin: StartConversation,
+        transport: asyncio.Transport | None = None,
     ) -> Metadata:
         """On this connection, or on a new one."""
         if transport is None or transport.is_closing():

@@ -48,7 +48,7 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
-class Busy:
+class RateLimit:
     """The service has no room just now, and wants to be left alone for a while."""
 
     seconds: float | None = None
@@ -58,10 +58,10 @@ class Busy:
 class SetupFailed(Exception):
     """The conversation did not come up. Carries the Ending that says why."""
 
-    def __init__(self, ending: Ending, busy: Busy | None = None) -> None:
+    def __init__(self, ending: Ending, rate_limit: RateLimit | None = None) -> None:
         super().__init__(ending.reason)
         self.ending = ending
-        self.busy = busy
+        self.rate_limit = rate_limit
 
 
 def one_line(text: str) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import orjson
 
 from .backoff import retry_after
-from .endings import Busy, Ending, SetupFailed, Status, from_http
+from .endings import Ending, RateLimit, SetupFailed, Status, from_http
 from .net import Network
 from .settings import Settings
 
@@ -55,8 +55,8 @@ class SignedUrls:
         ending = from_http(answer.status, answer.body, "the request for a signed URL")
         if ending.status is Status.AUTH:
             self.forget(settings)
-        busy = Busy(retry_after(answer.retry_after)) if answer.status == 429 else None
-        raise SetupFailed(ending, busy)
+        rate_limit = RateLimit(retry_after(answer.retry_after)) if answer.status == 429 else None
+        raise SetupFailed(ending, rate_limit)
 
     def fetch_ahead(self, network: Network, settings: Settings) -> None:
         """Fetch the next one in the background, unless there is one or it is under way."""

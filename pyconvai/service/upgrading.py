@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 from websockets.uri import parse_uri
 
 from .backoff import retry_after
-from .endings import Busy, Ending, SetupFailed, Status, from_http, one_line
+from .endings import Ending, RateLimit, SetupFailed, Status, from_http, one_line
 from .net import Endpoint, handshake_failure
 
 MAX_MESSAGE_BYTES = 32 * 1024 * 1024
@@ -78,4 +78,4 @@ def _refused(refused: InvalidStatus) -> SetupFailed:
     ending = from_http(response.status_code, bytes(response.body or b""), "the WebSocket")
     if response.status_code != 429:
         return SetupFailed(ending)
-    return SetupFailed(ending, Busy(retry_after(response.headers.get("Retry-After"))))
+    return SetupFailed(ending, RateLimit(retry_after(response.headers.get("Retry-After"))))

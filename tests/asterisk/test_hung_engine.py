@@ -38,13 +38,13 @@ _converse, _listen = Session._converse, Session._listen
 
 
 async def _hanging_converse(self):
-    if self.link.agent == "mute":
+    if self.handle.agent == "mute":
         _hang()
     return await _converse(self)
 
 
 async def _hanging_listen(self):
-    if self.link.agent == "deaf":
+    if self.handle.agent == "deaf":
         asyncio.get_running_loop().call_later(0.5, _hang)
     return await _listen(self)
 

@@ -281,25 +281,25 @@ static void *saying_thread(void *arg)
 }
 
 /* The loop thread's part: nothing is lost, and each thread's texts come in its order. */
-static void take_sayings(void)
+static void take_outbox(void)
 {
 	int next[] = { 0, 0 };
 
 	while (next[0] + next[1] < 2 * SAYINGS) {
-		struct convai_saying *first = convai_session_take_sayings(talking);
-		struct convai_saying *saying;
+		struct convai_message *first = convai_session_take_outbox(talking);
+		struct convai_message *message;
 		int taken = 0;
 
-		for (saying = first; saying; saying = saying->next) {
-			CHECK(atoi(saying->text) == next[saying->kind]++);
+		for (message = first; message; message = message->next) {
+			CHECK(atoi(message->text) == next[message->kind]++);
 			taken++;
 		}
 		CHECK(taken <= 2 * CONVAI_SAY_WAITING);
-		convai_sayings_free(first);
+		convai_outbox_free(first);
 	}
 }
 
-static void test_sayings(void)
+static void test_outbox(void)
 {
 	const struct convai_format ulaw = { CONVAI_ENCODING_ULAW, 8000 };
 	const struct convai_request request = { .channel = "Local/1", .agent = "sales_agent" };
@@ -312,7 +312,7 @@ static void test_sayings(void)
 	for (i = 0; i < 2; i++) {
 		CHECK(pthread_create(&threads[i], NULL, saying_thread, (void *) (uintptr_t) i) == 0);
 	}
-	take_sayings();
+	take_outbox();
 	for (i = 0; i < 2; i++) {
 		pthread_join(threads[i], NULL);
 	}
@@ -327,7 +327,7 @@ int main(void)
 	test_ring();
 	test_playout();
 	test_engine();
-	test_sayings();
+	test_outbox();
 	puts("4 passed, 0 failed");
 	return 0;
 }

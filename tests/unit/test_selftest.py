@@ -37,7 +37,9 @@ def no_pong(patch: pytest.MonkeyPatch) -> None:
 
 
 def stale_audio(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(session.Session, "_play", lambda self, audio: self.link.play(audio.audio_base64))
+    patch.setattr(
+        session.Session, "_play", lambda self, audio: self.handle.play(audio.audio_base64)
+    )
     handle = session.Session._handle
 
     async def deaf(self: Any, connection: Any, event: Any) -> None:
@@ -48,7 +50,7 @@ def stale_audio(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_tick(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_core, "send_waiting_audio", lambda links: None)
+    patch.setattr(_core, "send_waiting_audio", lambda handles: None)
 
 
 def wrong_opening(patch: pytest.MonkeyPatch) -> None:

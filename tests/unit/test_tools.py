@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pyconvai.conversation import tools
-from pyconvai.conversation.tools import Line, ToolFailed
+from pyconvai.conversation.tools import ToolContext, ToolFailed
 from tests.timing import SECOND
 from tests.unit.engine import ENDED, TALKING, Call, Engine
 from tests.unit.service import Conversation, Service
@@ -69,8 +69,8 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_a_tool_is_told_its_parameters_and_the_agent_its_result(
     engine: Engine, bench: dict[str, Any]
 ) -> None:
-    async def add(line: Line, *, a: int, b: float = 0.5, c: bool = False) -> str:
-        return f"{line.channel}: {a} {b} {c}"
+    async def add(context: ToolContext, *, a: int, b: float = 0.5, c: bool = False) -> str:
+        return f"{context.channel}: {a} {b} {c}"
 
     async def script(agent: Conversation) -> None:
         await ask(agent, "add", parameters={"a": 3, "b": None})
@@ -99,7 +99,7 @@ def test_a_tool_is_told_its_parameters_and_the_agent_its_result(
     ],
 )
 def test_bad_parameters(engine: Engine, bench: dict[str, Any], parameters: Any, told: str) -> None:
-    async def add(line: Line, *, a: int, b: float = 0.0) -> str:
+    async def add(context: ToolContext, *, a: int, b: float = 0.0) -> str:
         return "done"
 
     async def script(agent: Conversation) -> None:
@@ -111,7 +111,7 @@ def test_bad_parameters(engine: Engine, bench: dict[str, Any], parameters: Any, 
 
 
 def test_a_tool_that_does_not_exist_or_is_not_allowed(engine: Engine, bench: Any) -> None:
-    async def other(line: Line) -> str:
+    async def other(context: ToolContext) -> str:
         return "done"
 
     async def script(agent: Conversation) -> None:
@@ -128,10 +128,10 @@ def test_a_tool_that_does_not_exist_or_is_not_allowed(engine: Engine, bench: Any
 
 
 def test_a_tool_that_fails(engine: Engine, bench: dict[str, Any]) -> None:
-    async def says_why(line: Line) -> str:
+    async def says_why(context: ToolContext) -> str:
         raise ToolFailed("The door is locked.")
 
-    async def breaks(line: Line) -> str:
+    async def breaks(context: ToolContext) -> str:
         raise KeyError("oops")
 
     async def script(agent: Conversation) -> None:
@@ -157,7 +157,7 @@ def test_a_tool_that_fails_beyond_exceptions(
 ) -> None:
     """It is answered as well, and the loop, which is everybody's, goes on."""
 
-    async def breaks(line: Line) -> str:
+    async def breaks(context: ToolContext) -> str:
         raise fault
 
     async def script(agent: Conversation) -> None:
@@ -174,7 +174,7 @@ def test_a_tool_that_fails_beyond_exceptions(
 def test_a_result_that_is_no_unicode(engine: Engine, bench: dict[str, Any]) -> None:
     """As names of files are that Python cannot decode."""
 
-    async def name(line: Line) -> str:
+    async def name(context: ToolContext) -> str:
         return os.fsdecode(b"J\xe4ger")
 
     async def script(agent: Conversation) -> None:
@@ -192,7 +192,7 @@ def test_a_tool_that_takes_too_long_holds_nothing_up(
     """Not even one that does not heed its end. Pings and other tools are served meanwhile."""
     monkeypatch.setattr(tools, "TOOL_SECONDS", 0.3 * SECOND)
 
-    async def deaf(line: Line) -> str:
+    async def deaf(context: ToolContext) -> str:
         until = time.monotonic() + 5 * SECOND
         while time.monotonic() < until and not ended:
             try:
@@ -201,7 +201,7 @@ def test_a_tool_that_takes_too_long_holds_nothing_up(
                 cancelled.append(time.monotonic())
         return "late"
 
-    async def quick(line: Line) -> str:
+    async def quick(context: ToolContext) -> str:
         return "quick"
 
     async def script(agent: Conversation) -> None:
@@ -222,8 +222,8 @@ def test_a_tool_that_takes_too_long_holds_nothing_up(
 
 
 def test_not_more_than_so_many_at_once(engine: Engine, bench: dict[str, Any]) -> None:
-    async def waits(line: Line) -> str:
-        running.append(line)
+    async def waits(context: ToolContext) -> str:
+        running.append(context)
         try:
             await asyncio.sleep(60)
         finally:
@@ -239,7 +239,7 @@ def test_not_more_than_so_many_at_once(engine: Engine, bench: dict[str, Any]) ->
         await nothing_more(agent)
         assert len(running) == tools.TOOLS_AT_ONCE
 
-    running: list[Line] = []
+    running: list[ToolContext] = []
     bench["waits"] = waits
     converse(engine, script, tools="waits")
     until = time.monotonic() + 5 * SECOND
@@ -251,8 +251,8 @@ def test_not_more_than_so_many_at_once(engine: Engine, bench: dict[str, Any]) ->
 def test_each_call_is_answered_once(engine: Engine, bench: dict[str, Any]) -> None:
     """Not a call that is repeated, or one without an id; but one that expects no response."""
 
-    async def count(line: Line) -> str:
-        calls.append(line)
+    async def count(context: ToolContext) -> str:
+        calls.append(context)
         return str(len(calls))
 
     async def script(agent: Conversation) -> None:
@@ -266,7 +266,7 @@ def test_each_call_is_answered_once(engine: Engine, bench: dict[str, Any]) -> No
         await ask(agent, "count", "c3", expects_response=True)
         assert (await answer(agent))["result"] == "3"
 
-    calls: list[Line] = []
+    calls: list[ToolContext] = []
     bench["count"] = count
     converse(engine, script, tools="count")
     assert len(calls) == 3

@@ -18,8 +18,8 @@ from ..core._core import SessionHandle
 from ..log import ChannelLog
 from ..service.connecting import Connector, SharedState
 from ..service.endings import Ending, RateLimit, SetupFailed, Status, from_close, one_line
-from ..service.net import Endpoint
 from ..service.metadata import Metadata
+from ..service.net import Endpoint
 from ..service.settings import Call, Settings
 from . import protocol
 from .heard import Heard

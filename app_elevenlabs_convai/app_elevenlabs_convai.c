@@ -11,8 +11,8 @@
  * \brief ElevenLabsConvAI: talk with an ElevenLabs voice agent from any Asterisk channel
  *
  * What Asterisk calls is here: the application, load, reload and unload. A call is in
- * call.c, the configuration in config.c, the commands in cli.c, and Python, which this
- * file never sees, in embed.c.
+ * call/, the configuration in config/, commands and AMI actions in control/, and Python,
+ * which this file never sees, in engine/.
  */
 
 /*** MODULEINFO
@@ -29,18 +29,18 @@
 #include "asterisk/pbx.h"	/* ast_register_application_xml */
 
 #include "call/attempt.h"
-#include "call/call.h"
-#include "control/cli.h"
-#include "config/config.h"
-#include "config/diff.h"
-#include "control/departure.h"
-#include "engine/embed.h"
-#include "engine/generation.h"
-#include "control/manager.h"
+#include "call/ending.h"
 #include "call/options.h"
 #include "call/registry.h"
-#include "tests/test_elevenlabs.h"
 #include "call/variables.h"
+#include "config/config.h"
+#include "config/diff.h"
+#include "control/cli.h"
+#include "control/departure.h"
+#include "control/manager.h"
+#include "engine/embed.h"
+#include "engine/generation.h"
+#include "tests/test_elevenlabs.h"
 
 /*** DOCUMENTATION
 	<application name="ElevenLabsConvAI" language="en_US" module="app_elevenlabs_convai">
@@ -219,7 +219,7 @@ static int convai_exec(struct ast_channel *channel, const char *data)
 {
 	struct call_options options = { .answer = 1, .music_class = "" };
 	char *parse = ast_strdupa(data);
-	char reason[CALL_REASON_SIZE];
+	struct ending refusal;
 	AST_DECLARE_APP_ARGS(args,
 		AST_APP_ARG(agent);
 		AST_APP_ARG(options);
@@ -228,12 +228,13 @@ static int convai_exec(struct ast_channel *channel, const char *data)
 	AST_STANDARD_APP_ARGS(args, parse);
 	result_clear(channel);
 	if (ast_strlen_zero(args.agent)) {
-		attempt_refuse(channel, CONVAI_STATUS_NOAGENT,
-			"no agent named: ElevenLabsConvAI(agent)");
+		ending_set(&refusal, CONVAI_STATUS_NOAGENT, "no agent named: ElevenLabsConvAI(agent)");
+		attempt_refuse(channel, &refusal);
 	} else if (!ast_strlen_zero(args.options)
 		&& options_parse(ast_strdupa(args.options), &options)) {
-		snprintf(reason, sizeof(reason), "options \"%s\" are not understood", args.options);
-		attempt_refuse(channel, CONVAI_STATUS_ERROR, reason);
+		ending_set(&refusal, CONVAI_STATUS_ERROR, "options \"%s\" are not understood",
+			args.options);
+		attempt_refuse(channel, &refusal);
 	} else {
 		attempt_run(channel, args.agent, &options);
 	}
@@ -384,7 +385,7 @@ static int reload_configuration(void)
 
 static int start_engine(const char *failure)
 {
-	char error[CALL_REASON_SIZE];
+	char error[ENDING_REASON_SIZE];
 
 	if (!embed_open(error, sizeof(error))
 		&& generation_renew(&host, error, sizeof(error)) != GENERATION_REFUSED) {

@@ -24,14 +24,14 @@
 
 #include "call/attempt.h"
 #include "call/call.h"
-#include "config/config.h"
-#include "engine/generation.h"
-#include "control/manager.h"
-#include "monotonic.h"
+#include "call/events.h"
 #include "call/registry.h"
 #include "call/variables.h"
+#include "config/config.h"
+#include "engine/generation.h"
+#include "monotonic.h"
 
-/*! Room for each of two reasons, and for each agent's name, in CALL_REASON_SIZE */
+/*! Room for each of two reasons, and for each agent's name, in ENDING_REASON_SIZE */
 #define REASON_PART 191
 #define NAME_PART 41
 
@@ -42,23 +42,16 @@ struct attempt {
 	const struct config *config;
 	struct call *first;	/*!< the call that failed, with what the caller has said meanwhile */
 	const char *agent;	/*!< the one that was tried last */
-	enum convai_status status;
-	char reason[CALL_REASON_SIZE];
+	struct ending ending;
 	char conversation_id[128];
 	unsigned int another:1;	/*!< another agent may do better, and nobody has heard this one */
 };
 
-static void __attribute__((format(printf, 3, 4))) end_without_call(struct attempt *attempt,
-	enum convai_status status, const char *format, ...)
-{
-	va_list ap;
-
-	attempt->status = status;
-	va_start(ap, format);
-	vsnprintf(attempt->reason, sizeof(attempt->reason), format, ap);
-	va_end(ap);
-	attempt_refuse(attempt->channel, status, attempt->reason);
-}
+/*! \brief There is no call, for this reason: a status, and what printf(3) is given */
+#define end_without_call(attempt, ...) do { \
+	ending_set(&(attempt)->ending, __VA_ARGS__); \
+	attempt_refuse((attempt)->channel, &(attempt)->ending); \
+} while (0)
 
 /*! \brief Whether the agent could not be had: the engine says so, and no caller has left */
 static int could_not_be_had(struct call *call)
@@ -67,7 +60,7 @@ static int could_not_be_had(struct call *call)
 		|| ast_check_hangup(call->channel)) {
 		return 0;
 	}
-	switch (call->status) {
+	switch (call->ending.status) {
 	case CONVAI_STATUS_UNREACHABLE:
 	case CONVAI_STATUS_TIMEOUT:
 	case CONVAI_STATUS_LIMIT:
@@ -104,16 +97,18 @@ static void carry_out(struct attempt *attempt, struct call *call)
 	take_over_debug(call);
 	call_run(call, attempt->options);
 	registry_remove(call);
-	attempt->status = call->status;
-	ast_copy_string(attempt->reason, call->reason, sizeof(attempt->reason));
+	if (call->engine_closed && registry_is_closed()) {
+		call->ending.status = CONVAI_STATUS_UNLOADED;
+	}
+	attempt->ending = call->ending;
 	ast_copy_string(attempt->conversation_id, call->conversation_id,
 		sizeof(attempt->conversation_id));
 	attempt->another = could_not_be_had(call);
-	result_set(call->channel, call->status, call->reason, call->conversation_id);
+	result_set(call->channel, &call->ending, call->conversation_id);
 	result_set_digits(call->channel, call->dtmf.kept);
 	ast_verb(3, "%s: agent %s %s after %d s: %s\n", ast_channel_name(call->channel),
-		call->agent->name, status_name(call->status),
-		(int) ((monotonic_us() - call->started_us) / 1000000), call->reason);
+		call->agent->name, status_name(call->ending.status),
+		(int) ((monotonic_us() - call->started_us) / 1000000), call->ending.reason);
 }
 
 /*! \brief Admit the call, and run it if there is room */
@@ -185,19 +180,20 @@ static void run_agent(struct attempt *attempt, struct config_agent *agent)
 }
 
 /*! \brief Make one reason of both: that of the second agent, and why it was tried */
-static void join_reasons(struct attempt *attempt, const char *first, enum convai_status status,
+static void join_reasons(struct attempt *attempt, const struct ending *first,
 	const struct config_agent *agent, const struct config_agent *other)
 {
 	char parts[2][REASON_PART];
 	char names[2][NAME_PART];
 
-	ast_utf8_copy_string(parts[0], attempt->reason, sizeof(parts[0]));
-	ast_utf8_copy_string(parts[1], first, sizeof(parts[1]));
+	ast_utf8_copy_string(parts[0], attempt->ending.reason, sizeof(parts[0]));
+	ast_utf8_copy_string(parts[1], first->reason, sizeof(parts[1]));
 	ast_utf8_copy_string(names[0], other->name, sizeof(names[0]));
 	ast_utf8_copy_string(names[1], agent->name, sizeof(names[1]));
-	snprintf(attempt->reason, sizeof(attempt->reason), "%s (agent %s, in place of %s, %s: %s)",
-		parts[0], names[0], names[1], status_name(status), parts[1]);
-	pbx_builtin_setvar_helper(attempt->channel, "ELEVENLABSREASON", attempt->reason);
+	ending_set(&attempt->ending, attempt->ending.status,
+		"%s (agent %s, in place of %s, %s: %s)", parts[0], names[0], names[1],
+		status_name(first->status), parts[1]);
+	pbx_builtin_setvar_helper(attempt->channel, "ELEVENLABSREASON", attempt->ending.reason);
 }
 
 /*! \brief Once, and never in mid-conversation; the reason names both agents */
@@ -205,18 +201,17 @@ static void run_fallback(struct attempt *attempt, const struct config_agent *age
 {
 	struct config_agent *other = config_find_agent(attempt->config,
 			agent->values[KEY_FALLBACK_AGENT]);
-	enum convai_status status = attempt->status;
-	char first[CALL_REASON_SIZE];
+	const struct ending first = attempt->ending;
 
 	if (!other) {
 		return;
 	}
-	ast_copy_string(first, attempt->reason, sizeof(first));
 	ast_log(LOG_WARNING, "%s: agent %s %s: %s; trying fallback_agent %s\n",
-		ast_channel_name(attempt->channel), agent->name, status_name(status), first,
+		ast_channel_name(attempt->channel), agent->name, status_name(first.status),
+		first.reason,
 		other->name);
 	run_agent(attempt, other);
-	join_reasons(attempt, first, status, agent, other);
+	join_reasons(attempt, &first, agent, other);
 	ao2_ref(other, -1);
 }
 
@@ -225,17 +220,16 @@ static void publish_end(const struct attempt *attempt, int64_t began_us)
 	char seconds[16];
 
 	snprintf(seconds, sizeof(seconds), "%d", (int) ((monotonic_us() - began_us) / 1000000));
-	manager_publish(attempt->channel, "ElevenLabsEnd", "Agent", attempt->agent,
-		"ConversationId", attempt->conversation_id, "Status", status_name(attempt->status),
-		"Reason", attempt->reason, "Duration", seconds, SENTINEL);
+	events_publish(attempt->channel, "ElevenLabsEnd", "Agent", attempt->agent,
+		"ConversationId", attempt->conversation_id, "Status", status_name(attempt->ending.status),
+		"Reason", attempt->ending.reason, "Duration", seconds, SENTINEL);
 }
 
-void attempt_refuse(struct ast_channel *channel, enum convai_status status,
-	const char *reason)
+void attempt_refuse(struct ast_channel *channel, const struct ending *ending)
 {
-	ast_log(LOG_WARNING, "%s: %s: %s\n", ast_channel_name(channel), status_name(status),
-		reason);
-	result_set(channel, status, reason, "");
+	ast_log(LOG_WARNING, "%s: %s: %s\n", ast_channel_name(channel),
+		status_name(ending->status), ending->reason);
+	result_set(channel, ending, "");
 }
 
 void attempt_run(struct ast_channel *channel, const char *name,

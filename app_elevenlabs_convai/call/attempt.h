@@ -12,13 +12,12 @@
  * the first cannot be had
  */
 
-#ifndef ATTEMPT_H
-#define ATTEMPT_H
-
-#include "convai_ops.h"
+#ifndef CALL_ATTEMPT_H
+#define CALL_ATTEMPT_H
 
 struct ast_channel;
 struct call_options;
+struct ending;
 
 /*!
  * \brief Let the caller talk with this agent, or with its fallback_agent
@@ -29,7 +28,6 @@ void attempt_run(struct ast_channel *channel, const char *name,
 	const struct call_options *options);
 
 /*! \brief Log that there is no call, and why, and leave that as the result */
-void attempt_refuse(struct ast_channel *channel, enum convai_status status,
-	const char *reason);
+void attempt_refuse(struct ast_channel *channel, const struct ending *ending);
 
-#endif /* ATTEMPT_H */
+#endif /* CALL_ATTEMPT_H */

@@ -22,18 +22,15 @@
 
 #include "asterisk/astobj2.h"	/* ao2 objects */
 #include "asterisk/channel.h"	/* ast_waitfor_nandfds, ast_read */
-#include "asterisk/utf8.h"	/* ast_utf8_copy_string */
 #include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "call/call.h"
-#include "call/caller.h"
-#include "config/config.h"
-#include "control/manager.h"
-#include "monotonic.h"
-#include "call/registry.h"
+#include "call/events.h"
+#include "call/options.h"
 #include "call/variables.h"
 #include "call/waiting.h"
-#include "call/watchdog.h"
+#include "config/config.h"
+#include "monotonic.h"
 
 /*!
  * Silence after the agent's last word: the far end's jitter buffer still holds that word
@@ -42,66 +39,173 @@
 /*! A queue plays out in real time; so much later something is wrong with it */
 #define PLAY_OUT_GRACE_US 10000000
 
-static int64_t audio_us(const struct convai_format *format, uint64_t bytes)
-{
-	unsigned int sample_bytes = format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
-
-	return format->rate ? (int64_t) (bytes * 1000000 / sample_bytes / format->rate) : 0;
-}
-
 /*! \brief Note how long the caller has waited for something, the first time that it comes */
 static void note_first(struct call *call, uint64_t *waited_us)
 {
 	if (!*waited_us) {
-		__atomic_store_n(waited_us, monotonic_us() - call->started_us, __ATOMIC_RELAXED);
+		statistics_set(waited_us, monotonic_us() - call->started_us);
 	}
 }
 
-static void call_destructor(void *object)
+static int is_agent_queued(const struct call *call)
 {
-	struct call *call = object;
-
-	media_preroll_drop(&call->media);
-	ao2_cleanup(call->before);
-	ao2_cleanup(call->agent);
-	ast_channel_cleanup(call->channel);
+	return call->ops->queued(call->session) != 0;
 }
 
-struct call *call_make(struct ast_channel *channel, struct config_agent *agent,
-	const struct convai_ops *ops)
-{
-	struct call *call = ao2_alloc(sizeof(*call), call_destructor);
+/* ---- The end ---- */
 
-	if (!call) {
-		return NULL;
+/*! \brief Let the call end like this, unless it has ended already */
+static void end(struct call *call, const struct ending *ending)
+{
+	if (!call->over) {
+		call->over = 1;
+		call->ending = *ending;
 	}
-	call->channel = ast_channel_ref(channel);
-	call->agent = ao2_bump(agent);
-	call->ops = ops;
-	call->started_us = monotonic_us();
-	call->progress.conversation_id = "";
-	call->progress.reason = "";
-	return call;
 }
 
-void call_end(struct call *call, enum convai_status status, const char *reason)
+static void end_with(struct call *call, enum convai_status status, const char *reason)
 {
-	if (call->over) {
+	struct ending ending;
+
+	ending_set(&ending, status, "%s", reason);
+	end(call, &ending);
+}
+
+/*! \brief The channel gives nothing any more */
+static void end_by_channel(struct call *call)
+{
+	struct ending ending;
+	unsigned int by_operator;
+
+	ao2_lock(call);
+	by_operator = call->operator_hangup;
+	ao2_unlock(call);
+	caller_left(ast_channel_softhangup_internal_flag(call->channel), by_operator, &ending);
+	end(call, &ending);
+}
+
+/* ---- From the caller to the agent ---- */
+
+/*! \brief Give the agent silence in place of a frame */
+static void push_silence(struct call *call, unsigned int ms, int64_t now)
+{
+	watchdog_pushed(&call->watchdog, call->ops->push_silence(call->session, ms) != 0, now);
+}
+
+/*! \brief Give the agent a voice frame, which is in the caller format by now */
+static void push_voice(struct call *call, struct ast_frame *frame, int64_t now)
+{
+	if (frame->datalen <= 0) {
 		return;
 	}
-	call->over = 1;
-	call->status = status;
-	/* A program that reads it need not bear half a character. */
-	ast_utf8_copy_string(call->reason, reason, sizeof(call->reason));
+	watchdog_hear(&call->watchdog, frame, now);
+	if (call->options->protect_greeting
+		&& watchdog_greeting(&call->watchdog, is_agent_queued(call), now)) {
+		push_silence(call, media_length_ms(frame), now);
+		return;
+	}
+	watchdog_pushed(&call->watchdog,
+		call->ops->push(call->session, frame->data.ptr, frame->datalen) != 0, now);
 }
 
-/* ---- The agent's side ---- */
+/*! \brief One frame of the pre-roll, as media_preroll_drain hands it over */
+static void push_kept(void *data, struct ast_frame *frame)
+{
+	push_voice(data, frame, monotonic_us());
+}
+
+/*! \return length of the frame in microseconds */
+static int64_t take_voice(struct call *call, struct ast_frame *frame, int64_t now)
+{
+	int is_tone = dtmf_is_heard(&call->dtmf, now);
+
+	statistics_count(&call->statistics.voice_frames_read);
+	switch (caller_voice(&call->caller, call->progress.state, is_tone, now)) {
+	case CALLER_PUSH:
+		if (media_is_caller_format(&call->media, frame)) {
+			push_voice(call, frame, now);
+		} else {
+			statistics_count(&call->statistics.foreign_frames);
+		}
+		break;
+	case CALLER_MUTE:
+		push_silence(call, media_length_ms(frame), now);
+		break;
+	case CALLER_KEEP:
+		media_preroll_keep(&call->media, frame);
+		statistics_set(&call->statistics.preroll_dropped_ms,
+			call->media.preroll_dropped_ms);
+		break;
+	case CALLER_DROP:
+		break;
+	}
+	return media_length_us(frame);
+}
+
+static void take_digit(struct call *call, char digit, int64_t now)
+{
+	statistics_count(&call->statistics.digits);
+	watchdog_notice(&call->watchdog, now);
+	if (dtmf_up(&call->dtmf, digit, call->agent->dtmf_end, now)
+		&& call->progress.state == CONVAI_STATE_TALKING
+		&& call->agent->dtmf != DTMF_FOR_DIALPLAN) {
+		/* The agent waits for the rest. If that cannot be told, it may talk: no harm. */
+		call->ops->send(call->session, CONVAI_SAY_ACTIVITY, "");
+	}
+}
+
+/*! \return length of the voice frame that was read, in microseconds, or 0 */
+static int64_t read_frame(struct call *call, int64_t now)
+{
+	struct ast_frame *frame = ast_read(call->channel);
+	int64_t length_us = 0;
+
+	if (!frame) {
+		end_by_channel(call);
+		return 0;
+	}
+	switch (frame->frametype) {
+	case AST_FRAME_VOICE:
+		length_us = take_voice(call, frame, now);
+		break;
+	case AST_FRAME_DTMF_BEGIN:
+		dtmf_down(&call->dtmf, now);
+		break;
+	case AST_FRAME_DTMF_END:
+		take_digit(call, frame->subclass.integer, now);
+		break;
+	case AST_FRAME_CONTROL:
+		caller_control(&call->caller, frame->subclass.integer);
+		break;
+	default:
+		break;
+	}
+	ast_frfree(frame);
+	return length_us;
+}
+
+/*! \brief What is due to the agent although no frame has come: silence, and digits */
+static void push_what_is_due(struct call *call, int64_t now)
+{
+	unsigned int missing_ms = caller_gap_ms(&call->caller, now);
+	struct dtmf_message message;
+
+	if (missing_ms) {
+		push_silence(call, missing_ms, now);
+	}
+	if (dtmf_due(&call->dtmf, call->agent, now, &message)
+		&& !call->ops->send(call->session, message.kind, message.text)) {
+		dtmf_told(&call->dtmf);
+	}
+}
+
+/* ---- From the agent to the caller ---- */
 
 static void note_write(struct call *call, int failed)
 {
-	call_count(&call->statistics.frames_written);
+	statistics_count(&call->statistics.frames_written);
 	if (failed) {
-		call_count(&call->statistics.write_failures);
+		statistics_count(&call->statistics.write_failures);
 		if (call->statistics.write_failures == 1) {
 			ast_debug(1, "%s: a frame could not be written\n",
 				ast_channel_name(call->channel));
@@ -116,7 +220,7 @@ static void write_frame(struct call *call)
 	if (!media->agent) {
 		/* What the caller hears is Asterisk's own, and keeps frames of ours out. */
 		if (call->agent->silence && !call->waiting) {
-			call_count(&call->statistics.silent_frames);
+			statistics_count(&call->statistics.silent_frames);
 			note_write(call, media_write_native_silence(media));
 		}
 		return;
@@ -126,7 +230,7 @@ static void write_frame(struct call *call)
 		if (!call->agent->silence && call->progress.state != CONVAI_STATE_ENDED) {
 			return;
 		}
-		call_count(&call->statistics.silent_frames);
+		statistics_count(&call->statistics.silent_frames);
 	} else {
 		note_first(call, &call->statistics.speaking_us);
 	}
@@ -136,27 +240,19 @@ static void write_frame(struct call *call)
 /*! \brief The agent's first word does not wait for the end of a frame of silence */
 static void hurry_first_word(struct call *call, int64_t now)
 {
-	if (!call->hurried && call->media.agent && call->ops->queued(call->session)) {
+	if (!call->hurried && call->media.agent && is_agent_queued(call)) {
 		call->hurried = 1;
 		playout_clock_hurry(&call->clock, now);
 	}
 }
 
-/*! \brief The clock is this thread's alone; its counters are for everybody */
-static void publish_clock(struct call *call)
-{
-	struct call_statistics *s = &call->statistics;
-
-	__atomic_store_n(&s->resyncs, call->clock.resyncs, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->late_frames, call->clock.late_frames, __ATOMIC_RELAXED);
-	__atomic_store_n(&s->latest_us, call->clock.latest_us, __ATOMIC_RELAXED);
-}
-
 static void write_due(struct call *call, int64_t now, int64_t caller_frame_us)
 {
-	unsigned int due = playout_clock_due(&call->clock, now, caller_frame_us);
+	unsigned int due;
 
-	publish_clock(call);
+	hurry_first_word(call, now);
+	due = playout_clock_due(&call->clock, now, caller_frame_us);
+	statistics_take_clock(&call->statistics, &call->clock);
 	while (due--) {
 		write_frame(call);
 	}
@@ -165,13 +261,13 @@ static void write_due(struct call *call, int64_t now, int64_t caller_frame_us)
 /*! \brief After the agent's end: leave when its last word has been heard */
 static void play_out(struct call *call, int64_t now)
 {
-	if (call->ops->queued(call->session) && now < call->leave_us) {
+	if (is_agent_queued(call) && now < call->leave_us) {
 		return;
 	}
 	if (!call->tail_us) {
 		call->tail_us = now + TAIL_US;
 	} else if (now >= call->tail_us) {
-		call_end(call, call->progress.status, call->progress.reason);
+		end_with(call, call->progress.status, call->progress.reason);
 	}
 }
 
@@ -181,7 +277,7 @@ static int answer(struct call *call)
 {
 	if (call->options->answer && ast_channel_state(call->channel) != AST_STATE_UP
 		&& ast_raw_answer(call->channel)) {
-		caller_left(call);
+		end_by_channel(call);
 		return -1;
 	}
 	return 0;
@@ -189,10 +285,10 @@ static int answer(struct call *call)
 
 static void begin_talking(struct call *call)
 {
-	char reason[CALL_REASON_SIZE];
+	char reason[ENDING_REASON_SIZE];
 
 	if (media_agree(&call->media, &call->progress, reason, sizeof(reason))) {
-		call_end(call, CONVAI_STATUS_ERROR, reason);
+		end_with(call, CONVAI_STATUS_ERROR, reason);
 		return;
 	}
 	note_first(call, &call->statistics.talking_us);
@@ -202,9 +298,9 @@ static void begin_talking(struct call *call)
 		return;
 	}
 	watchdog_begin(&call->watchdog, monotonic_us());
-	media_preroll_drain(&call->media, caller_push, call);
-	call->caller_heard_us = call->covered_us = monotonic_us();
-	manager_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
+	media_preroll_drain(&call->media, push_kept, call);
+	caller_start(&call->caller, monotonic_us());
+	events_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
 		"ConversationId", call->conversation_id, SENTINEL);
 }
 
@@ -213,10 +309,10 @@ static void begin_end(struct call *call)
 	uint64_t queued = call->ops->queued(call->session);
 
 	if (!call->progress.play_out || !call->media.agent) {
-		call_end(call, call->progress.status, call->progress.reason);
+		end_with(call, call->progress.status, call->progress.reason);
 		return;
 	}
-	call->leave_us = monotonic_us() + audio_us(&call->progress.agent, queued)
+	call->leave_us = monotonic_us() + media_audio_us(&call->progress.agent, queued)
 		+ PLAY_OUT_GRACE_US;
 }
 
@@ -247,7 +343,10 @@ static void take_progress(struct call *call)
 
 /* ---- The loop ---- */
 
-/*! \return length of the voice frame that woke us, in microseconds, or 0 */
+/*!
+ * \brief Wait for the channel, the engine, or the next frame that is due; take what comes
+ * \return length of the voice frame that woke us, in microseconds, or 0
+ */
 static int64_t wait_and_read(struct call *call)
 {
 	int ms = playout_clock_wait_ms(&call->clock, monotonic_us());
@@ -257,40 +356,85 @@ static int64_t wait_and_read(struct call *call)
 	ready = ast_waitfor_nandfds(&call->channel, 1, &call->event_fd, 1, NULL, &ready_fd,
 			&ms);
 	if (ready) {
-		return caller_read(call);
+		return read_frame(call, monotonic_us());
 	}
 	if (ready_fd == call->event_fd) {
 		/* The channel may be ready as well; the next round tells. */
 		take_progress(call);
 	} else if (ms < 0) {
-		call_end(call, CONVAI_STATUS_ERROR, "waiting for the channel failed");
+		end_with(call, CONVAI_STATUS_ERROR, "waiting for the channel failed");
 	}
 	return 0;
 }
 
+/*! \brief End the call if something lasts too long */
+static void watch(struct call *call, int64_t now)
+{
+	const struct watchdog_facts facts = {
+		.now = now,
+		.state = call->progress.state,
+		.agent_queued = is_agent_queued(call),
+		.on_hold = call->caller.on_hold,
+	};
+	struct ending ending;
+
+	if (watchdog_look(&call->watchdog, &facts, &ending)) {
+		end(call, &ending);
+	}
+}
+
 static void talk(struct call *call)
 {
+	int64_t now = monotonic_us();
+
 	call->event_fd = call->ops->event_fd(call->session);
-	call->caller_heard_us = call->covered_us = monotonic_us();
-	playout_clock_start(&call->clock, call->caller_heard_us);
+	caller_start(&call->caller, now);
+	playout_clock_start(&call->clock, now);
 	take_progress(call);
 	while (!call->over) {
 		int64_t caller_frame_us = wait_and_read(call);
-		int64_t now = monotonic_us();
 
 		if (call->over) {
 			break;
 		}
-		hurry_first_word(call, now);
+		now = monotonic_us();
 		write_due(call, now, caller_frame_us);
 		if (call->progress.state == CONVAI_STATE_TALKING) {
-			caller_fill_gap(call, now);
-			dtmf_look(call, now);
+			push_what_is_due(call, now);
 		} else if (call->progress.state == CONVAI_STATE_ENDED) {
 			play_out(call, now);
 		}
-		watchdog_look(call, now);
+		watch(call, now);
 	}
+}
+
+/* ---- Beginning and end ---- */
+
+static void call_destructor(void *object)
+{
+	struct call *call = object;
+
+	media_preroll_drop(&call->media);
+	ao2_cleanup(call->before);
+	ao2_cleanup(call->agent);
+	ast_channel_cleanup(call->channel);
+}
+
+struct call *call_make(struct ast_channel *channel, struct config_agent *agent,
+	const struct convai_ops *ops)
+{
+	struct call *call = ao2_alloc(sizeof(*call), call_destructor);
+
+	if (!call) {
+		return NULL;
+	}
+	call->channel = ast_channel_ref(channel);
+	call->agent = ao2_bump(agent);
+	call->ops = ops;
+	call->started_us = monotonic_us();
+	call->progress.conversation_id = "";
+	call->progress.reason = "";
+	return call;
 }
 
 /*! \brief Start the session. The channel has not been touched yet. */
@@ -308,7 +452,7 @@ static int open_session(struct call *call)
 			.pairs = pairs.pairs,
 			.pair_count = pairs.count,
 		};
-		call->opened_us = monotonic_us();
+		watchdog_open(&call->watchdog, call->agent, monotonic_us());
 		session = call->ops->open(&request);
 	}
 	if (session) {
@@ -317,14 +461,14 @@ static int open_session(struct call *call)
 		call->ops->set_session_debug(session, call->debug);
 		ao2_unlock(call);
 	} else if (errno == ESHUTDOWN) {
-		call_end(call, registry_is_closed() ? CONVAI_STATUS_UNLOADED : CONVAI_STATUS_ERROR,
-			"the engine has been stopped");
+		call->engine_closed = 1;
+		end_with(call, CONVAI_STATUS_ERROR, "the engine has been stopped");
 	} else {
-		char reason[CALL_REASON_SIZE];
+		struct ending ending;
 
-		snprintf(reason, sizeof(reason), "the engine cannot start a session: %s",
+		ending_set(&ending, CONVAI_STATUS_ERROR, "the engine cannot start a session: %s",
 			strerror(errno));
-		call_end(call, CONVAI_STATUS_ERROR, reason);
+		end(call, &ending);
 	}
 	pair_list_free(&pairs);
 	return session ? 0 : -1;
@@ -356,7 +500,7 @@ void call_run(struct call *call, const struct call_options *options)
 	}
 	if (ast_check_hangup(call->channel)) {
 		/* The h extension, or a caller who was faster. */
-		caller_left(call);
+		end_by_channel(call);
 		goto done;
 	}
 	if (open_session(call)) {

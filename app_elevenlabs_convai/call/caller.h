@@ -8,36 +8,65 @@
 
 /*!
  * \file
- * \brief The caller's side of a call: what comes from the channel, and how it ends
+ * \brief The caller's side of a call: what of the caller's audio the agent hears, and why
+ * the caller has gone
  *
- * All of it is called from the channel thread.
+ * Facts come in, verdicts go out; call.c acts on them. The channel thread calls all of it.
  */
 
-#ifndef CALLER_H
-#define CALLER_H
+#ifndef CALL_CALLER_H
+#define CALL_CALLER_H
 
 #include <stdint.h>
 
-struct ast_frame;
-struct call;
+#include "call/ending.h"
+
+/*! What becomes of one of the caller's voice frames */
+enum caller_verdict {
+	CALLER_PUSH,	/*!< the agent hears it */
+	CALLER_MUTE,	/*!< the agent hears silence of its length */
+	CALLER_KEEP,	/*!< no agent is there yet: the pre-roll keeps it */
+	CALLER_DROP,	/*!< nobody hears it */
+};
+
+/*! One call's; zero before caller_start */
+struct caller {
+	int64_t heard_us;	/*!< when the last voice frame came */
+	int64_t covered_us;	/*!< up to here the agent has been given audio or silence */
+	unsigned int on_hold:1;	/*!< the caller's telephone has put us on hold */
+};
+
+/*! \brief Count gaps in the caller's audio from now on */
+void caller_start(struct caller *caller, int64_t now);
 
 /*!
- * \brief Read what has come from the channel, and pass it on
- * \return length of the voice frame that was read, in microseconds, or 0
+ * \brief A voice frame has come: say what becomes of it
+ * \param state enum convai_state of the conversation
+ * \param is_tone the frame is, or may be, the tone of a key
  */
-int64_t caller_read(struct call *call);
+enum caller_verdict caller_voice(struct caller *caller, uint32_t state, int is_tone,
+	int64_t now);
 
-/*! \brief Give the agent a voice frame in the caller format. A call, as media_preroll_drain has it. */
-void caller_push(void *data, struct ast_frame *frame);
-
-/*! \brief Give the agent silence for the time in which no voice frame came. On every wake. */
-void caller_fill_gap(struct call *call, int64_t now);
+/*! \brief A control frame has come. \param control enum ast_control_frame_type */
+void caller_control(struct caller *caller, int control);
 
 /*!
- * \brief End the call because the channel gives nothing any more
+ * \brief Say how much silence the agent is to get in place of frames that did not come
+ *
+ * On every wake while the conversation is up.
+ *
+ * \return milliseconds, counted as given; 0 for none
+ */
+unsigned int caller_gap_ms(struct caller *caller, int64_t now);
+
+/*!
+ * \brief Say why the channel gives nothing any more
  *
  * The caller is gone, sent elsewhere, or the module is to go.
+ *
+ * \param flags the channel's soft hang-up flags
+ * \param by_operator `elevenlabs hangup` ended the call
  */
-void caller_left(struct call *call);
+void caller_left(int flags, int by_operator, struct ending *ending);
 
-#endif /* CALLER_H */
+#endif /* CALL_CALLER_H */

@@ -8,8 +8,7 @@
 
 /*!
  * \file
- * \brief Digits that the caller presses: collected, told to the agent or kept for the
- * dialplan
+ * \brief Digits that the caller presses: collected, for the agent and for the dialplan
  */
 
 #include "asterisk.h"
@@ -17,9 +16,8 @@
 #include "asterisk/strings.h"	/* ast_strlen_zero */
 #include "asterisk/utils.h"	/* ARRAY_LEN */
 
-#include "call/call.h"
-#include "config/config.h"
 #include "call/dtmf.h"
+#include "config/config.h"
 
 #define DIGITS "0123456789*#ABCD"
 /*! Ends a group of digits in the queue */
@@ -32,7 +30,7 @@
 /*! A key that is held for longer is stuck, or its end was lost: the caller is heard again */
 #define HELD_MAX_US 10000000
 /*! The sentence around digits that are told as context */
-#define CONTEXT "The caller has pressed %s on the telephone's keypad."
+#define CONTEXT "The caller has pressed %.*s on the telephone's keypad."
 
 static void append(char *text, size_t size, char c)
 {
@@ -77,23 +75,16 @@ void dtmf_down(struct dtmf *dtmf, int64_t now)
 	dtmf->mute_until_us = now + HELD_MAX_US;
 }
 
-void dtmf_up(struct call *call, char digit, int64_t now)
+int dtmf_up(struct dtmf *dtmf, char digit, char end, int64_t now)
 {
-	struct dtmf *dtmf = &call->dtmf;
-
 	dtmf->mute_until_us = now + TAIL_US;
 	if (!digit || !strchr(DIGITS, digit)) {
-		return;
+		return 0;
 	}
 	dtmf->last_us = now;
 	append(dtmf->kept, sizeof(dtmf->kept), digit);
 	/* Also where this agent is not to be told: a fallback_agent may be. */
-	if (!collect(dtmf, digit, call->agent->dtmf_end)
-		&& call->progress.state == CONVAI_STATE_TALKING
-		&& call->agent->dtmf != DTMF_FOR_DIALPLAN) {
-		/* The agent waits for the rest. If that cannot be told, it may talk: no harm. */
-		call->ops->send(call->session, CONVAI_SAY_ACTIVITY, "");
-	}
+	return !collect(dtmf, digit, end);
 }
 
 int dtmf_is_heard(const struct dtmf *dtmf, int64_t now)
@@ -101,40 +92,39 @@ int dtmf_is_heard(const struct dtmf *dtmf, int64_t now)
 	return now < dtmf->mute_until_us;
 }
 
-/*! \return 0, or -1 if the engine does not take it at the moment */
-static int tell(struct call *call, const char *digits)
+/*! \brief Length of the oldest group that waits, without what ends it */
+static size_t group_length(const struct dtmf *dtmf)
 {
-	char text[sizeof(CONTEXT) + DTMF_WAITING_SIZE];
-
-	if (call->agent->dtmf == DTMF_AS_MESSAGE) {
-		return call->ops->send(call->session, CONVAI_SAY_MESSAGE, digits);
-	}
-	snprintf(text, sizeof(text), CONTEXT, digits);
-	return call->ops->send(call->session, CONVAI_SAY_CONTEXT, text);
+	return strcspn(dtmf->waiting, (char []) { GROUP_END, '\0' });
 }
 
-void dtmf_look(struct call *call, int64_t now)
+int dtmf_due(struct dtmf *dtmf, const struct config_agent *agent, int64_t now,
+	struct dtmf_message *message)
 {
-	struct dtmf *dtmf = &call->dtmf;
-	size_t length = strcspn(dtmf->waiting, (char []) { GROUP_END, '\0' });
+	int length = group_length(dtmf);
 	int is_ended = dtmf->waiting[length] == GROUP_END;
-	char group[DTMF_WAITING_SIZE];
 
-	if (call->agent->dtmf == DTMF_FOR_DIALPLAN) {
+	if (agent->dtmf == DTMF_FOR_DIALPLAN) {
 		/* The agent is there, so no other will be asked. */
 		dtmf->waiting[0] = '\0';
-		return;
+		return 0;
 	}
 	if (!is_ended && !is_full(dtmf)
-		&& (!length || now - dtmf->last_us < call->agent->dtmf_timeout_ms * INT64_C(1000))) {
-		return;
+		&& (!length || now - dtmf->last_us < agent->dtmf_timeout_ms * INT64_C(1000))) {
+		return 0;
 	}
-	ast_copy_string(group, dtmf->waiting, length + 1);
-	/* What the engine does not take stays, and is tried again on the next wake. */
-	if (!tell(call, group)) {
-		length += is_ended;
-		memmove(dtmf->waiting, dtmf->waiting + length, strlen(dtmf->waiting + length) + 1);
-	}
+	message->kind = agent->dtmf == DTMF_AS_MESSAGE ? CONVAI_SAY_MESSAGE : CONVAI_SAY_CONTEXT;
+	snprintf(message->text, sizeof(message->text),
+		agent->dtmf == DTMF_AS_MESSAGE ? "%.*s" : CONTEXT, length, dtmf->waiting);
+	return 1;
+}
+
+void dtmf_told(struct dtmf *dtmf)
+{
+	size_t length = group_length(dtmf);
+
+	length += dtmf->waiting[length] == GROUP_END;
+	memmove(dtmf->waiting, dtmf->waiting + length, strlen(dtmf->waiting + length) + 1);
 }
 
 int dtmf_use_find(const char *name)

@@ -8,24 +8,25 @@
 
 /*!
  * \file
- * \brief Digits that the caller presses: collected, told to the agent or kept for the
- * dialplan
+ * \brief Digits that the caller presses: collected, for the agent and for the dialplan
  *
- * All of it is called from the channel thread. The agent never hears the tones: where a
- * digit was heard as audio as well, it would be understood twice.
+ * Facts come in, verdicts go out; call.c acts on them. The channel thread calls all of it.
+ * The agent never hears the tones: it would understand a digit twice.
  */
 
-#ifndef DTMF_H
-#define DTMF_H
+#ifndef CALL_DTMF_H
+#define CALL_DTMF_H
 
 #include <stdint.h>
 
-struct call;
+struct config_agent;
 
 /*! Digits that wait to be sent, with a terminator; more than anybody presses in one go */
 #define DTMF_WAITING_SIZE 64
 /*! Digits of one call that are kept for the dialplan, with a terminator */
 #define DTMF_KEPT_SIZE 256
+/*! Longest text that tells the agent of digits, with its terminator */
+#define DTMF_TEXT_SIZE 128
 
 /*! What becomes of digits: the key dtmf */
 enum dtmf_use {
@@ -44,19 +45,39 @@ struct dtmf {
 	int64_t mute_until_us;	/*!< what is heard before that is a tone */
 };
 
+/*! What the agent is to be told */
+struct dtmf_message {
+	uint32_t kind;	/*!< enum convai_say */
+	char text[DTMF_TEXT_SIZE];
+};
+
 /*! \brief A key is down */
 void dtmf_down(struct dtmf *dtmf, int64_t now);
 
-/*! \brief A key is up again; many channels tell only that */
-void dtmf_up(struct call *call, char digit, int64_t now);
+/*!
+ * \brief A key is up again; many channels tell only that
+ * \param end the key that ends a group of digits, '\0' for none
+ * \return 1 if the caller may press more of this group, so that the agent is to wait
+ */
+int dtmf_up(struct dtmf *dtmf, char digit, char end, int64_t now);
 
 /*! \brief Whether the caller's audio is a tone at the moment */
 int dtmf_is_heard(const struct dtmf *dtmf, int64_t now);
 
-/*! \brief Tell the agent what is complete. On every wake while the conversation is up. */
-void dtmf_look(struct call *call, int64_t now);
+/*!
+ * \brief Say what the agent is to be told now. On every wake while the conversation is up.
+ *
+ * It stays due until dtmf_told: what the engine does not take is tried again.
+ *
+ * \return 0 if nothing is, 1 with the message
+ */
+int dtmf_due(struct dtmf *dtmf, const struct config_agent *agent, int64_t now,
+	struct dtmf_message *message);
+
+/*! \brief The agent has been told what was due */
+void dtmf_told(struct dtmf *dtmf);
 
 /*! \brief The use that is called so in elevenlabs.conf, or -1 */
 int dtmf_use_find(const char *name);
 
-#endif /* DTMF_H */
+#endif /* CALL_DTMF_H */

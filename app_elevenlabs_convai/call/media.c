@@ -74,18 +74,35 @@ void media_open(struct media *media, struct ast_channel *channel)
 	ast_channel_unlock(channel);
 }
 
-static unsigned int length_ms(const struct ast_frame *frame)
+int64_t media_length_us(const struct ast_frame *frame)
 {
 	unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
 
-	return rate ? (unsigned int) frame->samples * 1000 / rate : 0;
+	return rate ? (int64_t) frame->samples * 1000000 / rate : 0;
+}
+
+unsigned int media_length_ms(const struct ast_frame *frame)
+{
+	return media_length_us(frame) / 1000;
+}
+
+int64_t media_audio_us(const struct convai_format *format, uint64_t bytes)
+{
+	unsigned int sample_bytes = format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
+
+	return format->rate ? (int64_t) (bytes * 1000000 / sample_bytes / format->rate) : 0;
+}
+
+int media_is_caller_format(const struct media *media, const struct ast_frame *frame)
+{
+	return same_format(frame->subclass.format, media->caller);
 }
 
 static void preroll_drop_oldest(struct media *media)
 {
 	struct ast_frame *frame = AST_LIST_REMOVE_HEAD(&media->preroll, frame_list);
 
-	media->preroll_ms -= length_ms(frame);
+	media->preroll_ms -= media_length_ms(frame);
 	ast_frfree(frame);
 }
 
@@ -184,9 +201,9 @@ void media_preroll_keep(struct media *media, struct ast_frame *frame)
 		return;
 	}
 	AST_LIST_INSERT_TAIL(&media->preroll, copy, frame_list);
-	media->preroll_ms += length_ms(copy);
+	media->preroll_ms += media_length_ms(copy);
 	while (media->preroll_ms > MEDIA_PREROLL_MS_MAX) {
-		media->preroll_dropped_ms += length_ms(AST_LIST_FIRST(&media->preroll));
+		media->preroll_dropped_ms += media_length_ms(AST_LIST_FIRST(&media->preroll));
 		preroll_drop_oldest(media);
 	}
 }

@@ -14,8 +14,8 @@
  * All of it is called from the channel thread alone.
  */
 
-#ifndef MEDIA_H
-#define MEDIA_H
+#ifndef CALL_MEDIA_H
+#define CALL_MEDIA_H
 
 #include <stdint.h>
 
@@ -100,8 +100,18 @@ int media_write(struct media *media);
  */
 int media_write_native_silence(struct media *media);
 
+/*! \brief How long a voice frame lasts; 0 where its format has no rate */
+int64_t media_length_us(const struct ast_frame *frame);
+unsigned int media_length_ms(const struct ast_frame *frame);
+
+/*! \brief How long so many bytes of a format of the contract last, in microseconds */
+int64_t media_audio_us(const struct convai_format *format, uint64_t bytes);
+
+/*! \brief Whether a frame is in the format that the agent hears. After media_agree. */
+int media_is_caller_format(const struct media *media, const struct ast_frame *frame);
+
 /*! \brief Name of a format of the contract, such as "ulaw 8000 Hz" */
 const char *media_format_name(const struct convai_format *format, char *name,
 	size_t size);
 
-#endif /* MEDIA_H */
+#endif /* CALL_MEDIA_H */

@@ -17,7 +17,6 @@
 #include "asterisk/strings.h"	/* S_OR */
 #include "asterisk/utils.h"	/* ast_test_flag */
 
-#include "call/call.h"
 #include "call/options.h"
 
 enum option_flag {

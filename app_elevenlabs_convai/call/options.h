@@ -11,10 +11,18 @@
  * \brief The letters in the application's second argument
  */
 
-#ifndef OPTIONS_H
-#define OPTIONS_H
+#ifndef CALL_OPTIONS_H
+#define CALL_OPTIONS_H
 
-struct call_options;
+/*! What the dialplan wants for one call; lives as long as the application runs */
+struct call_options {
+	unsigned int answer:1;		/*!< answer, now or when the agent is there */
+	unsigned int connect_first:1;	/*!< answer when the agent is there */
+	unsigned int ring:1;		/*!< ring until then */
+	unsigned int music:1;		/*!< play music until then */
+	unsigned int protect_greeting:1;	/*!< the caller cannot interrupt the greeting */
+	const char *music_class;	/*!< "" for the channel's own */
+};
 
 /*!
  * \brief Read options, such as "cm(jazz)"
@@ -23,4 +31,4 @@ struct call_options;
  */
 int options_parse(char *text, struct call_options *options);
 
-#endif /* OPTIONS_H */
+#endif /* CALL_OPTIONS_H */

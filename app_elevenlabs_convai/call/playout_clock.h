@@ -21,8 +21,8 @@
  * owns the clock.
  */
 
-#ifndef PLAYOUT_CLOCK_H
-#define PLAYOUT_CLOCK_H
+#ifndef CALL_PLAYOUT_CLOCK_H
+#define CALL_PLAYOUT_CLOCK_H
 
 #include <stdint.h>
 
@@ -73,4 +73,4 @@ unsigned int playout_clock_due(struct playout_clock *clock, int64_t now_us,
  */
 int playout_clock_wait_ms(const struct playout_clock *clock, int64_t now_us);
 
-#endif /* PLAYOUT_CLOCK_H */
+#endif /* CALL_PLAYOUT_CLOCK_H */

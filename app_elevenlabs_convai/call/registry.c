@@ -14,6 +14,7 @@
 #include "asterisk.h"
 
 #include "asterisk/astobj2.h"	/* references to calls */
+#include "asterisk/channel.h"	/* ast_channel_name */
 #include "asterisk/linkedlists.h"	/* AST_LIST */
 #include "asterisk/lock.h"	/* AST_MUTEX_DEFINE_STATIC */
 #include "asterisk/logger.h"	/* ast_log */
@@ -21,8 +22,8 @@
 #include "asterisk/vector.h"	/* AST_VECTOR */
 
 #include "call/call.h"
-#include "config/config.h"
 #include "call/registry.h"
+#include "config/config.h"
 
 /*!
  * How often an agent was called. Kept by name: it outlives a reload, and the agent
@@ -179,6 +180,32 @@ void registry_free_list(struct call **calls, size_t count)
 		ao2_ref(calls[i], -1);
 	}
 	ast_free(calls);
+}
+
+void registry_channel_name(const struct call *call, char *name, size_t size)
+{
+	ast_channel_lock(call->channel);
+	ast_copy_string(name, ast_channel_name(call->channel), size);
+	ast_channel_unlock(call->channel);
+}
+
+struct call *registry_find(const char *channel)
+{
+	struct call **calls;
+	struct call *found = NULL;
+	size_t count = registry_list(&calls);
+	size_t i;
+
+	for (i = 0; i < count && !found; i++) {
+		char name[AST_CHANNEL_NAME];
+
+		registry_channel_name(calls[i], name, sizeof(name));
+		if (!strcasecmp(name, channel)) {
+			found = ao2_bump(calls[i]);
+		}
+	}
+	registry_free_list(calls, count);
+	return found;
 }
 
 struct registry_numbers registry_numbers(const char *agent)

@@ -14,8 +14,8 @@
  * no channel or call is locked meanwhile.
  */
 
-#ifndef REGISTRY_H
-#define REGISTRY_H
+#ifndef CALL_REGISTRY_H
+#define CALL_REGISTRY_H
 
 #include <stddef.h>
 
@@ -69,10 +69,16 @@ size_t registry_list(struct call ***calls);
 
 void registry_free_list(struct call **calls, size_t count);
 
+/*! \brief The call on a channel, with a reference, or NULL */
+struct call *registry_find(const char *channel);
+
+/*! \brief Copy the name of a call's channel, which may be renamed at any time */
+void registry_channel_name(const struct call *call, char *name, size_t size);
+
 /*! \brief Numbers of one agent, or of all agents together if the name is NULL */
 struct registry_numbers registry_numbers(const char *agent);
 
 /*! \brief Forget the numbers; no call is up any more */
 void registry_clear(void);
 
-#endif /* REGISTRY_H */
+#endif /* CALL_REGISTRY_H */

@@ -24,8 +24,9 @@
 #include "asterisk/utf8.h"	/* ast_utf8_is_valid */
 #include "asterisk/utils.h"	/* ast_strdup */
 
-#include "config/config.h"
+#include "call/ending.h"
 #include "call/variables.h"
+#include "config/config.h"
 
 /*! Room for this many pairs is added at a time; most calls need no second helping */
 #define PAIRS_STEP 32
@@ -277,11 +278,11 @@ void result_clear(struct ast_channel *channel)
 	set(channel, "ELEVENLABSDTMF", NULL);
 }
 
-void result_set(struct ast_channel *channel, enum convai_status status,
-	const char *reason, const char *conversation_id)
+void result_set(struct ast_channel *channel, const struct ending *ending,
+	const char *conversation_id)
 {
-	set(channel, "ELEVENLABSSTATUS", status_name(status));
-	set(channel, "ELEVENLABSREASON", reason);
+	set(channel, "ELEVENLABSSTATUS", status_name(ending->status));
+	set(channel, "ELEVENLABSREASON", ending->reason);
 	set(channel, "ELEVENLABSCONVERSATIONID", conversation_id);
 }
 

@@ -11,8 +11,8 @@
  * \brief What a channel tells the agent, and what a call tells the dialplan
  */
 
-#ifndef VARIABLES_H
-#define VARIABLES_H
+#ifndef CALL_VARIABLES_H
+#define CALL_VARIABLES_H
 
 #include <stddef.h>
 
@@ -20,6 +20,7 @@
 
 struct ast_channel;
 struct config_agent;
+struct ending;
 
 /*! Everything the engine is told about one call, name by name */
 struct pair_list {
@@ -56,10 +57,10 @@ const char *status_name(enum convai_status status);
 void result_clear(struct ast_channel *channel);
 
 /*! \brief Leave the result of this call on the channel */
-void result_set(struct ast_channel *channel, enum convai_status status,
-	const char *reason, const char *conversation_id);
+void result_set(struct ast_channel *channel, const struct ending *ending,
+	const char *conversation_id);
 
 /*! \brief Leave the digits that the caller has pressed on the channel */
 void result_set_digits(struct ast_channel *channel, const char *digits);
 
-#endif /* VARIABLES_H */
+#endif /* CALL_VARIABLES_H */

@@ -17,6 +17,7 @@
 #include "asterisk/musiconhold.h"	/* ast_moh_start, ast_moh_stop */
 #include "asterisk/strings.h"	/* S_OR */
 
+#include "call/options.h"
 #include "call/waiting.h"
 
 int waiting_begin(struct ast_channel *channel, const struct call_options *options)

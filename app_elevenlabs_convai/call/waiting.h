@@ -14,20 +14,11 @@
  * written meanwhile. All of it is called from the channel thread.
  */
 
-#ifndef WAITING_H
-#define WAITING_H
+#ifndef CALL_WAITING_H
+#define CALL_WAITING_H
 
 struct ast_channel;
-
-/*! What the dialplan wants for one call; lives as long as the application runs */
-struct call_options {
-	unsigned int answer:1;		/*!< answer, now or when the agent is there */
-	unsigned int connect_first:1;	/*!< answer when the agent is there */
-	unsigned int ring:1;		/*!< ring until then */
-	unsigned int music:1;		/*!< play music until then */
-	unsigned int protect_greeting:1;	/*!< the caller cannot interrupt the greeting */
-	const char *music_class;	/*!< "" for the channel's own */
-};
+struct call_options;
 
 /*! \brief Begin to ring or to play. \return 1 if there is something to hear, else 0 */
 int waiting_begin(struct ast_channel *channel, const struct call_options *options);
@@ -35,4 +26,4 @@ int waiting_begin(struct ast_channel *channel, const struct call_options *option
 /*! \brief Stop what waiting_begin has begun, and any tone or music of the dialplan's */
 void waiting_end(struct ast_channel *channel, const struct call_options *options);
 
-#endif /* WAITING_H */
+#endif /* CALL_WAITING_H */

@@ -16,9 +16,8 @@
 #include "asterisk/channel.h"	/* frames */
 #include "asterisk/format_cache.h"	/* ast_format_ulaw */
 
-#include "call/call.h"
-#include "config/config.h"
 #include "call/watchdog.h"
+#include "config/config.h"
 
 /*!
  * The engine keeps to connect_timeout by itself; if so much later it has said nothing,
@@ -43,6 +42,12 @@
 #define GREETING_GAP_US 700000
 /*! No greeting is protected for longer: the caller must be able to interrupt a flood */
 #define GREETING_MAX_US 60000000
+
+void watchdog_open(struct watchdog *watchdog, const struct config_agent *agent, int64_t now)
+{
+	watchdog->agent = agent;
+	watchdog->opened_us = now;
+}
 
 void watchdog_begin(struct watchdog *watchdog, int64_t now)
 {
@@ -104,68 +109,83 @@ void watchdog_notice(struct watchdog *watchdog, int64_t now)
 	watchdog->quiet_us = now;
 }
 
+void watchdog_pushed(struct watchdog *watchdog, int taken, int64_t now)
+{
+	if (taken) {
+		watchdog->refused_us = 0;
+	} else if (!watchdog->refused_us) {
+		watchdog->refused_us = now;
+	}
+}
+
 /*!
- * \brief Leave without the engine where it clearly hangs
+ * \brief Whether the engine clearly hangs: leave without it
  *
  * Its own limits depend on its loop; this one holds when that loop does not run any more.
  */
-static void watch_engine(struct call *call, int64_t now)
+static int engine_hangs(const struct watchdog *watchdog, const struct watchdog_facts *facts,
+	struct ending *ending)
 {
-	int64_t patience = call->agent->connect_timeout * INT64_C(1000000) + ENGINE_GRACE_US;
+	int64_t patience = watchdog->agent->connect_timeout * INT64_C(1000000) + ENGINE_GRACE_US;
 
-	if (call->progress.state == CONVAI_STATE_CONNECTING
-		&& now - call->opened_us >= patience) {
-		call_end(call, CONVAI_STATUS_ERROR, "the engine does not answer");
-	} else if (call->progress.state == CONVAI_STATE_TALKING && call->refused_us
-		&& now - call->refused_us >= ENGINE_STALL_US) {
-		call_end(call, CONVAI_STATUS_ERROR, "the engine is not taking audio");
+	if (facts->state == CONVAI_STATE_CONNECTING
+		&& facts->now - watchdog->opened_us >= patience) {
+		ending_set(ending, CONVAI_STATUS_ERROR, "the engine does not answer");
+		return 1;
 	}
+	if (facts->state == CONVAI_STATE_TALKING && watchdog->refused_us
+		&& facts->now - watchdog->refused_us >= ENGINE_STALL_US) {
+		ending_set(ending, CONVAI_STATUS_ERROR, "the engine is not taking audio");
+		return 1;
+	}
+	return 0;
 }
 
-static void watch_people(struct call *call, int64_t now)
+/*! \brief Whether the caller, or the agent, has been silent for too long */
+static int people_are_silent(struct watchdog *watchdog, const struct watchdog_facts *facts,
+	struct ending *ending)
 {
-	struct watchdog *watchdog = &call->watchdog;
-	unsigned int silence = call->agent->silence_timeout;
-	unsigned int patience = call->agent->agent_timeout;
-	char reason[CALL_REASON_SIZE];
+	unsigned int silence = watchdog->agent->silence_timeout;
+	unsigned int patience = watchdog->agent->agent_timeout;
 
-	if (call->ops->queued(call->session)) {
+	if (facts->agent_queued) {
 		watchdog->agent_heard = 1;
 		/* Whoever listens need not speak. */
-		watchdog->quiet_us = now;
-	} else if (call->on_hold) {
-		watchdog->quiet_us = now;
+		watchdog->quiet_us = facts->now;
+	} else if (facts->on_hold) {
+		watchdog->quiet_us = facts->now;
 	}
-	if (silence && now - watchdog->quiet_us >= silence * INT64_C(1000000)) {
-		snprintf(reason, sizeof(reason),
+	if (silence && facts->now - watchdog->quiet_us >= silence * INT64_C(1000000)) {
+		ending_set(ending, CONVAI_STATUS_TIMEOUT,
 			"silence_timeout (%u s) reached: the caller has said nothing for so long",
 			silence);
-		call_end(call, CONVAI_STATUS_TIMEOUT, reason);
-	} else if (patience && !watchdog->agent_heard
-		&& now - watchdog->talking_us >= patience * INT64_C(1000000)) {
-		snprintf(reason, sizeof(reason),
+		return 1;
+	}
+	if (patience && !watchdog->agent_heard
+		&& facts->now - watchdog->talking_us >= patience * INT64_C(1000000)) {
+		ending_set(ending, CONVAI_STATUS_TIMEOUT,
 			"agent_timeout (%u s) reached: the agent has not said anything", patience);
-		call_end(call, CONVAI_STATUS_TIMEOUT, reason);
+		return 1;
 	}
+	return 0;
 }
 
-void watchdog_look(struct call *call, int64_t now)
+int watchdog_look(struct watchdog *watchdog, const struct watchdog_facts *facts,
+	struct ending *ending)
 {
-	watch_engine(call, now);
-	if (call->progress.state == CONVAI_STATE_TALKING && !call->over) {
-		watch_people(call, now);
-	}
+	return engine_hangs(watchdog, facts, ending)
+		|| (facts->state == CONVAI_STATE_TALKING
+			&& people_are_silent(watchdog, facts, ending));
 }
 
-int watchdog_greeting(struct call *call, int64_t now)
+int watchdog_greeting(struct watchdog *watchdog, int agent_queued, int64_t now)
 {
-	struct watchdog *watchdog = &call->watchdog;
 	int64_t begun = now - watchdog->talking_us;
 
 	if (watchdog->greeting_over) {
 		return 0;
 	}
-	if (call->ops->queued(call->session)) {
+	if (agent_queued) {
 		watchdog->agent_heard = 1;
 		watchdog->greeting_quiet_us = 0;
 	} else if (!watchdog->greeting_quiet_us) {

@@ -10,21 +10,26 @@
  * \file
  * \brief What must not last: an engine that hangs, a caller or an agent who says nothing
  *
- * All of it is called from the channel thread, which alone knows when the caller has put
- * us on hold and what of the agent's is still to be heard.
+ * Facts come in, a verdict goes out; call.c acts on it. The channel thread calls all of it:
+ * it alone knows when the caller has put us on hold, and what of the agent's audio still
+ * waits to be heard.
  */
 
-#ifndef WATCHDOG_H
-#define WATCHDOG_H
+#ifndef CALL_WATCHDOG_H
+#define CALL_WATCHDOG_H
 
-#include <stddef.h>
 #include <stdint.h>
 
-struct ast_frame;
-struct call;
+#include "call/ending.h"
 
-/*! One call's; zero before */
+struct ast_frame;
+struct config_agent;
+
+/*! One call's; zero before watchdog_open */
 struct watchdog {
+	const struct config_agent *agent;	/*!< borrowed from the call */
+	int64_t opened_us;	/*!< when the engine was asked for the session */
+	int64_t refused_us;	/*!< since then the engine takes no audio; 0 while it does */
 	int64_t talking_us;	/*!< since when the conversation is up; 0 before */
 	int64_t quiet_us;	/*!< since when the caller's silence counts */
 	unsigned int loud_ms;	/*!< how long the caller has been loud without a pause */
@@ -33,17 +38,35 @@ struct watchdog {
 	int64_t greeting_quiet_us;	/*!< since when nothing of the greeting is queued; 0: it is */
 };
 
+/*! What the watchdog looks at on each wake */
+struct watchdog_facts {
+	int64_t now;
+	uint32_t state;			/*!< enum convai_state */
+	unsigned int agent_queued:1;	/*!< agent audio waits to be heard */
+	unsigned int on_hold:1;
+};
+
+/*! \brief The engine has been asked for a session */
+void watchdog_open(struct watchdog *watchdog, const struct config_agent *agent, int64_t now);
+
 /*! \brief The conversation has begun */
 void watchdog_begin(struct watchdog *watchdog, int64_t now);
 
-/*! \brief Listen to a frame of the caller's, mu-law or 16-bit PCM */
+/*! \brief The engine was given audio. \param taken 0 if it refused */
+void watchdog_pushed(struct watchdog *watchdog, int taken, int64_t now);
+
+/*! \brief The caller has said this: a frame of mu-law or 16-bit PCM */
 void watchdog_hear(struct watchdog *watchdog, const struct ast_frame *frame, int64_t now);
 
 /*! \brief The caller has done something that is no speech: pressed a key */
 void watchdog_notice(struct watchdog *watchdog, int64_t now);
 
-/*! \brief End the call if a limit has been reached. On every wake. */
-void watchdog_look(struct call *call, int64_t now);
+/*!
+ * \brief Say whether a limit has been reached. On every wake.
+ * \return 0, or 1 with the ending of the call
+ */
+int watchdog_look(struct watchdog *watchdog, const struct watchdog_facts *facts,
+	struct ending *ending);
 
 /*!
  * \brief Whether the greeting is still to be protected from the caller
@@ -51,6 +74,6 @@ void watchdog_look(struct call *call, int64_t now);
  * From the beginning of the conversation until the agent's first words have been played.
  * Once it is over it stays so.
  */
-int watchdog_greeting(struct call *call, int64_t now);
+int watchdog_greeting(struct watchdog *watchdog, int agent_queued, int64_t now);
 
-#endif /* WATCHDOG_H */
+#endif /* CALL_WATCHDOG_H */

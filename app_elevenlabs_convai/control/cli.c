@@ -24,46 +24,20 @@
 #include "asterisk/utils.h"	/* ast_strdupa */
 
 #include "call/call.h"
-#include "control/cli.h"
-#include "control/cli_commands.h"
+#include "call/registry.h"
 #include "config/config.h"
 #include "config/diff.h"
+#include "control/cli.h"
+#include "control/cli_commands.h"
+#include "control/say.h"
 #include "engine/generation.h"
 #include "monotonic.h"
-#include "call/registry.h"
-#include "control/say.h"
 
 /*! How often a wait for commands looks again */
 #define POLL_US 10000
 
 /*! Commands that run right now; each counts itself in and out */
 static int running;
-
-void cli_channel_name(const struct call *call, char *name, size_t size)
-{
-	ast_channel_lock(call->channel);
-	ast_copy_string(name, ast_channel_name(call->channel), size);
-	ast_channel_unlock(call->channel);
-}
-
-struct call *cli_find_call(const char *channel)
-{
-	struct call **calls;
-	struct call *found = NULL;
-	size_t count = registry_list(&calls);
-	size_t i;
-
-	for (i = 0; i < count && !found; i++) {
-		char name[AST_CHANNEL_NAME];
-
-		cli_channel_name(calls[i], name, sizeof(name));
-		if (!strcasecmp(name, channel)) {
-			found = ao2_bump(calls[i]);
-		}
-	}
-	registry_free_list(calls, count);
-	return found;
-}
 
 /* ---- Completion ---- */
 
@@ -83,7 +57,7 @@ static char *complete_channels(const char *word)
 	for (i = 0; i < count; i++) {
 		char name[AST_CHANNEL_NAME];
 
-		cli_channel_name(calls[i], name, sizeof(name));
+		registry_channel_name(calls[i], name, sizeof(name));
 		complete(word, name);
 	}
 	registry_free_list(calls, count);
@@ -163,7 +137,7 @@ static char *hangup(struct ast_cli_args *a)
 	for (i = 0; i < count; i++) {
 		char name[AST_CHANNEL_NAME];
 
-		cli_channel_name(calls[i], name, sizeof(name));
+		registry_channel_name(calls[i], name, sizeof(name));
 		if (!strcasecmp(a->argv[2], "all") || !strcasecmp(a->argv[2], name)) {
 			hang_up(calls[i]);
 			hung_up++;

@@ -11,8 +11,8 @@
  * \brief What an operator types: the `elevenlabs ...` commands
  */
 
-#ifndef CLI_H
-#define CLI_H
+#ifndef CONTROL_CLI_H
+#define CONTROL_CLI_H
 
 /*! \brief Register the commands */
 int cli_register(void);
@@ -23,4 +23,4 @@ int cli_register(void);
  */
 int cli_unregister(int limit_ms);
 
-#endif /* CLI_H */
+#endif /* CONTROL_CLI_H */

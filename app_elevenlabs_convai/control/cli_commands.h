@@ -11,10 +11,8 @@
  * \brief The commands themselves, for the table in cli.c. Threads of Asterisk's.
  */
 
-#ifndef CLI_COMMANDS_H
-#define CLI_COMMANDS_H
-
-#include <stddef.h>
+#ifndef CONTROL_CLI_COMMANDS_H
+#define CONTROL_CLI_COMMANDS_H
 
 struct ast_cli_args;
 struct call;
@@ -36,10 +34,4 @@ char *cli_debug(struct ast_cli_args *a);
 /*! \brief Whether a call's messages are logged, and who wants it so. The call is locked. */
 const char *cli_debug_state(const struct call *call);
 
-/*! \brief The call on a channel, with a reference, or NULL */
-struct call *cli_find_call(const char *channel);
-
-/*! \brief Copy the name of a call's channel, which may be renamed at any time */
-void cli_channel_name(const struct call *call, char *name, size_t size);
-
-#endif /* CLI_COMMANDS_H */
+#endif /* CONTROL_CLI_COMMANDS_H */

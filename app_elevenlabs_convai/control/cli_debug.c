@@ -18,10 +18,10 @@
 #include "asterisk/utils.h"	/* ast_true */
 
 #include "call/call.h"
-#include "control/cli_commands.h"
-#include "config/config.h"
-#include "engine/generation.h"
 #include "call/registry.h"
+#include "config/config.h"
+#include "control/cli_commands.h"
+#include "engine/generation.h"
 
 /*! \brief To the session, if there is one, and to the one that is still to be opened */
 static void set_call(struct call *call, enum convai_debug debug)
@@ -65,7 +65,7 @@ char *cli_debug(struct ast_cli_args *a)
 		ast_cli(a->fd, "ElevenLabs debug %s\n", done);
 		return CLI_SUCCESS;
 	}
-	call = cli_find_call(a->argv[at + 1]);
+	call = registry_find(a->argv[at + 1]);
 	if (!call) {
 		ast_cli(a->fd, "There is no session on channel %s\n", a->argv[at + 1]);
 		return CLI_FAILURE;

@@ -25,12 +25,12 @@
 #include "asterisk/utils.h"	/* ARRAY_LEN */
 
 #include "call/call.h"
-#include "control/cli_commands.h"
+#include "call/registry.h"
 #include "config/config.h"
+#include "control/cli_commands.h"
 #include "engine/embed.h"
 #include "engine/generation.h"
 #include "monotonic.h"
-#include "call/registry.h"
 
 /*! What the commands print of one call, copied while it could not change */
 struct view {
@@ -57,29 +57,12 @@ static const char *state_name(const struct call *call)
 		? names[call->progress.state] : "leaving";
 }
 
-/*! \brief The channel thread goes on counting meanwhile; each counter is whole all the same */
-static void copy_statistics(const struct call_statistics *from, struct call_statistics *to)
-{
-	to->voice_frames_read = __atomic_load_n(&from->voice_frames_read, __ATOMIC_RELAXED);
-	to->digits = __atomic_load_n(&from->digits, __ATOMIC_RELAXED);
-	to->foreign_frames = __atomic_load_n(&from->foreign_frames, __ATOMIC_RELAXED);
-	to->frames_written = __atomic_load_n(&from->frames_written, __ATOMIC_RELAXED);
-	to->silent_frames = __atomic_load_n(&from->silent_frames, __ATOMIC_RELAXED);
-	to->write_failures = __atomic_load_n(&from->write_failures, __ATOMIC_RELAXED);
-	to->resyncs = __atomic_load_n(&from->resyncs, __ATOMIC_RELAXED);
-	to->late_frames = __atomic_load_n(&from->late_frames, __ATOMIC_RELAXED);
-	to->latest_us = __atomic_load_n(&from->latest_us, __ATOMIC_RELAXED);
-	to->preroll_dropped_ms = __atomic_load_n(&from->preroll_dropped_ms, __ATOMIC_RELAXED);
-	to->talking_us = __atomic_load_n(&from->talking_us, __ATOMIC_RELAXED);
-	to->speaking_us = __atomic_load_n(&from->speaking_us, __ATOMIC_RELAXED);
-}
-
 static void look_at(struct call *call, struct view *view)
 {
 	memset(view, 0, sizeof(*view));
-	cli_channel_name(call, view->channel, sizeof(view->channel));
+	registry_channel_name(call, view->channel, sizeof(view->channel));
 	view->seconds = (monotonic_us() - call->started_us) / 1000000;
-	copy_statistics(&call->statistics, &view->statistics);
+	statistics_copy(&call->statistics, &view->statistics);
 	ao2_lock(call);
 	view->state = state_name(call);
 	view->debug = cli_debug_state(call);

@@ -22,13 +22,13 @@
 #include "asterisk/astobj2.h"	/* references to agents */
 #include "asterisk/cli.h"	/* ast_cli */
 
-#include "control/cli_commands.h"
-#include "config/config.h"
-#include "engine/generation.h"
 #include "call/media.h"
-#include "monotonic.h"
 #include "call/registry.h"
 #include "call/variables.h"
+#include "config/config.h"
+#include "control/cli_commands.h"
+#include "engine/generation.h"
+#include "monotonic.h"
 
 /*! The engine keeps to connect_timeout by itself; if so much later it is silent, it hangs */
 #define ENGINE_GRACE_US 3000000

@@ -18,10 +18,10 @@
 #include "asterisk/channel.h"	/* all channels there are */
 #include "asterisk/logger.h"	/* ast_log */
 
+#include "call/registry.h"
 #include "control/departure.h"
 #include "engine/generation.h"
 #include "monotonic.h"
-#include "call/registry.h"
 
 /*! How often a wait looks again */
 #define POLL_US 10000

@@ -14,8 +14,8 @@
  * not tell: it names the application on the channel for as long as it needs our code.
  */
 
-#ifndef DEPARTURE_H
-#define DEPARTURE_H
+#ifndef CONTROL_DEPARTURE_H
+#define CONTROL_DEPARTURE_H
 
 /*!
  * \brief End all calls, and wait until none is left and no channel is in the application
@@ -35,4 +35,4 @@ int departure_wait(const char *app, int limit_ms);
  */
 int departure_settle(const char *app, int limit_ms);
 
-#endif /* DEPARTURE_H */
+#endif /* CONTROL_DEPARTURE_H */

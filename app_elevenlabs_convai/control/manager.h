@@ -8,13 +8,11 @@
 
 /*!
  * \file
- * \brief What programs ask for, and are told, over AMI
+ * \brief What programs ask for over AMI
  */
 
-#ifndef MANAGER_H
-#define MANAGER_H
-
-struct ast_channel;
+#ifndef CONTROL_MANAGER_H
+#define CONTROL_MANAGER_H
 
 /*! \brief Register the actions, unless they are. \return 0, or -1 */
 int manager_register(void);
@@ -25,14 +23,4 @@ int manager_register(void);
  */
 int manager_unregister(int limit_ms);
 
-/*!
- * \brief Tell programs of something that has happened to a channel
- *
- * The channel thread, without a lock; waits for nothing. Behind the event's name come pairs of
- * field and value, and SENTINEL; the channel's own fields come along. When memory is short, some or
- * all of it is left out.
- */
-void manager_publish(struct ast_channel *channel, const char *name, ...)
-__attribute__((sentinel));
-
-#endif /* MANAGER_H */
+#endif /* CONTROL_MANAGER_H */

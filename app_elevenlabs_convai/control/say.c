@@ -17,11 +17,13 @@
 #include "asterisk.h"
 
 #include "asterisk/astobj2.h"	/* ao2_lock */
+#include "asterisk/cli.h"	/* ast_cli */
 #include "asterisk/strings.h"	/* ast_strlen_zero */
 #include "asterisk/utf8.h"	/* ast_utf8_is_valid */
 #include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "call/call.h"
+#include "call/registry.h"
 #include "control/cli_commands.h"
 #include "control/say.h"
 
@@ -92,7 +94,7 @@ int say(const char *channel, const char *type, const char *text, char *answer, s
 		snprintf(answer, size, "The text is not UTF-8");
 		return -1;
 	}
-	call = cli_find_call(channel);
+	call = registry_find(channel);
 	if (!call) {
 		snprintf(answer, size, "There is no session on channel %s", channel);
 		return -1;
@@ -105,4 +107,39 @@ int say(const char *channel, const char *type, const char *text, char *answer, s
 	}
 	snprintf(answer, size, "Sent to the agent: %s", say_types[kind]);
 	return 0;
+}
+
+/* ---- The command ---- */
+
+/*! elevenlabs send <type> <channel> <text...> */
+#define TYPE_WORD 2
+#define CHANNEL_WORD 3
+#define TEXT_WORD 4
+
+/*! \brief Put the words of the text together again. Too long a text stays too long. */
+static void join(struct ast_cli_args *a, char *text, size_t size)
+{
+	size_t used = 0;
+	int i;
+
+	*text = '\0';
+	for (i = TEXT_WORD; i < a->argc && used < size; i++) {
+		used += snprintf(text + used, size - used, "%s%s", i > TEXT_WORD ? " " : "",
+				a->argv[i]);
+	}
+}
+
+char *cli_send(struct ast_cli_args *a)
+{
+	char text[CONVAI_SAY_BYTES + 1];
+	char answer[256];
+	int failed;
+
+	if (a->argc <= CHANNEL_WORD) {
+		return CLI_SHOWUSAGE;
+	}
+	join(a, text, sizeof(text));
+	failed = say(a->argv[CHANNEL_WORD], a->argv[TYPE_WORD], text, answer, sizeof(answer));
+	ast_cli(a->fd, "%s\n", answer);
+	return failed ? CLI_FAILURE : CLI_SUCCESS;
 }

@@ -11,8 +11,8 @@
  * \brief Saying something to an agent during a call, for commands and for programs
  */
 
-#ifndef SAY_H
-#define SAY_H
+#ifndef CONTROL_SAY_H
+#define CONTROL_SAY_H
 
 #include <stddef.h>
 
@@ -29,4 +29,4 @@ extern const char * const say_types[];
  */
 int say(const char *channel, const char *type, const char *text, char *answer, size_t size);
 
-#endif /* SAY_H */
+#endif /* CONTROL_SAY_H */

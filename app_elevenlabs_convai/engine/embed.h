@@ -19,8 +19,8 @@
  * in Python, Asterisk does not.
  */
 
-#ifndef EMBED_H
-#define EMBED_H
+#ifndef ENGINE_EMBED_H
+#define ENGINE_EMBED_H
 
 #include <stddef.h>
 
@@ -65,4 +65,4 @@ void embed_pin(void);
 /*! \brief Version of Python that runs, such as "3.11.2 (main, ...)" */
 const char *embed_python_version(void);
 
-#endif /* EMBED_H */
+#endif /* ENGINE_EMBED_H */

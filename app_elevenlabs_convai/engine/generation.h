@@ -16,8 +16,8 @@
  * is imported or waited for, so that a channel thread may take it.
  */
 
-#ifndef GENERATION_H
-#define GENERATION_H
+#ifndef ENGINE_GENERATION_H
+#define ENGINE_GENERATION_H
 
 #include <stddef.h>
 
@@ -105,4 +105,4 @@ void generation_end_all(enum convai_status status, const char *reason);
  */
 int generation_stop_all(int limit_ms, int for_good);
 
-#endif /* GENERATION_H */
+#endif /* ENGINE_GENERATION_H */

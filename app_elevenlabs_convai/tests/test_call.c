@@ -265,7 +265,7 @@ static struct call *run_call(struct ast_channel *channel)
 
 static int ended_with(const struct call *call, enum convai_status status)
 {
-	return call && call->over && call->status == status && !call->session
+	return call && call->over && call->ending.status == status && !call->session
 		&& fake.released == fake.opened;
 }
 
@@ -289,7 +289,7 @@ AST_TEST_DEFINE(call_plays_out)
 	say(channel, 'c');
 	call = run_call(channel);
 	ast_test_validate(test, ended_with(call, CONVAI_STATUS_AGENT_ENDED));
-	ast_test_validate(test, !strcmp(call->reason, "said goodbye"));
+	ast_test_validate(test, !strcmp(call->ending.reason, "said goodbye"));
 	ast_test_validate(test, !strcmp(call->conversation_id, "conv_test"));
 	ast_test_validate(test, heard("abc"));
 	ast_test_validate(test, fake.written == 25 * FRAME_BYTES + 7);
@@ -365,8 +365,8 @@ AST_TEST_DEFINE(call_in_a_foreign_format)
 	fake.format = (struct convai_format) { CONVAI_ENCODING_SLIN, 22050 };
 	call = run_call(channel);
 	ast_test_validate(test, ended_with(call, CONVAI_STATUS_ERROR));
-	ast_test_validate(test, strstr(call->reason, "pcm 22050 Hz"));
-	ast_test_validate(test, strstr(call->reason, "pcm_16000"));
+	ast_test_validate(test, strstr(call->ending.reason, "pcm 22050 Hz"));
+	ast_test_validate(test, strstr(call->ending.reason, "pcm_16000"));
 	return AST_TEST_PASS;
 }
 

@@ -24,12 +24,12 @@
 #include "asterisk/pbx.h"	/* pbx_builtin_setvar_helper */
 #include "asterisk/test.h"	/* the framework */
 
+#include "call/playout_clock.h"
+#include "call/variables.h"
 #include "config/config.h"
 #include "config/diff.h"
 #include "config/report.h"
-#include "call/playout_clock.h"
 #include "tests/test_elevenlabs.h"
-#include "call/variables.h"
 
 /* ---- Configuration ---- */
 

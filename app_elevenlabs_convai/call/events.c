@@ -1,0 +1,196 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief What programs are told of a call over AMI
+ *
+ * An event is data alone, of a type that is Asterisk's own: nothing that waits to be sent
+ * refers to the module, which may be unloaded meanwhile.
+ */
+
+#include "asterisk.h"
+
+#include <ctype.h>	/* isascii(3) */
+
+#include "asterisk/astobj2.h"	/* ao2_cleanup */
+#include "asterisk/channel.h"	/* ast_channel_uniqueid */
+#include "asterisk/json.h"	/* what an event says */
+#include "asterisk/manager.h"	/* ast_manager_publish_event */
+#include "asterisk/stasis_channels.h"	/* ast_channel_snapshot_get_latest */
+#include "asterisk/strings.h"	/* ast_str */
+#include "asterisk/utf8.h"	/* ast_utf8_is_valid */
+#include "asterisk/utils.h"	/* ast_strdupa */
+
+#include "call/events.h"
+
+/*** DOCUMENTATION
+	<managerEvent name="ElevenLabsStart" language="en_US" module="app_elevenlabs_convai">
+		<managerEventInstance class="EVENT_FLAG_CALL">
+			<synopsis>
+				Raised when the conversation between a channel and an ElevenLabs agent begins.
+			</synopsis>
+			<syntax>
+				<parameter name="Channel">
+					<para>The channel; with all its fields, as in <literal>Newchannel</literal>,
+					<literal>Uniqueid</literal> and <literal>Linkedid</literal> among them.</para>
+				</parameter>
+				<parameter name="Agent">
+					<para>Section of <filename>elevenlabs.conf</filename>.</para>
+				</parameter>
+				<parameter name="ConversationId">
+					<para>The service's id of the conversation.</para>
+				</parameter>
+			</syntax>
+			<see-also>
+				<ref type="managerEvent">ElevenLabsEnd</ref>
+				<ref type="application">ElevenLabsConvAI</ref>
+			</see-also>
+		</managerEventInstance>
+	</managerEvent>
+	<managerEvent name="ElevenLabsEnd" language="en_US" module="app_elevenlabs_convai">
+		<managerEventInstance class="EVENT_FLAG_CALL">
+			<synopsis>
+				Raised when the channel is through with the ElevenLabs agent.
+			</synopsis>
+			<syntax>
+				<parameter name="Channel">
+					<para>As in <literal>ElevenLabsStart</literal>.</para>
+				</parameter>
+				<parameter name="Agent">
+					<para>The section that was tried last.</para>
+				</parameter>
+				<parameter name="ConversationId">
+					<para>Empty if it did not come to a conversation.</para>
+				</parameter>
+				<parameter name="Status">
+					<para>As in <variable>ELEVENLABSSTATUS</variable>.</para>
+				</parameter>
+				<parameter name="Reason">
+					<para>As in <variable>ELEVENLABSREASON</variable>.</para>
+				</parameter>
+				<parameter name="Duration">
+					<para>Whole seconds since the application began, connecting included.</para>
+				</parameter>
+			</syntax>
+			<description>
+				<para>Once for each run of the application that names an agent, with options that
+				are understood, also where no
+				<literal>ElevenLabsStart</literal> came before because the agent could not be
+				had.</para>
+			</description>
+			<see-also>
+				<ref type="managerEvent">ElevenLabsStart</ref>
+				<ref type="application">ElevenLabsConvAI</ref>
+			</see-also>
+		</managerEventInstance>
+	</managerEvent>
+ ***/
+
+/*! The field of a channel variable that manager.conf wants in all events */
+#define VARIABLE "ChanVariable"
+/*! Enough for a few of them; it grows */
+#define VARIABLES_SIZE 128
+/*! \brief Make a value fit for its line: one line, in UTF-8 */
+static void clean(char *value)
+{
+	int is_text = ast_utf8_is_valid(value);
+
+	for (; *value; value++) {
+		if ((unsigned char) *value < ' ') {
+			*value = ' ';
+		} else if (!is_text && !isascii(*value)) {
+			*value = '?';
+		}
+	}
+}
+
+static void add_field(struct ast_json *event, const char *name, const char *value)
+{
+	char *copy = ast_strdupa(value);
+
+	clean(copy);
+	ast_json_object_set(event, name, ast_json_string_create(copy));
+}
+
+/*!
+ * \brief One field of the channel's, out of its line
+ *
+ * The channelvars of manager.conf have all the same name, and an event has each name once; but
+ * what a value holds goes into the event as it is.
+ */
+static void add_line(struct ast_json *event, char *line, struct ast_str **variables)
+{
+	char *value = strstr(line, ": ");
+
+	if (!value) {
+		return;
+	}
+	*value = '\0';
+	value += strlen(": ");
+	if (strcmp(line, VARIABLE)) {
+		add_field(event, line, value);
+	} else if (*variables) {
+		clean(value);
+		ast_str_append(variables, 0, "%s%s",
+			ast_str_buffer(*variables)[0] ? "\r\n" VARIABLE ": " : "", value);
+	}
+}
+
+static void add_variables(struct ast_json *event, const struct ast_str *variables)
+{
+	if (variables && ast_str_buffer(variables)[0]) {
+		ast_json_object_set(event, VARIABLE,
+			ast_json_string_create(ast_str_buffer(variables)));
+	}
+}
+
+/*!
+ * \brief The channel's fields, as Asterisk itself puts them into events
+ *
+ * It gives them as text; the members that it takes them from differ between its versions.
+ */
+static void add_channel(struct ast_json *event, struct ast_channel *channel)
+{
+	struct ast_channel_snapshot *snapshot;
+	struct ast_str *lines = NULL;
+	struct ast_str *variables = ast_str_create(VARIABLES_SIZE);
+	char *rest = NULL;
+	char *line;
+
+	snapshot = ast_channel_snapshot_get_latest(ast_channel_uniqueid(channel));
+	if (snapshot && (lines = ast_manager_build_channel_state_string(snapshot))) {
+		rest = ast_str_buffer(lines);
+	}
+	while ((line = strsep(&rest, "\r\n"))) {
+		add_line(event, line, &variables);
+	}
+	add_variables(event, variables);
+	ast_free(variables);
+	ast_free(lines);
+	ao2_cleanup(snapshot);
+}
+
+void events_publish(struct ast_channel *channel, const char *name, ...)
+{
+	struct ast_json *event = ast_json_object_create();
+	const char *field;
+	va_list ap;
+
+	if (!event) {
+		return;
+	}
+	add_channel(event, channel);
+	va_start(ap, name);
+	while ((field = va_arg(ap, const char *))) {
+		add_field(event, field, va_arg(ap, const char *));
+	}
+	va_end(ap);
+	ast_manager_publish_event(name, EVENT_FLAG_CALL, event);
+	ast_json_unref(event);
+}

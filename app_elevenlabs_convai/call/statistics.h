@@ -1,0 +1,59 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief What the channel's side of a call counts
+ *
+ * The channel thread writes; any thread reads, each counter whole, not all of one moment.
+ */
+
+#ifndef CALL_STATISTICS_H
+#define CALL_STATISTICS_H
+
+#include <stdint.h>
+
+struct playout_clock;
+
+/*! Zero at the start of a call */
+struct call_statistics {
+	uint64_t voice_frames_read;
+	uint64_t digits;		/*!< pressed by the caller */
+	uint64_t foreign_frames;	/*!< voice in a format that was not agreed on: dropped */
+	uint64_t frames_written;	/*!< silence included */
+	uint64_t silent_frames;		/*!< of these, how many held nothing of the agent's */
+	uint64_t write_failures;
+	uint64_t resyncs;		/*!< playout was more than PLAYOUT_RESYNC_US behind */
+	uint64_t late_frames;		/*!< written more than a frame after their time */
+	uint64_t latest_us;		/*!< the longest that one was written after its time */
+	uint64_t preroll_dropped_ms;	/*!< said before the conversation, and too old for it */
+	/* From the application's start on, in microseconds; 0 until then */
+	uint64_t talking_us;		/*!< the conversation was up */
+	uint64_t speaking_us;		/*!< the first frame of the agent's was written */
+};
+
+/*! \brief Count one more. Channel thread. */
+static inline void statistics_count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+/*! \brief Set a counter that has its value from elsewhere. Channel thread. */
+static inline void statistics_set(uint64_t *counter, uint64_t value)
+{
+	__atomic_store_n(counter, value, __ATOMIC_RELAXED);
+}
+
+/*! \brief Take over what the clock has counted. Channel thread. */
+void statistics_take_clock(struct call_statistics *statistics,
+	const struct playout_clock *clock);
+
+/*! \brief Copy them while the channel thread goes on counting. Any thread. */
+void statistics_copy(const struct call_statistics *from, struct call_statistics *to);
+
+#endif /* CALL_STATISTICS_H */

@@ -203,9 +203,9 @@ bench: host-core ## Measure what a call costs, as a multiple of Echo()
 
 # --- care -------------------------------------------------------------------------------------------
 
-.PHONY: lint lint-format lint-python lint-c format compile-commands help
+.PHONY: lint lint-format lint-python lint-arrows lint-c format compile-commands help
 
-lint: lint-format lint-python lint-c ## Check the code: formatting, ruff, mypy, cppcheck, flawfinder
+lint: lint-format lint-python lint-arrows lint-c ## Check the code: formatting, ruff, mypy, includes, cppcheck, flawfinder
 
 lint-format: $(LINT_STAMP)
 	$(Q)scripts/format.sh --check $(VENV)/bin
@@ -213,6 +213,9 @@ lint-format: $(LINT_STAMP)
 lint-python: $(LINT_STAMP)
 	$(Q)$(VENV)/bin/ruff check $(PYTHON_CODE)
 	$(Q)$(VENV)/bin/mypy $(TYPED_CODE)
+
+lint-arrows:
+	$(Q)$(HOST_PYTHON) scripts/check_arrows.py
 
 lint-c:
 	$(Q)scripts/lint-c.sh $(MODULE_DIR) pyconvai

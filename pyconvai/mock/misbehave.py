@@ -5,17 +5,43 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from . import messages
 from .faults import Fault
+from .link import Link
 from .messages import dump
-
-if TYPE_CHECKING:
-    from .session import Session
+from .record import Record
+from .scenario import Agent
+from .speaker import Speaker
+from .voice import Voice
 
 # The size of the largest message seen from the service.
 _LARGE_BYTES = 1_500_000
+
+
+class Session(Protocol):
+    """What faults are acted out on: the conversation of session.py."""
+
+    agent: Agent
+    record: Record
+    link: Link
+    speaker: Speaker
+    voice: Voice
+    last_tool_call: dict[str, Any] | None
+    metadata_wanted: bool
+
+    async def send_metadata(self) -> None:
+        """Say that the conversation is up."""
+
+    async def send_ping(self, event_id: Any) -> None:
+        """Ask whether the client is there."""
+
+    def stop_pings(self) -> None:
+        """Ask no more."""
+
+    def stop_reading(self) -> None:
+        """Leave in the socket what the client sends."""
 
 
 async def act(session: Session, fault: Fault) -> None:

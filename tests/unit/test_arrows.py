@@ -1,0 +1,85 @@
+"""Includes and imports run one way: `make lint` finds each arrow that does not, and each ring."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.timing import SECOND
+
+ROOT = Path(__file__).parents[2]
+TOPS = ("app_elevenlabs_convai", "pyconvai")
+FOLDERS = ("call", "config", "control", "engine", "tests")
+README_LINES = 12
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Path:
+    for top in TOPS:
+        left_out = shutil.ignore_patterns("__pycache__", "*.so")
+        shutil.copytree(ROOT / top, tmp_path / top, ignore=left_out)
+    return tmp_path
+
+
+def check(root: Path) -> list[str]:
+    """What the check says, without the line that names the page."""
+    words = [sys.executable, str(ROOT / "scripts" / "check_arrows.py"), str(root)]
+    done = subprocess.run(
+        words, stderr=subprocess.PIPE, text=True, timeout=20 * SECOND, check=False
+    )
+    lines = done.stderr.splitlines()
+    assert done.returncode == (1 if lines else 0)
+    return lines[:-1]
+
+
+def append(path: Path, line: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + line + "\n", encoding="utf-8")
+
+
+def test_all_run_one_way(sources: Path) -> None:
+    assert check(sources) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "found"),
+    [
+        ("call/caller.h", '#include "control/say.h"', "call/caller -> control/say runs up"),
+        ("config/keys.c", '#include "call/dtmf.h"', "config/keys -> call/dtmf runs up"),
+        ("engine/embed.c", '# include "config/config.h"', "engine/embed -> config/config runs up"),
+        ("convai_ops.h", '#include "call/media.h"', "convai_ops -> call/media runs up"),
+        ("call/media.h", '#include "call/call.h"', "a ring: "),
+    ],
+)
+def test_an_include_that_runs_up(sources: Path, file: str, line: str, found: str) -> None:
+    append(sources / TOPS[0] / file, line)
+    assert any(found in fault for fault in check(sources))
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "found"),
+    [
+        ("service/net.py", "from ..conversation import tools", "service/net -> conversation/tools"),
+        ("service/net.py", "from pyconvai import runtime", "service/net -> runtime runs up"),
+        ("log.py", "import pyconvai.service.net", "log -> service/net runs up"),
+        ("core/_core.pyi", "from ..log import ERROR", "a ring: core/_core -> log -> core/_core"),
+        ("service/endings.py", "def f():\n    from . import net", "a ring: "),
+        ("mock/audio.py", "from ..core import _core", "mock/audio -> core/_core runs up"),
+    ],
+)
+def test_an_import_that_runs_up(sources: Path, file: str, line: str, found: str) -> None:
+    append(sources / TOPS[1] / file, line)
+    assert any(found in fault for fault in check(sources))
+
+
+def test_each_folder_says_what_lives_there() -> None:
+    rooms = [ROOT / TOPS[0] / name for name in FOLDERS]
+    rooms += [ROOT / TOPS[1] / name for name in ("core", "service", "conversation", "mock")]
+    for room in rooms:
+        lines = (room / "README.md").read_text(encoding="utf-8").splitlines()
+        assert lines[0].startswith("# "), room
+        if room.name != "mock":  # a page for its users
+            assert len(lines) <= README_LINES, room

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Check that includes and imports run one way, and that no files include each other in a ring.
 
-``check_arrows.py [ROOT]`` names every arrow that runs up and every ring, and ends with 1 if there is
-one.  ``docs/design.md`` shows the floors.  A unit is a C file with its header, or a Python module.
+``check_arrows.py [ROOT]`` names every arrow that runs up and every ring; then its status is 1.
+``docs/design.md`` shows the floors.  A unit is a C file with its header, or a Python module.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def c_arrows(top: Path) -> Arrows:
     arrows: Arrows = {}
     files = [*top.glob("*.[ch]"), *top.glob("*/*.[ch]")]
     for path in files:
-        found = {name for name in INCLUDE.findall(path.read_text("utf-8"))}
+        found = set(INCLUDE.findall(path.read_text("utf-8")))
         own = {name for name in found if (top / f"{name}.h").exists()}
         arrows.setdefault(unit(path, top), set()).update(own - {unit(path, top)})
     return arrows

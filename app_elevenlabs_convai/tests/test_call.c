@@ -28,6 +28,7 @@
 #include "asterisk/test.h"	/* the framework */
 
 #include "call/call.h"
+#include "call/options.h"
 #include "config/config.h"
 #include "config/report.h"
 #include "tests/test_elevenlabs.h"

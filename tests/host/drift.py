@@ -29,7 +29,7 @@ _DEFINES = [
     "-DAST_MODULE_SELF_SYM=__internal_app_elevenlabs_convai_self",
     '-DCONVAI_VERSION="0"',
 ]
-FLAGS = ["-std=gnu11", "-O0", "-g", "-fPIC", "-w", "-ffunction-sections", *_DEFINES]
+FLAGS = [f"-I{MODULE}", "-std=gnu11", "-O0", "-g", "-fPIC", "-w", "-ffunction-sections", *_DEFINES]
 
 OWN = re.compile(r"^(mock_|MOCK_|CONTEXT_)")
 """Names of the mock headers' own, which the real ones need not have."""

@@ -187,11 +187,12 @@ class Effect(StrEnum):
 
 
 def _number(body: dict[str, Any], key: str = "event_id") -> int:
-    """An id as number or string; 0 where there is none."""
+    """An id as number or string; 0 where there is none, or none that could be sent back."""
     try:
-        return int(body.get(key) or 0)
+        number = int(body.get(key) or 0)
     except (TypeError, ValueError, OverflowError):
         return 0
+    return number if -(2**63) <= number < 2**63 else 0
 
 
 def _text(body: dict[str, Any], key: str) -> str:

@@ -77,7 +77,8 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
         (message("ping", "ping_event", {"event_id": "1001"}), Ping(1001)),
         (message("ping", "ping_event", {"event_id": [1]}), Ping(0)),
         (message("ping", "ping_event", {"event_id": "x"}), Ping(0)),
-        ('{"type":"ping","ping_event":{"event_id":1e308}}', Ping(int(1e308))),
+        ('{"type":"ping","ping_event":{"event_id":1e308}}', Ping(0)),
+        ('{"type":"ping","ping_event":{"event_id":-1e18}}', Ping(-(10**18))),
         (
             message("agent_response", "agent_response_event", {"agent_response": " Hi. "}),
             AgentSays("Hi."),

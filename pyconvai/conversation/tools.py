@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 from ..core._core import SessionHandle
 from ..log import ChannelLog
 from ..service.endings import Ending, Status, one_line
-from .protocol import ToolCall
+from .effects import CallTool
 
 TOOL_SECONDS = 10.0
 """A tool has so long, then the call is answered without it. The service waits for 20 s, if the
@@ -135,7 +135,7 @@ class Toolbox:
         self._calls = 0
         self._known: deque[str] = deque(maxlen=CALLS_REMEMBERED)
 
-    async def call(self, call: ToolCall) -> None:
+    async def call(self, call: CallTool) -> None:
         """Have it done by a task of its own; what cannot be done is answered at once."""
         if not call.call_id:
             self._log.warning(one_line(f"tool {call.name} called without an id: not carried out"))
@@ -145,7 +145,7 @@ class Toolbox:
             self._known.append(call.call_id)
             await self._begin(call)
 
-    async def _begin(self, call: ToolCall) -> None:
+    async def _begin(self, call: CallTool) -> None:
         tool = self._tools.get(call.name)
         if tool is None:
             self._log.notice(one_line(f"tool {call.name} is not among this agent's tools: refused"))
@@ -170,7 +170,7 @@ class Toolbox:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _carry_out(self, call: ToolCall, tool: Function) -> None:
+    async def _carry_out(self, call: CallTool, tool: Function) -> None:
         context = ToolContext(self._handle.channel)
         work = self._spawn(self._run(call, tool, context))
         # A tool that does not heed its end counts until it does, and is not waited for.
@@ -189,7 +189,7 @@ class Toolbox:
     def _done(self, _work: asyncio.Task[Any]) -> None:
         self._calls -= 1
 
-    async def _run(self, call: ToolCall, tool: Function, context: ToolContext) -> tuple[str, bool]:
+    async def _run(self, call: CallTool, tool: Function, context: ToolContext) -> tuple[str, bool]:
         """What the agent is told, and whether that is an error."""
         try:
             return str(await tool(context, **arguments(tool, call.parameters))), False
@@ -203,7 +203,7 @@ class Toolbox:
             self._log.error(f"tool {call.name} failed: {trace}")
             return f"{call.name} failed; the phone system's log tells why.", True
 
-    async def _tell(self, call: ToolCall, text: str, *, is_error: bool) -> None:
+    async def _tell(self, call: CallTool, text: str, *, is_error: bool) -> None:
         outcome = "failed" if is_error else "done"
         text = text.encode(errors="replace").decode()  # a name of a file may be no Unicode
         self._log.debug(one_line(f"tool {call.name} {outcome}: {text}"))

@@ -37,16 +37,8 @@ def no_pong(patch: pytest.MonkeyPatch) -> None:
 
 
 def stale_audio(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        session.Session, "_play", lambda self, audio: self.handle.play(audio.audio_base64)
-    )
-    handle = session.Session._handle
-
-    async def deaf(self: Any, connection: Any, event: Any) -> None:
-        if not isinstance(event, protocol.Interruption):
-            await handle(self, connection, event)
-
-    patch.setattr(session.Session, "_handle", deaf)
+    kind, _ = protocol.MESSAGES["interruption"]
+    patch.setitem(protocol.MESSAGES, "interruption", (kind, protocol.Conversation._nothing))
 
 
 def no_tick(patch: pytest.MonkeyPatch) -> None:

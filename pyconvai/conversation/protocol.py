@@ -426,10 +426,11 @@ MAX_LOGGED_CHARACTERS = 2000
 def for_log(message: bytes | str) -> str:
     """A message as one line for the log, with audio and secrets cut out."""
     try:
-        document = orjson.loads(message)
+        line = orjson.dumps(_cut(orjson.loads(message))).decode()
     except orjson.JSONDecodeError:
         return f"(no JSON, {len(message)} bytes)"
-    line = orjson.dumps(_cut(document)).decode()
+    except (orjson.JSONEncodeError, RecursionError):  # orjson reads deeper than it writes
+        return f"(nested too deep, {len(message)} bytes)"
     if len(line) > MAX_LOGGED_CHARACTERS:
         return f"{line[:MAX_LOGGED_CHARACTERS]}... ({len(line)} characters)"
     return line

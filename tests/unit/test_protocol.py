@@ -425,6 +425,12 @@ def test_the_log_shows_neither_audio_nor_secrets(text: str, shown: str, cut: str
     assert cut not in line
 
 
+@pytest.mark.parametrize("depth", [300, 1000])
+def test_a_message_that_is_nested_too_deep_is_not_logged(depth: int) -> None:
+    line = protocol.for_log("[" * depth + "]" * depth)
+    assert line == f"(nested too deep, {2 * depth} bytes)"
+
+
 def test_a_logged_message_has_a_limit() -> None:
     line = protocol.for_log(json.dumps({"text": "x" * 100_000}))
     assert len(line) < protocol.MAX_LOGGED_CHARACTERS + 50

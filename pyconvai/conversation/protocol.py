@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from .. import __version__
+from .. import __version__, limits
 from ..service.endings import one_line
 from ..service.metadata import Metadata
 from ..service.settings import Call
@@ -420,7 +420,6 @@ def utterance(kind: Say, text: str, event_id: int) -> str:
 
 _CUT_KEYS = frozenset({"audio_base_64", "chunk", "user_audio_chunk", "alignment"})
 _SECRET_PREFIX = "secret__"
-MAX_LOGGED_CHARACTERS = 2000
 
 
 def for_log(message: bytes | str) -> str:
@@ -431,8 +430,8 @@ def for_log(message: bytes | str) -> str:
         return f"(no JSON, {len(message)} bytes)"
     except (orjson.JSONEncodeError, RecursionError):  # orjson reads deeper than it writes
         return f"(nested too deep, {len(message)} bytes)"
-    if len(line) > MAX_LOGGED_CHARACTERS:
-        return f"{line[:MAX_LOGGED_CHARACTERS]}... ({len(line)} characters)"
+    if len(line) > limits.MAX_LOGGED_CHARACTERS:
+        return f"{line[: limits.MAX_LOGGED_CHARACTERS]}... ({len(line)} characters)"
     return line
 
 

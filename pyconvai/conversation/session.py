@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog
 from ..service.connecting import Connector, SharedState
@@ -36,11 +37,6 @@ from .effects import (
 )
 from .protocol import FORMATS, AudioFormat, Conversation, Say
 from .tools import Toolbox, allowed
-
-SERVICE_QUIET_SECONDS = 60.0
-"""Without any message of the service's, not even a ping, in a conversation. It pings every few
-seconds, and the network is watched by the connector; what is quiet for this long hangs. The service
-bears a quiet caller for as long."""
 
 
 class Session:
@@ -179,16 +175,17 @@ class Session:
         assert connection is not None
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(SERVICE_QUIET_SECONDS) as quiet:
+            async with asyncio.timeout(limits.SERVICE_QUIET_SECONDS) as quiet:
                 while True:
                     effects = await self._receive(connection)
-                    quiet.reschedule(loop.time() + SERVICE_QUIET_SECONDS)
+                    quiet.reschedule(loop.time() + limits.SERVICE_QUIET_SECONDS)
                     for effect in effects:
                         await self._carry_out(connection, effect)
         except ConnectionClosed as closed:
             return self._closed(closed, talking=True)
         except TimeoutError:
-            reason = f"nothing came from the service for {SERVICE_QUIET_SECONDS:.0f} s, not a ping"
+            seconds = f"{limits.SERVICE_QUIET_SECONDS:.0f} s"
+            reason = f"nothing came from the service for {seconds}, not a ping"
             return Ending(Status.ERROR, reason)
 
     async def _receive(self, connection: ClientConnection) -> Effects:

@@ -12,8 +12,7 @@ from typing import Any
 
 import orjson
 
-MAX_REASON_CHARACTERS = 240
-"""A reason is one line in a log and a channel variable; a server may send pages."""
+from .. import limits
 
 
 class Status(IntEnum):
@@ -67,8 +66,8 @@ class SetupFailed(Exception):
 def one_line(text: str) -> str:
     """Make text fit for a log line and a channel variable: one line, no control characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if len(line) > MAX_REASON_CHARACTERS:
-        return line[: MAX_REASON_CHARACTERS - 3] + "..."
+    if len(line) > limits.MAX_REASON_CHARACTERS:
+        return line[: limits.MAX_REASON_CHARACTERS - 3] + "..."
     return line
 
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from pyconvai import limits
 from pyconvai.service.endings import (
-    MAX_REASON_CHARACTERS,
     TABLE,
     Cause,
     SetupFailed,
@@ -186,4 +186,4 @@ def test_a_failed_set_up_carries_its_ending() -> None:
 
 def test_a_reason_is_one_short_line() -> None:
     assert one_line("two\r\nlines\x1b[31m") == "two lines [31m"
-    assert len(one_line("x" * 10_000)) == MAX_REASON_CHARACTERS
+    assert len(one_line("x" * 10_000)) == limits.MAX_REASON_CHARACTERS

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pyconvai import limits
 from pyconvai.conversation import protocol
 from pyconvai.conversation.effects import (
     CallTool,
@@ -433,4 +434,4 @@ def test_a_message_that_is_nested_too_deep_is_not_logged(depth: int) -> None:
 
 def test_a_logged_message_has_a_limit() -> None:
     line = protocol.for_log(json.dumps({"text": "x" * 100_000}))
-    assert len(line) < protocol.MAX_LOGGED_CHARACTERS + 50
+    assert len(line) < limits.MAX_LOGGED_CHARACTERS + 50

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pyconvai import runtime, selftest
+from pyconvai import limits, runtime, selftest
 from pyconvai.conversation import protocol, session
 from pyconvai.core import _core
 from pyconvai.service.endings import Status
@@ -88,7 +88,7 @@ def test_a_broken_engine_is_refused(
     monkeypatch: pytest.MonkeyPatch, breaking: Breaking, words: str
 ) -> None:
     breaking(monkeypatch)
-    monkeypatch.setattr(selftest, "LIMIT_SECONDS", 0.3 * SECOND)
+    monkeypatch.setattr(limits, "SELFTEST_SECONDS", 0.3 * SECOND)
     with pytest.raises(selftest.SelfTestFailed, match=words):
         runtime.start(5 * SECOND)
     until = time.monotonic() + 5 * SECOND

@@ -83,19 +83,23 @@ class ChannelLog:
         """Whether messages are to be logged: the agent asks for it, or the operator does."""
         return self._handle.debugging(self._debug)
 
+    def write(self, level: int, text: str) -> None:
+        """A line of this level; DEBUG only where somebody looks for a fault."""
+        if level > DEBUG or self.debugging:
+            _core.log(level, self._channel, text)
+
     def debug(self, text: str) -> None:
-        """A line that only someone who looks for a fault wants."""
-        if self.debugging:
-            _core.log(DEBUG, self._channel, text)
+        """A line that only somebody who looks for a fault wants."""
+        self.write(DEBUG, text)
 
     def notice(self, text: str) -> None:
-        """A line an operator may want."""
-        _core.log(NOTICE, self._channel, text)
+        """A line that an operator may want."""
+        self.write(NOTICE, text)
 
     def warning(self, text: str) -> None:
         """Something is not as it should be; the call goes on."""
-        _core.log(WARNING, self._channel, text)
+        self.write(WARNING, text)
 
     def error(self, text: str) -> None:
         """The call ends because of this."""
-        _core.log(ERROR, self._channel, text)
+        self.write(ERROR, text)

@@ -14,7 +14,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from . import __version__, log, selftest
+from . import __version__, limits, log, selftest
 from .conversation.session import Session
 from .core import _core
 from .service.backoff import BackOff
@@ -22,17 +22,6 @@ from .service.connecting import SharedState
 from .service.endings import Ending, Status
 from .service.net import Network, shrink_read_buffers
 from .service.signed_urls import SignedUrls
-
-TICK_SECONDS = 0.005
-"""How often caller audio is looked for while any call is up: a quarter of a frame, so that it adds
-at most 5 ms to a frame's way."""
-
-CLOSE_ALL_SECONDS = 1.5
-"""For all closing handshakes together when the engine is stopped; Asterisk gives us 2 s."""
-
-
-LAST_ROUNDS = 3
-"""Of a loop that ends, for the sockets that were closed in its last one."""
 
 
 class Runtime:
@@ -81,10 +70,10 @@ class Runtime:
         for task in asyncio.all_tasks(self._loop).difference(self._sessions):
             task.cancel()
         if left := asyncio.all_tasks(self._loop):
-            self._loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_ALL_SECONDS))
+            self._loop.run_until_complete(asyncio.wait(left, timeout=limits.CLOSE_ALL_SECONDS))
         # Transports that were aborted close in the next rounds, what is below TLS one later.
         # Not until a future is complete: what ends meanwhile may stop the loop once more.
-        for _ in range(LAST_ROUNDS):
+        for _ in range(limits.LAST_ROUNDS):
             self._loop.call_soon(self._loop.stop)
             self._loop.run_forever()
 
@@ -141,7 +130,7 @@ class Runtime:
         """Close every conversation, then end the loop."""
         self._end_all(Ending(Status.UNLOADED, "the module is being unloaded"))
         if self._sessions:
-            await asyncio.wait(self._sessions, timeout=CLOSE_ALL_SECONDS)
+            await asyncio.wait(self._sessions, timeout=limits.CLOSE_ALL_SECONDS)
         if self._testing is not None and not self._testing.done():
             self._testing.cancel()  # the end of that ends the loop
         else:
@@ -155,7 +144,7 @@ class Runtime:
             self._next_tick = None
             return
         _core.send_waiting_audio(self._handles)
-        self._next_tick = max(self._next_tick + TICK_SECONDS, self._loop.time())
+        self._next_tick = max(self._next_tick + limits.TICK_SECONDS, self._loop.time())
         self._loop.call_at(self._next_tick, self._tick)
 
 

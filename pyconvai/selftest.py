@@ -22,15 +22,10 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from . import limits
 from .core import _core
 from .service.endings import Status
 from .service.net import Endpoint, Network
-
-LIMIT_SECONDS = 2.0
-"""For the whole test: two hundred times what it takes, and less than a load may take."""
-
-POLL_SECONDS = 0.001
-"""How often the channel's end looks for what has come."""
 
 SETTINGS = {
     "agent_id": "self-test",
@@ -72,13 +67,14 @@ async def converse(loop: Loop) -> None:
     near, far = socket.socketpair()
     loop.network = _PairNetwork(near)
     try:
-        async with asyncio.timeout(LIMIT_SECONDS):
+        async with asyncio.timeout(limits.SELFTEST_SECONDS):
             async with asyncio.TaskGroup() as both:
                 both.create_task(_Agent().serve(far))
                 both.create_task(_call())
             await _until(lambda: loop.idle)
     except TimeoutError:
-        raise SelfTestFailed(f"self-test: not done within {LIMIT_SECONDS:.0f} s") from None
+        seconds = f"{limits.SELFTEST_SECONDS:.0f} s"
+        raise SelfTestFailed(f"self-test: not done within {seconds}") from None
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
     finally:
@@ -121,7 +117,7 @@ async def _call() -> None:
 
 async def _until(reached: Callable[[], bool]) -> None:
     while not reached():  # noqa: ASYNC110 - a channel is not told either, it looks
-        await asyncio.sleep(POLL_SECONDS)
+        await asyncio.sleep(limits.SELFTEST_POLL_SECONDS)
 
 
 # ---- The agent ----
@@ -168,7 +164,8 @@ class _Agent:
         left = list(expected)
         while left:
             message = await self._message()
-            _expect(message in left, f"the agent was sent {str(message)[:60]}, not {left[0]}")
+            shown = str(message)[: limits.MAX_SHOWN_CHARACTERS]
+            _expect(message in left, f"the agent was sent {shown}, not {left[0]}")
             left.remove(message)
 
     def _say(self, kind: str, content: dict[str, Any]) -> None:
@@ -193,7 +190,7 @@ class _Agent:
         """The next event of the connection; None once it is closed."""
         while not self._received:
             self._flush()
-            data = await self._reader.read(65_536)
+            data = await self._reader.read(limits.READ_BYTES)
             if data:
                 self._protocol.receive_data(data)
             else:

@@ -14,31 +14,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
+from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog
 from ..service.endings import Ending, Status, one_line
-from .protocol import ToolCall
-
-TOOL_SECONDS = 10.0
-"""A tool has so long, then the call is answered without it. The service waits for 20 s, if the
-agent's settings do not say less."""
-
-TOOLS_AT_ONCE = 8
-"""In one conversation. An agent that asks for more is refused, not queued: it waits for each."""
-
-CALLS_REMEMBERED = 64
-"""Ids of calls, to know one that is repeated. That happens at once, or not at all."""
-
-SETTLE_SECONDS = 0.5
-"""After the last word that has come was played: more would have come by now, for the service sends
-faster than speech."""
-
-REPLY_SECONDS = 2.0
-"""After the result, for words that it makes the agent say: its model needs a second or so. What has
-come before is heard meanwhile."""
-
-FAREWELL_SECONDS = 30.0
-"""How long a conversation that is to end waits for an agent that does not stop speaking."""
+from .effects import CallTool
 
 
 class ToolFailed(Exception):
@@ -133,9 +113,9 @@ class Toolbox:
         self._tools, self._answer, self._end = tools, answer, end
         self._tasks: set[asyncio.Task[Any]] = set()
         self._calls = 0
-        self._known: deque[str] = deque(maxlen=CALLS_REMEMBERED)
+        self._known: deque[str] = deque(maxlen=limits.TOOL_CALLS_REMEMBERED)
 
-    async def call(self, call: ToolCall) -> None:
+    async def call(self, call: CallTool) -> None:
         """Have it done by a task of its own; what cannot be done is answered at once."""
         if not call.call_id:
             self._log.warning(one_line(f"tool {call.name} called without an id: not carried out"))
@@ -145,16 +125,16 @@ class Toolbox:
             self._known.append(call.call_id)
             await self._begin(call)
 
-    async def _begin(self, call: ToolCall) -> None:
+    async def _begin(self, call: CallTool) -> None:
         tool = self._tools.get(call.name)
         if tool is None:
             self._log.notice(one_line(f"tool {call.name} is not among this agent's tools: refused"))
             there_are = ", ".join(self._tools) or "none"
             text = f"The phone system has no tool named {call.name}; there are: {there_are}."
             await self._tell(call, one_line(text), is_error=True)
-        elif self._calls >= TOOLS_AT_ONCE:
-            text = f"Too many tools at once: {TOOLS_AT_ONCE} have not ended yet. Try again later."
-            await self._tell(call, text, is_error=True)
+        elif self._calls >= limits.TOOLS_AT_ONCE:
+            text = f"Too many tools at once: {limits.TOOLS_AT_ONCE} have not ended yet."
+            await self._tell(call, f"{text} Try again later.", is_error=True)
         else:
             self._calls += 1
             self._spawn(self._carry_out(call, tool))
@@ -170,17 +150,17 @@ class Toolbox:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _carry_out(self, call: ToolCall, tool: Function) -> None:
+    async def _carry_out(self, call: CallTool, tool: Function) -> None:
         context = ToolContext(self._handle.channel)
         work = self._spawn(self._run(call, tool, context))
         # A tool that does not heed its end counts until it does, and is not waited for.
         work.add_done_callback(self._done)
-        await asyncio.wait({work}, timeout=TOOL_SECONDS)
+        await asyncio.wait({work}, timeout=limits.TOOL_SECONDS)
         if work.done():
             text, is_error = work.result()
         else:
             work.cancel()
-            self._log.warning(f"tool {call.name} takes longer than {TOOL_SECONDS:g} s")
+            self._log.warning(f"tool {call.name} takes longer than {limits.TOOL_SECONDS:g} s")
             text, is_error = f"{call.name} took too long and was given up.", True
         await self._tell(call, text, is_error=is_error)
         if context.ending and not is_error:
@@ -189,7 +169,7 @@ class Toolbox:
     def _done(self, _work: asyncio.Task[Any]) -> None:
         self._calls -= 1
 
-    async def _run(self, call: ToolCall, tool: Function, context: ToolContext) -> tuple[str, bool]:
+    async def _run(self, call: CallTool, tool: Function, context: ToolContext) -> tuple[str, bool]:
         """What the agent is told, and whether that is an error."""
         try:
             return str(await tool(context, **arguments(tool, call.parameters))), False
@@ -203,7 +183,7 @@ class Toolbox:
             self._log.error(f"tool {call.name} failed: {trace}")
             return f"{call.name} failed; the phone system's log tells why.", True
 
-    async def _tell(self, call: ToolCall, text: str, *, is_error: bool) -> None:
+    async def _tell(self, call: CallTool, text: str, *, is_error: bool) -> None:
         outcome = "failed" if is_error else "done"
         text = text.encode(errors="replace").decode()  # a name of a file may be no Unicode
         self._log.debug(one_line(f"tool {call.name} {outcome}: {text}"))
@@ -212,7 +192,7 @@ class Toolbox:
     async def _end_when_heard(self, reason: str) -> None:
         """The last words may be on their way yet: it stays up until they were heard."""
         try:
-            async with asyncio.timeout(FAREWELL_SECONDS):
+            async with asyncio.timeout(limits.FAREWELL_SECONDS):
                 await self._heard()
         except TimeoutError:
             self._log.debug("the agent goes on speaking: the call ends all the same")
@@ -221,12 +201,12 @@ class Toolbox:
     async def _heard(self) -> None:
         """Wait until all that has come was played, and nothing has come since."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + REPLY_SECONDS
+        until = loop.time() + limits.REPLY_SECONDS
         queued, waiting = self._handle.playout()
         at_first = queued
         while True:
             before = queued
-            await asyncio.sleep(waiting / 1000 + SETTLE_SECONDS)
+            await asyncio.sleep(waiting / 1000 + limits.SETTLE_SECONDS)
             queued, waiting = self._handle.playout()
             has_replied = queued != at_first or loop.time() >= until
             if not waiting and queued == before and has_replied:

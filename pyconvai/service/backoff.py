@@ -15,25 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from ..limits import (
+    BACKOFF_FIRST_SECONDS,
+    BACKOFF_FORGET_SECONDS,
+    BACKOFF_JITTER_SHARE,
+    BACKOFF_LONGEST_SECONDS,
+    BACKOFF_RETRY_AFTER_SECONDS,
+)
 from .endings import Ending, Status, one_line
 from .settings import Settings
-
-FIRST_SECONDS = 2.0
-"""After the first refusal. Conversations last minutes; a place becomes free every few seconds at
-the soonest."""
-
-LONGEST_SECONDS = 60.0
-"""Doubled from refusal to refusal up to this: an operator who has raised the plan's limit is not
-to wait for longer."""
-
-RETRY_AFTER_SECONDS = 300.0
-"""More than this is not taken from a Retry-After header: a fault there must not close us down."""
-
-JITTER = 0.25
-"""Share of the time by which it varies, so that several machines do not come back as one."""
-
-FORGET_SECONDS = 300.0
-"""So long after the last one is over, the next refusal counts as a first one."""
 
 Key = tuple[str, str, str]
 
@@ -76,18 +66,20 @@ class BackOff:
         as one refusal.
         """
         now, key = self._clock(), _key(settings)
-        self._pauses = {k: p for k, p in self._pauses.items() if now < p.until + FORGET_SECONDS}
+        self._pauses = {
+            k: p for k, p in self._pauses.items() if now < p.until + BACKOFF_FORGET_SECONDS
+        }
         pause = self._pauses.get(key)
         together = pause is not None and began < pause.since
         if together and not wait:
             return
         count = (pause.refusals if pause else 0) + (0 if together else 1)
-        seconds = min(FIRST_SECONDS * 2 ** min(count - 1, 16), LONGEST_SECONDS)
-        seconds *= 1 - JITTER + 2 * JITTER * self._chance()
+        seconds = min(BACKOFF_FIRST_SECONDS * 2 ** min(count - 1, 16), BACKOFF_LONGEST_SECONDS)
+        seconds *= 1 + BACKOFF_JITTER_SHARE * (2 * self._chance() - 1)
         if wait:
             # Later than asked for is fine, earlier is not.
-            asked = min(wait, RETRY_AFTER_SECONDS)
-            seconds = max(seconds, asked + asked * JITTER * self._chance())
+            asked = min(wait, BACKOFF_RETRY_AFTER_SECONDS)
+            seconds = max(seconds, asked + asked * BACKOFF_JITTER_SHARE * self._chance())
         self._pauses[key] = _Pause(now, now + seconds, count, ending.reason)
 
     def succeeded(self, settings: Settings) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog
 from .backoff import BackOff
@@ -23,9 +24,6 @@ from .net import Endpoint, Network
 from .settings import Settings
 from .signed_urls import SignedUrls, context_for
 from .upgrading import upgrade
-
-RETRY_SECONDS = 0.25
-"""Before the second round of attempts; doubled before each further one."""
 
 TEST_CHANNEL = "elevenlabs test agent"
 """What the command calls itself. It is to find out whether the key is good now, so it asks."""
@@ -64,11 +62,11 @@ class Connector:
                 if not failed.ending.retry or attempt == settings.connect_attempts:
                     raise
                 self._log.notice(f"attempt {attempt} failed, trying again: {failed.ending.reason}")
-            await asyncio.sleep(RETRY_SECONDS * 2 ** (attempt - 1))
+            await asyncio.sleep(limits.CONNECT_RETRY_SECONDS * 2 ** (attempt - 1))
         raise AssertionError("connect_attempts is at least 1")
 
     async def close(self) -> None:
-        """Wait for the connections that were left on the way; CLOSE_SECONDS at most."""
+        """Wait for the connections that were left on the way; limits.CLOSE_SECONDS at most."""
         if self._left:
             await asyncio.wait(self._left)
 

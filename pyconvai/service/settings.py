@@ -15,19 +15,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
+from .. import limits
 from .endings import Ending, SetupFailed, Status, one_line
 
 SIGNED_URL_PATH = "/v1/convai/conversation/get-signed-url"
 CONVERSATION_PATH = "/v1/convai/conversation"
-
-JSON_DEPTH_MAX = 100
-"""Of lists and objects in each other: orjson reads more than it writes, which is some 250."""
-
-WHOLE_MAX = 2**53 - 1
-"""Of whole numbers: what every reader of JSON keeps exact. config_pairs.c has the same."""
-
-SHOWN_CHARACTERS = 80
-"""Of a value that is wrong, in the reason."""
 
 
 class PairKind(IntEnum):
@@ -190,13 +182,14 @@ def _rejected(reason: str) -> SetupFailed:
 def _shown(text: str) -> str:
     """What a channel variable holds, fit for a reason."""
     line = one_line(text)
-    return f"{line[:SHOWN_CHARACTERS]}..." if len(line) > SHOWN_CHARACTERS else line
+    short = line[: limits.MAX_SHOWN_CHARACTERS]
+    return line if line == short else f"{short}..."
 
 
 def _is_too_deep(value: Any) -> bool:
-    """More than JSON_DEPTH_MAX lists and objects in each other."""
+    """More than limits.JSON_DEPTH_MAX lists and objects in each other."""
     layer = [value]
-    for _ in range(JSON_DEPTH_MAX):
+    for _ in range(limits.JSON_DEPTH_MAX):
         lists = [
             each.values() if isinstance(each, dict) else each for each in layer if _holds(each)
         ]
@@ -256,7 +249,7 @@ def _can_be_sent(value: Any) -> bool:
     if isinstance(value, float):
         return isfinite(value)
     if isinstance(value, int):
-        return abs(value) <= WHOLE_MAX
+        return abs(value) <= limits.WHOLE_MAX
     return not _is_too_deep(value)
 
 

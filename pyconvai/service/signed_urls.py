@@ -16,17 +16,11 @@ from collections.abc import Callable
 
 import orjson
 
+from .. import limits
 from .backoff import retry_after
 from .endings import Ending, RateLimit, SetupFailed, Status, from_http
 from .net import Network
 from .settings import Settings
-
-LIFE_SECONDS = 600.0
-"""The service lets a conversation begin for 15 minutes; the rest is for the way, for clocks and for
-connect_timeout."""
-
-AHEAD_SECONDS = 10.0
-"""For a request in the background. Nobody waits for it, but it holds a socket."""
 
 Key = tuple[str, str, str, bool]
 
@@ -42,7 +36,7 @@ class SignedUrls:
     def take(self, settings: Settings) -> str | None:
         """The URL that is kept for this agent, for this call alone; None where there is none."""
         asked, url = self._kept.pop(_key(settings), (0.0, ""))
-        return url if url and self._clock() - asked < LIFE_SECONDS else None
+        return url if url and self._clock() - asked < limits.SIGNED_URL_LIFE_SECONDS else None
 
     async def fetch(self, network: Network, settings: Settings) -> str:
         """Ask the service for one. SetupFailed says why there is none."""
@@ -71,11 +65,12 @@ class SignedUrls:
         """A failure is nobody's: the next call asks for itself, and says what is wrong."""
         asked = self._clock()
         try:
-            async with asyncio.timeout(AHEAD_SECONDS):
+            async with asyncio.timeout(limits.SIGNED_URL_AHEAD_SECONDS):
                 url = await self.fetch(network, settings)
         except (SetupFailed, TimeoutError, OSError):
             return
-        self._kept = {k: v for k, v in self._kept.items() if asked - v[0] < LIFE_SECONDS}
+        oldest = asked - limits.SIGNED_URL_LIFE_SECONDS
+        self._kept = {k: v for k, v in self._kept.items() if v[0] > oldest}
         self._kept[key] = (asked, url)
 
     def forget(self, settings: Settings) -> None:

@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
-from pyconvai import __version__
+from pyconvai import __version__, log
+from pyconvai.conversation.effects import Level
 from tests.timing import SECOND
 from tests.unit.engine import ENDED, TALKING, Engine
 from tests.unit.service import Conversation, Service
+
+
+def test_the_levels_of_a_conversation_are_the_log_s() -> None:
+    assert list(Level) == [log.DEBUG, log.NOTICE, log.WARNING]
 
 
 def test_opening_and_formats(engine: Engine) -> None:
@@ -141,6 +146,8 @@ def test_ping_is_answered_and_unknown_messages_are_ignored(engine: Engine) -> No
         await agent.connection.send("this is no JSON")
         await agent.send(type="ping", ping_event={"event_id": "7", "ping_ms": 12})
         assert await agent.next() == {"type": "pong", "event_id": 7}
+        await agent.send(type="ping", ping_event={"event_id": 1e300})
+        assert await agent.next() == {"type": "pong", "event_id": 0}
         await agent.connection.close(1000)
 
     with Service(script) as service:
@@ -148,7 +155,7 @@ def test_ping_is_answered_and_unknown_messages_are_ignored(engine: Engine) -> No
         assert call.ending()[0] == "AGENT_ENDED"
         service.outcome()
         assert call.counters().unknown_messages == 3
-        assert call.counters().pings_answered == 2
+        assert call.counters().pings_answered == 3
         call.release()
 
 
@@ -399,6 +406,33 @@ def test_set_up_is_tried_again(engine: Engine) -> None:
         call = engine.call(settings=service.settings(connect_attempts="3"))
         assert call.ending()[0] == "AGENT_ENDED"
         assert service.signed() in (2, 3), "the third is the next call's"
+        call.release()
+
+
+def test_what_an_attempt_that_failed_has_said_is_void(engine: Engine) -> None:
+    """The next connection is a conversation of its own: its audio is fresh, its end is its own."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        if len(service.conversations) == 1:
+            await agent.interrupt(5)
+            await agent.send(
+                type="agent_tool_request", agent_tool_request={"tool_name": "end_call"}
+            )
+            await agent.send(type="client_error", error_event={"message": "quota"})
+            await agent.send(type="ping", ping_event={"event_id": 1})
+            assert (await agent.next())["type"] == "pong"
+            agent.connection.transport.abort()
+            return
+        await agent.metadata()
+        await agent.speak(b"\x01" * 160, 1)
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings(connect_attempts="3"))
+        status, reason = call.ending()
+        assert (status, reason.endswith("(1000)")) == ("AGENT_ENDED", True), reason
+        assert call.queued == 160
         call.release()
 
 

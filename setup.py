@@ -69,7 +69,8 @@ def compile_args() -> list[str]:
     warnings = ["-Wall", "-Wextra"]
     if switch("CONVAI_WERROR"):
         warnings.append("-Werror")
-    return ["-O2", "-g", *warnings, *words("CONVAI_CFLAGS")]
+    # Hidden: a name of one core's must not stand for that of another build's in the same process.
+    return ["-O2", "-g", "-fvisibility=hidden", *warnings, *words("CONVAI_CFLAGS")]
 
 
 def headers() -> list[str]:

@@ -1,9 +1,9 @@
 """Build the engine's compiled core and describe the package.
 
-The core is one extension, ``pyconvai.core._core``, made from ``pyconvai/core/``. Everything
-generated goes below ``build/<SOABI>/``, so that several Pythons can share one checkout;
-``build_ext --inplace`` puts the extension itself into ``pyconvai/core/``, where its file name
-carries the SOABI as well.
+The core is one extension, ``pyconvai.core._core``, made from the Cython and the C in
+``pyconvai/core/``. Everything generated goes below ``build/<SOABI>/``, so that several Pythons can
+share one checkout; ``build_ext --inplace`` puts the extension itself into ``pyconvai/core/``, where
+its file name carries the SOABI as well.
 
 Switches, all by environment:
 
@@ -37,6 +37,7 @@ ROOT = Path(__file__).resolve().parent
 SOABI: str = sysconfig.get_config_var("SOABI") or "unknown-abi"
 BUILD = Path("build") / SOABI
 CORE_SOURCE = Path("pyconvai/core/_core.pyx")
+C_SOURCES = ["pyconvai/core/engine.c", "pyconvai/core/session.c"]
 # Where the core finds its own headers and the contract with the C module.
 INCLUDE_DIRS = ["pyconvai/core", "app_elevenlabs_convai"]
 # Packages within pyconvai.
@@ -69,11 +70,12 @@ def compile_args() -> list[str]:
     warnings = ["-Wall", "-Wextra"]
     if switch("CONVAI_WERROR"):
         warnings.append("-Werror")
-    return ["-O2", "-g", *warnings, *words("CONVAI_CFLAGS")]
+    # Hidden: a name of one core's must not stand for that of another build's in the same process.
+    return ["-O2", "-g", "-fvisibility=hidden", *warnings, *words("CONVAI_CFLAGS")]
 
 
 def headers() -> list[str]:
-    """Return every file that the core is built from besides its source; a change rebuilds it."""
+    """Return every file that the core is built from besides its sources; a change rebuilds it."""
     found: set[Path] = {Path("setup.py")}
     for folder in INCLUDE_DIRS:
         for pattern in ("*.h", "*.pxd", "*.pxi"):
@@ -114,25 +116,28 @@ def extensions() -> list[Extension]:
 
     core = Extension(
         "pyconvai.core._core",
-        [str(CORE_SOURCE)],
+        [str(CORE_SOURCE), *C_SOURCES],
         include_dirs=INCLUDE_DIRS,
+        define_macros=[("_GNU_SOURCE", None)],
         depends=headers(),
         libraries=["m"],
         extra_compile_args=compile_args(),
         extra_link_args=words("CONVAI_LDFLAGS"),
     )
     annotate = switch("CONVAI_ANNOTATE")
-    # Left behind by a translation that was killed: half a file in C would pass for a new one.
+    # Left behind by a translation that was killed: half a file, or half a copy of a header, would
+    # pass for a new one.
     unfinished = BUILD / "cython-unfinished"
     lock_build()
-    force = annotate or unfinished.exists()
+    if unfinished.exists():
+        shutil.rmtree(generated, ignore_errors=True)
     unfinished.touch()
     made: list[Extension] = cythonize(
         [core],
         build_dir=str(generated),
         compiler_directives={"language_level": "3"},
         annotate=annotate,
-        force=force,
+        force=annotate,
         quiet=True,
     )
     unfinished.unlink()

@@ -2,15 +2,18 @@
 
 Limits that must stay in an order stand together, and the comment above them says which. What an
 operator may set is a key of ``elevenlabs.conf`` (``service/settings.py``). The core has limits of
-its own, in C: ``CONVAI_UPLINK_MS`` and ``CONVAI_PLAYOUT_MS`` in ``core/session.h``, and
-``SEND_BUFFER_LIMIT`` in ``core/_core.pyx``.
+its own: ``CONVAI_UPLINK_MS`` and ``CONVAI_PLAYOUT_MS`` in ``core/session.h``, ``LAG_MS`` in
+``core/_core.pyx``, the sizes of frames in ``core/frame_reader.h``.
 """
 
 # ---- The loop ----
 
-TICK_SECONDS = 0.005
-"""How often the loop looks for caller audio while any call is up: a quarter of a frame, so that it
-adds at most 5 ms to a frame's way."""
+TICK_SECONDS = ((4, 0.005), (16, 0.010))
+"""How often the loop writes and reads all sockets while calls are up: (calls at most, seconds). Few
+calls are served soon; a frame waits for a tick at most."""
+
+TICK_MANY_SECONDS = 0.020
+"""The same for more calls: what a round costs by itself is shared by all of them."""
 
 LAST_ROUNDS = 3
 """A loop that ends runs so many more rounds, to close the sockets that were closed in its last one
@@ -18,11 +21,10 @@ and, one round later, what is below TLS."""
 
 # Stopping: one closing handshake must fit into the time for all of them, and that into the 2 s that
 # Asterisk's end gives the engine (EXIT_LIMIT_MS in app_elevenlabs_convai.c).
-# The order is wrong today: a handshake may take 2.0 s, longer than the 1.5 s for all.
 
-CLOSE_SECONDS = 2.0
-"""For the closing handshake of one connection. The caller has gone by then; only the socket
-waits."""
+CLOSE_SECONDS = 1.0
+"""For the closing handshake of one connection, from the first close frame on, whoever sent it. The
+caller has gone by then; only the socket waits."""
 
 CLOSE_ALL_SECONDS = 1.5
 """For all closing handshakes together, when the engine is stopped."""
@@ -95,36 +97,32 @@ BACKOFF_JITTER_SHARE = 0.25
 # ---- A connection ----
 
 READ_BYTES = 16_384
-"""What asyncio sets aside to read from a connection. Its own choice of 256 KiB costs that much
-memory for each TLS connection, and time for each read of a plain one; no TLS record is longer."""
+"""Of one read before a WebSocket has the connection; no TLS record is longer."""
 
 MAX_MESSAGE_BYTES = 33_554_432
 """Of one message of the service: 32 MiB. Official clients take 16 MiB; more than this is a fault
 of the service."""
 
-# Caller audio on a network that takes nothing: the kernel holds the least. The core drops audio
-# when SEND_BUFFER_LIMIT (65,536 bytes) wait in the transport. The library's own sending waits only
-# above that, so that neither a pong nor the keep-alive waits behind audio: the agent is heard, and
-# the end is noticed in time.
+# Caller audio on a network that takes nothing waits in the uplink ring: LAG_MS of it at most, what is
+# older is dropped and counted (core/_core.pyx). Beyond that wait what the kernel holds, UNSENT_MS of
+# the agent's format, and one chunk. Messages wait in the socket's backlog, where pongs and results
+# are few; a service that does not take them at all is given up.
+
+UNSENT_MS = 200
+"""Audio that the kernel may hold without having sent it; left to itself it holds some 4 MB, minutes
+of a caller's audio."""
 
 UNSENT_BYTES = 16_384
-"""What the kernel may hold that it has not sent yet; left to itself some 4 MB, minutes of a
-caller's audio. The rest waits in the transport, where it is noticed, dropped and counted."""
+"""The same before the format is known: an upgrade and the first message."""
 
-WRITE_LIMIT_BYTES = 262_144
-"""When so much waits in the transport, the library's own sending waits."""
+BACKLOG_BYTES = 1_048_576
+"""Of messages that the network does not take."""
 
-# Silence: a dead network is found by two intervals of the keep-alive, long before a service that
-# says nothing is given up.
+# A dead network is found by two intervals of the keep-alive. Whatever comes is a sign of life.
 
 KEEPALIVE_SECONDS = 10.0
-"""Between our WebSocket pings, and the time for each answer: a dead network is noticed within 20 s,
-where TCP alone would take many minutes."""
-
-SERVICE_QUIET_SECONDS = 60.0
-"""A conversation without any message of the service, not even a ping, is given up after this. The
-service pings every few seconds, so one that is quiet for so long hangs; it bears a quiet caller for
-as long."""
+"""Without a byte for so long, a WebSocket ping is sent; without one for as long again, the
+connection is given up. TCP alone would take many minutes."""
 
 # ---- Tools ----
 

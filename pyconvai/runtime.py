@@ -20,7 +20,7 @@ from .core import _core
 from .service.backoff import BackOff
 from .service.connecting import SharedState
 from .service.endings import Ending, Status
-from .service.net import Network, shrink_read_buffers
+from .service.net import Network
 from .service.signed_urls import SignedUrls
 
 
@@ -34,6 +34,8 @@ class Runtime:
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._handles: list[_core.SessionHandle] = []
         self._next_tick: float | None = None
+        self._unsent: set[asyncio.Task[None]] = set()
+        """Sessions whose outbox the network did not take."""
         self._wish = _core.WISH_NONE
         self._stopping: asyncio.Task[None] | None = None
         self._testing: asyncio.Task[None] | None = None
@@ -41,7 +43,9 @@ class Runtime:
     def run(self, start: Start) -> None:
         """Pass the self-test, then serve sessions until told to end."""
         asyncio.set_event_loop(self._loop)
+        ticker = self.network.ticker
         self._loop.add_reader(_core.wake_fd(), self._woken)
+        self._loop.add_reader(ticker.quiet_fd, ticker.first_word)
         try:
             self._testing = self._loop.create_task(selftest.converse(self))
             self._loop.run_until_complete(self._testing)
@@ -66,6 +70,7 @@ class Runtime:
         """
         _core.refuse()
         self._loop.remove_reader(_core.wake_fd())
+        self._loop.remove_reader(self.network.ticker.quiet_fd)
         self._end_all(Ending(Status.ERROR, "the engine's loop has failed"))
         for task in asyncio.all_tasks(self._loop).difference(self._sessions):
             task.cancel()
@@ -90,8 +95,8 @@ class Runtime:
         if hung_up:
             self._end_hung_up()
         if _core.outbox_filled():
-            for session in self._sessions.values():
-                session.send_outbox()
+            self._unsent = set(self._sessions)
+            self._send_outboxes()
         if self._wish == _core.WISH_STOP and self._stopping is None:
             self._stopping = self._loop.create_task(self._stop())
         self._end_if_finished()
@@ -113,6 +118,7 @@ class Runtime:
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         session = self._sessions.pop(task)
+        self._unsent.discard(task)
         self._handles.remove(session.handle)
         session.handle.release()
         self._end_if_finished()
@@ -136,16 +142,32 @@ class Runtime:
         else:
             self._loop.stop()
 
-    # ---- Caller audio ----
+    def _send_outboxes(self) -> None:
+        self._unsent = {task for task in self._unsent if not self._sessions[task].send_outbox()}
+
+    # ---- The tick ----
 
     def _tick(self) -> None:
-        """Send what callers have said. Runs while any call is up; idle, the loop sleeps."""
+        """Write and read all sockets at once. Runs while any call is up; idle, the loop sleeps."""
         if not self._handles or self._next_tick is None:
             self._next_tick = None
             return
-        _core.send_waiting_audio(self._handles)
-        self._next_tick = max(self._next_tick + limits.TICK_SECONDS, self._loop.time())
+        try:
+            _core.send_waiting_audio(self._handles)
+            self.network.ticker.tick()
+            if self._unsent:
+                self._send_outboxes()
+        except Exception:  # the next tick is everybody's
+            _core.log(log.ERROR, "", f"a fault in the tick: {traceback.format_exc()}")
+        self._next_tick = max(self._next_tick + self._tick_seconds(), self._loop.time())
         self._loop.call_at(self._next_tick, self._tick)
+
+    def _tick_seconds(self) -> float:
+        """Few calls are served soon, many together: a round costs more than what is done in it."""
+        for most, seconds in limits.TICK_SECONDS:
+            if len(self._handles) <= most:
+                return seconds
+        return limits.TICK_MANY_SECONDS
 
 
 def build_id() -> str:
@@ -174,7 +196,6 @@ def start(seconds: float) -> int:
     TimeoutError, or whatever the loop has raised. That loop then ends, at the latest when it comes
     to itself.
     """
-    shrink_read_buffers()
     _core.open_engine()
     outcome = Start()
     # The new thread inherits the mask: signals go to Asterisk's own threads.

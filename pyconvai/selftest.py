@@ -65,7 +65,7 @@ async def converse(loop: Loop) -> None:
     """Hold the conversation. SelfTestFailed, or whatever the engine raises, when it goes wrong."""
     network = loop.network
     near, far = socket.socketpair()
-    loop.network = _PairNetwork(near)
+    loop.network = _PairNetwork(near, network.ticker)
     try:
         async with asyncio.timeout(limits.SELFTEST_SECONDS):
             async with asyncio.TaskGroup() as both:
@@ -86,8 +86,8 @@ async def converse(loop: Loop) -> None:
 class _PairNetwork(Network):
     """A network that leads to one place."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+    def __init__(self, sock: socket.socket, ticker: _core.Ticker) -> None:
+        self._sock, self.ticker = sock, ticker
 
     async def connect(self, endpoint: Endpoint) -> socket.socket:
         """The session's end of the pair, which it closes."""

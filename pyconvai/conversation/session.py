@@ -8,12 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from contextlib import suppress
-
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
-from websockets.protocol import State
-
 from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog
@@ -22,6 +16,7 @@ from ..service.endings import Ending, RateLimit, SetupFailed, Status, from_close
 from ..service.metadata import Metadata
 from ..service.net import Endpoint
 from ..service.settings import Call, Settings
+from ..service.websocket import Closed, WebSocket
 from . import protocol
 from .effects import (
     CallTool,
@@ -40,18 +35,20 @@ from .tools import Toolbox, allowed
 
 
 class Session:
-    """The engine's side of one call."""
+    """The engine's side of one call: the receiver of its WebSocket's messages."""
 
     def __init__(self, handle: SessionHandle, shared: SharedState) -> None:
         self.handle = handle
         self._connector = Connector(shared, handle)
         self._conversation = Conversation()
         self._log = ChannelLog(handle, debug=False)
-        self._connection: ClientConnection | None = None
+        self._settings: Settings | None = None
+        self._websocket: WebSocket | None = None
+        self._up: asyncio.Future[Metadata] | None = None
+        self._closed: asyncio.Future[Closed] | None = None
         self._forced: Ending | None = None
         self._finishing = False
         self._task: asyncio.Task[None] | None = None
-        self._sender: asyncio.Task[None] | None = None
         self._tools: Toolbox | None = None
 
     # ---- Asked from outside ----
@@ -70,11 +67,19 @@ class Session:
         if not self._finishing:
             self._task.cancel()
 
-    def send_outbox(self) -> None:
-        """Send what others want to be said; while that is being done, it looks by itself."""
-        if self._connection is None or self._finishing or self._sender is not None:
-            return
-        self._sender = asyncio.get_running_loop().create_task(self._send_outbox(self._connection))
+    def send_outbox(self) -> bool:
+        """Send what others want to be said; False while the network does not take it.
+
+        What it does not take stays where it is, for that has a limit of its own.
+        """
+        websocket = self._websocket
+        if websocket is None or self._finishing:
+            return True
+        if not websocket.has_room:
+            return False
+        for kind, text in self.handle.outbox():
+            self._send(protocol.utterance(Say(kind), text, self._conversation.last_response))
+        return True
 
     # ---- The task ----
 
@@ -94,125 +99,122 @@ class Session:
     async def _finish(self, ending: Ending) -> None:
         """Tell the channel first, for it may have a caller waiting; then close the socket."""
         self._finishing = True
-        if self._sender is not None:
-            self._sender.cancel()
         if self._tools is not None:
             self._tools.close()
         self.handle.detach()
         self.handle.end(ending.status, ending.reason, ending.play_out)
         self._log.debug(f"ended: {ending.status.name}: {ending.reason}")
-        if self._connection is not None:
+        if self._websocket is not None:
             try:
-                await self._connection.close(1000)
-            except (OSError, ConnectionClosed, asyncio.CancelledError) as error:
-                self._log.debug(f"the close was not clean: {error!r}")
-                self._connection.transport.abort()
+                await self._websocket.close()
+            except asyncio.CancelledError:
+                self._websocket.abort()
         await self._connector.close()
 
     async def _converse(self) -> Ending:
         call = Call.from_pairs(self.handle.pairs)
-        settings = call.settings
+        settings = self._settings = call.settings
         self._log = ChannelLog(self.handle, settings.debug)
         try:
             async with asyncio.timeout(settings.connect_timeout):
-                metadata = await self._connector.connect(
-                    settings, lambda connection: self._open_conversation(connection, call)
+                await self._connector.connect(
+                    settings, lambda websocket: self._open_conversation(websocket, call)
                 )
         except TimeoutError:
             where = " or ".join(str(Endpoint.of(host.base_url)) for host in settings.hosts)
             limit = f"connect_timeout ({settings.connect_timeout} s)"
             return Ending(Status.TIMEOUT, one_line(f"no conversation with {where} within {limit}"))
-        self._talk(metadata, settings)
+        assert self._closed is not None
         try:
             async with asyncio.timeout(settings.max_duration or None):
-                return await self._listen()
+                return self._ended(await self._closed, talking=True)
         except TimeoutError:
             return Ending(Status.TIMEOUT, f"max_duration ({settings.max_duration} s) reached")
 
     # ---- Set-up ----
 
-    async def _open_conversation(self, connection: ClientConnection, call: Call) -> Metadata:
+    async def _open_conversation(self, websocket: WebSocket, call: Call) -> Metadata:
         """Say who calls and wait for the metadata; anything may come before it."""
-        self._connection = connection
+        loop = asyncio.get_running_loop()
+        self._up, self._closed = loop.create_future(), loop.create_future()
+        self._websocket = websocket
         self._conversation = Conversation()  # what an attempt before this one has said is void
-        tools = self._tools = self._new_tools(connection, call.settings)
+        tools = self._tools = self._new_tools(call.settings)
         try:
-            await self._say(connection, protocol.opening(call))
-            while True:
-                for effect in await self._receive(connection):
-                    if isinstance(effect, Metadata):
-                        return effect
-                    await self._carry_out(connection, effect)
-        except BaseException as failed:
+            websocket.receive(self)
+            self._send(protocol.opening(call))
+            await asyncio.wait({self._up, self._closed}, return_when=asyncio.FIRST_COMPLETED)
+            if self._up.done():
+                return self._up.result()
+            raise self._refused(self._closed.result())
+        except BaseException:
             tools.close()  # what this attempt has begun is not to end the next one
-            if isinstance(failed, ConnectionClosed):
-                raise self._refused(failed) from None
+            websocket.mute()
             raise
 
-    def _refused(self, closed: ConnectionClosed) -> SetupFailed:
+    def _refused(self, closed: Closed) -> SetupFailed:
         """A close in place of the metadata. A limit that is no quota is one that passes."""
-        ending = self._closed(closed, talking=False)
-        words = f"{closed.rcvd.reason if closed.rcvd else ''} {self._conversation.last_error}"
+        ending = self._ended(closed, talking=False)
+        words = f"{closed.reason} {self._conversation.last_error}"
         busy = ending.status is Status.LIMIT and "quota" not in words.lower()
         return SetupFailed(ending, RateLimit() if busy else None)
 
-    def _talk(self, metadata: Metadata, settings: Settings) -> None:
-        """Obey the agent's formats and let audio flow."""
-        assert self._connection is not None
+    def _talk(self, metadata: Metadata) -> None:
+        """Obey the agent's formats and let audio flow: before anything else that has come is read."""
+        assert self._websocket is not None
+        assert self._settings is not None
         agent = _known_format(metadata.agent_format, "agent_output_audio_format")
         caller = _known_format(metadata.caller_format, "user_input_audio_format")
-        self.handle.talk(caller, agent, metadata.conversation_id, settings.chunk_ms)
-        self.handle.attach(self._connection.transport, self._connection.protocol, State.OPEN)
+        self.handle.talk(caller, agent, metadata.conversation_id, self._settings.chunk_ms)
+        self._websocket.take_audio(self.handle, self._settings.debug)
         self._log.debug(
             f"{metadata.conversation_id}: agent speaks {metadata.agent_format},"
             f" hears {metadata.caller_format}"
         )
 
-    # ---- Conversation ----
-
-    async def _listen(self) -> Ending:
-        connection = self._connection
-        assert connection is not None
-        loop = asyncio.get_running_loop()
+    def _began(self, metadata: Metadata) -> None:
+        """The conversation is up. A second metadata changes nothing."""
+        assert self._up is not None
+        if self._up.done():
+            return
         try:
-            async with asyncio.timeout(limits.SERVICE_QUIET_SECONDS) as quiet:
-                while True:
-                    effects = await self._receive(connection)
-                    quiet.reschedule(loop.time() + limits.SERVICE_QUIET_SECONDS)
-                    for effect in effects:
-                        await self._carry_out(connection, effect)
-        except ConnectionClosed as closed:
-            return self._closed(closed, talking=True)
-        except TimeoutError:
-            seconds = f"{limits.SERVICE_QUIET_SECONDS:.0f} s"
-            reason = f"nothing came from the service for {seconds}, not a ping"
-            return Ending(Status.ERROR, reason)
+            self._talk(metadata)
+        except (SetupFailed, MemoryError) as failed:
+            self._up.set_exception(failed)
+        else:
+            self._up.set_result(metadata)
 
-    async def _receive(self, connection: ClientConnection) -> Effects:
-        message = await connection.recv(decode=False)
+    # ---- What the WebSocket tells ----
+
+    def message(self, data: bytes) -> None:
+        """One message of the service that is not taken as audio below."""
         self.handle.count_message()
         if self._log.debugging:
-            self._log.debug(f"<- {protocol.for_log(message)}")
-        return self._conversation.receive(message)
+            self._log.debug(f"<- {protocol.for_log(data)}")
+        for effect in self._conversation.receive(data):
+            self._carry_out(effect)
 
-    async def _say(self, connection: ClientConnection, message: str) -> None:
+    def closed(self, closed: Closed) -> None:
+        """Nothing comes any more."""
+        assert self._closed is not None
+        if not self._closed.done():
+            self._closed.set_result(closed)
+
+    def failed(self, fault: Exception) -> None:
+        """A fault of the engine's own, in the middle of a message: this call is over."""
+        self._log.error(f"fault in the engine: {_trace(fault)}")
+        self.end(Ending(Status.ERROR, one_line(f"fault in the engine: {fault!r}")))
+
+    # ---- Conversation ----
+
+    def _send(self, message: str) -> None:
+        if self._websocket is None or self._finishing:
+            return
         if self._log.debugging:
             self._log.debug(f"-> {protocol.for_log(message)}")
-        await connection.send(message)
+        self._websocket.send(message)
 
-    async def _send_outbox(self, connection: ClientConnection) -> None:
-        """One task at a time, so that nothing overtakes anything when the network is slow."""
-        try:
-            while outbox := self.handle.outbox():
-                for kind, text in outbox:
-                    response = self._conversation.last_response
-                    await self._say(connection, protocol.utterance(Say(kind), text, response))
-        except ConnectionClosed as closed:
-            self._log.debug(f"not said any more: {closed!r}")
-        finally:
-            self._sender = None
-
-    async def _carry_out(self, connection: ClientConnection, effect: Effect) -> None:
+    def _carry_out(self, effect: Effect) -> None:
         """Do what the conversation wants done. Play first: most messages are agent audio."""
         match effect:
             case Play():
@@ -222,18 +224,21 @@ class Session:
             case Flush():
                 self._flush()
             case Send(text):
-                await self._say(connection, text)
+                self._send(text)
             case CountPong():
                 self.handle.count_pong()
             case CallTool():
                 assert self._tools is not None
-                await self._tools.call(effect)
+                self._tools.call(effect)
             case Log(level, text):
                 self._log.write(level, text)
             case CountUnknown():
                 self.handle.count_unknown()
+            case Metadata():
+                self._began(effect)
 
     def _play(self, play: Play) -> None:
+        assert self._websocket is not None
         try:
             if play.new_response:
                 self.handle.align()
@@ -242,36 +247,34 @@ class Session:
                 waiting_ms = self.handle.playout()[1]
                 if warning := self._conversation.overflowed(waiting_ms):
                     self._log.warning(warning)
+            # More of the same response needs nobody's decision.
+            self._websocket.expect(play.event_id)
         except ValueError as error:
             self._log.warning(f"agent audio left out: {error}")
 
     def _flush(self) -> None:
+        assert self._websocket is not None
+        self._websocket.expect(None)
         queued_ms, waiting_ms = self.handle.playout()
         stale_ms = self.handle.flush()
         self._log.debug(self._conversation.flushed(queued_ms, waiting_ms, stale_ms))
 
-    def _new_tools(self, connection: ClientConnection, settings: Settings) -> Toolbox:
+    def _new_tools(self, settings: Settings) -> Toolbox:
         """The agent's tools, for as long as this connection lasts."""
 
-        async def answer(call_id: str, text: str, is_error: bool) -> None:
-            with suppress(ConnectionClosed):
-                await self._say(connection, protocol.tool_result(call_id, text, is_error=is_error))
+        def answer(call_id: str, text: str, is_error: bool) -> None:
+            self._send(protocol.tool_result(call_id, text, is_error=is_error))
 
         tools = allowed(settings.tools)
         return Toolbox(self.handle, self._log, tools=tools, answer=answer, end=self.end)
 
-    def _closed(self, closed: ConnectionClosed, *, talking: bool) -> Ending:
+    def _ended(self, closed: Closed, *, talking: bool) -> Ending:
         """Why the WebSocket was closed, by the frame that the service sent, if it sent one."""
         error = self._conversation.last_error
-        code, words = None, error.message if error else ""
-        if closed.rcvd is not None:
-            code = closed.rcvd.code
-            words = "; ".join(part for part in (closed.rcvd.reason, words) if part)
-        elif closed.sent is not None:
-            words = closed.sent.reason or words
+        words = "; ".join(part for part in (closed.reason, error.message if error else "") if part)
         kind = error.kind if error else ""
         tool = self._conversation.ending_tool
-        return from_close(code, words, talking=talking, error=kind, tool=tool)
+        return from_close(closed.code, words, talking=talking, error=kind, tool=tool)
 
 
 def _known_format(name: str, key: str) -> AudioFormat:

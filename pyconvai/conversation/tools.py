@@ -105,7 +105,7 @@ class Toolbox:
         log: ChannelLog,
         *,
         tools: Mapping[str, Function],
-        answer: Callable[[str, str, bool], Awaitable[None]],
+        answer: Callable[[str, str, bool], None],
         end: Callable[[Ending], None],
     ) -> None:
         """answer: send a result (id, text, whether it is an error). end: end the conversation."""
@@ -115,7 +115,7 @@ class Toolbox:
         self._calls = 0
         self._known: deque[str] = deque(maxlen=limits.TOOL_CALLS_REMEMBERED)
 
-    async def call(self, call: CallTool) -> None:
+    def call(self, call: CallTool) -> None:
         """Have it done by a task of its own; what cannot be done is answered at once."""
         if not call.call_id:
             self._log.warning(one_line(f"tool {call.name} called without an id: not carried out"))
@@ -123,18 +123,18 @@ class Toolbox:
             self._log.debug(one_line(f"tool {call.name}: call {call.call_id} again, ignored"))
         else:
             self._known.append(call.call_id)
-            await self._begin(call)
+            self._begin(call)
 
-    async def _begin(self, call: CallTool) -> None:
+    def _begin(self, call: CallTool) -> None:
         tool = self._tools.get(call.name)
         if tool is None:
             self._log.notice(one_line(f"tool {call.name} is not among this agent's tools: refused"))
             there_are = ", ".join(self._tools) or "none"
             text = f"The phone system has no tool named {call.name}; there are: {there_are}."
-            await self._tell(call, one_line(text), is_error=True)
+            self._tell(call, one_line(text), is_error=True)
         elif self._calls >= limits.TOOLS_AT_ONCE:
             text = f"Too many tools at once: {limits.TOOLS_AT_ONCE} have not ended yet."
-            await self._tell(call, f"{text} Try again later.", is_error=True)
+            self._tell(call, f"{text} Try again later.", is_error=True)
         else:
             self._calls += 1
             self._spawn(self._carry_out(call, tool))
@@ -162,7 +162,7 @@ class Toolbox:
             work.cancel()
             self._log.warning(f"tool {call.name} takes longer than {limits.TOOL_SECONDS:g} s")
             text, is_error = f"{call.name} took too long and was given up.", True
-        await self._tell(call, text, is_error=is_error)
+        self._tell(call, text, is_error=is_error)
         if context.ending and not is_error:
             await self._end_when_heard(context.ending)
 
@@ -183,11 +183,11 @@ class Toolbox:
             self._log.error(f"tool {call.name} failed: {trace}")
             return f"{call.name} failed; the phone system's log tells why.", True
 
-    async def _tell(self, call: CallTool, text: str, *, is_error: bool) -> None:
+    def _tell(self, call: CallTool, text: str, *, is_error: bool) -> None:
         outcome = "failed" if is_error else "done"
         text = text.encode(errors="replace").decode()  # a name of a file may be no Unicode
         self._log.debug(one_line(f"tool {call.name} {outcome}: {text}"))
-        await self._answer(call.call_id, text, is_error)
+        self._answer(call.call_id, text, is_error)
 
     async def _end_when_heard(self, reason: str) -> None:
         """The last words may be on their way yet: it stays up until they were heard."""

@@ -1,13 +1,17 @@
 """What _core.pyx and its parts call in C. What each name does is told in the headers."""
 
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport errno
 from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    object PyMemoryView_FromMemory(char *memory, Py_ssize_t size, int flags)
+    enum:
+        PyBUF_READ
 
 cdef extern from "<pthread.h>" nogil:
     ctypedef unsigned long pthread_t
@@ -127,3 +131,39 @@ cdef extern from "engine.h" nogil:
     void convai_engine_log(uint32_t level, const char *channel, const char *text)
     void convai_engine_refuse()
     void convai_engine_closed()
+
+cdef extern from "<sys/epoll.h>" nogil:
+    ctypedef union epoll_data_t:
+        uint64_t u64
+    struct epoll_event:
+        uint32_t events
+        epoll_data_t data
+    enum:
+        EPOLL_CLOEXEC
+        EPOLL_CTL_ADD
+        EPOLL_CTL_DEL
+        EPOLLIN
+    int epoll_create1(int flags)
+    int epoll_ctl(int epoll, int operation, int fd, epoll_event *event)
+    int epoll_wait(int epoll, epoll_event *events, int most, int milliseconds)
+
+cdef extern from "<unistd.h>" nogil:
+    int close_fd "close"(int fd)
+
+cdef extern from "frame_reader.h" nogil:
+    enum:
+        CONVAI_FRAME_BYTES_MAX
+        CONVAI_FRAME_HEAD
+    enum convai_frame_verdict:
+        CONVAI_FRAME_MORE
+        CONVAI_FRAME_PASS
+        CONVAI_FRAME_AUDIO
+    struct convai_audio_event:
+        const uint8_t *base64
+        size_t base64_length
+        uint64_t event_id
+    struct convai_frame_reader:
+        unsigned int head
+        unsigned int bypass
+    convai_frame_verdict convai_frame_read(convai_frame_reader *reader, const uint8_t *bytes,
+                                           size_t length, size_t *used, convai_audio_event *event)

@@ -10,26 +10,41 @@ module. ``_core.pxd`` declares what is called in C.
 
 include "codec.pxi"
 include "probe.pxi"
+include "media_socket.pxi"
 
 convai_session_fill_tables()
 
 
 # ---- Sessions ----
 
-# Above this many bytes in the transport's buffer, caller audio is dropped rather than sent late:
-# at 20 ms of mu-law a chunk this is some 5 s that the network has not taken.
+# Caller audio that may wait while the network does not take it, in ms; what is older is dropped.
 cdef enum:
-    SEND_BUFFER_LIMIT = 65536
+    LAG_MS = 500
 
-cdef uint8_t[::1] scratch = bytearray(65536)    # one chunk, made contiguous. Loop thread only.
+# One chunk made contiguous, and frames on their way to the socket. Loop thread only.
+cdef uint8_t *chunk = NULL
+cdef uint8_t *frames = NULL
+cdef uint64_t chunk_room = 0, frames_room = 0
+
+
+cdef int make_room(uint8_t **buffer, uint64_t *room, uint64_t wanted) except -1:
+    """Let a buffer have so many bytes. What was in it is gone; it is never given back."""
+    if room[0] < wanted:
+        free(buffer[0])
+        room[0] = 0
+        buffer[0] = <uint8_t *>malloc(wanted)
+        if buffer[0] is NULL:
+            raise MemoryError("no memory for caller audio")
+        room[0] = wanted
+    return 0
 
 
 cdef class SessionHandle:
     """The loop thread's end of one session. Holds one of the session's two references."""
 
     cdef convai_session *session
-    cdef object transport, protocol, open_state
-    cdef uint64_t chunk_bytes, limit_bytes
+    cdef MediaSocket socket
+    cdef uint64_t chunk_bytes, limit_bytes, lag_bytes
     cdef readonly str channel
     cdef readonly str agent
 
@@ -93,6 +108,7 @@ cdef class SessionHandle:
         agent_format.encoding, agent_format.rate = agent
         self.chunk_bytes = convai_ms_to_bytes(&caller_format, chunk_ms)
         self.limit_bytes = convai_ms_to_bytes(&agent_format, CONVAI_PLAYOUT_MS)
+        self.lag_bytes = max(convai_ms_to_bytes(&caller_format, LAG_MS), self.chunk_bytes)
         if convai_session_talk(self.held(), caller_format, agent_format, conversation_id.encode()):
             raise MemoryError("no memory for the audio of a call")
 
@@ -100,37 +116,41 @@ cdef class SessionHandle:
         """Tell the channel that it is over. Only the first call has an effect."""
         convai_session_end(self.held(), status, reason.encode(), play_out)
 
-    def attach(self, transport, protocol, open_state):
-        """Send caller audio to transport for as long as protocol.state is open_state."""
-        self.transport, self.protocol, self.open_state = transport, protocol, open_state
+    def attach(self, MediaSocket socket not None):
+        """Send caller audio to this socket."""
+        self.socket = socket
 
     def detach(self):
         """Send no more caller audio."""
-        self.transport = self.protocol = None
+        self.socket = None
 
     cdef int send_waiting(self) except -1:
-        """Send every whole chunk that waits; drop them if the network is not keeping up."""
+        """Send every whole chunk that waits. While the network falls behind, drop what is old."""
         cdef convai_ring *ring = &self.held().uplink
-        cdef uint64_t waiting = convai_ring_waiting(ring)
+        cdef uint64_t waiting = convai_ring_waiting(ring), most, used
         waiting -= waiting % self.chunk_bytes
-        if self.transport is None or self.protocol.state is not self.open_state:
+        if self.socket is None:
             return 0
-        if self.transport.get_write_buffer_size() > SEND_BUFFER_LIMIT:
-            convai_ring_skip(ring, waiting)
-            convai_tally(&self.held().tally.send_dropped_bytes, waiting)
+        if self.socket.backlog:
+            if waiting > self.lag_bytes:
+                waiting -= self.lag_bytes - self.lag_bytes % self.chunk_bytes
+                convai_ring_skip(ring, waiting)
+                convai_tally(&self.held().tally.send_dropped_bytes, waiting)
             return 0
-        while waiting:
-            self.transport.write(self.next_frame())
-            waiting -= self.chunk_bytes
+        most = chunk_frame_length(self.chunk_bytes)
+        make_room(&chunk, &chunk_room, self.chunk_bytes)
+        make_room(&frames, &frames_room, max(most, <uint64_t>RECORD_BYTES))
+        while waiting and not self.socket.backlog:
+            used = 0
+            while waiting and used + most <= frames_room:
+                convai_ring_take(ring, chunk, self.chunk_bytes)
+                if write_chunk_frame(frames + used, chunk, self.chunk_bytes):
+                    raise OSError("the kernel gave no random bytes for a WebSocket mask")
+                used += most
+                waiting -= self.chunk_bytes
+                convai_tally(&self.held().tally.chunks_sent, 1)
+            self.socket.put(frames, used)
         return 0
-
-    cdef bytes next_frame(self):
-        global scratch
-        if <uint64_t>scratch.shape[0] < self.chunk_bytes:
-            scratch = bytearray(self.chunk_bytes)
-        convai_ring_take(&self.held().uplink, &scratch[0], self.chunk_bytes)
-        convai_tally(&self.held().tally.chunks_sent, 1)
-        return chunk_frame(&scratch[0], self.chunk_bytes)
 
     def play(self, str audio_base64 not None):
         """Queue one piece of agent audio. Returns its bytes; ValueError when it is not base64.
@@ -139,30 +159,42 @@ cdef class SessionHandle:
         """
         cdef Py_ssize_t n
         cdef const uint8_t *text = <const uint8_t *>PyUnicode_AsUTF8AndSize(audio_base64, &n)
-        cdef uint32_t padding = base64_padding(text, n)
-        cdef uint64_t length = n // 4 * 3 - padding
-        cdef convai_segment *segment
-        cdef bint first
+        cdef uint64_t length = n // 4 * 3 - base64_padding(text, n)
         if n % 4:
             raise ValueError(f"base64 text of {n} characters: not a multiple of 4")
         if length == 0:
             return 0
-        if convai_playout_queued(&self.held().playout) + length > self.limit_bytes:
+        if not self.has_room(length):
             convai_tally(&self.held().tally.overflow_dropped_bytes, length)
             return 0
-        segment = convai_segment_new(length)
+        if not self.queue_base64(text, n):
+            raise ValueError("base64 text has a character that does not belong there")
+        return length
+
+    cdef bint has_room(self, uint64_t length) except -1:
+        return convai_playout_queued(&self.held().playout) + length <= self.limit_bytes
+
+    cdef bint queue_base64(self, const uint8_t *text, uint64_t n) except -1:
+        """Decode into the playout queue: n characters, a multiple of 4. False: it is not base64."""
+        cdef uint32_t padding = base64_padding(text, n)
+        cdef uint64_t length = n // 4 * 3 - padding
+        cdef convai_segment *segment = convai_segment_new(length)
+        cdef bint first
+        cdef int bad
         if segment is NULL:
             raise MemoryError("no memory for agent audio")
-        if base64_decode_into(segment.data, text, n, padding):
+        with nogil:
+            bad = base64_decode_into(segment.data, text, n, padding)
+        if bad:
             free(segment)
-            raise ValueError("base64 text has a character that does not belong there")
+            return False
         first = convai_playout_appended(&self.held().playout) == 0
         convai_playout_append(&self.held().playout, segment)
         convai_tally(&self.held().tally.received_bytes, length)
         if first:
             # The channel looks for audio every 20 ms; the first word is not to wait for that.
             convai_signal(self.held().event_fd)
-        return length
+        return True
 
     def align(self):
         """Complete a half sample, so that what is queued next starts on a whole one.
@@ -221,8 +253,7 @@ def send_waiting_audio(list handles not None):
             try:
                 handle.send_waiting()
             except Exception as fault:
-                # One call's broken transport is not to silence the others. The session itself will
-                # see that its connection is gone.
+                # One call's fault is not to silence the others.
                 handle.detach()
                 log(CONVAI_LOG_WARNING, handle.channel, f"caller audio can't be sent: {fault!r}")
 

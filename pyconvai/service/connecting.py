@@ -11,24 +11,22 @@ import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
-
 from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog
 from .backoff import BackOff
 from .endings import Ending, SetupFailed, Status
 from .metadata import Metadata
-from .net import Endpoint, Network
+from .net import Endpoint, Network, Stream
 from .settings import Settings
 from .signed_urls import SignedUrls, context_for
 from .upgrading import upgrade
+from .websocket import WebSocket
 
 TEST_CHANNEL = "elevenlabs test agent"
 """What the command calls itself. It is to find out whether the key is good now, so it asks."""
 
-StartConversation = Callable[[ClientConnection], Awaitable[Metadata]]
+StartConversation = Callable[[WebSocket], Awaitable[Metadata]]
 """Begins the conversation on an open connection. SetupFailed says that it was refused."""
 
 
@@ -147,39 +145,34 @@ class Connector:
         request = host.signed_url_request
         context = await context_for(self._network, host)
         opening = asyncio.get_running_loop().create_task(self._open(request, context))
-        transport = None
+        stream = None
         try:
             url = await self._urls.fetch(self._network, host)
             if Endpoint.of(url).place == Endpoint.of(request).place:
-                transport = await opening
+                stream = await opening
         finally:
-            if transport is None:
+            if stream is None:
                 _discard(opening)
-        return await self._converse(url, host, begin, transport)
+        return await self._converse(url, host, begin, stream)
 
     async def _converse(
-        self,
-        url: str,
-        host: Settings,
-        begin: StartConversation,
-        transport: asyncio.Transport | None = None,
+        self, url: str, host: Settings, begin: StartConversation, stream: Stream | None = None
     ) -> Metadata:
         """On this connection, or on a new one."""
-        if transport is None or transport.is_closing():
-            transport = await self._open(url, await context_for(self._network, host))
-        connection = await upgrade(transport, url)
+        if stream is not None and stream.has_ended:
+            stream.close()
+            stream = None
+        if stream is None:
+            stream = await self._open(url, await context_for(self._network, host))
+        websocket = await upgrade(stream, url, self._network.ticker)
         try:
-            return await begin(connection)
-        except SetupFailed:
-            await connection.close(1000)
-            raise
-        except asyncio.CancelledError:
-            # Its time is up; the next host is not to wait for the closing handshake.
-            task = asyncio.get_running_loop().create_task(_close(connection))
-            self._left.add(task)
+            return await begin(websocket)
+        except (SetupFailed, asyncio.CancelledError):
+            # The next host, and the caller, are not to wait for the closing handshake.
+            self._left.add(asyncio.get_running_loop().create_task(websocket.close()))
             raise
 
-    async def _open(self, url: str, context: ssl.SSLContext | None) -> asyncio.Transport:
+    async def _open(self, url: str, context: ssl.SSLContext | None) -> Stream:
         """A new connection to where a URL leads. Nobody else has a say: no proxy, no redirect."""
         endpoint = Endpoint.of(url)
         if endpoint.secure and context is None:
@@ -187,20 +180,12 @@ class Connector:
         return await self._network.open(endpoint, context)
 
 
-def _discard(opening: asyncio.Task[asyncio.Transport]) -> None:
+def _discard(opening: asyncio.Task[Stream]) -> None:
     """Whatever becomes of it: close a connection that nobody needs."""
 
-    def abort(opened: asyncio.Task[asyncio.Transport]) -> None:
+    def close(opened: asyncio.Task[Stream]) -> None:
         if not opened.cancelled() and opened.exception() is None:
-            opened.result().abort()
+            opened.result().close()
 
-    opening.add_done_callback(abort)
+    opening.add_done_callback(close)
     opening.cancel()
-
-
-async def _close(connection: ClientConnection) -> None:
-    """Close what nobody uses any more."""
-    try:
-        await connection.close(1000)
-    except (OSError, ConnectionClosed):
-        connection.transport.abort()

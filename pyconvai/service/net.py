@@ -13,14 +13,17 @@ import io
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from .. import limits
-from ..core._core import name_thread
+from ..core._core import Ticker, name_thread
 from .endings import Ending, SetupFailed, Status
+
+T = TypeVar("T")
 
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 
@@ -69,19 +72,77 @@ class Answer(NamedTuple):
     """The header of that name, as it came."""
 
 
-def shrink_read_buffers() -> None:
-    """Let asyncio set aside less per connection, where it has the knobs that are known here."""
-    from asyncio import selector_events, sslproto
+class Stream:
+    """A connected socket, plain or TLS, used without holding up the loop; whoever has it closes it."""
 
-    for owner in (sslproto.SSLProtocol, getattr(selector_events, "_SelectorTransport", None)):
-        if getattr(owner, "max_size", 0) > limits.READ_BYTES:
-            owner.max_size = limits.READ_BYTES  # type: ignore[union-attr]
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+
+    async def secure(self, context: ssl.SSLContext, host: str) -> None:
+        """Shake hands over TLS. OSError when that fails."""
+        self.sock = context.wrap_socket(
+            self.sock, server_hostname=host, do_handshake_on_connect=False
+        )
+        await self._attempt(self.sock.do_handshake)
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it. OSError when that fails."""
+        while data:
+            sent = await self._attempt(lambda: self.sock.send(data), writing=True)  # noqa: B023
+            data = data[sent:]
+
+    async def receive(self) -> bytes:
+        """What comes next; nothing at the end of the stream. OSError when that fails."""
+        return await self._attempt(lambda: self.sock.recv(limits.READ_BYTES))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the other end has closed a connection on which nothing was said yet."""
+        try:
+            self.sock.recv(1)  # whoever speaks before being asked is no use either
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        except OSError:
+            return True
+        return True
+
+    def close(self) -> None:
+        """Close the socket without another word."""
+        self.sock.close()
+
+    async def _attempt(self, operation: Callable[[], T], *, writing: bool = False) -> T:
+        """Repeat what would block when the socket is ready for it; TLS may want either direction."""
+        while True:
+            try:
+                return operation()
+            except ssl.SSLWantReadError:
+                await self._ready(writing=False)
+            except ssl.SSLWantWriteError:
+                await self._ready(writing=True)
+            except BlockingIOError:
+                await self._ready(writing=writing)
+
+    async def _ready(self, *, writing: bool) -> None:
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
+        fd = self.sock.fileno()
+
+        def wake() -> None:
+            if not ready.done():
+                ready.set_result(None)
+
+        (loop.add_writer if writing else loop.add_reader)(fd, wake)
+        try:
+            await ready
+        finally:
+            (loop.remove_writer if writing else loop.remove_reader)(fd)
 
 
 class Network:
     """Everything that the sessions of one loop share on their way out."""
 
     def __init__(self) -> None:
+        self.ticker = Ticker()
         self._pool = _pool()
         self._lookups: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
         self._contexts: dict[tuple[str, bool], asyncio.Future[ssl.SSLContext]] = {}
@@ -90,6 +151,7 @@ class Network:
     def close(self) -> None:
         """Start nothing new. A look-up under way ends by itself, in a thread that holds nothing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self.ticker.close()
 
     async def connect(self, endpoint: Endpoint) -> socket.socket:
         """Open a TCP connection, trying each address in turn. SetupFailed says what went wrong."""
@@ -105,28 +167,21 @@ class Network:
                 failure = error.strerror or str(error)
         raise _unreachable(f"cannot connect to {endpoint}: {failure}")
 
-    async def open(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> asyncio.Transport:
-        """Open a connection, with TLS where the address wants it. Nobody reads from it yet.
-
-        SetupFailed says what went wrong.
-        """
-        return await self._open(endpoint, context, asyncio.Protocol())
-
-    async def _open(
-        self, endpoint: Endpoint, context: ssl.SSLContext | None, protocol: asyncio.Protocol
-    ) -> asyncio.Transport:
-        sock = await self.connect(endpoint)
+    async def open(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> Stream:
+        """Open a connection, with TLS where the address wants it. SetupFailed says what went wrong."""
+        stream = Stream(await self.connect(endpoint))
+        if not endpoint.secure:
+            return stream
+        assert context is not None
         try:
-            transport, _ = await asyncio.get_running_loop().create_connection(
-                lambda: protocol,
-                sock=sock,
-                ssl=context if endpoint.secure else None,
-                server_hostname=endpoint.host if endpoint.secure else None,
-            )
+            await stream.secure(context, endpoint.host)
         except OSError as error:
-            sock.close()
+            stream.close()
             raise handshake_failure(endpoint, error) from None
-        return transport
+        except BaseException:
+            stream.close()
+            raise
+        return stream
 
     async def _addresses(self, endpoint: Endpoint) -> list[Address]:
         key = (endpoint.host, endpoint.port)
@@ -178,15 +233,14 @@ class Network:
         The caller bounds the time. SetupFailed when there was no HTTP answer at all.
         """
         endpoint = Endpoint.of(url)
-        reader = asyncio.StreamReader()
-        transport = await self._open(endpoint, context, asyncio.StreamReaderProtocol(reader))
+        stream = await self.open(endpoint, context)
         try:
-            transport.write(_request(endpoint, headers))
-            answer = await _read_to_end(reader)
+            await stream.send(_request(endpoint, headers))
+            answer = await _read_to_end(stream)
         except OSError as error:
             raise _unreachable(f"{endpoint} broke the connection: {error}") from None
         finally:
-            transport.abort()
+            stream.close()
         return _parse_response(answer, endpoint)
 
 
@@ -273,11 +327,11 @@ def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-async def _read_to_end(reader: asyncio.StreamReader) -> bytes:
+async def _read_to_end(stream: Stream) -> bytes:
     """All that the server sends until it closes, as Connection: close obliges it to."""
     answer = bytearray()
     while len(answer) < limits.MAX_RESPONSE_BYTES:
-        piece = await reader.read(limits.MAX_RESPONSE_BYTES - len(answer))
+        piece = await stream.receive()
         if not piece or _is_complete(answer := answer + piece):
             break
     return bytes(answer)

@@ -6,49 +6,54 @@ a redirect or asks a proxy on it.
 
 from __future__ import annotations
 
-import asyncio
-
-from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from .. import limits
+from .. import __version__, limits
+from ..core._core import Ticker
 from .backoff import retry_after
 from .endings import Ending, RateLimit, SetupFailed, Status, from_http, one_line
-from .net import Endpoint, handshake_failure
+from .net import Endpoint, Stream, handshake_failure
+from .websocket import WebSocket
 
 
-async def upgrade(transport: asyncio.Transport, url: str) -> ClientConnection:
+async def upgrade(stream: Stream, url: str, ticker: Ticker) -> WebSocket:
     """Make a WebSocket of a connection that nobody has used. SetupFailed says why it is none."""
     endpoint = Endpoint.of(url)
-    connection = ClientConnection(
-        ClientProtocol(parse_uri(url), max_size=limits.MAX_MESSAGE_BYTES),
-        ping_interval=limits.KEEPALIVE_SECONDS,
-        ping_timeout=limits.KEEPALIVE_SECONDS,
-        close_timeout=limits.CLOSE_SECONDS,
-        write_limit=limits.WRITE_LIMIT_BYTES,
-    )
-    # As the event loop does it for a connection that it has opened itself.
-    transport.set_protocol(connection)
-    connection.connection_made(transport)
     try:
-        async with asyncio.timeout(limits.HANDSHAKE_SECONDS):
-            await connection.handshake()
+        protocol = ClientProtocol(parse_uri(url), max_size=limits.MAX_MESSAGE_BYTES)
+        websocket = WebSocket(stream.sock, protocol, ticker)
+        await _shake_hands(stream, protocol, websocket)
     except BaseException as failure:
-        transport.abort()
+        stream.close()
         raise _explained(endpoint, failure) from None
-    connection.start_keepalive()
-    return connection
+    websocket.start()
+    return websocket
+
+
+async def _shake_hands(stream: Stream, protocol: ClientProtocol, websocket: WebSocket) -> None:
+    """Ask for the upgrade, and read until it has been granted or refused."""
+    request = protocol.connect()
+    request.headers["User-Agent"] = f"app_elevenlabs_convai/{__version__}"
+    protocol.send_request(request)
+    await stream.send(b"".join(protocol.data_to_send()))
+    while protocol.state is State.CONNECTING and protocol.handshake_exc is None:
+        if data := await stream.receive():
+            websocket.feed(data)
+        else:
+            protocol.receive_eof()
+            break
+    if protocol.handshake_exc is not None:
+        raise protocol.handshake_exc
 
 
 def _explained(endpoint: Endpoint, failure: BaseException) -> BaseException:
     """What a caller of ours can use; a cancellation stays one."""
     if isinstance(failure, InvalidStatus):
         return _refused(failure)
-    if isinstance(
-        failure, InvalidHandshake | InvalidMessage | ConnectionClosed | EOFError | ValueError
-    ):
+    if isinstance(failure, InvalidHandshake | InvalidMessage | EOFError | ValueError):
         reason = one_line(f"{endpoint} does not speak WebSocket there: {failure}")
         return SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True))
     if isinstance(failure, OSError) and not isinstance(failure, TimeoutError):

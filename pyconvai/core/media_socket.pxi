@@ -1,0 +1,349 @@
+"""Part of _core.pyx: the socket of one call, and the tick that serves all of them.
+
+``MediaSocket`` moves bytes between a non-blocking socket, plain or TLS, and two readers: audio
+events go straight into the playout queue (``frame_reader.h``), everything else goes to its owner,
+which keeps a ``websockets`` protocol. ``Ticker`` reads and writes all sockets at once. Loop thread
+only; nothing here waits.
+"""
+
+from socket import SHUT_RDWR
+from ssl import SSLWantReadError, SSLWantWriteError
+
+cdef enum:
+    RECORD_BYTES = 16384        # longest TLS record: no more is read or written in one go
+    READS_AT_ONCE = 64          # of one socket, so that a flood does not hold up the others: 1 MiB
+    EVENTS_AT_ONCE = 256        # of one look at epoll; what is more comes at the next tick
+    QUIET_TICKS = 32            # without audio: back to the loop's own epoll, which wakes at once
+
+# What was kept of the last read, and a read behind it.
+cdef bytearray inbox = bytearray(CONVAI_FRAME_BYTES_MAX + RECORD_BYTES)
+cdef object inbox_view = memoryview(inbox)
+
+cdef enum Watched:
+    NOT_WATCHED, QUIET, HOT
+
+
+cdef class MediaSocket:
+    """One connection. Its owner has ``received(bytes)``, ``lost(OSError or None)``, ``failed(fault)``.
+
+    ``sock`` is connected, non-blocking, and through its TLS handshake; it is this object's from now
+    on. ``received`` gets what is not taken as audio; ``lost`` comes once, at the end of the stream
+    or after an error, and never after ``close``; ``failed`` is told of an exception of ``received``.
+    """
+
+    cdef object owner, sock, send_some, receive_into, pending
+    cdef SessionHandle handle
+    cdef convai_frame_reader reader
+    cdef uint8_t *kept          # the beginning of a frame, between two reads
+    cdef size_t kept_bytes, kept_room
+    cdef bytearray backlog      # what the socket has not taken yet
+    cdef Py_ssize_t offered     # of it, what was refused: TLS wants to be offered the same again
+    cdef uint64_t response      # event id of what is queued: more audio of it is taken
+    cdef bint has_response, wished, is_closed
+    cdef Ticker ticker
+    cdef readonly int fd
+    cdef readonly uint64_t received_bytes
+    cdef readonly uint64_t taken_events
+    cdef int slot
+    cdef Watched watched
+    cdef uint64_t last_tick
+
+    def __init__(self, owner, sock):
+        self.owner, self.sock, self.fd = owner, sock, sock.fileno()
+        self.send_some, self.receive_into = sock.send, sock.recv_into
+        self.pending = getattr(sock, "pending", None)
+        self.backlog = bytearray()
+
+    def __dealloc__(self):
+        free(self.kept)
+
+    @property
+    def backlog_bytes(self):
+        """What waits for the network, the kernel's own buffer not counted."""
+        return len(self.backlog)
+
+    # ---- Out ----
+
+    def send(self, const uint8_t[::1] data not None):
+        """Send, behind what waits. After ``close`` and after the end it goes nowhere."""
+        if data.shape[0]:
+            self.put(&data[0], data.shape[0])
+
+    cdef int put(self, const uint8_t *data, Py_ssize_t length) except -1:
+        cdef Py_ssize_t taken = 0
+        if self.is_closed:
+            return 0
+        if not self.backlog:
+            taken = self.offer(PyMemoryView_FromMemory(<char *>data, length, PyBUF_READ))
+            if taken == length or self.is_closed:
+                return 0
+        self.backlog += PyMemoryView_FromMemory(<char *>data + taken, length - taken, PyBUF_READ)
+        return 0
+
+    cdef Py_ssize_t offer(self, data) except -1:
+        """Bytes that the socket has taken. A failure ends the connection."""
+        try:
+            return self.send_some(data)
+        except (SSLWantWriteError, SSLWantReadError, BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            self.end(error)
+            return 0
+
+    cdef int flush(self) except -1:
+        """Offer the backlog once more, a record at a time."""
+        cdef Py_ssize_t taken
+        while self.backlog and not self.is_closed:
+            if not self.offered:
+                self.offered = min(len(self.backlog), <Py_ssize_t>RECORD_BYTES)
+            taken = self.offer(PyMemoryView_FromMemory(
+                PyByteArray_AS_STRING(self.backlog), self.offered, PyBUF_READ))
+            if not taken:
+                return 0
+            self.offered -= taken
+            del self.backlog[:taken]
+        return 0
+
+    # ---- In ----
+
+    cdef int read(self) except -1:
+        """Read what has come, a bounded part of a flood."""
+        cdef Py_ssize_t n
+        cdef int i
+        for i in range(READS_AT_ONCE):
+            if self.is_closed:
+                return 0
+            if self.kept_bytes:
+                memcpy(<uint8_t *>inbox, self.kept, self.kept_bytes)
+            try:
+                n = self.receive_into(inbox_view[self.kept_bytes:self.kept_bytes + RECORD_BYTES])
+            except (SSLWantReadError, SSLWantWriteError, BlockingIOError, InterruptedError):
+                return 0
+            except OSError as error:
+                self.end(error)
+                return 0
+            if n <= 0:
+                self.end(None)
+                return 0
+            self.received_bytes += n
+            self.look_through(<uint8_t *>inbox, self.kept_bytes + n)
+            # What TLS has decrypted is not seen by epoll. What is left in the kernel is.
+            if n < RECORD_BYTES and not (self.pending is not None and self.pending()):
+                return 0
+        return 0
+
+    def feed(self, const uint8_t[::1] data not None):
+        """Take bytes that somebody else has read from the socket, before ``Ticker.add``."""
+        cdef size_t length = self.kept_bytes + data.shape[0]
+        cdef uint8_t *all_bytes = <uint8_t *>malloc(length)
+        if all_bytes is NULL:
+            raise MemoryError("no memory for what has come")
+        try:
+            memcpy(all_bytes, self.kept, self.kept_bytes)
+            if data.shape[0]:
+                memcpy(all_bytes + self.kept_bytes, &data[0], data.shape[0])
+            self.look_through(all_bytes, length)
+        finally:
+            free(all_bytes)
+
+    cdef int look_through(self, const uint8_t *data, size_t length) except -1:
+        """Give each reader its own, in order, and keep the beginning of a frame for later."""
+        cdef convai_audio_event event
+        cdef convai_frame_verdict verdict
+        cdef size_t at = 0, used = 0
+        self.kept_bytes = 0
+        while at < length and not self.is_closed:
+            with nogil:
+                verdict = convai_frame_read(&self.reader, data + at, length - at, &used, &event)
+            if verdict == CONVAI_FRAME_MORE:
+                self.keep(data + at, length - at)
+                return 0
+            if verdict == CONVAI_FRAME_PASS or not self.take(&event):
+                self.owner.received(PyBytes_FromStringAndSize(<const char *>data + at, used))
+            at += used
+        return 0
+
+    cdef int keep(self, const uint8_t *data, size_t length) except -1:
+        cdef uint8_t *room
+        if self.kept_room < length:
+            room = <uint8_t *>malloc(length)
+            if room is NULL:
+                raise MemoryError("no memory for a part of a frame")
+            free(self.kept)
+            self.kept, self.kept_room = room, length
+        memcpy(self.kept, data, length)
+        self.kept_bytes = length
+        return 0
+
+    cdef bint take(self, convai_audio_event *event) except -1:
+        """Queue a piece of the response that is queued. False: its owner is to have it."""
+        if not self.has_response or event.event_id != self.response:
+            return False
+        if self.handle.debugging(self.wished):
+            return False        # whoever debugs wants to see each message
+        if not self.handle.has_room(event.base64_length // 4 * 3):
+            return False        # it says so where that is to be said
+        if not self.handle.queue_base64(event.base64, event.base64_length):
+            return False
+        self.taken_events += 1
+        self.handle.count_message()
+        return True
+
+    def take_audio(self, SessionHandle handle not None, bint wished):
+        """Queue agent audio for this session. ``wished``: its agent's key ``debug``."""
+        self.handle, self.wished = handle, wished
+
+    def expect(self, event_id):
+        """Audio with this event id belongs to what is queued and may be taken; None: none may."""
+        self.has_response = event_id is not None and self.handle is not None and event_id >= 0
+        self.response = event_id if self.has_response else 0
+
+    # ---- The end ----
+
+    @property
+    def has_head(self):
+        """Whether the whole head of the answer to the upgrade has come."""
+        return self.reader.head == CONVAI_FRAME_HEAD
+
+    cdef int end(self, error) except -1:
+        """The stream has ended, or is broken: let go of the socket, then tell the owner."""
+        if not self.is_closed:
+            self.close()
+            self.owner.lost(error)
+        return 0
+
+    def bypass(self):
+        """Give everything from now on to the owner: its protocol has come to an end."""
+        self.reader.bypass = 1
+
+    def close(self):
+        """Close the socket, once, without waiting; TLS says goodbye if there is room for it."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if self.ticker is not None:
+            self.ticker.remove(self)
+        if self.pending is not None and not self.backlog:
+            try:
+                self.sock.unwrap()
+            except (OSError, ValueError):
+                pass            # it wants to wait for the other end's goodbye, or there is no connection
+        try:
+            self.sock.shutdown(SHUT_RDWR)   # also where somebody else still has the descriptor
+        except OSError:
+            pass
+        self.sock.close()
+        self.handle = None
+
+
+cdef class Ticker:
+    """Reads and writes all sockets of a loop, on its tick.
+
+    A socket from which audio is taken waits for the tick. The others are in an epoll of their own,
+    which the loop watches (``quiet_fd``, ``first_word``): neither a message nor the first word waits.
+    """
+
+    cdef int hot
+    cdef readonly int quiet_fd
+    cdef list sockets           # by slot; None where one has gone
+    cdef list free_slots
+    cdef uint64_t ticks
+
+    def __cinit__(self):
+        self.hot = self.quiet_fd = -1
+
+    def __init__(self):
+        self.hot = epoll_create1(EPOLL_CLOEXEC)
+        self.quiet_fd = epoll_create1(EPOLL_CLOEXEC)
+        if self.hot < 0 or self.quiet_fd < 0:
+            raise OSError(errno, "no descriptor for the sockets of calls")
+        self.sockets, self.free_slots = [], []
+
+    def __dealloc__(self):
+        self.close()
+
+    cpdef close(self):
+        """Let go of both epolls. No socket is left."""
+        for fd in (self.hot, self.quiet_fd):
+            if fd >= 0:
+                close_fd(fd)
+        self.hot = self.quiet_fd = -1
+
+    def add(self, MediaSocket socket not None):
+        """Read from a socket, and write what waits, until it is closed."""
+        if self.free_slots:
+            socket.slot = self.free_slots.pop()
+            self.sockets[socket.slot] = socket
+        else:
+            socket.slot = len(self.sockets)
+            self.sockets.append(socket)
+        socket.ticker, socket.watched, socket.last_tick = self, QUIET, self.ticks
+        self.control(self.quiet_fd, EPOLL_CTL_ADD, socket)
+
+    cdef int remove(self, MediaSocket socket) except -1:
+        if socket.watched != NOT_WATCHED:
+            self.control(self.hot if socket.watched == HOT else self.quiet_fd, EPOLL_CTL_DEL, socket)
+            self.sockets[socket.slot] = None
+            self.free_slots.append(socket.slot)
+        socket.watched, socket.ticker = NOT_WATCHED, None
+        return 0
+
+    cdef int control(self, int epoll, int operation, MediaSocket socket) except -1:
+        cdef epoll_event event
+        event.events = EPOLLIN
+        event.data.u64 = socket.slot
+        if epoll_ctl(epoll, operation, socket.fd, &event):
+            raise OSError(errno, "epoll does not take a call's socket")
+        return 0
+
+    cdef int move(self, MediaSocket socket, Watched to) except -1:
+        """Watch a socket in the other epoll."""
+        self.control(self.hot if socket.watched == HOT else self.quiet_fd, EPOLL_CTL_DEL, socket)
+        self.control(self.hot if to == HOT else self.quiet_fd, EPOLL_CTL_ADD, socket)
+        socket.watched = to
+        return 0
+
+    cdef int look(self, int epoll) except -1:
+        """Read every socket of an epoll that has something."""
+        cdef epoll_event events[EVENTS_AT_ONCE]
+        cdef int count, i
+        cdef uint64_t taken
+        cdef MediaSocket socket
+        with nogil:
+            count = epoll_wait(epoll, events, EVENTS_AT_ONCE, 0)
+        for i in range(count):
+            socket = self.sockets[<Py_ssize_t>events[i].data.u64]
+            if socket is None:
+                continue        # it has gone by what another one's message did
+            taken = socket.taken_events
+            self.guard(socket)
+            if socket.taken_events != taken:
+                socket.last_tick = self.ticks
+                if socket.watched == QUIET:
+                    self.move(socket, HOT)
+        return 0
+
+    cdef int guard(self, MediaSocket socket) except -1:
+        """A fault of one call's ends that call, and nothing else."""
+        try:
+            socket.read()
+        except Exception as fault:
+            socket.owner.failed(fault)
+        return 0
+
+    def first_word(self):
+        """A socket that was quiet has something."""
+        self.look(self.quiet_fd)
+
+    def tick(self):
+        """Write what waits, and read what has come."""
+        cdef MediaSocket socket
+        self.ticks += 1
+        for socket in self.sockets:
+            if socket is None:
+                continue
+            if socket.backlog:
+                socket.flush()
+            if socket.watched == HOT and self.ticks - socket.last_tick > QUIET_TICKS:
+                self.move(socket, QUIET)
+        self.look(self.hot)

@@ -1,0 +1,244 @@
+"""A WebSocket on a socket of the core: what ``websockets`` decides, carried out. Loop thread only.
+
+The library's sans-I/O ``ClientProtocol`` makes the upgrade and keeps control frames, closing and
+fragments; ``MediaSocket`` moves the bytes and takes the audio. Nothing here waits but ``close``, and
+that has a limit. A message is handed on in the very call that has read it, so that nothing
+overtakes anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from websockets.client import ClientProtocol
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import State
+
+from .. import limits
+from ..core._core import MediaSocket, SessionHandle, Ticker
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """How a connection has ended. ``code`` is None where no close frame came."""
+
+    code: int | None = None
+    reason: str = ""
+
+
+class Receiver(Protocol):
+    """Whoever the messages are for."""
+
+    def message(self, data: bytes) -> None:
+        """One message of the service. An exception is told to ``failed``."""
+
+    def closed(self, closed: Closed) -> None:
+        """The service has closed the connection, or it has broken; nothing comes any more."""
+
+    def failed(self, fault: Exception) -> None:
+        """``message`` has raised; the connection is still there."""
+
+
+class WebSocket:
+    """One connection, from its upgrade on."""
+
+    def __init__(self, sock: socket.socket, protocol: ClientProtocol, ticker: Ticker) -> None:
+        self._socket = MediaSocket(self, sock)
+        self._protocol, self._ticker = protocol, ticker
+        self._receiver: Receiver | None = None
+        self._early: list[bytes] = []
+        self._fragments: list[bytes] = []
+        self._told: Closed | None = None
+        self._gone = asyncio.get_running_loop().create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard_bytes = 0
+        self._asked = False
+        self._muted = False
+
+    # ---- Beginning ----
+
+    def feed(self, data: bytes) -> None:
+        """Bytes that were read before ``start``: the answer to the upgrade, and what is behind it."""
+        self._socket.feed(data)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the upgrade is through, and nobody has closed the connection."""
+        return self._protocol.state is State.OPEN
+
+    def start(self) -> None:
+        """Let the tick read and write; ask from time to time whether the other end is there."""
+        self._ticker.add(self._socket)
+        self._ask_later()
+
+    def receive(self, receiver: Receiver) -> None:
+        """Hand messages to this receiver, those first that have come already."""
+        self._receiver = receiver
+        early, self._early = self._early, []
+        for data in early:
+            self._message(data)
+        if self._told is not None:
+            receiver.closed(self._told)
+
+    def take_audio(self, handle: SessionHandle, wished: bool) -> None:
+        """Put audio into this session's queue without ``message``; see ``MediaSocket``."""
+        self._socket.take_audio(handle, wished)
+        handle.attach(self._socket)
+
+    @property
+    def expect(self) -> Callable[[int | None], None]:
+        """See ``MediaSocket.expect``."""
+        return self._socket.expect
+
+    # ---- Sending ----
+
+    def send(self, text: str) -> None:
+        """Send one message, unless the connection is over. It waits its turn where need be."""
+        if self.is_open:
+            self._protocol.send_text(text.encode())
+            self._flush()
+            if self._socket.backlog_bytes > limits.BACKLOG_BYTES:
+                self._break()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the network keeps up: what may wait elsewhere should, while it does not."""
+        return self._socket.backlog_bytes == 0
+
+    def _flush(self) -> None:
+        """Carry out what the protocol wants sent. Its end of the stream is our ``close``."""
+        if data := b"".join(self._protocol.data_to_send()):
+            self._socket.send(data)
+
+    # ---- What MediaSocket tells ----
+
+    def received(self, data: bytes) -> None:
+        """Bytes that are not taken as audio."""
+        self._protocol.receive_data(data)
+        events = self._protocol.events_received()
+        self._flush()
+        if self._protocol.state is not State.OPEN and (
+            self._protocol.state is not State.CONNECTING or self._socket.has_head
+        ):
+            self._socket.bypass()  # no frame of the conversation comes any more
+        for event in events:
+            self._take(event)
+        fault = self._protocol.parser_exc
+        if fault is not None:
+            # What came is no WebSocket; the library has said so to the other end.
+            self._tell(Closed(None, str(fault)))
+            self._end_soon()
+
+    def lost(self, error: OSError | None) -> None:
+        """The stream is over."""
+        self._protocol.receive_eof()
+        received = self._protocol.close_rcvd
+        words = "" if error is None else error.strerror or str(error)
+        self._tell(Closed(received.code, received.reason) if received else Closed(None, words))
+        self._end()
+
+    def failed(self, fault: Exception) -> None:
+        """A fault while something was read."""
+        if self._receiver is not None:
+            self._receiver.failed(fault)
+
+    def _take(self, event: object) -> None:
+        if isinstance(event, Response):
+            return
+        assert isinstance(event, Frame)
+        if event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self._fragments.append(bytes(event.data))
+            if event.fin:
+                data = b"".join(self._fragments)
+                self._fragments.clear()
+                self._message(data)
+        elif event.opcode is Opcode.CLOSE:
+            closed = self._protocol.close_rcvd
+            assert closed is not None
+            # The frame's own words decide, however long the rest takes.
+            self._tell(Closed(closed.code, closed.reason))
+            self._end_soon()
+
+    def _message(self, data: bytes) -> None:
+        if self._told is not None:
+            return
+        if self._receiver is not None:
+            self._receiver.message(data)
+        elif not self._muted:
+            self._early.append(data)
+
+    def _tell(self, closed: Closed) -> None:
+        """Tell once how it has ended."""
+        if self._told is None:
+            self._told = closed
+            if self._receiver is not None:
+                self._receiver.closed(closed)
+
+    # ---- Is the other end there? ----
+
+    def _ask_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(limits.KEEPALIVE_SECONDS, self._ask)
+
+    def _ask(self) -> None:
+        """Ask with a ping where nothing has come; give up where that got no answer.
+
+        Whatever comes is a sign of life: audio, a message, a control frame.
+        """
+        heard = self._socket.received_bytes
+        if heard != self._heard_bytes:
+            self._heard_bytes, self._asked = heard, False
+        elif not self._asked:
+            self._asked = True
+            self._protocol.send_ping(b"")
+            self._flush()
+        else:
+            seconds = 2 * limits.KEEPALIVE_SECONDS
+            self._break(f"nothing came from the service for {seconds:.0f} s")
+            return
+        self._ask_later()
+
+    # ---- The end ----
+
+    def _break(self, reason: str = "the service reads nothing") -> None:
+        """Give the connection up."""
+        self._tell(Closed(None, reason))
+        self._end()
+
+    def _end_soon(self) -> None:
+        """The closing handshake is under way: its rest has a limit of its own."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(limits.CLOSE_SECONDS, self._end)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._socket.close()
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    def mute(self) -> None:
+        """Hand nothing on any more."""
+        self._receiver, self._muted = None, True
+        self._early.clear()
+
+    def abort(self) -> None:
+        """Close the socket at once."""
+        self._end()
+
+    async def close(self) -> None:
+        """Close with code 1000 and wait for the other end; ``CLOSE_SECONDS`` at most."""
+        self.mute()
+        if self._protocol.state is State.OPEN:
+            self._protocol.send_close(1000)
+            self._flush()
+            self._end_soon()
+        elif self._protocol.state is State.CONNECTING:
+            self._end()
+        await asyncio.shield(self._gone)

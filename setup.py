@@ -1,9 +1,9 @@
 """Build the engine's compiled core and describe the package.
 
-The core is one extension, ``pyconvai.core._core``, made from ``pyconvai/core/``. Everything
-generated goes below ``build/<SOABI>/``, so that several Pythons can share one checkout;
-``build_ext --inplace`` puts the extension itself into ``pyconvai/core/``, where its file name
-carries the SOABI as well.
+The core is one extension, ``pyconvai.core._core``, made from the Cython and the C in
+``pyconvai/core/``. Everything generated goes below ``build/<SOABI>/``, so that several Pythons can
+share one checkout; ``build_ext --inplace`` puts the extension itself into ``pyconvai/core/``, where
+its file name carries the SOABI as well.
 
 Switches, all by environment:
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import fcntl
 import filecmp
+import hashlib
 import os
 import platform
 import re
@@ -37,6 +38,7 @@ ROOT = Path(__file__).resolve().parent
 SOABI: str = sysconfig.get_config_var("SOABI") or "unknown-abi"
 BUILD = Path("build") / SOABI
 CORE_SOURCE = Path("pyconvai/core/_core.pyx")
+C_SOURCES = ["pyconvai/core/engine.c", "pyconvai/core/session.c"]
 # Where the core finds its own headers and the contract with the C module.
 INCLUDE_DIRS = ["pyconvai/core", "app_elevenlabs_convai"]
 # Packages within pyconvai.
@@ -69,11 +71,12 @@ def compile_args() -> list[str]:
     warnings = ["-Wall", "-Wextra"]
     if switch("CONVAI_WERROR"):
         warnings.append("-Werror")
-    return ["-O2", "-g", *warnings, *words("CONVAI_CFLAGS")]
+    # Hidden: a name of one core's must not stand for that of another build's in the same process.
+    return ["-O2", "-g", "-fvisibility=hidden", *warnings, *words("CONVAI_CFLAGS")]
 
 
 def headers() -> list[str]:
-    """Return every file that the core is built from besides its source; a change rebuilds it."""
+    """Return every file that the core is built from besides its sources; a change rebuilds it."""
     found: set[Path] = {Path("setup.py")}
     for folder in INCLUDE_DIRS:
         for pattern in ("*.h", "*.pxd", "*.pxi"):
@@ -114,8 +117,9 @@ def extensions() -> list[Extension]:
 
     core = Extension(
         "pyconvai.core._core",
-        [str(CORE_SOURCE)],
+        [str(CORE_SOURCE), *C_SOURCES],
         include_dirs=INCLUDE_DIRS,
+        define_macros=[("_GNU_SOURCE", None)],
         depends=headers(),
         libraries=["m"],
         extra_compile_args=compile_args(),
@@ -135,12 +139,15 @@ def extensions() -> list[Extension]:
         force=force,
         quiet=True,
     )
+    # Cython's copies of headers, beside its C and renewed by date: all C is to see the same ones.
+    for copy in generated.rglob("*.h"):
+        copy.unlink()
     unfinished.unlink()
     return made
 
 
 class BuildCore(build_ext):
-    """``build_ext`` that also rebuilds when compiler, Python, Cython or flags have changed.
+    """``build_ext`` that rebuilds when files, compiler, Python, Cython or flags have changed.
 
     And when the last build was killed.
     """
@@ -181,10 +188,15 @@ class BuildCore(build_ext):
         return BUILD / "records" / output.replace(os.sep, "+")
 
     def _how(self, ext: Extension) -> str:
-        """Return, as text, everything besides the files that decides what is built."""
+        """Return, as text, everything that decides what is built.
+
+        Files by their content: dates miss what is saved while it is compiled, or within a second.
+        """
         parts = [sys.version, platform.machine(), cython_version()]
         parts += [os.environ.get(name, "") for name in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS")]
         parts += [shlex.join(ext.extra_compile_args), shlex.join(ext.extra_link_args)]
+        files = (Path(name) for name in (*ext.sources, *ext.depends))
+        parts += [f"{hashlib.sha256(file.read_bytes()).hexdigest()} {file}" for file in files]
         return "\n".join(parts) + "\n"
 
 

@@ -1,123 +1,17 @@
 # cython: language_level=3
 """The compiled core: sessions, as the loop thread sees them.
 
-The other side of a session, the channel thread, never comes through here: it calls the C functions
-of ``session.h`` and ``engine.h``, whose table this module hands out (``ops_address``). What
-Python sees here belongs to the loop thread, unless a docstring says otherwise. The bytes of a frame
-are worked on in ``codec.pxi``, and ``probe.pxi`` plays the channel for the self-test; both are
-compiled into this module.
+The channel thread, which has the other end of a session, never comes through here: it calls the C
+functions of ``session.c`` and ``engine.c`` by the table whose address ``ops_address`` gives. What
+Python calls here is the loop thread's, unless a docstring says otherwise. ``codec.pxi`` works on the
+bytes of a frame, and ``probe.pxi`` plays the channel for the self-test; both are compiled into this
+module. ``_core.pxd`` declares what is called in C.
 """
-
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.errno cimport errno
-from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport free
-from libc.string cimport memcpy
-
-cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
-
-cdef extern from "<pthread.h>" nogil:
-    ctypedef unsigned long pthread_t
-    pthread_t pthread_self()
-    int pthread_setname_np(pthread_t thread, const char *name)
-
-cdef extern from "<sys/random.h>" nogil:
-    ssize_t getrandom(void *buffer, size_t length, unsigned int flags)
-
-cdef extern from "engine.h" nogil:
-    enum:
-        CONVAI_ABI_VERSION
-        CONVAI_REASON_BYTES
-        LOG_WARNING "CONVAI_LOG_WARNING"
-        CONVAI_PLAYOUT_MS
-        CONVAI_WISH_NONE
-        CONVAI_WISH_FINISH
-        CONVAI_WISH_STOP
-    struct convai_ops:
-        pass
-    struct convai_format:
-        uint32_t encoding
-        uint32_t rate
-    struct convai_pair:
-        uint32_t kind
-        const char *name
-        const char *value
-    struct convai_ring:
-        pass
-    struct convai_segment:
-        uint8_t *data
-        uint32_t length
-    struct convai_playout:
-        pass
-    ctypedef struct atomic_uint_fast64_t:
-        pass
-    struct convai_tallies:
-        atomic_uint_fast64_t chunks_sent, send_dropped_bytes, messages_received
-        atomic_uint_fast64_t unknown_messages, pings_answered, received_bytes
-        atomic_uint_fast64_t stale_dropped_bytes, overflow_dropped_bytes, flushed_bytes
-        atomic_uint_fast64_t interruptions
-    struct convai_session:
-        int event_fd
-        convai_session *next
-        char *channel
-        char *agent
-        convai_pair *pairs
-        uint32_t pair_count
-        convai_format caller_format
-        convai_format agent_format
-        convai_ring uplink
-        convai_playout playout
-        convai_tallies tally
-
-    struct convai_message:
-        convai_message *next
-        uint32_t kind
-        char *text
-
-    void convai_signal(int fd)
-    uint64_t convai_ring_waiting(convai_ring *ring)
-    void convai_ring_take(convai_ring *ring, uint8_t *out, uint64_t length)
-    void convai_ring_skip(convai_ring *ring, uint64_t length)
-    convai_segment *convai_segment_new(uint32_t length)
-    void convai_playout_append(convai_playout *playout, convai_segment *segment)
-    uint64_t convai_playout_queued(const convai_playout *playout)
-    uint64_t convai_playout_appended(const convai_playout *playout)
-    uint64_t convai_playout_flush(convai_playout *playout)
-    void convai_tally(atomic_uint_fast64_t *counter, uint64_t n)
-    uint64_t convai_ms_to_bytes(const convai_format *format, uint64_t ms)
-    int convai_session_misaligned(const convai_session *session)
-    int convai_session_hung_up(convai_session *session)
-    int convai_session_talk(convai_session *session, convai_format caller, convai_format agent,
-                            const char *conversation_id)
-    void convai_session_end(convai_session *session, uint32_t status, const char *reason,
-                            uint32_t play_out)
-    void convai_session_unref(convai_session *session)
-    convai_message *convai_session_take_outbox(convai_session *session)
-    void convai_outbox_free(convai_message *message)
-
-    int convai_engine_open()
-    int convai_engine_wake_fd()
-    int convai_engine_debugging(const convai_session *session, int wished)
-    int convai_engine_woken()
-    int convai_engine_outbox()
-    convai_session *convai_engine_take_inbox()
-    int convai_engine_requests(uint32_t *end_status, char *end_reason)
-    void convai_engine_closed()
-    void convai_engine_log(uint32_t level, const char *channel, const char *text)
-    const convai_ops *convai_engine_ops(const char *build_id, const char *version)
-    int convai_op_stop(uint32_t limit_ms)
-    int convai_op_running()
-    unsigned int convai_engine_starts()
-    void convai_engine_stop_start(unsigned int start)
-    void convai_engine_refuse()
-    void convai_resample_init()
-
 
 include "codec.pxi"
 include "probe.pxi"
 
-convai_resample_init()
+convai_session_fill_tables()
 
 
 # ---- Sessions ----
@@ -330,10 +224,10 @@ def send_waiting_audio(list handles not None):
                 # One call's broken transport is not to silence the others. The session itself will
                 # see that its connection is gone.
                 handle.detach()
-                log(LOG_WARNING, handle.channel, f"caller audio can't be sent: {fault!r}")
+                log(CONVAI_LOG_WARNING, handle.channel, f"caller audio can't be sent: {fault!r}")
 
 
-# ---- The engine's front door, from inside ----
+# ---- The engine: its start, its end, and what other threads want of it ----
 
 
 def contract():
@@ -364,14 +258,14 @@ def refuse():
 
 def engine_running():
     """Whether the loop runs."""
-    return convai_op_running() != 0
+    return convai_engine_ops().running() != 0
 
 
 def stop_engine(uint32_t limit_ms):
     """What the module asks of a running engine: stop. Not on the loop thread; True if it ended."""
     cdef int left
     with nogil:
-        left = convai_op_stop(limit_ms)
+        left = convai_engine_ops().stop(limit_ms)
     return left == 0
 
 
@@ -382,7 +276,8 @@ def close_engine():
 
 def ops_address(str build_id not None, str version not None):
     """Where the table of functions for the C module is. It stays there for as long as the process."""
-    return <uintptr_t>convai_engine_ops(build_id.encode(), version.encode())
+    convai_engine_name(build_id.encode(), version.encode())
+    return <uintptr_t>convai_engine_ops()
 
 
 def wake_fd():
@@ -397,7 +292,7 @@ def woken():
 
 def outbox_filled():
     """Whether a session has had something to say since the last call."""
-    return convai_engine_outbox() != 0
+    return convai_engine_outbox_filled() != 0
 
 
 def name_thread(str name not None):

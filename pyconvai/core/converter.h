@@ -8,7 +8,7 @@
 
 /*!
  * \file
- * \brief The channel's door to the queues of an agent whose rate Asterisk cannot serve
+ * \brief Between the channel and the queues: conversion for an agent whose rate Asterisk cannot serve
  *
  * It has no format for 22050 Hz. For 44100 Hz it has one, but what it converts to or from that rate
  * comes out at half its level (measured with 22.10: -6.0 dB both ways, for every codec). Both are
@@ -105,7 +105,7 @@ static inline uint32_t convai_converter_put(struct convai_converter *converter, 
 		if (--caller->needed) {
 			continue;
 		}
-		/* There are fewer samples to this side: never two from one. */
+		/* The agent's rate is the lower one: no input sample completes two output samples. */
 		out[filled++] = convai_resample_get(&convai_to_low, caller);
 		if (filled == CONVAI_CONVERT_SAMPLES) {
 			convai_converter_give(ring, out, filled);
@@ -140,7 +140,7 @@ static inline uint32_t convai_converter_block(struct convai_converter *converter
 		int16_t sample;
 
 		if (agent->needed) {
-			/* There are more samples to the channel's side: never two for one. */
+			/* The channel's rate is the higher one: no output sample takes two input samples. */
 			if (next < taken / sizeof(*in)) {
 				converter->silent = 0;
 			} else if (converter->silent < CONVAI_RESAMPLE_DELAY) {

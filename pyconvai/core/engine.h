@@ -8,461 +8,95 @@
 
 /*!
  * \file
- * \brief The engine's front door: how other threads reach the loop thread, and how it is stopped
+ * \brief The engine: what the loop thread, and whoever starts it, call besides its sessions
  *
- * New sessions arrive in a lock-free inbox and an eventfd wakes the loop. Requests that are rare
- * (end all, stop) are left under a mutex that no audio path ever touches. There is one engine per
- * copy of the compiled core, that is, per generation.
+ * All other threads reach the engine through the table of convai_engine_ops (see convai_ops.h).
+ * Nothing here needs the GIL, and nothing waits, but where it says so.
  */
 
 #ifndef CONVAI_ENGINE_H
 #define CONVAI_ENGINE_H
 
-#include <pthread.h>
-#include <stdio.h>
-#include <time.h>
+#include <stdint.h>
 
+#include "convai_ops.h"
 #include "session.h"
 
+/*! Longest reason of end_all, with its terminator */
 #define CONVAI_REASON_BYTES 256
 
-/*! Longest build id or version, with its terminator; a build id has 12 characters */
-#define CONVAI_NAME_BYTES 64
-
-/*! What may be asked of the loop, in the order of urgency */
+/*! How the loop is asked to end, in the order of urgency */
 enum convai_wish {
 	CONVAI_WISH_NONE = 0,
 	CONVAI_WISH_FINISH = 1,	/*!< end when the last session is over */
 	CONVAI_WISH_STOP = 2,	/*!< end now */
 };
 
-/*! How long stop waits for a log call that is under way on the loop thread, in ms. A call into the
- * host's logger takes microseconds; one that takes this long is stuck. */
-#define CONVAI_HOST_DRAIN_MS 1000
+/* ---- Whoever starts the engine: any thread ---- */
 
-struct convai_engine {
-	_Atomic(struct convai_session *) inbox;	/*!< newest first */
-	atomic_int wake_fd;			/*!< -1 before a start, and when stopped for good */
-	atomic_int accepting;
-	atomic_int debug;
-	atomic_int hangups;			/*!< a channel has hung up since the loop last looked */
-	atomic_int outbox;			/*!< a session has something to say since then */
+/*!
+ * \brief Begin to accept sessions. The loop is to run next, and convai_engine_closed to be its last call.
+ * \return 0, or -1 with errno set: EBUSY (the loop of an earlier start has not ended), EMFILE
+ */
+int convai_engine_open(void);
 
-	_Atomic(const struct convai_host *) host;
-	atomic_int host_calls;			/*!< calls into the host that are under way */
+/*! \brief How often the engine has been opened: the number of the last start */
+unsigned int convai_engine_starts(void);
 
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	int running;				/*!< the loop thread is in its loop */
-	unsigned int starts;
-	enum convai_wish wish;
-	uint32_t end_status;			/*!< CONVAI_STATUS_NONE: nothing asked for */
-	char end_reason[CONVAI_REASON_BYTES];
-};
+/*! \brief Ask the loop of that start to end now; nothing if another start has followed */
+void convai_engine_stop_start(unsigned int start);
 
-static struct convai_engine convai_engine = {
-	.wake_fd = -1,
-	.lock = PTHREAD_MUTEX_INITIALIZER,
-	.changed = PTHREAD_COND_INITIALIZER,
-};
+/*! \brief Name the engine in its table. Copied; only the first call has an effect. */
+void convai_engine_name(const char *build_id, const char *version);
 
-static inline void convai_engine_wake(void)
-{
-	int fd = atomic_load(&convai_engine.wake_fd);
-
-	if (fd >= 0) {
-		convai_signal(fd);
-	}
-}
-
-static int convai_op_running(void)
-{
-	int running;
-
-	pthread_mutex_lock(&convai_engine.lock);
-	running = convai_engine.running;
-	pthread_mutex_unlock(&convai_engine.lock);
-	return running;
-}
+/*! \brief The table for the C module. It is valid for as long as the process: the core is never unmapped. */
+const struct convai_ops *convai_engine_ops(void);
 
 /* ---- Loop thread ---- */
 
+/*! \brief The descriptor that becomes readable when another thread wants something; -1 before a start */
+int convai_engine_wake_fd(void);
+
+/*! \brief Make that descriptor unreadable again. \return 1 if a channel has hung up since the last call */
+int convai_engine_woken(void);
+
+/*! \brief \return 1 if a text has been put into a session's outbox since the last call */
+int convai_engine_outbox_filled(void);
+
 /*!
- * \brief Get ready for sessions. Before the loop runs.
- * \return 0, or -1 with errno: EBUSY while the loop of an earlier start has not ended, EMFILE
+ * \brief Take every new session
+ * \return a list, oldest first, linked by next: the caller has a reference to each; NULL for none
  */
-static inline int convai_engine_open(void)
-{
-	if (convai_op_running()) {
-		errno = EBUSY;
-		return -1;
-	}
-	if (convai_engine.wake_fd < 0) {
-		convai_engine.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (convai_engine.wake_fd < 0) {
-			return -1;
-		}
-	}
-	pthread_mutex_lock(&convai_engine.lock);
-	convai_engine.running = 1;
-	convai_engine.starts++;
-	convai_engine.wish = CONVAI_WISH_NONE;
-	convai_engine.end_status = CONVAI_STATUS_NONE;
-	pthread_mutex_unlock(&convai_engine.lock);
-	atomic_store(&convai_engine.accepting, 1);
-	return 0;
-}
-
-static inline int convai_engine_wake_fd(void)
-{
-	return convai_engine.wake_fd;
-}
-
-/*! \brief Whether this session's messages are logged; `wished` is the word of its agent's section */
-static inline int convai_engine_debugging(const struct convai_session *session, int wished)
-{
-	switch (atomic_load_explicit(&session->debug, memory_order_relaxed)) {
-	case CONVAI_DEBUG_ON:
-		return 1;
-	case CONVAI_DEBUG_OFF:
-		return 0;
-	default:
-		return wished || atomic_load_explicit(&convai_engine.debug, memory_order_relaxed);
-	}
-}
-
-/*! \brief Clear the wake-up. \return 1 if a channel has hung up since the last call */
-static inline int convai_engine_woken(void)
-{
-	convai_signal_clear(convai_engine.wake_fd);
-	return atomic_exchange(&convai_engine.hangups, 0);
-}
-
-/*! \brief \return 1 if a session has had something to say since the last call */
-static inline int convai_engine_outbox(void)
-{
-	return atomic_exchange(&convai_engine.outbox, 0);
-}
-
-/*! \brief Take every new session, oldest first. The list is the caller's, and a reference to each. */
-static inline struct convai_session *convai_engine_take_inbox(void)
-{
-	struct convai_session *newest = atomic_exchange(&convai_engine.inbox, NULL);
-	struct convai_session *oldest = NULL;
-
-	while (newest) {
-		struct convai_session *next = newest->next;
-
-		newest->next = oldest;
-		oldest = newest;
-		newest = next;
-	}
-	return oldest;
-}
-
-static inline enum convai_wish convai_engine_wish(void)
-{
-	enum convai_wish wish;
-
-	pthread_mutex_lock(&convai_engine.lock);
-	wish = convai_engine.wish;
-	pthread_mutex_unlock(&convai_engine.lock);
-	return wish;
-}
-
-/*! \brief Turn away what no loop will ever serve */
-static inline void convai_engine_refuse_inbox(void)
-{
-	struct convai_session *session = convai_engine_take_inbox();
-	int asked = convai_engine_wish() != CONVAI_WISH_NONE;
-	uint32_t status = asked ? CONVAI_STATUS_UNLOADED : CONVAI_STATUS_ERROR;
-	const char *reason = asked ? "the engine has been stopped" : "the engine's loop has failed";
-
-	while (session) {
-		struct convai_session *next = session->next;
-
-		convai_session_end(session, status, reason, 0);
-		convai_session_unref(session);
-		session = next;
-	}
-}
+struct convai_session *convai_engine_take_inbox(void);
 
 /*!
- * \brief Give the wake-up's descriptor back. The lock is held, under which those wake who have no
- * session.
+ * \brief Take what has been asked of the loop
+ * \param[out] end_status enum convai_status with which to end all sessions; CONVAI_STATUS_NONE if nobody
+ *             has asked for that since the last call
+ * \param[out] end_reason CONVAI_REASON_BYTES
+ * \return whether and how the loop is to end; once it is not CONVAI_WISH_NONE it stays
+ */
+enum convai_wish convai_engine_requests(uint32_t *end_status, char *end_reason);
+
+/*!
+ * \brief Whether the messages of a session are logged: what is set for it, else what is set for all
+ * \param wished what the section of its agent says
+ */
+int convai_engine_debugging(const struct convai_session *session, int wished);
+
+/*!
+ * \brief Write a line to the host's log; nothing without a host
  *
- * Not while there are sessions: a channel that hangs up then would write to a descriptor that may be
- * somebody else's by now.
+ * May block, for Asterisk's logger has a lock: call it without the GIL.
+ * \param level enum convai_log_level
+ * \param channel its name, or ""
  */
-static inline void convai_engine_close_wake(void)
-{
-	if (!atomic_load(&convai_sessions)) {
-		int fd = atomic_exchange(&convai_engine.wake_fd, -1);
+void convai_engine_log(uint32_t level, const char *channel, const char *text);
 
-		if (fd >= 0) {
-			close(fd);
-		}
-	}
-}
+/*! \brief Take no new sessions: the loop is about to end */
+void convai_engine_refuse(void);
 
-static inline void convai_engine_refuse(void)
-{
-	atomic_store(&convai_engine.accepting, 0);
-}
-
-/*! \brief The loop has ended: wake whoever waits in stop. Last act of the loop thread. */
-static inline void convai_engine_closed(void)
-{
-	convai_engine_refuse();
-	convai_engine_refuse_inbox();
-	pthread_mutex_lock(&convai_engine.lock);
-	convai_engine.running = 0;
-	if (convai_engine.wish == CONVAI_WISH_STOP) {
-		/* Whoever has asked may not come back to fetch it. */
-		convai_engine_close_wake();
-	}
-	pthread_cond_broadcast(&convai_engine.changed);
-	pthread_mutex_unlock(&convai_engine.lock);
-}
-
-/*! \brief What has been asked of the loop since the last look. \return whether, and how, it is to end */
-static inline enum convai_wish convai_engine_requests(uint32_t *end_status, char *end_reason)
-{
-	enum convai_wish wish;
-
-	pthread_mutex_lock(&convai_engine.lock);
-	wish = convai_engine.wish;
-	*end_status = convai_engine.end_status;
-	memcpy(end_reason, convai_engine.end_reason, CONVAI_REASON_BYTES);
-	convai_engine.end_status = CONVAI_STATUS_NONE;
-	pthread_mutex_unlock(&convai_engine.lock);
-	return wish;
-}
-
-/*! \brief One line to the host's log, if there still is a host. Without the GIL. May block. */
-static inline void convai_engine_log(uint32_t level, const char *channel, const char *text)
-{
-	const struct convai_host *host;
-
-	/* Counted before the pointer is read: stop clears the pointer first and then waits for the
-	 * count, so either it sees this call or this call sees no host. */
-	atomic_fetch_add(&convai_engine.host_calls, 1);
-	host = atomic_load(&convai_engine.host);
-	if (host) {
-		host->log(level, channel, text);
-	}
-	atomic_fetch_sub(&convai_engine.host_calls, 1);
-}
-
-/* ---- Any thread, through struct convai_ops ---- */
-
-static int convai_op_attach(const struct convai_host *host)
-{
-	if (host->abi_version != CONVAI_ABI_VERSION || host->size != sizeof(*host)) {
-		return -1;
-	}
-	atomic_store(&convai_engine.host, host);
-	return 0;
-}
-
-static struct convai_session *convai_op_open(const struct convai_request *request)
-{
-	struct convai_session *session;
-
-	if (!atomic_load(&convai_engine.accepting)) {
-		errno = ESHUTDOWN;
-		return NULL;
-	}
-	session = convai_session_new(request);
-	if (!session) {
-		return NULL;
-	}
-	session->next = atomic_load(&convai_engine.inbox);
-	while (!atomic_compare_exchange_weak(&convai_engine.inbox, &session->next, session)) {
-		continue;
-	}
-	/* The loop may have ended between the first look and the push; then nobody else will look. */
-	if (!atomic_load(&convai_engine.accepting)) {
-		convai_engine_refuse_inbox();
-	}
-	convai_engine_wake();
-	return session;
-}
-
-static void convai_op_hangup(struct convai_session *session)
-{
-	if (!atomic_exchange(&session->hung_up, 1)) {
-		atomic_store(&convai_engine.hangups, 1);
-		convai_engine_wake();
-	}
-}
-
-static int convai_op_send(struct convai_session *session, uint32_t kind, const char *text)
-{
-	int failure = convai_session_say(session, kind, text);
-
-	if (failure) {
-		errno = failure;
-		return -1;
-	}
-	atomic_store(&convai_engine.outbox, 1);
-	convai_engine_wake();
-	return 0;
-}
-
-static void convai_op_release(struct convai_session *session)
-{
-	convai_op_hangup(session);
-	convai_session_unref(session);
-}
-
-static void convai_op_set_debug(int on)
-{
-	atomic_store(&convai_engine.debug, on);
-}
-
-static void convai_op_end_all(uint32_t status, const char *reason)
-{
-	pthread_mutex_lock(&convai_engine.lock);
-	convai_engine.end_status = status;
-	strncpy(convai_engine.end_reason, reason, CONVAI_REASON_BYTES - 1);
-	convai_engine_wake();
-	pthread_mutex_unlock(&convai_engine.lock);
-}
-
-/*! \brief Ask the loop to end. A more urgent wish stays. */
-static inline void convai_engine_ask(enum convai_wish wish)
-{
-	convai_engine_refuse();
-	pthread_mutex_lock(&convai_engine.lock);
-	if (convai_engine.wish < wish) {
-		convai_engine.wish = wish;
-	}
-	convai_engine_wake();
-	pthread_mutex_unlock(&convai_engine.lock);
-}
-
-static inline unsigned int convai_engine_starts(void)
-{
-	unsigned int starts;
-
-	pthread_mutex_lock(&convai_engine.lock);
-	starts = convai_engine.starts;
-	pthread_mutex_unlock(&convai_engine.lock);
-	return starts;
-}
-
-/*! \brief Ask the loop to end, unless it is another one's by now */
-static inline void convai_engine_stop_start(unsigned int start)
-{
-	pthread_mutex_lock(&convai_engine.lock);
-	if (convai_engine.starts == start && convai_engine.running) {
-		convai_engine_refuse();
-		convai_engine.wish = CONVAI_WISH_STOP;
-		convai_engine_wake();
-	}
-	pthread_mutex_unlock(&convai_engine.lock);
-}
-
-static void convai_op_finish(void)
-{
-	convai_engine_ask(CONVAI_WISH_FINISH);
-}
-
-/*! \return 0, or -1 when a call into the host was still under way at the limit */
-static inline int convai_engine_withdraw_host(void)
-{
-	const struct timespec ms = { .tv_nsec = 1000000 };
-	int waited;
-
-	atomic_store(&convai_engine.host, NULL);
-	for (waited = 0; atomic_load(&convai_engine.host_calls); waited++) {
-		if (waited == CONVAI_HOST_DRAIN_MS) {
-			return -1;
-		}
-		nanosleep(&ms, NULL);
-	}
-	return 0;
-}
-
-/*! \brief Wait until the loop has ended. \return whether it still runs at the limit */
-static inline int convai_engine_await_end(uint32_t limit_ms)
-{
-	struct timespec until;
-	int running, timed_out = 0;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += limit_ms / 1000;
-	until.tv_nsec += limit_ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000L;
-	}
-	pthread_mutex_lock(&convai_engine.lock);
-	while (convai_engine.running && !timed_out) {
-		timed_out = pthread_cond_clockwait(&convai_engine.changed, &convai_engine.lock,
-				CLOCK_MONOTONIC, &until);
-	}
-	running = convai_engine.running;
-	pthread_mutex_unlock(&convai_engine.lock);
-	return running;
-}
-
-static int convai_op_stop(uint32_t limit_ms)
-{
-	int running;
-
-	convai_engine_ask(CONVAI_WISH_STOP);
-	running = convai_engine_await_end(limit_ms);
-	if (running && !limit_ms) {
-		return -1;
-	}
-	convai_engine_refuse_inbox();
-	if (convai_engine_withdraw_host() || running) {
-		return -1;
-	}
-	pthread_mutex_lock(&convai_engine.lock);
-	convai_engine_close_wake();
-	pthread_mutex_unlock(&convai_engine.lock);
-	return 0;
-}
-
-static struct convai_ops convai_ops_of_this_engine = {
-	.abi_version = CONVAI_ABI_VERSION,
-	.size = sizeof(struct convai_ops),
-	.attach = convai_op_attach,
-	.open = convai_op_open,
-	.event_fd = convai_op_event_fd,
-	.poll = convai_op_poll,
-	.push = convai_op_push,
-	.push_silence = convai_op_push_silence,
-	.pop = convai_op_pop,
-	.queued = convai_op_queued,
-	.hangup = convai_op_hangup,
-	.release = convai_op_release,
-	.counters = convai_op_counters,
-	.send = convai_op_send,
-	.set_session_debug = convai_op_set_session_debug,
-	.set_debug = convai_op_set_debug,
-	.end_all = convai_op_end_all,
-	.finish = convai_op_finish,
-	.running = convai_op_running,
-	.stop = convai_op_stop,
-};
-
-/*! \brief The table, for the module. Part of this file's code, which is never unmapped: valid for ever. */
-static inline const struct convai_ops *convai_engine_ops(const char *build_id, const char *version)
-{
-	static char names[2][CONVAI_NAME_BYTES];
-
-	if (!convai_ops_of_this_engine.build_id) {
-		/* Once: when the loop is started again, others may be reading. */
-		snprintf(names[0], CONVAI_NAME_BYTES, "%s", build_id);
-		snprintf(names[1], CONVAI_NAME_BYTES, "%s", version);
-		convai_ops_of_this_engine.build_id = names[0];
-		convai_ops_of_this_engine.version = names[1];
-	}
-	return &convai_ops_of_this_engine;
-}
+/*! \brief Say that the loop has ended, and wake whoever waits in stop. The loop thread's last act. */
+void convai_engine_closed(void);
 
 #endif /* CONVAI_ENGINE_H */

@@ -50,6 +50,7 @@ struct convai_ratio {
 	int16_t rows[CONVAI_STEPS_HIGH][CONVAI_RESAMPLE_TAPS];
 };
 
+/* Each C file that includes this has tables of its own, empty before its convai_resample_init. */
 static struct convai_ratio convai_to_high = { CONVAI_STEPS_HIGH, CONVAI_STEPS_LOW, { { 0 } } };
 static struct convai_ratio convai_to_low = { CONVAI_STEPS_LOW, CONVAI_STEPS_HIGH, { { 0 } } };
 

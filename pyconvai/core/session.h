@@ -8,43 +8,32 @@
 
 /*!
  * \file
- * \brief One session, as both of its threads see it
+ * \brief One session: what its two owners share, and what each may do with it
  *
- * The channel thread reaches a session through the functions of convai_ops.h, the loop thread
- * through _core.pyx. What one side writes and the other reads is atomic, or is written before the
- * state is published (release) and read after the state was seen (acquire).
+ * The channel thread calls the functions convai_op_...: they are the entries of struct convai_ops, and
+ * convai_ops.h describes them. The loop thread calls the others, through _core.pyx. What one side
+ * writes and the other reads is atomic; or it is written before the state is published (release) and
+ * read after the state was seen (acquire).
  */
 
 #ifndef CONVAI_SESSION_H
 #define CONVAI_SESSION_H
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "converter.h"
 #include "convai_ops.h"
 #include "playout.h"
 #include "ring.h"
 
-/*! Caller audio that may wait for the loop thread, in ms: the pre-roll of a slow set-up (2 s), and
- * as much again for a loop that is held up */
-#define CONVAI_UPLINK_MS 4000
-
-/*! Agent audio that may wait to be played, in ms. Agents send whole answers at once, so this is
- * long; it only bounds a server that floods. */
+/*!
+ * Agent audio that may wait to be played, in ms. Agents send whole answers at once, so this is long: it
+ * bounds a service that floods.
+ */
 #define CONVAI_PLAYOUT_MS 600000
 
-#define CONVAI_ULAW_SILENCE 0xff
-
-/* PCM on the wire is little-endian and goes to the channel as it came. */
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "PCM needs swapping on this machine");
-
-/*! Counters, one writer each; relaxed atomics since they are only ever shown */
+/*! Counters, each with one writer; relaxed, for they are only shown */
 struct convai_tallies {
 	/* Loop thread */
 	atomic_uint_fast64_t chunks_sent, send_dropped_bytes, messages_received, unknown_messages,
@@ -55,7 +44,7 @@ struct convai_tallies {
 			 played_bytes;
 };
 
-/*! One thing that is to be said to the agent */
+/*! One text that waits to be said to the agent */
 struct convai_message {
 	struct convai_message *next;
 	uint32_t kind;		/*!< enum convai_say */
@@ -64,42 +53,35 @@ struct convai_message {
 
 struct convai_session {
 	atomic_uint references;		/*!< channel thread and loop thread */
-	int event_fd;
+	int event_fd;			/*!< wakes the channel thread */
 	struct convai_session *next;	/*!< in the engine's inbox */
 	char *channel, *agent;
 	struct convai_pair *pairs;
 	uint32_t pair_count;
 
-	/* Written by the loop thread before the state is published. The formats are the agent's own, in
-	 * which audio waits; the channel may have another, see converter.h. */
+	/* The loop thread writes these before it publishes the state. Audio waits in the agent's own
+	 * formats; the channel may have others, see converter.h. */
 	struct convai_format caller_format, agent_format;
 	char *conversation_id, *reason;
 	uint32_t status, play_out;
-	atomic_uint state;
+	atomic_uint state;		/*!< enum convai_state */
 
 	atomic_uint hung_up;		/*!< channel thread: the call is over */
 	atomic_uint debug;		/*!< enum convai_debug; any thread */
-	_Atomic(struct convai_message *) outbox;	/*!< any thread puts in, the loop takes; newest first */
+	/*! What waits to be said to the agent, newest first: any thread puts, the loop thread takes */
+	_Atomic(struct convai_message *) outbox;
 	atomic_uint outbox_count;
-	struct convai_ring uplink;
-	struct convai_playout playout;
+	struct convai_ring uplink;		/*!< caller audio for the loop thread */
+	struct convai_playout playout;		/*!< agent audio for the channel thread */
 	struct convai_converter converter;	/*!< channel thread */
 	struct convai_tallies tally;
 };
 
-static inline void convai_tally(atomic_uint_fast64_t *counter, uint64_t n)
-{
-	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
+/* ---- Formats and counters ---- */
 
 static inline uint32_t convai_sample_bytes(const struct convai_format *format)
 {
 	return format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
-}
-
-static inline int convai_silence_byte(const struct convai_format *format)
-{
-	return format->encoding == CONVAI_ENCODING_ULAW ? CONVAI_ULAW_SILENCE : 0;
 }
 
 static inline uint64_t convai_ms_to_bytes(const struct convai_format *format, uint64_t ms)
@@ -107,383 +89,97 @@ static inline uint64_t convai_ms_to_bytes(const struct convai_format *format, ui
 	return ms * format->rate / 1000 * convai_sample_bytes(format);
 }
 
-/*! Sessions that have not been freed: while there is one, a channel may still wake the loop */
-static atomic_int convai_sessions;
-
-static inline void convai_outbox_free(struct convai_message *message)
+/*! \brief Add to a counter. Only its writer. */
+static inline void convai_tally(atomic_uint_fast64_t *counter, uint64_t n)
 {
-	while (message) {
-		struct convai_message *next = message->next;
-
-		free(message);
-		message = next;
-	}
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-static inline void convai_session_free(struct convai_session *session)
-{
-	atomic_fetch_sub(&convai_sessions, 1);
-	uint32_t i;
+/* ---- Event descriptors (eventfd) ---- */
 
-	for (i = 0; i < session->pair_count; i++) {
-		free((char *) session->pairs[i].name);
-		free((char *) session->pairs[i].value);
-	}
-	convai_outbox_free(atomic_load(&session->outbox));
-	free(session->pairs);
-	free(session->channel);
-	free(session->agent);
-	free(session->conversation_id);
-	free(session->reason);
-	convai_ring_free(&session->uplink);
-	convai_playout_free(&session->playout);
-	if (session->event_fd >= 0) {
-		close(session->event_fd);
-	}
-	free(session);
-}
+/*! \brief Make a descriptor readable. Any thread; never waits. */
+void convai_signal(int fd);
 
-static inline void convai_session_unref(struct convai_session *session)
-{
-	if (atomic_fetch_sub_explicit(&session->references, 1, memory_order_acq_rel) == 1) {
-		convai_session_free(session);
-	}
-}
+/*! \brief Make it unreadable again. The thread that waits for it. */
+void convai_signal_clear(int fd);
 
-static inline int convai_session_copy_pairs(struct convai_session *session,
-	const struct convai_request *request)
-{
-	uint32_t i;
+/* ---- Life ---- */
 
-	session->pairs = calloc(request->pair_count ? request->pair_count : 1, sizeof(*session->pairs));
-	if (!session->pairs) {
-		return -1;
-	}
-	for (i = 0; i < request->pair_count; i++) {
-		session->pairs[i].kind = request->pairs[i].kind;
-		session->pairs[i].name = strdup(request->pairs[i].name);
-		session->pairs[i].value = strdup(request->pairs[i].value);
-		session->pair_count = i + 1;
-		if (!session->pairs[i].name || !session->pairs[i].value) {
-			return -1;
-		}
-	}
-	return 0;
-}
+/*!
+ * \brief Fill the tables of the rates' filter
+ *
+ * Once, when the core is imported; takes some 2 ms. resample.h keeps them in each C file that includes
+ * it, and only session.c converts.
+ */
+void convai_session_fill_tables(void);
 
-/*! \return a session with two references, or NULL with errno set */
-static inline struct convai_session *convai_session_new(const struct convai_request *request)
-{
-	/* calloc: every counter, position and pointer starts at zero. Cache-line alignment of the
-	 * shared positions needs the stricter allocator. */
-	struct convai_session *session = aligned_alloc(CONVAI_CACHE_LINE, sizeof(*session));
+/*!
+ * \brief Make a session for a request, all of which is copied. Channel thread.
+ * \return a session with two references, or NULL with errno set: ENOMEM, EMFILE
+ */
+struct convai_session *convai_session_new(const struct convai_request *request);
 
-	if (!session) {
-		errno = ENOMEM;
-		return NULL;
-	}
-	memset(session, 0, sizeof(*session));
-	atomic_fetch_add(&convai_sessions, 1);
-	atomic_init(&session->references, 2);
-	convai_converter_start(&session->converter);
-	session->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	session->channel = strdup(request->channel);
-	session->agent = strdup(request->agent);
-	if (session->event_fd < 0 || !session->channel || !session->agent
-		|| convai_session_copy_pairs(session, request)
-		|| convai_playout_init(&session->playout)) {
-		int cause = session->event_fd < 0 ? errno : ENOMEM;
+/*! \brief Let go of a reference; the last one frees the session. Either owner. */
+void convai_session_unref(struct convai_session *session);
 
-		convai_session_free(session);
-		errno = cause;
-		return NULL;
-	}
-	return session;
-}
+/*! \brief Sessions that have not been freed: while there is one, a channel may wake the loop. Any thread. */
+int convai_session_count(void);
 
-static inline void convai_signal(int fd)
-{
-	uint64_t one = 1;
+/* ---- Loop thread ---- */
 
-	/* EAGAIN means that the counter is full: the other side will wake all the same. */
-	if (write(fd, &one, sizeof(one)) < 0) {
-		return;
-	}
-}
-
-static inline void convai_signal_clear(int fd)
-{
-	uint64_t count;
-
-	if (read(fd, &count, sizeof(count)) < 0) {
-		return;
-	}
-}
-
-static inline uint32_t convai_session_state(const struct convai_session *session)
-{
-	return atomic_load_explicit(&session->state, memory_order_acquire);
-}
-
+/*! \brief Whether the channel is through with it */
 static inline int convai_session_hung_up(struct convai_session *session)
 {
 	return atomic_load_explicit(&session->hung_up, memory_order_acquire);
 }
 
-/*! \brief Whether the queued agent audio ends in half a sample. Loop thread. */
-static inline int convai_session_misaligned(const struct convai_session *session)
-{
-	return atomic_load_explicit(&session->playout.appended, memory_order_relaxed)
-		% convai_sample_bytes(&session->agent_format) != 0;
-}
+/*!
+ * \brief Publish that the conversation is up, and wake the channel thread
+ * \param caller, agent what the agent hears and speaks
+ * \param conversation_id copied
+ * \return 0, or -1 when memory is short: nothing is published then
+ */
+int convai_session_talk(struct convai_session *session, struct convai_format caller,
+	struct convai_format agent, const char *conversation_id);
 
 /*!
- * \brief Publish that the conversation is up. Loop thread.
- * \return 0, or -1 when memory is short
+ * \brief Publish the end, and wake the channel thread. Only the first call has an effect.
+ * \param status enum convai_status
+ * \param reason copied
+ * \param play_out 1 if queued audio is to be played to its end first
  */
-static inline int convai_session_talk(struct convai_session *session, struct convai_format caller,
-	struct convai_format agent, const char *conversation_id)
-{
-	session->caller_format = caller;
-	session->agent_format = agent;
-	session->conversation_id = strdup(conversation_id);
-	if (!session->conversation_id
-		|| convai_ring_init(&session->uplink, convai_ms_to_bytes(&caller, CONVAI_UPLINK_MS))) {
-		return -1;
-	}
-	atomic_store_explicit(&session->state, CONVAI_STATE_TALKING, memory_order_release);
-	convai_signal(session->event_fd);
-	return 0;
-}
+void convai_session_end(struct convai_session *session, uint32_t status, const char *reason,
+	uint32_t play_out);
 
-/*! \brief Publish the end. Only the first call counts. Loop thread. */
-static inline void convai_session_end(struct convai_session *session, uint32_t status,
-	const char *reason, uint32_t play_out)
-{
-	if (convai_session_state(session) == CONVAI_STATE_ENDED) {
-		return;
-	}
-	session->status = status;
-	session->play_out = play_out;
-	session->reason = strdup(reason);	/* NULL reads as "" */
-	atomic_store_explicit(&session->state, CONVAI_STATE_ENDED, memory_order_release);
-	convai_signal(session->event_fd);
-}
+/*! \brief Whether the agent audio that was queued ends in half a sample */
+int convai_session_misaligned(const struct convai_session *session);
 
-/*! \brief What is to be said since the last look, oldest first; the caller's to free. Loop thread. */
-static inline struct convai_message *convai_session_take_outbox(struct convai_session *session)
-{
-	struct convai_message *newest = atomic_exchange(&session->outbox, NULL);
-	struct convai_message *oldest = NULL;
+/*! \brief Take all that waits to be said to the agent, oldest first. convai_outbox_free frees it. */
+struct convai_message *convai_session_take_outbox(struct convai_session *session);
 
-	while (newest) {
-		struct convai_message *next = newest->next;
+/*! \brief Free a list of texts; NULL is an empty one */
+void convai_outbox_free(struct convai_message *message);
 
-		newest->next = oldest;
-		oldest = newest;
-		newest = next;
-		atomic_fetch_sub(&session->outbox_count, 1);
-	}
-	return oldest;
-}
+/* ---- Channel thread: entries of struct convai_ops ---- */
 
-/* ---- What other threads reach through struct convai_ops ---- */
+int convai_op_event_fd(const struct convai_session *session);
+void convai_op_poll(struct convai_session *session, struct convai_progress *progress);
+uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, uint32_t bytes);
+uint32_t convai_op_push_silence(struct convai_session *session, uint32_t ms);
+uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes);
+uint64_t convai_op_queued(const struct convai_session *session);
 
-/*! \brief Whether a kind may have this text */
-static inline int convai_message_fits(uint32_t kind, const char *text)
-{
-	switch (kind) {
-	case CONVAI_SAY_MESSAGE:
-	case CONVAI_SAY_CONTEXT:
-		return *text != '\0';
-	case CONVAI_SAY_ACTIVITY:
-		return *text == '\0';
-	case CONVAI_SAY_FEEDBACK:
-		return !strcmp(text, "like") || !strcmp(text, "dislike") || !strcmp(text, "none");
-	default:
-		return 0;
-	}
-}
+/* ---- Any thread that holds the session ---- */
 
-/*! \brief Leave a text for the loop. \return 0, or the errno */
-static inline int convai_session_say(struct convai_session *session, uint32_t kind, const char *text)
-{
-	size_t bytes = strnlen(text, CONVAI_SAY_BYTES) + 1;
-	struct convai_message *message;
+/*!
+ * \brief Put a text, copied, into the outbox; the caller wakes the loop
+ * \param kind enum convai_say
+ * \return 0, or the errno: ENOTCONN, ENOBUFS, EINVAL as convai_ops.h says of send
+ */
+int convai_session_say(struct convai_session *session, uint32_t kind, const char *text);
 
-	if (bytes > CONVAI_SAY_BYTES || !convai_message_fits(kind, text)) {
-		return EINVAL;
-	}
-	if (convai_session_state(session) != CONVAI_STATE_TALKING) {
-		return ENOTCONN;
-	}
-	message = malloc(sizeof(*message) + bytes);
-	if (!message || atomic_fetch_add(&session->outbox_count, 1) >= CONVAI_SAY_WAITING) {
-		if (message) {
-			atomic_fetch_sub(&session->outbox_count, 1);
-		}
-		free(message);
-		return ENOBUFS;
-	}
-	message->kind = kind;
-	memcpy(message->text, text, bytes);
-	message->next = atomic_load(&session->outbox);
-	while (!atomic_compare_exchange_weak(&session->outbox, &message->next, message)) {
-		continue;
-	}
-	return 0;
-}
-
-static void convai_op_set_session_debug(struct convai_session *session, uint32_t debug)
-{
-	atomic_store_explicit(&session->debug, debug, memory_order_relaxed);
-}
-
-static int convai_op_event_fd(const struct convai_session *session)
-{
-	return session->event_fd;
-}
-
-static void convai_op_poll(struct convai_session *session, struct convai_progress *progress)
-{
-	uint32_t state;
-
-	convai_signal_clear(session->event_fd);
-	state = convai_session_state(session);
-	memset(progress, 0, sizeof(*progress));
-	progress->state = state;
-	progress->conversation_id = progress->reason = "";
-	if (state == CONVAI_STATE_CONNECTING) {
-		return;
-	}
-	progress->caller = convai_channel_format(session->caller_format);
-	progress->agent = convai_channel_format(session->agent_format);
-	if (session->conversation_id) {
-		progress->conversation_id = session->conversation_id;
-	}
-	if (state == CONVAI_STATE_ENDED) {
-		progress->status = session->status;
-		progress->play_out = session->play_out;
-		if (session->reason) {
-			progress->reason = session->reason;
-		}
-	}
-}
-
-static uint32_t convai_push_bytes(struct convai_session *session, const uint8_t *audio, uint32_t bytes)
-{
-	uint32_t taken;
-
-	if (convai_session_state(session) != CONVAI_STATE_TALKING) {
-		taken = 0;
-	} else if (convai_needs_converter(&session->caller_format)) {
-		taken = convai_converter_put(&session->converter, &session->uplink, audio, bytes);
-	} else {
-		taken = convai_ring_put(&session->uplink, audio,
-				convai_silence_byte(&session->caller_format), bytes);
-	}
-	convai_tally(taken ? &session->tally.pushed_bytes : &session->tally.push_dropped_bytes, bytes);
-	return taken;
-}
-
-static uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, uint32_t bytes)
-{
-	return convai_push_bytes(session, audio, bytes);
-}
-
-static uint32_t convai_op_push_silence(struct convai_session *session, uint32_t ms)
-{
-	struct convai_format format;
-	uint32_t taken;
-
-	if (convai_session_state(session) != CONVAI_STATE_TALKING) {
-		return 0;
-	}
-	format = convai_channel_format(session->caller_format);
-	taken = convai_push_bytes(session, NULL, convai_ms_to_bytes(&format, ms));
-	if (taken) {
-		convai_tally(&session->tally.silence_ms, ms);
-	}
-	return taken;
-}
-
-static uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes)
-{
-	uint32_t taken;
-
-	if (convai_session_state(session) == CONVAI_STATE_CONNECTING) {
-		/* The format is not known, and may be written just now. */
-		memset(audio, 0, bytes);
-		return 0;
-	}
-	if (convai_needs_converter(&session->agent_format)) {
-		uint64_t played;
-
-		taken = convai_converter_take(&session->converter, &session->playout, audio, bytes, &played);
-		convai_tally(&session->tally.played_bytes, played);
-		return taken;
-	}
-	taken = convai_playout_take(&session->playout, audio, bytes,
-			convai_sample_bytes(&session->agent_format));
-	convai_tally(&session->tally.played_bytes, taken);
-	memset(audio + taken, convai_silence_byte(&session->agent_format), bytes - taken);
-	return taken;
-}
-
-/*! Whole samples only: half a sample will never be played, and must not be waited for. */
-static uint64_t convai_op_queued(const struct convai_session *session)
-{
-	uint64_t queued = convai_playout_queued(&session->playout);
-
-	if (convai_session_state(session) == CONVAI_STATE_CONNECTING) {
-		return 0;
-	}
-	queued -= queued % convai_sample_bytes(&session->agent_format);
-	if (convai_needs_converter(&session->agent_format)) {
-		queued += convai_converter_held(&session->converter) * sizeof(int16_t);
-	}
-	return convai_channel_bytes(&session->agent_format, queued);
-}
-
-/*! What the loop thread counts is the agent's; whoever reads counters knows the channel's formats. */
-static void convai_counters_for_channel(const struct convai_session *session,
-	struct convai_counters *counters)
-{
-	const struct convai_format *caller = &session->caller_format, *agent = &session->agent_format;
-
-	if (convai_session_state(session) == CONVAI_STATE_CONNECTING) {
-		return;
-	}
-	counters->send_dropped_bytes = convai_channel_bytes(caller, counters->send_dropped_bytes);
-	counters->received_bytes = convai_channel_bytes(agent, counters->received_bytes);
-	counters->stale_dropped_bytes = convai_channel_bytes(agent, counters->stale_dropped_bytes);
-	counters->overflow_dropped_bytes = convai_channel_bytes(agent, counters->overflow_dropped_bytes);
-	counters->flushed_bytes = convai_channel_bytes(agent, counters->flushed_bytes);
-	counters->played_bytes = convai_channel_bytes(agent, counters->played_bytes);
-}
-
-static void convai_op_counters(const struct convai_session *session, struct convai_counters *counters)
-{
-	const struct convai_tallies *tally = &session->tally;
-
-#define COPY(field) \
-	counters->field = atomic_load_explicit(&tally->field, memory_order_relaxed)
-	COPY(pushed_bytes);
-	COPY(push_dropped_bytes);
-	COPY(silence_ms);
-	COPY(chunks_sent);
-	COPY(send_dropped_bytes);
-	COPY(messages_received);
-	COPY(unknown_messages);
-	COPY(pings_answered);
-	COPY(received_bytes);
-	COPY(stale_dropped_bytes);
-	COPY(overflow_dropped_bytes);
-	COPY(flushed_bytes);
-	COPY(played_bytes);
-	COPY(interruptions);
-#undef COPY
-	convai_counters_for_channel(session, counters);
-}
+/* Entries of struct convai_ops */
+void convai_op_set_session_debug(struct convai_session *session, uint32_t debug);
+void convai_op_counters(const struct convai_session *session, struct convai_counters *counters);
 
 #endif /* CONVAI_SESSION_H */

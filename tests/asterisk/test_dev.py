@@ -174,15 +174,16 @@ def test_what_is_compiled_comes_in_as_well(
     with Callers(pbx, 1, "noise", send=ULAW.noise(NOISE_SECONDS, 9)) as calls:
         calls.wait_up()
 
-        core = (sources.folder / "pyconvai" / "codec.pxi").read_text(encoding="utf-8")
-        save(sources, "pyconvai/codec.pxi", "\ncdef int no_such = undeclared_thing\n")
+        codec = sources.folder / "pyconvai" / "core" / "codec.pxi"
+        core = codec.read_text(encoding="utf-8")
+        save(sources, "pyconvai/core/codec.pxi", "\ncdef int no_such = undeclared_thing\n")
         said = dev.wait(STAYS)
         assert re.search(r"core .* FAILED\n(.*\n)*.*codec\.pxi(.*\n)*.*undeclared_thing", said)
         # Not installed: what goes with it is not there.
         save(sources, "pyconvai/service/endings.py", "\n# beside a broken core\n")
         assert re.search(r"core .* FAILED\n", dev.wait(STAYS))
         assert pbx.engine_build() == before
-        (sources.folder / "pyconvai" / "codec.pxi").write_text(core + "\ncdef int really = 1\n")
+        codec.write_text(core + "\ncdef int really = 1\n")
         assert check_live(pbx, dev.wait(SAVED)) != before
 
         save(sources, "app_elevenlabs_convai/control/say.c", "\nint no C\n")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from pyconvai.core import _core
+from tests.timing import SECOND
 
 
 @pytest.mark.parametrize("size", [*range(70), 160, 320, 1919, 50_000])
@@ -109,3 +113,46 @@ def test_encode_agrees_with_decode_on_random_sizes() -> None:
     for _ in range(200):
         data = chosen.randbytes(chosen.randrange(5000))
         assert _core.base64_decode(_core.base64_encode(data).decode()) == data
+
+
+# ---- Several builds in one process, and Asterisk with all its modules ----
+
+
+def test_no_name_is_exported_but_pythons() -> None:
+    nm = ["nm", "--dynamic", "--defined-only", "--format=posix", str(_core.__file__)]
+    lines = subprocess.run(nm, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["PyInit__core"]
+
+
+TWO_CORES = """
+import os, sys
+from importlib.util import module_from_spec, spec_from_file_location
+
+sys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL)
+cores = []
+for number, path in enumerate(sys.argv[1:]):
+    spec = spec_from_file_location(f"build{number}._core", path)
+    cores.append(module_from_spec(spec))
+    spec.loader.exec_module(cores[-1])
+one, two = cores
+one.open_engine()
+print(one.engine_running(), two.engine_running(), one.starts(), two.starts())
+print(one.ops_address("one", "1") != two.ops_address("two", "2"))
+"""
+
+
+def test_two_cores_share_nothing(tmp_path: Path) -> None:
+    """Even where the first one's names would stand for those of all that are loaded later."""
+    file = Path(str(_core.__file__))
+    copies = [tmp_path / str(number) / file.name for number in range(2)]
+    for copy in copies:
+        copy.parent.mkdir()
+        copy.write_bytes(file.read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_CORES, *map(str, copies)],
+        capture_output=True,
+        text=True,
+        timeout=10 * SECOND,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["True False 1 0", "True"], done.stderr

@@ -80,8 +80,8 @@ def test_flags_of_the_environment_reach_the_core_and_the_module(sources: Path) -
     lines = compilations(said)
     compiled = [line for line in lines if " -c " in line]
     linked = [line for line in lines if " -shared " in line]
-    modules = list((sources / "app_elevenlabs_convai").rglob("*.c"))
-    assert (len(compiled), len(linked)) == (len(modules) + 1, 2)
+    ours = [*(sources / "app_elevenlabs_convai").rglob("*.c"), *(sources / "pyconvai").rglob("*.c")]
+    assert (len(compiled), len(linked)) == (len(ours) + 1, 2)  # and what Cython makes
     for line in lines:
         assert SANITIZE in line, line
     for line in compiled:
@@ -105,6 +105,17 @@ def test_two_at_once_do_not_disturb_each_other(sources: Path) -> None:
     with ThreadPoolExecutor() as pool:
         for each in [pool.submit(make, sources, "core", CFLAGS="-O0") for _ in range(2)]:
             each.result()
+
+
+@only_in_full("compiles the core")
+def test_a_change_is_compiled_whatever_its_date(sources: Path) -> None:
+    """As of a file that is saved while it is compiled, or that comes from an archive."""
+    make(sources, "core", CFLAGS="-O0")
+    header = sources / "pyconvai" / "core" / "session.h"
+    header.write_text(header.read_text(encoding="utf-8") + "\n#error changed\n", encoding="utf-8")
+    os.utime(header, (0, 0))
+    with pytest.raises(AssertionError, match="#error changed"):
+        make(sources, "core", CFLAGS="-O0")
 
 
 def test_flags_of_the_command_line_win(sources: Path) -> None:

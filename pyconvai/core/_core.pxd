@@ -1,0 +1,129 @@
+"""What _core.pyx and its parts call in C. What each name does is told in the headers."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.errno cimport errno
+from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+cdef extern from "<pthread.h>" nogil:
+    ctypedef unsigned long pthread_t
+    pthread_t pthread_self()
+    int pthread_setname_np(pthread_t thread, const char *name)
+
+cdef extern from "<sys/random.h>" nogil:
+    ssize_t getrandom(void *buffer, size_t length, unsigned int flags)
+
+cdef extern from "convai_ops.h" nogil:
+    enum:
+        CONVAI_ABI_VERSION
+        CONVAI_LOG_WARNING
+        CONVAI_PAIR_SETTING
+    struct convai_session       # its fields: session.h
+    struct convai_format:
+        uint32_t encoding
+        uint32_t rate
+    struct convai_pair:
+        uint32_t kind
+        const char *name
+        const char *value
+    struct convai_request:
+        const char *channel
+        const char *agent
+        const convai_pair *pairs
+        uint32_t pair_count
+    struct convai_progress:
+        uint32_t state
+        uint32_t status
+        uint32_t play_out
+        const char *conversation_id
+        const char *reason
+    struct convai_ops:
+        convai_session *(*open)(const convai_request *request) noexcept nogil
+        void (*poll)(convai_session *session, convai_progress *progress) noexcept nogil
+        uint32_t (*push)(convai_session *session, const uint8_t *audio, uint32_t size) noexcept nogil
+        uint32_t (*pop)(convai_session *session, uint8_t *audio, uint32_t size) noexcept nogil
+        void (*release)(convai_session *session) noexcept nogil
+        int (*running)() noexcept nogil
+        int (*stop)(uint32_t limit_ms) noexcept nogil
+
+cdef extern from "ring.h" nogil:
+    struct convai_ring:
+        pass
+    uint64_t convai_ring_waiting(convai_ring *ring)
+    void convai_ring_take(convai_ring *ring, uint8_t *out, uint64_t length)
+    void convai_ring_skip(convai_ring *ring, uint64_t length)
+
+cdef extern from "playout.h" nogil:
+    struct convai_segment:
+        uint8_t *data
+    struct convai_playout:
+        pass
+    convai_segment *convai_segment_new(uint32_t length)
+    void convai_playout_append(convai_playout *playout, convai_segment *segment)
+    uint64_t convai_playout_queued(const convai_playout *playout)
+    uint64_t convai_playout_appended(const convai_playout *playout)
+    uint64_t convai_playout_flush(convai_playout *playout)
+
+cdef extern from "session.h" nogil:
+    enum:
+        CONVAI_PLAYOUT_MS
+    ctypedef struct atomic_uint_fast64_t:
+        pass
+    struct convai_tallies:
+        atomic_uint_fast64_t chunks_sent, send_dropped_bytes, messages_received
+        atomic_uint_fast64_t unknown_messages, pings_answered, received_bytes
+        atomic_uint_fast64_t stale_dropped_bytes, overflow_dropped_bytes, flushed_bytes
+        atomic_uint_fast64_t interruptions
+    struct convai_message:
+        convai_message *next
+        uint32_t kind
+        char *text
+    struct convai_session:
+        int event_fd
+        convai_session *next
+        char *channel
+        char *agent
+        convai_pair *pairs
+        uint32_t pair_count
+        convai_format agent_format
+        convai_ring uplink
+        convai_playout playout
+        convai_tallies tally
+    void convai_signal(int fd)
+    void convai_tally(atomic_uint_fast64_t *counter, uint64_t n)
+    uint64_t convai_ms_to_bytes(const convai_format *format, uint64_t ms)
+    void convai_session_fill_tables()
+    int convai_session_hung_up(convai_session *session)
+    int convai_session_talk(convai_session *session, convai_format caller, convai_format agent,
+                            const char *conversation_id)
+    void convai_session_end(convai_session *session, uint32_t status, const char *reason,
+                            uint32_t play_out)
+    int convai_session_misaligned(const convai_session *session)
+    void convai_session_unref(convai_session *session)
+    convai_message *convai_session_take_outbox(convai_session *session)
+    void convai_outbox_free(convai_message *message)
+
+cdef extern from "engine.h" nogil:
+    enum:
+        CONVAI_REASON_BYTES
+        CONVAI_WISH_NONE
+        CONVAI_WISH_FINISH
+        CONVAI_WISH_STOP
+    int convai_engine_open()
+    unsigned int convai_engine_starts()
+    void convai_engine_stop_start(unsigned int start)
+    void convai_engine_name(const char *build_id, const char *version)
+    const convai_ops *convai_engine_ops()
+    int convai_engine_wake_fd()
+    int convai_engine_woken()
+    int convai_engine_outbox_filled()
+    convai_session *convai_engine_take_inbox()
+    int convai_engine_requests(uint32_t *end_status, char *end_reason)
+    int convai_engine_debugging(const convai_session *session, int wished)
+    void convai_engine_log(uint32_t level, const char *channel, const char *text)
+    void convai_engine_refuse()
+    void convai_engine_closed()

@@ -1,0 +1,415 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief One session: what its two owners do with it
+ */
+
+#include "session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/*!
+ * Caller audio that may wait for the loop thread, in ms: 2 s from before the conversation was up, and
+ * as much again for a loop that is held up
+ */
+#define CONVAI_UPLINK_MS 4000
+
+#define CONVAI_ULAW_SILENCE 0xff
+
+/* PCM on the wire is little-endian; the channel gets it as it comes. */
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "PCM needs swapping on this machine");
+
+/*! Sessions that have not been freed */
+static atomic_int session_count;
+
+static uint32_t state_of(const struct convai_session *session)
+{
+	return atomic_load_explicit(&session->state, memory_order_acquire);
+}
+
+static int silence_byte(const struct convai_format *format)
+{
+	return format->encoding == CONVAI_ENCODING_ULAW ? CONVAI_ULAW_SILENCE : 0;
+}
+
+/* ---- Event descriptors ---- */
+
+void convai_signal(int fd)
+{
+	uint64_t one = 1;
+
+	/* EAGAIN means that the counter is full: the other side will wake all the same. */
+	if (write(fd, &one, sizeof(one)) < 0) {
+		return;
+	}
+}
+
+void convai_signal_clear(int fd)
+{
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0) {
+		return;
+	}
+}
+
+/* ---- Life ---- */
+
+void convai_session_fill_tables(void)
+{
+	convai_resample_init();
+}
+
+int convai_session_count(void)
+{
+	return atomic_load(&session_count);
+}
+
+void convai_outbox_free(struct convai_message *message)
+{
+	while (message) {
+		struct convai_message *next = message->next;
+
+		free(message);
+		message = next;
+	}
+}
+
+static void free_session(struct convai_session *session)
+{
+	uint32_t i;
+
+	atomic_fetch_sub(&session_count, 1);
+	for (i = 0; i < session->pair_count; i++) {
+		free((char *) session->pairs[i].name);
+		free((char *) session->pairs[i].value);
+	}
+	convai_outbox_free(atomic_load(&session->outbox));
+	free(session->pairs);
+	free(session->channel);
+	free(session->agent);
+	free(session->conversation_id);
+	free(session->reason);
+	convai_ring_free(&session->uplink);
+	convai_playout_free(&session->playout);
+	if (session->event_fd >= 0) {
+		close(session->event_fd);
+	}
+	free(session);
+}
+
+void convai_session_unref(struct convai_session *session)
+{
+	if (atomic_fetch_sub_explicit(&session->references, 1, memory_order_acq_rel) == 1) {
+		free_session(session);
+	}
+}
+
+static int copy_pairs(struct convai_session *session, const struct convai_request *request)
+{
+	uint32_t i;
+
+	session->pairs = calloc(request->pair_count ? request->pair_count : 1, sizeof(*session->pairs));
+	if (!session->pairs) {
+		return -1;
+	}
+	for (i = 0; i < request->pair_count; i++) {
+		session->pairs[i].kind = request->pairs[i].kind;
+		session->pairs[i].name = strdup(request->pairs[i].name);
+		session->pairs[i].value = strdup(request->pairs[i].value);
+		session->pair_count = i + 1;
+		if (!session->pairs[i].name || !session->pairs[i].value) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+struct convai_session *convai_session_new(const struct convai_request *request)
+{
+	/* Not calloc: positions that two threads write are aligned to cache lines. */
+	struct convai_session *session = aligned_alloc(CONVAI_CACHE_LINE, sizeof(*session));
+
+	if (!session) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	memset(session, 0, sizeof(*session));	/* every counter, position and pointer begins at zero */
+	atomic_fetch_add(&session_count, 1);
+	atomic_init(&session->references, 2);
+	convai_converter_start(&session->converter);
+	session->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	session->channel = strdup(request->channel);
+	session->agent = strdup(request->agent);
+	if (session->event_fd < 0 || !session->channel || !session->agent
+		|| copy_pairs(session, request) || convai_playout_init(&session->playout)) {
+		int cause = session->event_fd < 0 ? errno : ENOMEM;
+
+		free_session(session);
+		errno = cause;
+		return NULL;
+	}
+	return session;
+}
+
+/* ---- Loop thread ---- */
+
+int convai_session_misaligned(const struct convai_session *session)
+{
+	return atomic_load_explicit(&session->playout.appended, memory_order_relaxed)
+		% convai_sample_bytes(&session->agent_format) != 0;
+}
+
+int convai_session_talk(struct convai_session *session, struct convai_format caller,
+	struct convai_format agent, const char *conversation_id)
+{
+	session->caller_format = caller;
+	session->agent_format = agent;
+	session->conversation_id = strdup(conversation_id);
+	if (!session->conversation_id
+		|| convai_ring_init(&session->uplink, convai_ms_to_bytes(&caller, CONVAI_UPLINK_MS))) {
+		return -1;
+	}
+	atomic_store_explicit(&session->state, CONVAI_STATE_TALKING, memory_order_release);
+	convai_signal(session->event_fd);
+	return 0;
+}
+
+void convai_session_end(struct convai_session *session, uint32_t status, const char *reason,
+	uint32_t play_out)
+{
+	if (state_of(session) == CONVAI_STATE_ENDED) {
+		return;
+	}
+	session->status = status;
+	session->play_out = play_out;
+	session->reason = strdup(reason);	/* NULL reads as "" */
+	atomic_store_explicit(&session->state, CONVAI_STATE_ENDED, memory_order_release);
+	convai_signal(session->event_fd);
+}
+
+struct convai_message *convai_session_take_outbox(struct convai_session *session)
+{
+	struct convai_message *newest = atomic_exchange(&session->outbox, NULL);
+	struct convai_message *oldest = NULL;
+
+	while (newest) {
+		struct convai_message *next = newest->next;
+
+		newest->next = oldest;
+		oldest = newest;
+		newest = next;
+		atomic_fetch_sub(&session->outbox_count, 1);
+	}
+	return oldest;
+}
+
+/* ---- Channel thread ---- */
+
+int convai_op_event_fd(const struct convai_session *session)
+{
+	return session->event_fd;
+}
+
+void convai_op_poll(struct convai_session *session, struct convai_progress *progress)
+{
+	uint32_t state;
+
+	convai_signal_clear(session->event_fd);
+	state = state_of(session);
+	memset(progress, 0, sizeof(*progress));
+	progress->state = state;
+	progress->conversation_id = progress->reason = "";
+	if (state == CONVAI_STATE_CONNECTING) {
+		return;
+	}
+	progress->caller = convai_channel_format(session->caller_format);
+	progress->agent = convai_channel_format(session->agent_format);
+	if (session->conversation_id) {
+		progress->conversation_id = session->conversation_id;
+	}
+	if (state == CONVAI_STATE_ENDED) {
+		progress->status = session->status;
+		progress->play_out = session->play_out;
+		if (session->reason) {
+			progress->reason = session->reason;
+		}
+	}
+}
+
+static uint32_t push_bytes(struct convai_session *session, const uint8_t *audio, uint32_t bytes)
+{
+	uint32_t taken;
+
+	if (state_of(session) != CONVAI_STATE_TALKING) {
+		taken = 0;
+	} else if (convai_needs_converter(&session->caller_format)) {
+		taken = convai_converter_put(&session->converter, &session->uplink, audio, bytes);
+	} else {
+		taken = convai_ring_put(&session->uplink, audio,
+				silence_byte(&session->caller_format), bytes);
+	}
+	convai_tally(taken ? &session->tally.pushed_bytes : &session->tally.push_dropped_bytes, bytes);
+	return taken;
+}
+
+uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, uint32_t bytes)
+{
+	return push_bytes(session, audio, bytes);
+}
+
+uint32_t convai_op_push_silence(struct convai_session *session, uint32_t ms)
+{
+	struct convai_format format;
+	uint32_t taken;
+
+	if (state_of(session) != CONVAI_STATE_TALKING) {
+		return 0;
+	}
+	format = convai_channel_format(session->caller_format);
+	taken = push_bytes(session, NULL, convai_ms_to_bytes(&format, ms));
+	if (taken) {
+		convai_tally(&session->tally.silence_ms, ms);
+	}
+	return taken;
+}
+
+uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes)
+{
+	uint32_t taken;
+
+	if (state_of(session) == CONVAI_STATE_CONNECTING) {
+		/* The format is not known, and may be written just now. */
+		memset(audio, 0, bytes);
+		return 0;
+	}
+	if (convai_needs_converter(&session->agent_format)) {
+		uint64_t played;
+
+		taken = convai_converter_take(&session->converter, &session->playout, audio, bytes, &played);
+		convai_tally(&session->tally.played_bytes, played);
+		return taken;
+	}
+	taken = convai_playout_take(&session->playout, audio, bytes,
+			convai_sample_bytes(&session->agent_format));
+	convai_tally(&session->tally.played_bytes, taken);
+	memset(audio + taken, silence_byte(&session->agent_format), bytes - taken);
+	return taken;
+}
+
+uint64_t convai_op_queued(const struct convai_session *session)
+{
+	uint64_t queued = convai_playout_queued(&session->playout);
+
+	if (state_of(session) == CONVAI_STATE_CONNECTING) {
+		return 0;
+	}
+	/* Half a sample is never played: nobody is to wait for it. */
+	queued -= queued % convai_sample_bytes(&session->agent_format);
+	if (convai_needs_converter(&session->agent_format)) {
+		queued += convai_converter_held(&session->converter) * sizeof(int16_t);
+	}
+	return convai_channel_bytes(&session->agent_format, queued);
+}
+
+/* ---- Any thread that holds the session ---- */
+
+/*! \brief Whether a kind may have this text */
+static int message_fits(uint32_t kind, const char *text)
+{
+	switch (kind) {
+	case CONVAI_SAY_MESSAGE:
+	case CONVAI_SAY_CONTEXT:
+		return *text != '\0';
+	case CONVAI_SAY_ACTIVITY:
+		return *text == '\0';
+	case CONVAI_SAY_FEEDBACK:
+		return !strcmp(text, "like") || !strcmp(text, "dislike") || !strcmp(text, "none");
+	default:
+		return 0;
+	}
+}
+
+int convai_session_say(struct convai_session *session, uint32_t kind, const char *text)
+{
+	size_t bytes = strnlen(text, CONVAI_SAY_BYTES) + 1;
+	struct convai_message *message;
+
+	if (bytes > CONVAI_SAY_BYTES || !message_fits(kind, text)) {
+		return EINVAL;
+	}
+	if (state_of(session) != CONVAI_STATE_TALKING) {
+		return ENOTCONN;
+	}
+	message = malloc(sizeof(*message) + bytes);
+	if (!message || atomic_fetch_add(&session->outbox_count, 1) >= CONVAI_SAY_WAITING) {
+		if (message) {
+			atomic_fetch_sub(&session->outbox_count, 1);
+		}
+		free(message);
+		return ENOBUFS;
+	}
+	message->kind = kind;
+	memcpy(message->text, text, bytes);
+	message->next = atomic_load(&session->outbox);
+	while (!atomic_compare_exchange_weak(&session->outbox, &message->next, message)) {
+		continue;
+	}
+	return 0;
+}
+
+void convai_op_set_session_debug(struct convai_session *session, uint32_t debug)
+{
+	atomic_store_explicit(&session->debug, debug, memory_order_relaxed);
+}
+
+/*! \brief Convert what is counted in the agent's formats: counters are told in the channel's */
+static void convert_to_channel(const struct convai_session *session, struct convai_counters *counters)
+{
+	const struct convai_format *caller = &session->caller_format, *agent = &session->agent_format;
+
+	if (state_of(session) == CONVAI_STATE_CONNECTING) {
+		return;
+	}
+	counters->send_dropped_bytes = convai_channel_bytes(caller, counters->send_dropped_bytes);
+	counters->received_bytes = convai_channel_bytes(agent, counters->received_bytes);
+	counters->stale_dropped_bytes = convai_channel_bytes(agent, counters->stale_dropped_bytes);
+	counters->overflow_dropped_bytes = convai_channel_bytes(agent, counters->overflow_dropped_bytes);
+	counters->flushed_bytes = convai_channel_bytes(agent, counters->flushed_bytes);
+	counters->played_bytes = convai_channel_bytes(agent, counters->played_bytes);
+}
+
+void convai_op_counters(const struct convai_session *session, struct convai_counters *counters)
+{
+	const struct convai_tallies *tally = &session->tally;
+
+#define COPY(field) \
+	counters->field = atomic_load_explicit(&tally->field, memory_order_relaxed)
+	COPY(pushed_bytes);
+	COPY(push_dropped_bytes);
+	COPY(silence_ms);
+	COPY(chunks_sent);
+	COPY(send_dropped_bytes);
+	COPY(messages_received);
+	COPY(unknown_messages);
+	COPY(pings_answered);
+	COPY(received_bytes);
+	COPY(stale_dropped_bytes);
+	COPY(overflow_dropped_bytes);
+	COPY(flushed_bytes);
+	COPY(played_bytes);
+	COPY(interruptions);
+#undef COPY
+	convert_to_channel(session, counters);
+}

@@ -7,7 +7,6 @@ conversation, the channel hangs up, or the engine is told to end it. All go thro
 from __future__ import annotations
 
 import asyncio
-import traceback
 from contextlib import suppress
 
 from websockets.asyncio.client import ClientConnection
@@ -16,7 +15,7 @@ from websockets.protocol import State
 
 from .. import limits
 from ..core._core import SessionHandle
-from ..log import ChannelLog
+from ..log import ChannelLog, trace
 from ..service.connecting import Connector, SharedState
 from ..service.endings import Ending, RateLimit, SetupFailed, Status, from_close, one_line
 from ..service.metadata import Metadata
@@ -71,7 +70,7 @@ class Session:
             self._task.cancel()
 
     def send_outbox(self) -> None:
-        """Send what others want to be said; while that is being done, it looks by itself."""
+        """Send the texts of the outbox, unless a task does so already, which looks for more."""
         if self._connection is None or self._finishing or self._sender is not None:
             return
         self._sender = asyncio.get_running_loop().create_task(self._send_outbox(self._connection))
@@ -87,7 +86,7 @@ class Session:
         except asyncio.CancelledError:
             ending = self._forced or Ending(Status.UNLOADED, "the engine has been stopped")
         except Exception as fault:
-            self._log.error(f"fault in the engine: {_trace(fault)}")
+            self._log.error(f"fault in the engine: {trace(fault)}")
             ending = Ending(Status.ERROR, one_line(f"fault in the engine: {fault!r}"))
         await self._finish(ending)
 
@@ -132,7 +131,7 @@ class Session:
     # ---- Set-up ----
 
     async def _open_conversation(self, connection: ClientConnection, call: Call) -> Metadata:
-        """Say who calls and wait for the metadata; anything may come before it."""
+        """Send the opening and wait for the metadata; other messages may come before it."""
         self._connection = connection
         self._conversation = Conversation()  # what an attempt before this one has said is void
         tools = self._tools = self._new_tools(connection, call.settings)
@@ -144,20 +143,23 @@ class Session:
                         return effect
                     await self._carry_out(connection, effect)
         except BaseException as failed:
-            tools.close()  # what this attempt has begun is not to end the next one
+            tools.close()  # a tool that this attempt has started must not end the next one
             if isinstance(failed, ConnectionClosed):
                 raise self._refused(failed) from None
             raise
 
     def _refused(self, closed: ConnectionClosed) -> SetupFailed:
-        """A close in place of the metadata. A limit that is no quota is one that passes."""
+        """The service has closed the connection instead of sending the metadata.
+
+        A limit other than a quota soon passes: until then the back-off leaves the service alone.
+        """
         ending = self._closed(closed, talking=False)
         words = f"{closed.rcvd.reason if closed.rcvd else ''} {self._conversation.last_error}"
         busy = ending.status is Status.LIMIT and "quota" not in words.lower()
         return SetupFailed(ending, RateLimit() if busy else None)
 
     def _talk(self, metadata: Metadata, settings: Settings) -> None:
-        """Obey the agent's formats and let audio flow."""
+        """Take on the agent's formats and let audio flow."""
         assert self._connection is not None
         agent = _known_format(metadata.agent_format, "agent_output_audio_format")
         caller = _known_format(metadata.caller_format, "user_input_audio_format")
@@ -201,7 +203,7 @@ class Session:
         await connection.send(message)
 
     async def _send_outbox(self, connection: ClientConnection) -> None:
-        """One task at a time, so that nothing overtakes anything when the network is slow."""
+        """Only one task at a time does this: so texts stay in order when the network is slow."""
         try:
             while outbox := self.handle.outbox():
                 for kind, text in outbox:
@@ -279,8 +281,3 @@ def _known_format(name: str, key: str) -> AudioFormat:
         return FORMATS[name]
     reason = f"the agent's {key} is {name}; set it to one of {', '.join(FORMATS)}"
     raise SetupFailed(Ending(Status.REJECTED, one_line(reason)))
-
-
-def _trace(fault: BaseException) -> str:
-    """A traceback as one long line: whoever reads it wants all of it."""
-    return " | ".join("".join(traceback.format_exception(fault)).split("\n"))

@@ -53,7 +53,7 @@ class Endpoint:
 
     @property
     def place(self) -> tuple[str, int, bool]:
-        """What one connection reaches, whatever is asked there."""
+        """Where a connection leads: URLs with the same place can share one."""
         return self.host, self.port, self.secure
 
     def __str__(self) -> str:
@@ -66,11 +66,11 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     retry_after: str | None
-    """The header of that name, as it came."""
+    """The header Retry-After, as it came."""
 
 
 def shrink_read_buffers() -> None:
-    """Let asyncio set aside less per connection, where it has the knobs that are known here."""
+    """Make asyncio set aside less for each connection, where it has the attributes for that."""
     from asyncio import selector_events, sslproto
 
     for owner in (sslproto.SSLProtocol, getattr(selector_events, "_SelectorTransport", None)):
@@ -79,7 +79,7 @@ def shrink_read_buffers() -> None:
 
 
 class Network:
-    """Everything that the sessions of one loop share on their way out."""
+    """What the sessions of one loop share to reach the service: look-ups, TLS contexts, a pool."""
 
     def __init__(self) -> None:
         self._pool = _pool()
@@ -88,7 +88,7 @@ class Network:
         self._contexts_since = 0.0
 
     def close(self) -> None:
-        """Start nothing new. A look-up under way ends by itself, in a thread that holds nothing."""
+        """Start no more look-ups. One under way ends by itself, in a thread that holds nothing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def connect(self, endpoint: Endpoint) -> socket.socket:
@@ -191,10 +191,10 @@ class Network:
 
 
 def _pool() -> ThreadPoolExecutor:
-    """A pool all of whose threads are there from the start.
+    """A pool that starts all of its threads at once.
 
-    Left to itself it would grow when the first few look-ups happen to overlap, some time into the
-    day; as it is, the number of threads tells how many engines are alive, and nothing else.
+    Left to itself the pool would start a thread whenever look-ups happen to overlap, some time into
+    the day; so the number of threads tells how many engines are alive, and nothing else.
     """
     pool = ThreadPoolExecutor(
         limits.POOL_THREADS, "convai-net", initializer=name_thread, initargs=("convai-net",)
@@ -206,7 +206,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def _take_note(finished: asyncio.Future[Any]) -> None:
-    """Look at a failure that nobody may be waiting for any more, or asyncio complains of it."""
+    """Look at a failure that nobody waits for any more: asyncio logs one that nobody looks at."""
     if not finished.cancelled():
         finished.exception()
 

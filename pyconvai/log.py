@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,10 +16,8 @@ from .core import _core
 DEBUG, NOTICE, WARNING, ERROR = range(4)
 """``enum convai_log_level``."""
 
-
 SHARED_LOGGERS = ("asyncio", "websockets")
 """Loggers of libraries, which all generations of the engine in one interpreter share."""
-
 
 NOBODY = logging.NullHandler()
 
@@ -60,7 +59,7 @@ def libraries() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in SHARED_LOGGERS]
     for logger in loggers:
         logger.addHandler(handler)
-        logger.addHandler(NOBODY)  # it stays: what nobody takes would be printed
+        logger.addHandler(NOBODY)  # it stays: Python prints a record that no handler takes
         logger.setLevel(logging.WARNING)
         logger.propagate = False
     try:
@@ -68,6 +67,11 @@ def libraries() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
+
+
+def trace(fault: BaseException) -> str:
+    """A traceback as one long line, which stays whole in the log."""
+    return " | ".join("".join(traceback.format_exception(fault)).split("\n"))
 
 
 class ChannelLog:
@@ -83,19 +87,23 @@ class ChannelLog:
         """Whether messages are to be logged: the agent asks for it, or the operator does."""
         return self._handle.debugging(self._debug)
 
+    def write(self, level: int, text: str) -> None:
+        """A line of this level; DEBUG only where somebody looks for a fault."""
+        if level > DEBUG or self.debugging:
+            _core.log(level, self._channel, text)
+
     def debug(self, text: str) -> None:
-        """A line that only someone who looks for a fault wants."""
-        if self.debugging:
-            _core.log(DEBUG, self._channel, text)
+        """A line that only somebody who looks for a fault wants."""
+        self.write(DEBUG, text)
 
     def notice(self, text: str) -> None:
-        """A line an operator may want."""
-        _core.log(NOTICE, self._channel, text)
+        """A line that an operator may want."""
+        self.write(NOTICE, text)
 
     def warning(self, text: str) -> None:
         """Something is not as it should be; the call goes on."""
-        _core.log(WARNING, self._channel, text)
+        self.write(WARNING, text)
 
     def error(self, text: str) -> None:
         """The call ends because of this."""
-        _core.log(ERROR, self._channel, text)
+        self.write(ERROR, text)

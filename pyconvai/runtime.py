@@ -14,7 +14,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from . import __version__, log, selftest
+from . import __version__, limits, log, selftest
 from .conversation.session import Session
 from .core import _core
 from .service.backoff import BackOff
@@ -22,17 +22,6 @@ from .service.connecting import SharedState
 from .service.endings import Ending, Status
 from .service.net import Network, shrink_read_buffers
 from .service.signed_urls import SignedUrls
-
-TICK_SECONDS = 0.005
-"""How often caller audio is looked for while any call is up: a quarter of a frame, so that it adds
-at most 5 ms to a frame's way."""
-
-CLOSE_ALL_SECONDS = 1.5
-"""For all closing handshakes together when the engine is stopped; Asterisk gives us 2 s."""
-
-
-LAST_ROUNDS = 3
-"""Of a loop that ends, for the sockets that were closed in its last one."""
 
 
 class Runtime:
@@ -57,7 +46,7 @@ class Runtime:
             self._testing = self._loop.create_task(selftest.converse(self))
             self._loop.run_until_complete(self._testing)
             start.over.set()
-            # Whoever has wished for the end by now may have stopped the loop that is just over.
+            # If the end was wished for meanwhile, that may have stopped the loop already.
             if self._stopping is None:
                 self._loop.run_forever()
         finally:
@@ -71,9 +60,9 @@ class Runtime:
         return not self._sessions
 
     def _end_what_is_left(self) -> None:
-        """Let nobody wait for a loop that has ended. Sessions are left only after a fault.
+        """End every session and task, so that nobody waits for a loop that has ended.
 
-        URLs may be on their way for the next call of each agent: there will be none.
+        Sessions are left only after a fault. Tasks may be fetching signed URLs for next calls.
         """
         _core.refuse()
         self._loop.remove_reader(_core.wake_fd())
@@ -81,10 +70,10 @@ class Runtime:
         for task in asyncio.all_tasks(self._loop).difference(self._sessions):
             task.cancel()
         if left := asyncio.all_tasks(self._loop):
-            self._loop.run_until_complete(asyncio.wait(left, timeout=CLOSE_ALL_SECONDS))
-        # Transports that were aborted close in the next rounds, what is below TLS one later.
-        # Not until a future is complete: what ends meanwhile may stop the loop once more.
-        for _ in range(LAST_ROUNDS):
+            self._loop.run_until_complete(asyncio.wait(left, timeout=limits.CLOSE_ALL_SECONDS))
+        # Transports that were aborted close in the next rounds, what is below TLS one later. The
+        # loop does not run until a future is complete: a session that ends may stop it before that.
+        for _ in range(limits.LAST_ROUNDS):
             self._loop.call_soon(self._loop.stop)
             self._loop.run_forever()
 
@@ -93,7 +82,7 @@ class Runtime:
     def _woken(self) -> None:
         hung_up = _core.woken()
         self._wish, status, reason = _core.requests()
-        # Before those are admitted that have come since: they are not meant.
+        # End sessions before new ones are admitted: who asked for the end did not mean those.
         if status:
             self._end_all(Ending(Status(status), reason))
         for handle in _core.new_sessions():
@@ -141,7 +130,7 @@ class Runtime:
         """Close every conversation, then end the loop."""
         self._end_all(Ending(Status.UNLOADED, "the module is being unloaded"))
         if self._sessions:
-            await asyncio.wait(self._sessions, timeout=CLOSE_ALL_SECONDS)
+            await asyncio.wait(self._sessions, timeout=limits.CLOSE_ALL_SECONDS)
         if self._testing is not None and not self._testing.done():
             self._testing.cancel()  # the end of that ends the loop
         else:
@@ -155,7 +144,7 @@ class Runtime:
             self._next_tick = None
             return
         _core.send_waiting_audio(self._handles)
-        self._next_tick = max(self._next_tick + TICK_SECONDS, self._loop.time())
+        self._next_tick = max(self._next_tick + limits.TICK_SECONDS, self._loop.time())
         self._loop.call_at(self._next_tick, self._tick)
 
 
@@ -166,7 +155,7 @@ def build_id() -> str:
 
 
 class Start:
-    """What whoever starts a loop learns from its thread."""
+    """What the loop's thread tells the thread that starts it."""
 
     def __init__(self) -> None:
         self.over = threading.Event()
@@ -181,9 +170,8 @@ _loop_threads: dict[int, int] = {}
 def start(seconds: float) -> int:
     """Start the engine and return the address of its ``struct convai_ops``.
 
-    By then the loop has held a conversation with itself. Waits at most ``seconds`` for that; a
-    TimeoutError, or whatever the loop has raised. That loop then ends, at the latest when it comes
-    to itself.
+    By then the loop has passed its self-test. Waits at most ``seconds`` for that; raises
+    TimeoutError, or whatever the loop has raised. That loop then ends, as soon as it runs again.
     """
     shrink_read_buffers()
     _core.open_engine()
@@ -224,7 +212,7 @@ def interruptible(start: int) -> list[int]:
 
 
 def _loop_thread(start: Start) -> None:
-    """All that the loop thread ever runs. Whatever happens, whoever waits for it is told."""
+    """All that the loop thread ever runs. Whatever happens, it tells who waits in ``start``."""
     _core.name_thread(f"convai-loop-{build_id()}")
     with log.libraries():
         try:

@@ -2,11 +2,11 @@
 
 One end is a session as the C module opens it, the other an agent of a few lines. Between them is
 all that a call uses: the table's functions, both rings, the tick, ``Session``, ``websockets``, the
-protocol, base64 and the fast way out. Only name look-up, TLS and the signed URL are left out: they
-need a network, and a pair of sockets stands in for it. It takes some 10 ms.
+protocol, base64 and the core's sending. Only name look-up, TLS and the signed URL are left out,
+because a pair of sockets stands in for the network. It takes some 10 ms.
 
-A failure means that this engine must not be given a call. Whoever loads it says so, and keeps the
-one before. Runs on the loop thread, before anybody else knows of the loop.
+An engine that fails must not be given a call: the module says so and keeps the engine before it.
+Runs on the loop thread, before anybody else knows of the loop.
 """
 
 from __future__ import annotations
@@ -22,15 +22,10 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from . import limits
 from .core import _core
 from .service.endings import Status
 from .service.net import Endpoint, Network
-
-LIMIT_SECONDS = 2.0
-"""For the whole test: two hundred times what it takes, and less than a load may take."""
-
-POLL_SECONDS = 0.001
-"""How often the channel's end looks for what has come."""
 
 SETTINGS = {
     "agent_id": "self-test",
@@ -72,13 +67,14 @@ async def converse(loop: Loop) -> None:
     near, far = socket.socketpair()
     loop.network = _PairNetwork(near)
     try:
-        async with asyncio.timeout(LIMIT_SECONDS):
+        async with asyncio.timeout(limits.SELFTEST_SECONDS):
             async with asyncio.TaskGroup() as both:
                 both.create_task(_Agent().serve(far))
                 both.create_task(_call())
             await _until(lambda: loop.idle)
     except TimeoutError:
-        raise SelfTestFailed(f"self-test: not done within {LIMIT_SECONDS:.0f} s") from None
+        seconds = f"{limits.SELFTEST_SECONDS:.0f} s"
+        raise SelfTestFailed(f"self-test: not done within {seconds}") from None
     except BaseExceptionGroup as group:
         raise group.exceptions[0] from None
     finally:
@@ -88,7 +84,7 @@ async def converse(loop: Loop) -> None:
 
 
 class _PairNetwork(Network):
-    """A network that leads to one place."""
+    """A network in which every address is the other end of a pair of sockets."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -120,8 +116,8 @@ async def _call() -> None:
 
 
 async def _until(reached: Callable[[], bool]) -> None:
-    while not reached():  # noqa: ASYNC110 - a channel is not told either, it looks
-        await asyncio.sleep(POLL_SECONDS)
+    while not reached():  # noqa: ASYNC110 - the session tells nobody
+        await asyncio.sleep(limits.SELFTEST_POLL_SECONDS)
 
 
 # ---- The agent ----
@@ -168,7 +164,8 @@ class _Agent:
         left = list(expected)
         while left:
             message = await self._message()
-            _expect(message in left, f"the agent was sent {str(message)[:60]}, not {left[0]}")
+            shown = str(message)[: limits.MAX_SHOWN_CHARACTERS]
+            _expect(message in left, f"the agent was sent {shown}, not {left[0]}")
             left.remove(message)
 
     def _say(self, kind: str, content: dict[str, Any]) -> None:
@@ -185,7 +182,7 @@ class _Agent:
     async def _message(self) -> Any:
         frame = await self._next()
         if not isinstance(frame, Frame) or frame.opcode is Opcode.CLOSE:
-            await asyncio.Event().wait()  # the session has ended; its caller's end knows why
+            await asyncio.Event().wait()  # the session has ended; _call tells why
         _expect(frame.opcode is Opcode.TEXT, "what was sent is no text")
         return orjson.loads(bytes(frame.data))
 
@@ -193,7 +190,7 @@ class _Agent:
         """The next event of the connection; None once it is closed."""
         while not self._received:
             self._flush()
-            data = await self._reader.read(65_536)
+            data = await self._reader.read(limits.READ_BYTES)
             if data:
                 self._protocol.receive_data(data)
             else:

@@ -1,7 +1,8 @@
-"""The conversation protocol without any I/O: text comes in, events and text to send come out.
+"""The conversation protocol without any I/O: a message comes in, effects come out.
 
-A message that can't be understood becomes an event too, never an exception: the agent's mistakes
-must not end a call. Bodies are read leniently (ids as number or string, missing keys), for the
+``Conversation`` holds all that the service's messages change. It reads no clock, waits for nothing
+and never raises, for the agent's mistakes must not end a call: a message that it can't understand
+counts as unknown. It reads bodies leniently (ids as number or string, missing keys), because the
 service's own descriptions disagree with each other.
 """
 
@@ -14,9 +15,23 @@ from typing import Any
 
 import orjson
 
-from .. import __version__
+from .. import __version__, limits
+from ..service.endings import one_line
 from ..service.metadata import Metadata
 from ..service.settings import Call
+from .effects import (
+    CallTool,
+    CountPong,
+    CountStale,
+    CountUnknown,
+    Effects,
+    Flush,
+    Level,
+    Log,
+    Play,
+    Send,
+)
+from .heard import Heard
 
 ENCODING_ULAW = 1
 ENCODING_SLIN = 2
@@ -37,140 +52,8 @@ FORMATS: dict[str, AudioFormat] = {
 DEFAULT_FORMAT = "pcm_16000"
 
 
-@dataclass(frozen=True, slots=True)
-class Audio:
-    """A piece of agent audio. ``stale``: older than the last interruption, not to be played."""
-
-    audio_base64: str
-    event_id: int
-    stale: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Interruption:
-    """The caller has barged in: what is queued must not be heard."""
-
-    event_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSays:
-    """The text of the agent's turn."""
-
-    text: str
-    event_id: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class AgentSaid:
-    """After an interruption: what of the turn was said, by the service's reckoning."""
-
-    text: str
-    event_id: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class CallerSaid:
-    """What the service understood of the caller's turn. ``final``: it will not change its mind."""
-
-    text: str
-    final: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Ping:
-    """To be answered at once."""
-
-    event_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """The agent wants something done here. Is owed exactly one result.
-
-    Also if it says that it expects none: so do the service's own clients with ``expects_response``.
-    """
-
-    name: str
-    call_id: str
-    parameters: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ServerTool:
-    """A tool of the service's own is called, or has run, such as ``end_call``."""
-
-    name: str
-    is_error: bool = False
-
-    @property
-    def ends_call(self) -> bool:
-        """Whether the close that comes is the tool's doing."""
-        return self.name in ENDING_TOOLS and not self.is_error
-
-
-@dataclass(frozen=True, slots=True)
-class McpCall:
-    """A tool of an MCP server. ``waits``: only if somebody approves, and an answer is owed."""
-
-    name: str
-    call_id: str
-    waits: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceError:
-    """The service reports a fault. A close usually follows. ``kind``: its error type, if any."""
-
-    message: str
-    kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """Something about the conversation that a person may want to know; asks for nothing."""
-
-    kind: str
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A message that is known and asks for nothing."""
-
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A message of a type that is not known, or without one, or that is no message at all."""
-
-    kind: str
-
-
-Event = (
-    Metadata
-    | Audio
-    | Interruption
-    | AgentSays
-    | AgentSaid
-    | CallerSaid
-    | Ping
-    | ToolCall
-    | ServerTool
-    | McpCall
-    | ServiceError
-    | News
-    | Note
-    | Unknown
-)
-
-ENDING_TOOLS = frozenset({"end_call", "voicemail_detection"})
-"""Tools of the service's after which it closes the conversation."""
-
-
-class Effect(StrEnum):
-    """What a message does to a call. Every message that is known has one."""
+class EffectKind(StrEnum):
+    """What a message does to a call, in one word: ``docs/protocol.md`` shows it."""
 
     NONE = "none"
     TRANSCRIPT = "transcript"
@@ -186,12 +69,25 @@ class Effect(StrEnum):
     """Tells why the close that follows came."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceError:
+    """The service has reported a fault. ``kind``: its error type, if it has one."""
+
+    message: str
+    kind: str = ""
+
+
+ENDING_TOOLS = frozenset({"end_call", "voicemail_detection"})
+"""Tools of the service after which it closes the conversation."""
+
+
 def _number(body: dict[str, Any], key: str = "event_id") -> int:
-    """An id as number or string; 0 where there is none."""
+    """An id as number or string; 0 where there is none, or none that could be sent back."""
     try:
-        return int(body.get(key) or 0)
+        number = int(body.get(key) or 0)
     except (TypeError, ValueError, OverflowError):
         return 0
+    return number if -(2**63) <= number < 2**63 else 0
 
 
 def _text(body: dict[str, Any], key: str) -> str:
@@ -205,165 +101,238 @@ def _body(message: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _event_body(message: dict[str, Any]) -> dict[str, Any]:
-    """The body of a message that keeps to the rule: under its type and ``_event``."""
+    """The body of most messages; its key is the message's type and ``_event``."""
     return _body(message, f"{message['type']}_event")
 
 
 class Conversation:
-    """One conversation, seen from the client. Remembers only the last interruption."""
+    """One conversation on one connection, seen from the client: all that messages change.
+
+    The session carries out the effects and tells what only the playout queue knows: positions, in
+    milliseconds of agent audio.
+    """
 
     def __init__(self) -> None:
+        self.last_error: ServiceError | None = None
+        """The fault that may be why the service closes the connection."""
+        self.ending_tool = ""
+        """The tool with which the agent says it ends the call."""
+        self.last_response = 0
+        """Id of the agent's last turn, which feedback is on."""
         self._interrupted_at = 0
+        self._heard = Heard()
+        self._told_overflow = False
 
-    def receive(self, message: bytes | str) -> Event:
-        """Turn one message of the service into an event."""
+    def receive(self, message: bytes | str) -> Effects:
+        """Take in one message of the service; what is to be done for it."""
         try:
             document = orjson.loads(message)
         except orjson.JSONDecodeError:
-            return Unknown("no JSON")
+            return _unknown("no JSON")
         if not isinstance(document, dict) or not isinstance(document.get("type"), str):
-            return Unknown("no type")
+            return _unknown("no type")
         kind = document["type"]
         known = MESSAGES.get(kind)
-        return known[1](self, document) if known else Unknown(kind)
+        return known[1](self, document) if known else _unknown(kind)
 
-    def _metadata(self, message: dict[str, Any]) -> Event:
-        body = _event_body(message)
-        return Metadata(
-            _text(body, "conversation_id"),
-            _text(body, "agent_output_audio_format") or DEFAULT_FORMAT,
-            _text(body, "user_input_audio_format") or DEFAULT_FORMAT,
-        )
+    # ---- Told by the session ----
 
-    def _audio(self, message: dict[str, Any]) -> Event:
+    def response_began(self, event_id: int, queued_ms: int) -> None:
+        """The audio of this response comes behind all that was ever queued."""
+        self._heard.begin(event_id, queued_ms)
+
+    def flushed(self, queued_ms: int, waiting_ms: int, stale_ms: int) -> str:
+        """The queue has been emptied; returns the line for the debug log.
+
+        Before that ``queued_ms`` had ever been queued, and ``waiting_ms`` of it were still to be
+        heard. ``stale_ms``: as much was thrown away.
+        """
+        self._heard.cut(queued_ms, waiting_ms)
+        return f"interrupted: {stale_ms} ms of agent audio thrown away; {self._heard}"
+
+    def overflowed(self, waiting_ms: int) -> str:
+        """The queue is full and has dropped audio; returns a warning for the log, once.
+
+        A service that floods the queue does not stop with one message.
+        """
+        if self._told_overflow:
+            return ""
+        self._told_overflow = True
+        return f"agent audio dropped: {waiting_ms // 1000} s wait to be played already"
+
+    # ---- Audio ----
+
+    def _audio(self, message: dict[str, Any]) -> Effects:
         body = _body(message, "audio_event")
         if not body:  # servers of 2024 said {"audio": {"chunk": ...}}
             body = {"audio_base_64": _body(message, "audio").get("chunk")}
-        event_id = _number(body)
-        stale = "event_id" in body and event_id < self._interrupted_at
-        return Audio(_text(body, "audio_base_64"), event_id, stale)
+        event_id, audio_base64 = _number(body), _text(body, "audio_base_64")
+        if "event_id" in body and event_id < self._interrupted_at:
+            return (CountStale(len(audio_base64)),)
+        return (Play(audio_base64, event_id, event_id != self._heard.event_id),)
 
-    def _interruption(self, message: dict[str, Any]) -> Event:
+    def _interruption(self, message: dict[str, Any]) -> Effects:
         # Audio that comes later with this very id is the reply, not the interrupted turn.
         self._interrupted_at = _number(_event_body(message))
-        return Interruption(self._interrupted_at)
-
-    def _ping(self, message: dict[str, Any]) -> Event:
-        return Ping(_number(_event_body(message)))
+        return (Flush(),)
 
     # ---- Transcript ----
 
-    def _agent_response(self, message: dict[str, Any]) -> Event:
+    def _agent_response(self, message: dict[str, Any]) -> Effects:
         body = _event_body(message)
-        return AgentSays(_text(body, "agent_response"), _number(body))
+        # The conversation has gone on: what was reported before is not why it ends.
+        self.last_error = None
+        self.last_response = _number(body)
+        return _debug(f"agent: {one_line(_text(body, 'agent_response'))}")
 
-    def _correction(self, message: dict[str, Any]) -> Event:
-        body = _event_body(message)
-        return AgentSaid(_text(body, "corrected_agent_response"), _number(body))
+    def _correction(self, message: dict[str, Any]) -> Effects:
+        """After an interruption: what the agent has said, by the service's reckoning."""
+        text = _text(_event_body(message), "corrected_agent_response")
+        return _debug(f"agent, cut short: {one_line(text)}; {self._heard}")
 
-    def _user_transcript(self, message: dict[str, Any]) -> Event:
-        return CallerSaid(_text(_body(message, "user_transcription_event"), "user_transcript"))
-
-    def _tentative(self, message: dict[str, Any]) -> Event:
-        body = _body(message, "tentative_user_transcription_event")
-        return CallerSaid(_text(body, "user_transcript"), final=False)
+    def _user_transcript(self, message: dict[str, Any]) -> Effects:
+        text = _text(_body(message, "user_transcription_event"), "user_transcript")
+        return _debug(f"caller: {one_line(text)}")
 
     # ---- Tools ----
 
-    def _tool_call(self, message: dict[str, Any]) -> Event:
+    def _tool_call(self, message: dict[str, Any]) -> Effects:
         body = _body(message, "client_tool_call")
-        return ToolCall(
-            _text(body, "tool_name"),
-            _text(body, "tool_call_id"),
-            _body(body, "parameters"),
-        )
+        name, call_id = _text(body, "tool_name"), _text(body, "tool_call_id")
+        return (CallTool(name, call_id, _body(body, "parameters")),)
 
-    def _server_tool(self, message: dict[str, Any]) -> Event:
+    def _server_tool(self, message: dict[str, Any]) -> Effects:
+        """The service calls a tool of its own, or has run it."""
         body = _body(message, str(message["type"]))
-        return ServerTool(_text(body, "tool_name"), bool(body.get("is_error")))
+        name, is_error = _text(body, "tool_name"), bool(body.get("is_error"))
+        if name in ENDING_TOOLS and not is_error:
+            self.ending_tool = name
+        elif name == self.ending_tool:
+            self.ending_tool = ""  # it has failed
+        return _debug(f"tool of the service: ServerTool({name=}, {is_error=})")
 
-    def _mcp_call(self, message: dict[str, Any]) -> Event:
+    def _mcp_call(self, message: dict[str, Any]) -> Effects:
+        """Refuse what waits for an approval; without an answer the agent would wait for minutes.
+
+        Nobody on the telephone can approve a tool. An agent that may use it there needs it approved
+        in its settings.
+        """
         body = _body(message, "mcp_tool_call")
-        waits = _text(body, "state") == "awaiting_approval"
-        return McpCall(_text(body, "tool_name"), _text(body, "tool_call_id"), waits)
+        if _text(body, "state") != "awaiting_approval":
+            return ()
+        told = one_line(f"MCP tool {_text(body, 'tool_name')} wants an approval: refused")
+        answer = mcp_approval(_text(body, "tool_call_id"), approved=False)
+        return (Log(Level.NOTICE, told), Send(answer))
 
     # ---- Errors ----
 
-    def _error(self, message: dict[str, Any]) -> Event:
+    def _error(self, message: dict[str, Any]) -> Effects:
         body = _body(message, "error_event")
         kind = _text(body, "error_type") or _text(body, "error_name")
         words = [kind, _text(body, "message") or _text(message, "message"), _text(body, "reason")]
         told = ": ".join(dict.fromkeys(word for word in words if word))
-        return ServiceError(told or "an error without words", kind)
+        return self._reported(ServiceError(told or "an error without words", kind))
+
+    def _reported(self, error: ServiceError) -> Effects:
+        self.last_error = error
+        return (Log(Level.WARNING, f"the service reports: {one_line(error.message)}"),)
 
     # ---- State ----
 
-    def _queue_status(self, message: dict[str, Any]) -> Event:
+    def _metadata(self, message: dict[str, Any]) -> Effects:
+        body = _event_body(message)
+        return (
+            Metadata(
+                _text(body, "conversation_id"),
+                _text(body, "agent_output_audio_format") or DEFAULT_FORMAT,
+                _text(body, "user_input_audio_format") or DEFAULT_FORMAT,
+            ),
+        )
+
+    def _ping(self, message: dict[str, Any]) -> Effects:
+        return (Send(pong(_number(_event_body(message)))), CountPong())
+
+    def _queue_status(self, message: dict[str, Any]) -> Effects:
         status = _text(_event_body(message), "status")
         if status == "timed_out":
-            return ServiceError("no agent was free in time (timed_out)", "queue_timed_out")
-        return News("queue_status", status)
+            error = ServiceError("no agent was free in time (timed_out)", "queue_timed_out")
+            return self._reported(error)
+        return _news("queue_status", status)
 
-    def _guardrail(self, message: dict[str, Any]) -> Event:
-        return News("guardrail_triggered", _text(_event_body(message), "guardrail_name"))
+    def _guardrail(self, message: dict[str, Any]) -> Effects:
+        return _news("guardrail_triggered", _text(_event_body(message), "guardrail_name"))
 
-    def _dtmf_request(self, message: dict[str, Any]) -> Event:
+    def _dtmf_request(self, message: dict[str, Any]) -> Effects:
         # Its content is published nowhere: the first text that could be digits is taken.
         body = _event_body(message) or _body(message, "dtmf_request") or message
         names = ("dtmf_tones", "dtmf", "digits", "tones")
-        return News("dtmf_request", next(filter(None, (_text(body, n) for n in names)), ""))
+        return _news("dtmf_request", next(filter(None, (_text(body, n) for n in names)), ""))
 
-    def _mcp_status(self, message: dict[str, Any]) -> Event:
+    def _mcp_status(self, message: dict[str, Any]) -> Effects:
         servers = _body(message, "mcp_connection_status").get("integrations")
         servers = servers if isinstance(servers, list) else []
         down = [s for s in servers if isinstance(s, dict) and s.get("is_connected") is False]
         told = ", ".join(f"{_text(server, 'integration_id')} is down" for server in down)
-        return News("mcp_connection_status", told)
+        return _news("mcp_connection_status", told)
 
-    def _state(self, message: dict[str, Any]) -> Event:
-        return News(str(message["type"]))
+    def _state(self, message: dict[str, Any]) -> Effects:
+        return _news(str(message["type"]))
 
-    def _note(self, message: dict[str, Any]) -> Event:
-        return Note(str(message["type"]))
+    def _nothing(self, message: dict[str, Any]) -> Effects:
+        """The message is known and asks for nothing."""
+        return ()
 
 
-_Reader = Callable[[Conversation, dict[str, Any]], Event]
+def _debug(text: str) -> Effects:
+    return (Log(Level.DEBUG, text),)
 
-MESSAGES: dict[str, tuple[Effect, _Reader]] = {
-    "agent_chat_response_part": (Effect.NONE, Conversation._note),
-    "agent_reasoning_response_part": (Effect.NONE, Conversation._note),
-    "agent_response": (Effect.TRANSCRIPT, Conversation._agent_response),
-    "agent_response_complete": (Effect.NONE, Conversation._note),
-    "agent_response_correction": (Effect.TRANSCRIPT, Conversation._correction),
-    "agent_response_metadata": (Effect.NONE, Conversation._note),
-    "agent_tool_request": (Effect.END, Conversation._server_tool),
-    "agent_tool_response": (Effect.END, Conversation._server_tool),
-    "agent_tool_response_full_payload": (Effect.END, Conversation._server_tool),
-    "agent_typing": (Effect.NONE, Conversation._note),
-    "asr_initiation_metadata": (Effect.NONE, Conversation._note),
-    "audio": (Effect.AUDIO, Conversation._audio),
-    "client_error": (Effect.ERROR, Conversation._error),
-    "client_tool_call": (Effect.TOOL, Conversation._tool_call),
-    "context_usage": (Effect.NONE, Conversation._note),
-    "conversation_initiation_metadata": (Effect.STATE, Conversation._metadata),
-    "dtmf_request": (Effect.STATE, Conversation._dtmf_request),
-    "error": (Effect.ERROR, Conversation._error),
-    "external_agent_connected": (Effect.STATE, Conversation._state),
-    "external_agent_disconnected": (Effect.STATE, Conversation._state),
-    "guardrail_triggered": (Effect.STATE, Conversation._guardrail),
-    "internal_tentative_agent_response": (Effect.NONE, Conversation._note),
-    "internal_turn_probability": (Effect.NONE, Conversation._note),
-    "interruption": (Effect.AUDIO, Conversation._interruption),
-    "mcp_connection_status": (Effect.STATE, Conversation._mcp_status),
-    "mcp_tool_call": (Effect.TOOL, Conversation._mcp_call),
-    "ping": (Effect.STATE, Conversation._ping),
-    "queue_status": (Effect.STATE, Conversation._queue_status),
-    "rich_content": (Effect.NONE, Conversation._note),
-    "tentative_user_transcript": (Effect.TRANSCRIPT, Conversation._tentative),
-    "user_transcript": (Effect.TRANSCRIPT, Conversation._user_transcript),
-    "vad_score": (Effect.NONE, Conversation._note),
+
+def _news(kind: str, text: str = "") -> Effects:
+    """Something that a person may want to know."""
+    return (Log(Level.NOTICE, one_line(f"the service tells: {kind} {text}")),)
+
+
+def _unknown(kind: str) -> Effects:
+    return (CountUnknown(), Log(Level.DEBUG, f"ignored: {one_line(kind)}"))
+
+
+_Reader = Callable[[Conversation, dict[str, Any]], Effects]
+
+MESSAGES: dict[str, tuple[EffectKind, _Reader]] = {
+    "agent_chat_response_part": (EffectKind.NONE, Conversation._nothing),
+    "agent_reasoning_response_part": (EffectKind.NONE, Conversation._nothing),
+    "agent_response": (EffectKind.TRANSCRIPT, Conversation._agent_response),
+    "agent_response_complete": (EffectKind.NONE, Conversation._nothing),
+    "agent_response_correction": (EffectKind.TRANSCRIPT, Conversation._correction),
+    "agent_response_metadata": (EffectKind.NONE, Conversation._nothing),
+    "agent_tool_request": (EffectKind.END, Conversation._server_tool),
+    "agent_tool_response": (EffectKind.END, Conversation._server_tool),
+    "agent_tool_response_full_payload": (EffectKind.END, Conversation._server_tool),
+    "agent_typing": (EffectKind.NONE, Conversation._nothing),
+    "asr_initiation_metadata": (EffectKind.NONE, Conversation._nothing),
+    "audio": (EffectKind.AUDIO, Conversation._audio),
+    "client_error": (EffectKind.ERROR, Conversation._error),
+    "client_tool_call": (EffectKind.TOOL, Conversation._tool_call),
+    "context_usage": (EffectKind.NONE, Conversation._nothing),
+    "conversation_initiation_metadata": (EffectKind.STATE, Conversation._metadata),
+    "dtmf_request": (EffectKind.STATE, Conversation._dtmf_request),
+    "error": (EffectKind.ERROR, Conversation._error),
+    "external_agent_connected": (EffectKind.STATE, Conversation._state),
+    "external_agent_disconnected": (EffectKind.STATE, Conversation._state),
+    "guardrail_triggered": (EffectKind.STATE, Conversation._guardrail),
+    "internal_tentative_agent_response": (EffectKind.NONE, Conversation._nothing),
+    "internal_turn_probability": (EffectKind.NONE, Conversation._nothing),
+    "interruption": (EffectKind.AUDIO, Conversation._interruption),
+    "mcp_connection_status": (EffectKind.STATE, Conversation._mcp_status),
+    "mcp_tool_call": (EffectKind.TOOL, Conversation._mcp_call),
+    "ping": (EffectKind.STATE, Conversation._ping),
+    "queue_status": (EffectKind.STATE, Conversation._queue_status),
+    "rich_content": (EffectKind.NONE, Conversation._nothing),
+    "tentative_user_transcript": (EffectKind.NONE, Conversation._nothing),
+    "user_transcript": (EffectKind.TRANSCRIPT, Conversation._user_transcript),
+    "vad_score": (EffectKind.NONE, Conversation._nothing),
 }
-"""Every message of the service's that is known: its one effect, and what reads it."""
+"""Every message of the service that is known: the kind of its effects, and what reads it."""
 
 
 # ---- What the client says ----
@@ -382,7 +351,7 @@ SENT = frozenset(
         "user_message",
     }
 )
-"""Every message that is sent; ``user_audio_chunk`` is made by the core."""
+"""Every message that the engine sends; the core makes ``user_audio_chunk``."""
 
 
 def _encode(message: dict[str, Any]) -> str:
@@ -391,7 +360,7 @@ def _encode(message: dict[str, Any]) -> str:
 
 
 def opening(call: Call) -> str:
-    """The first message. Keys without content are left out: an empty one is a statement too."""
+    """The first message. It leaves out keys without content: to the service, empty is a value."""
     message: dict[str, Any] = {"type": "conversation_initiation_client_data", **call.overrides}
     if call.dynamic_variables:
         message["dynamic_variables"] = call.dynamic_variables
@@ -427,7 +396,7 @@ def mcp_approval(call_id: str, *, approved: bool) -> str:
 
 
 class Say(IntEnum):
-    """``enum convai_say``: what others may say to the agent during a call."""
+    """``enum convai_say``: what operators and programs may say to the agent during a call."""
 
     MESSAGE = 0
     CONTEXT = 1
@@ -436,7 +405,7 @@ class Say(IntEnum):
 
 
 def utterance(kind: Say, text: str, event_id: int) -> str:
-    """One of these as a message. Feedback is on the response with this id."""
+    """The message that says this. ``event_id``: of the response that feedback is on."""
     if kind is Say.MESSAGE:
         return _encode({"type": "user_message", "text": text})
     if kind is Say.CONTEXT:
@@ -451,18 +420,18 @@ def utterance(kind: Say, text: str, event_id: int) -> str:
 
 _CUT_KEYS = frozenset({"audio_base_64", "chunk", "user_audio_chunk", "alignment"})
 _SECRET_PREFIX = "secret__"
-MAX_LOGGED_CHARACTERS = 2000
 
 
 def for_log(message: bytes | str) -> str:
     """A message as one line for the log, with audio and secrets cut out."""
     try:
-        document = orjson.loads(message)
+        line = orjson.dumps(_cut(orjson.loads(message))).decode()
     except orjson.JSONDecodeError:
         return f"(no JSON, {len(message)} bytes)"
-    line = orjson.dumps(_cut(document)).decode()
-    if len(line) > MAX_LOGGED_CHARACTERS:
-        return f"{line[:MAX_LOGGED_CHARACTERS]}... ({len(line)} characters)"
+    except (orjson.JSONEncodeError, RecursionError):  # orjson reads deeper than it writes
+        return f"(nested too deep, {len(message)} bytes)"
+    if len(line) > limits.MAX_LOGGED_CHARACTERS:
+        return f"{line[: limits.MAX_LOGGED_CHARACTERS]}... ({len(line)} characters)"
     return line
 
 

@@ -7,47 +7,35 @@ conversation, the channel hangs up, or the engine is told to end it. All go thro
 from __future__ import annotations
 
 import asyncio
-import traceback
 from contextlib import suppress
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
+from .. import limits
 from ..core._core import SessionHandle
-from ..log import ChannelLog
+from ..log import ChannelLog, trace
 from ..service.connecting import Connector, SharedState
 from ..service.endings import Ending, RateLimit, SetupFailed, Status, from_close, one_line
 from ..service.metadata import Metadata
 from ..service.net import Endpoint
 from ..service.settings import Call, Settings
 from . import protocol
-from .heard import Heard
-from .protocol import (
-    FORMATS,
-    AgentSaid,
-    AgentSays,
-    Audio,
-    AudioFormat,
-    CallerSaid,
-    Conversation,
-    Event,
-    Interruption,
-    McpCall,
-    News,
-    Ping,
-    Say,
-    ServerTool,
-    ServiceError,
-    ToolCall,
-    Unknown,
+from .effects import (
+    CallTool,
+    CountPong,
+    CountStale,
+    CountUnknown,
+    Effect,
+    Effects,
+    Flush,
+    Log,
+    Play,
+    Send,
 )
+from .protocol import FORMATS, AudioFormat, Conversation, Say
 from .tools import Toolbox, allowed
-
-SERVICE_QUIET_SECONDS = 60.0
-"""Without any message of the service's, not even a ping, in a conversation. It pings every few
-seconds, and the network is watched by the connector; what is quiet for this long hangs. The service
-bears a quiet caller for as long."""
 
 
 class Session:
@@ -62,12 +50,7 @@ class Session:
         self._forced: Ending | None = None
         self._finishing = False
         self._task: asyncio.Task[None] | None = None
-        self._service_error: ServiceError | None = None
-        self._ending_tool = ""
-        self._last_response = 0
         self._sender: asyncio.Task[None] | None = None
-        self._heard = Heard()
-        self._told_overflow = False
         self._tools: Toolbox | None = None
 
     # ---- Asked from outside ----
@@ -87,7 +70,7 @@ class Session:
             self._task.cancel()
 
     def send_outbox(self) -> None:
-        """Send what others want to be said; while that is being done, it looks by itself."""
+        """Send the texts of the outbox, unless a task does so already, which looks for more."""
         if self._connection is None or self._finishing or self._sender is not None:
             return
         self._sender = asyncio.get_running_loop().create_task(self._send_outbox(self._connection))
@@ -103,7 +86,7 @@ class Session:
         except asyncio.CancelledError:
             ending = self._forced or Ending(Status.UNLOADED, "the engine has been stopped")
         except Exception as fault:
-            self._log.error(f"fault in the engine: {_trace(fault)}")
+            self._log.error(f"fault in the engine: {trace(fault)}")
             ending = Ending(Status.ERROR, one_line(f"fault in the engine: {fault!r}"))
         await self._finish(ending)
 
@@ -148,32 +131,35 @@ class Session:
     # ---- Set-up ----
 
     async def _open_conversation(self, connection: ClientConnection, call: Call) -> Metadata:
-        """Say who calls and wait for the metadata; anything may come before it."""
+        """Send the opening and wait for the metadata; other messages may come before it."""
         self._connection = connection
-        self._service_error = None  # of an attempt before this one
+        self._conversation = Conversation()  # what an attempt before this one has said is void
         tools = self._tools = self._new_tools(connection, call.settings)
         try:
             await self._say(connection, protocol.opening(call))
             while True:
-                event = await self._next_event(connection)
-                if isinstance(event, Metadata):
-                    return event
-                await self._handle(connection, event)
+                for effect in await self._receive(connection):
+                    if isinstance(effect, Metadata):
+                        return effect
+                    await self._carry_out(connection, effect)
         except BaseException as failed:
-            tools.close()  # what this attempt has begun is not to end the next one
+            tools.close()  # a tool that this attempt has started must not end the next one
             if isinstance(failed, ConnectionClosed):
                 raise self._refused(failed) from None
             raise
 
     def _refused(self, closed: ConnectionClosed) -> SetupFailed:
-        """A close in place of the metadata. A limit that is no quota is one that passes."""
+        """The service has closed the connection instead of sending the metadata.
+
+        A limit other than a quota soon passes: until then the back-off leaves the service alone.
+        """
         ending = self._closed(closed, talking=False)
-        words = f"{closed.rcvd.reason if closed.rcvd else ''} {self._service_error}".lower()
-        busy = ending.status is Status.LIMIT and "quota" not in words
+        words = f"{closed.rcvd.reason if closed.rcvd else ''} {self._conversation.last_error}"
+        busy = ending.status is Status.LIMIT and "quota" not in words.lower()
         return SetupFailed(ending, RateLimit() if busy else None)
 
     def _talk(self, metadata: Metadata, settings: Settings) -> None:
-        """Obey the agent's formats and let audio flow."""
+        """Take on the agent's formats and let audio flow."""
         assert self._connection is not None
         agent = _known_format(metadata.agent_format, "agent_output_audio_format")
         caller = _known_format(metadata.caller_format, "user_input_audio_format")
@@ -191,18 +177,20 @@ class Session:
         assert connection is not None
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(SERVICE_QUIET_SECONDS) as quiet:
+            async with asyncio.timeout(limits.SERVICE_QUIET_SECONDS) as quiet:
                 while True:
-                    event = await self._next_event(connection)
-                    quiet.reschedule(loop.time() + SERVICE_QUIET_SECONDS)
-                    await self._handle(connection, event)
+                    effects = await self._receive(connection)
+                    quiet.reschedule(loop.time() + limits.SERVICE_QUIET_SECONDS)
+                    for effect in effects:
+                        await self._carry_out(connection, effect)
         except ConnectionClosed as closed:
             return self._closed(closed, talking=True)
         except TimeoutError:
-            reason = f"nothing came from the service for {SERVICE_QUIET_SECONDS:.0f} s, not a ping"
+            seconds = f"{limits.SERVICE_QUIET_SECONDS:.0f} s"
+            reason = f"nothing came from the service for {seconds}, not a ping"
             return Ending(Status.ERROR, reason)
 
-    async def _next_event(self, connection: ClientConnection) -> Event:
+    async def _receive(self, connection: ClientConnection) -> Effects:
         message = await connection.recv(decode=False)
         self.handle.count_message()
         if self._log.debugging:
@@ -215,90 +203,54 @@ class Session:
         await connection.send(message)
 
     async def _send_outbox(self, connection: ClientConnection) -> None:
-        """One task at a time, so that nothing overtakes anything when the network is slow."""
+        """Only one task at a time does this: so texts stay in order when the network is slow."""
         try:
             while outbox := self.handle.outbox():
                 for kind, text in outbox:
-                    await self._say(
-                        connection, protocol.utterance(Say(kind), text, self._last_response)
-                    )
+                    response = self._conversation.last_response
+                    await self._say(connection, protocol.utterance(Say(kind), text, response))
         except ConnectionClosed as closed:
             self._log.debug(f"not said any more: {closed!r}")
         finally:
             self._sender = None
 
-    async def _handle(self, connection: ClientConnection, event: Event) -> None:
-        """Give each event its one effect. Audio first: there is the most of it."""
-        if isinstance(event, Audio):
-            self._play(event)
-        elif isinstance(event, Ping):
-            await self._say(connection, protocol.pong(event.event_id))
-            self.handle.count_pong()
-        elif isinstance(event, Interruption):
-            self._interrupted()
-        elif isinstance(event, ToolCall):
-            assert self._tools is not None
-            await self._tools.call(event)
-        elif isinstance(event, McpCall):
-            await self._refuse_mcp(connection, event)
-        elif isinstance(event, AgentSays | AgentSaid | CallerSaid):
-            self._transcribe(event)
-        else:
-            self._take_note(event)
+    async def _carry_out(self, connection: ClientConnection, effect: Effect) -> None:
+        """Do what the conversation wants done. Play first: most messages are agent audio."""
+        match effect:
+            case Play():
+                self._play(effect)
+            case CountStale(characters):
+                self.handle.count_stale(characters)
+            case Flush():
+                self._flush()
+            case Send(text):
+                await self._say(connection, text)
+            case CountPong():
+                self.handle.count_pong()
+            case CallTool():
+                assert self._tools is not None
+                await self._tools.call(effect)
+            case Log(level, text):
+                self._log.write(level, text)
+            case CountUnknown():
+                self.handle.count_unknown()
 
-    def _take_note(self, event: Event) -> None:
-        """What asks for no answer, and changes nothing but what is told."""
-        if isinstance(event, ServerTool):
-            self._log.debug(f"tool of the service: {event}")
-            if event.ends_call:
-                self._ending_tool = event.name
-            elif event.name == self._ending_tool:
-                self._ending_tool = ""  # it has failed
-        elif isinstance(event, ServiceError):
-            self._service_error = event
-            self._log.warning(f"the service reports: {one_line(event.message)}")
-        elif isinstance(event, News):
-            self._log.notice(one_line(f"the service tells: {event.kind} {event.text}"))
-        elif isinstance(event, Unknown):
-            self.handle.count_unknown()
-            self._log.debug(f"ignored: {one_line(event.kind)}")
-
-    def _transcribe(self, event: AgentSays | AgentSaid | CallerSaid) -> None:
-        """One line for the debug log."""
-        if isinstance(event, AgentSays):
-            # The conversation has gone on: what was reported before is not why it ends.
-            self._service_error = None
-            self._last_response = event.event_id
-            self._log.debug(f"agent: {one_line(event.text)}")
-        elif isinstance(event, AgentSaid):
-            self._log.debug(f"agent, cut short: {one_line(event.text)}; {self._heard}")
-        elif event.final:
-            self._log.debug(f"caller: {one_line(event.text)}")
-
-    def _interrupted(self) -> None:
-        self._heard.cut(*self.handle.playout())
-        stale_ms = self.handle.flush()
-        self._log.debug(f"interrupted: {stale_ms} ms of agent audio thrown away; {self._heard}")
-
-    def _play(self, audio: Audio) -> None:
-        if audio.stale:
-            self.handle.count_stale(len(audio.audio_base64))
-            return
+    def _play(self, play: Play) -> None:
         try:
-            if audio.event_id != self._heard.event_id:
+            if play.new_response:
                 self.handle.align()
-                self._heard.begin(audio.event_id, self.handle.playout()[0])
-            if not self.handle.play(audio.audio_base64) and audio.audio_base64:
-                self._overflowed()
+                self._conversation.response_began(play.event_id, self.handle.playout()[0])
+            if not self.handle.play(play.audio_base64) and play.audio_base64:
+                waiting_ms = self.handle.playout()[1]
+                if warning := self._conversation.overflowed(waiting_ms):
+                    self._log.warning(warning)
         except ValueError as error:
             self._log.warning(f"agent audio left out: {error}")
 
-    def _overflowed(self) -> None:
-        """Tell it once: a service that floods does not stop with one message."""
-        if not self._told_overflow:
-            seconds = self.handle.playout()[1] // 1000
-            self._log.warning(f"agent audio dropped: {seconds} s wait to be played already")
-        self._told_overflow = True
+    def _flush(self) -> None:
+        queued_ms, waiting_ms = self.handle.playout()
+        stale_ms = self.handle.flush()
+        self._log.debug(self._conversation.flushed(queued_ms, waiting_ms, stale_ms))
 
     def _new_tools(self, connection: ClientConnection, settings: Settings) -> Toolbox:
         """The agent's tools, for as long as this connection lasts."""
@@ -310,18 +262,9 @@ class Session:
         tools = allowed(settings.tools)
         return Toolbox(self.handle, self._log, tools=tools, answer=answer, end=self.end)
 
-    async def _refuse_mcp(self, connection: ClientConnection, call: McpCall) -> None:
-        """Nobody here can be asked, and unanswered the agent would wait for minutes.
-
-        An agent that may use the tool on the telephone needs it approved in its settings.
-        """
-        if call.waits:
-            self._log.notice(one_line(f"MCP tool {call.name} wants an approval: refused"))
-            await self._say(connection, protocol.mcp_approval(call.call_id, approved=False))
-
     def _closed(self, closed: ConnectionClosed, *, talking: bool) -> Ending:
         """Why the WebSocket was closed, by the frame that the service sent, if it sent one."""
-        error = self._service_error
+        error = self._conversation.last_error
         code, words = None, error.message if error else ""
         if closed.rcvd is not None:
             code = closed.rcvd.code
@@ -329,7 +272,8 @@ class Session:
         elif closed.sent is not None:
             words = closed.sent.reason or words
         kind = error.kind if error else ""
-        return from_close(code, words, talking=talking, error=kind, tool=self._ending_tool)
+        tool = self._conversation.ending_tool
+        return from_close(code, words, talking=talking, error=kind, tool=tool)
 
 
 def _known_format(name: str, key: str) -> AudioFormat:
@@ -337,8 +281,3 @@ def _known_format(name: str, key: str) -> AudioFormat:
         return FORMATS[name]
     reason = f"the agent's {key} is {name}; set it to one of {', '.join(FORMATS)}"
     raise SetupFailed(Ending(Status.REJECTED, one_line(reason)))
-
-
-def _trace(fault: BaseException) -> str:
-    """A traceback as one long line: whoever reads it wants all of it."""
-    return " | ".join("".join(traceback.format_exception(fault)).split("\n"))

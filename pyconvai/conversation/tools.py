@@ -1,44 +1,23 @@
-"""What the agent can have done here: the tools it calls during a conversation. Loop thread only.
+"""The tools that the agent can call during a conversation. Loop thread only.
 
-``TOOLS`` is the table of them: a tool is one async function, and its row. The function's signature
-says what parameters there are. It may await, but never block: all calls share the loop.
+A tool is one async function, and its row in ``TOOLS``. The function's signature says which
+parameters the tool has. It may await, but never block, because all calls share the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
+from .. import limits
 from ..core._core import SessionHandle
-from ..log import ChannelLog
+from ..log import ChannelLog, trace
 from ..service.endings import Ending, Status, one_line
-from .protocol import ToolCall
-
-TOOL_SECONDS = 10.0
-"""A tool has so long, then the call is answered without it. The service waits for 20 s, if the
-agent's settings do not say less."""
-
-TOOLS_AT_ONCE = 8
-"""In one conversation. An agent that asks for more is refused, not queued: it waits for each."""
-
-CALLS_REMEMBERED = 64
-"""Ids of calls, to know one that is repeated. That happens at once, or not at all."""
-
-SETTLE_SECONDS = 0.5
-"""After the last word that has come was played: more would have come by now, for the service sends
-faster than speech."""
-
-REPLY_SECONDS = 2.0
-"""After the result, for words that it makes the agent say: its model needs a second or so. What has
-come before is heard meanwhile."""
-
-FAREWELL_SECONDS = 30.0
-"""How long a conversation that is to end waits for an agent that does not stop speaking."""
+from .effects import CallTool
 
 
 class ToolFailed(Exception):
@@ -51,11 +30,11 @@ class ToolContext:
 
     channel: str
     ending: str = ""
-    """Set by a tool: end the conversation for this reason, once what the agent says was heard."""
+    """A tool sets the reason to end the conversation, once the caller has heard the agent out."""
 
 
 Function = Callable[..., Awaitable[str]]
-"""Gets the ToolContext and the parameters by name; gives what the agent is told."""
+"""Gets the ToolContext, and the parameters by name; returns the text for the agent."""
 
 
 async def end_call(context: ToolContext, *, reason: str = "") -> str:
@@ -89,7 +68,7 @@ _KINDS: Mapping[type, tuple[tuple[type, ...], str]] = {
 
 
 def arguments(tool: Function, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a call, checked; null is as good as absent. ToolFailed tells a fault."""
+    """Check the parameters of a call; null counts as absent. ToolFailed tells what is wrong."""
     kinds = get_type_hints(tool)
     known = list(inspect.signature(tool).parameters.values())[1:]
     names = [each.name for each in known]
@@ -111,7 +90,7 @@ def arguments(tool: Function, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_given_up() -> bool:
-    """Whether the task that runs was cancelled; a tool may raise a CancelledError of its own."""
+    """Whether somebody cancelled the running task; a tool may raise CancelledError by itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -133,34 +112,34 @@ class Toolbox:
         self._tools, self._answer, self._end = tools, answer, end
         self._tasks: set[asyncio.Task[Any]] = set()
         self._calls = 0
-        self._known: deque[str] = deque(maxlen=CALLS_REMEMBERED)
+        self._known: deque[str] = deque(maxlen=limits.TOOL_CALLS_REMEMBERED)
 
-    async def call(self, call: ToolCall) -> None:
-        """Have it done by a task of its own; what cannot be done is answered at once."""
+    async def call(self, call: CallTool) -> None:
+        """Start a task that carries the call out; answer at once one that nobody can carry out."""
         if not call.call_id:
             self._log.warning(one_line(f"tool {call.name} called without an id: not carried out"))
         elif call.call_id in self._known:
             self._log.debug(one_line(f"tool {call.name}: call {call.call_id} again, ignored"))
         else:
             self._known.append(call.call_id)
-            await self._begin(call)
+            await self._start(call)
 
-    async def _begin(self, call: ToolCall) -> None:
+    async def _start(self, call: CallTool) -> None:
         tool = self._tools.get(call.name)
         if tool is None:
             self._log.notice(one_line(f"tool {call.name} is not among this agent's tools: refused"))
             there_are = ", ".join(self._tools) or "none"
             text = f"The phone system has no tool named {call.name}; there are: {there_are}."
             await self._tell(call, one_line(text), is_error=True)
-        elif self._calls >= TOOLS_AT_ONCE:
-            text = f"Too many tools at once: {TOOLS_AT_ONCE} have not ended yet. Try again later."
-            await self._tell(call, text, is_error=True)
+        elif self._calls >= limits.TOOLS_AT_ONCE:
+            text = f"Too many tools at once: {limits.TOOLS_AT_ONCE} have not ended yet."
+            await self._tell(call, f"{text} Try again later.", is_error=True)
         else:
             self._calls += 1
             self._spawn(self._carry_out(call, tool))
 
     def close(self) -> None:
-        """The conversation is over: nobody waits for an answer any more."""
+        """Cancel all calls: the conversation is over, and nobody waits for an answer."""
         for task in self._tasks:
             task.cancel()
 
@@ -170,17 +149,17 @@ class Toolbox:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _carry_out(self, call: ToolCall, tool: Function) -> None:
+    async def _carry_out(self, call: CallTool, tool: Function) -> None:
         context = ToolContext(self._handle.channel)
         work = self._spawn(self._run(call, tool, context))
-        # A tool that does not heed its end counts until it does, and is not waited for.
+        # A tool that ignores its cancellation counts until it ends; nobody waits for it.
         work.add_done_callback(self._done)
-        await asyncio.wait({work}, timeout=TOOL_SECONDS)
+        await asyncio.wait({work}, timeout=limits.TOOL_SECONDS)
         if work.done():
             text, is_error = work.result()
         else:
             work.cancel()
-            self._log.warning(f"tool {call.name} takes longer than {TOOL_SECONDS:g} s")
+            self._log.warning(f"tool {call.name} takes longer than {limits.TOOL_SECONDS:g} s")
             text, is_error = f"{call.name} took too long and was given up.", True
         await self._tell(call, text, is_error=is_error)
         if context.ending and not is_error:
@@ -189,44 +168,43 @@ class Toolbox:
     def _done(self, _work: asyncio.Task[Any]) -> None:
         self._calls -= 1
 
-    async def _run(self, call: ToolCall, tool: Function, context: ToolContext) -> tuple[str, bool]:
+    async def _run(self, call: CallTool, tool: Function, context: ToolContext) -> tuple[str, bool]:
         """What the agent is told, and whether that is an error."""
         try:
             return str(await tool(context, **arguments(tool, call.parameters))), False
         except ToolFailed as failed:
             return str(failed), True
         except (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt) as fault:
-            # The last two would end the loop, which is everybody's.
+            # The last two would end the loop, and with it all other calls.
             if isinstance(fault, asyncio.CancelledError) and _is_given_up():
                 raise
-            trace = " | ".join("".join(traceback.format_exception(fault)).split("\n"))
-            self._log.error(f"tool {call.name} failed: {trace}")
+            self._log.error(f"tool {call.name} failed: {trace(fault)}")
             return f"{call.name} failed; the phone system's log tells why.", True
 
-    async def _tell(self, call: ToolCall, text: str, *, is_error: bool) -> None:
+    async def _tell(self, call: CallTool, text: str, *, is_error: bool) -> None:
         outcome = "failed" if is_error else "done"
-        text = text.encode(errors="replace").decode()  # a name of a file may be no Unicode
+        text = text.encode(errors="replace").decode()  # the name of a file may be no Unicode
         self._log.debug(one_line(f"tool {call.name} {outcome}: {text}"))
         await self._answer(call.call_id, text, is_error)
 
     async def _end_when_heard(self, reason: str) -> None:
-        """The last words may be on their way yet: it stays up until they were heard."""
+        """End the conversation once the caller has heard the last words: they may still come."""
         try:
-            async with asyncio.timeout(FAREWELL_SECONDS):
+            async with asyncio.timeout(limits.FAREWELL_SECONDS):
                 await self._heard()
         except TimeoutError:
             self._log.debug("the agent goes on speaking: the call ends all the same")
         self._end(Ending(Status.AGENT_ENDED, one_line(reason), play_out=True))
 
     async def _heard(self) -> None:
-        """Wait until all that has come was played, and nothing has come since."""
+        """Wait until all agent audio that has come was played, and no more has come since."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + REPLY_SECONDS
+        until = loop.time() + limits.REPLY_SECONDS
         queued, waiting = self._handle.playout()
         at_first = queued
         while True:
             before = queued
-            await asyncio.sleep(waiting / 1000 + SETTLE_SECONDS)
+            await asyncio.sleep(waiting / 1000 + limits.SETTLE_SECONDS)
             queued, waiting = self._handle.playout()
             has_replied = queued != at_first or loop.time() >= until
             if not waiting and queued == before and has_replied:

@@ -1,9 +1,9 @@
 """Leaving a service alone that has asked for it: HTTP 429, and "too many conversations at once".
 
-Without this, every caller of a busy hour would be one more request to a service that refuses them
-all, and would wait for its answer. Loop thread only. Kept for each host, key and agent: a limit of
-one agent's is not to close another one, and where the limit is the whole account's, each agent
-finds that out with one request.
+Without this, every caller of a busy hour would make one more request to a service that refuses them
+all, and would wait for its answer. Loop thread only. Each host, key and agent has a pause of its
+own: one agent's limit must not close another agent, and where the limit is the whole account's,
+each agent finds that out with one request.
 """
 
 from __future__ import annotations
@@ -15,25 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
+from ..limits import (
+    BACKOFF_FIRST_SECONDS,
+    BACKOFF_FORGET_SECONDS,
+    BACKOFF_JITTER_SHARE,
+    BACKOFF_LONGEST_SECONDS,
+    BACKOFF_RETRY_AFTER_SECONDS,
+)
 from .endings import Ending, Status, one_line
 from .settings import Settings
-
-FIRST_SECONDS = 2.0
-"""After the first refusal. Conversations last minutes; a place becomes free every few seconds at
-the soonest."""
-
-LONGEST_SECONDS = 60.0
-"""Doubled from refusal to refusal up to this: an operator who has raised the plan's limit is not
-to wait for longer."""
-
-RETRY_AFTER_SECONDS = 300.0
-"""More than this is not taken from a Retry-After header: a fault there must not close us down."""
-
-JITTER = 0.25
-"""Share of the time by which it varies, so that several machines do not come back as one."""
-
-FORGET_SECONDS = 300.0
-"""So long after the last one is over, the next refusal counts as a first one."""
 
 Key = tuple[str, str, str]
 
@@ -47,7 +37,7 @@ class _Pause:
 
 
 class BackOff:
-    """Who is not to be asked at the moment, and for how long."""
+    """Which hosts must not be asked at the moment, with which key for which agent; how long."""
 
     def __init__(
         self,
@@ -58,7 +48,7 @@ class BackOff:
         self._pauses: dict[Key, _Pause] = {}
 
     def refusal(self, settings: Settings) -> Ending | None:
-        """The end of a call that would ask now; None when it may."""
+        """The ending of a call that must not ask now; None when it may ask."""
         pause = self._pauses.get(_key(settings))
         left = pause.until - self._clock() if pause else 0.0
         if pause is None or left <= 0:
@@ -70,24 +60,26 @@ class BackOff:
         )
 
     def refused(self, settings: Settings, began: float, ending: Ending, wait: float | None) -> None:
-        """Note that the service had no room for an attempt that began then.
+        """Note that the service had no room for an attempt that began at ``began`` (see ``now``).
 
-        ``wait``: what it asked for itself, in seconds. Attempts that were under way together count
-        as one refusal.
+        ``wait``: the pause in seconds that the service asked for, if it did. Attempts that were
+        under way together count as one refusal.
         """
         now, key = self._clock(), _key(settings)
-        self._pauses = {k: p for k, p in self._pauses.items() if now < p.until + FORGET_SECONDS}
+        self._pauses = {
+            k: p for k, p in self._pauses.items() if now < p.until + BACKOFF_FORGET_SECONDS
+        }
         pause = self._pauses.get(key)
         together = pause is not None and began < pause.since
         if together and not wait:
             return
         count = (pause.refusals if pause else 0) + (0 if together else 1)
-        seconds = min(FIRST_SECONDS * 2 ** min(count - 1, 16), LONGEST_SECONDS)
-        seconds *= 1 - JITTER + 2 * JITTER * self._chance()
+        seconds = min(BACKOFF_FIRST_SECONDS * 2 ** min(count - 1, 16), BACKOFF_LONGEST_SECONDS)
+        seconds *= 1 + BACKOFF_JITTER_SHARE * (2 * self._chance() - 1)
         if wait:
-            # Later than asked for is fine, earlier is not.
-            asked = min(wait, RETRY_AFTER_SECONDS)
-            seconds = max(seconds, asked + asked * JITTER * self._chance())
+            # The engine may come back later than asked for, but not earlier.
+            asked = min(wait, BACKOFF_RETRY_AFTER_SECONDS)
+            seconds = max(seconds, asked + asked * BACKOFF_JITTER_SHARE * self._chance())
         self._pauses[key] = _Pause(now, now + seconds, count, ending.reason)
 
     def succeeded(self, settings: Settings) -> None:
@@ -95,7 +87,7 @@ class BackOff:
         self._pauses.pop(_key(settings), None)
 
     def now(self) -> float:
-        """The time, for ``began``."""
+        """The time on this object's clock, for ``began``."""
         return self._clock()
 
 

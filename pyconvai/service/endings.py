@@ -1,7 +1,7 @@
 """How a conversation ends: every cause becomes one status and one line that a person can act on.
 
-No I/O. ``TABLE`` holds what a cause means; nothing else decides. The names of the statuses and
-their numbers are those of ``enum convai_status`` in ``convai_ops.h``.
+No I/O. ``TABLE`` says what a cause means, and which of several causes decides; nothing else does.
+The names of the statuses and their numbers are those of ``enum convai_status`` in ``convai_ops.h``.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Any
 
 import orjson
 
-MAX_REASON_CHARACTERS = 240
-"""A reason is one line in a log and a channel variable; a server may send pages."""
+from .. import limits
 
 
 class Status(IntEnum):
@@ -49,10 +48,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """The service has no room just now, and wants to be left alone for a while."""
+    """The service has no room just now: nobody should ask it for a while."""
 
     seconds: float | None = None
-    """What it asked for itself (Retry-After), if it did."""
+    """How long, if the service said so (Retry-After)."""
 
 
 class SetupFailed(Exception):
@@ -67,8 +66,8 @@ class SetupFailed(Exception):
 def one_line(text: str) -> str:
     """Make text fit for a log line and a channel variable: one line, no control characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if len(line) > MAX_REASON_CHARACTERS:
-        return line[: MAX_REASON_CHARACTERS - 3] + "..."
+    if len(line) > limits.MAX_REASON_CHARACTERS:
+        return line[: limits.MAX_REASON_CHARACTERS - 3] + "..."
     return line
 
 
@@ -87,8 +86,13 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one cause means. ``docs/protocol.md`` shows these rows, and a test compares them."""
+    """What one cause means. ``docs/protocol.md`` shows these rows, and a test compares them.
 
+    ``precedence``: of several rows that match, the one with the lowest number decides. Words that
+    share a number mean the same; of the other rows that share one only one can match.
+    """
+
+    precedence: int
     cause: Cause
     key: str
     status: Status
@@ -97,6 +101,10 @@ class Row:
 
 
 EARLY = " before the metadata"
+"""Behind a close code: of a conversation that had not begun."""
+
+LIMITED = " with words of a limit"
+"""Behind an HTTP status: the words in the answer mean LIMIT."""
 
 _LIMIT_THERE = "too many conversations at once at the service"
 _INTERNAL_ERRORS = (
@@ -123,57 +131,64 @@ _INTERNAL_ERRORS = (
 )
 
 TABLE: tuple[Row, ...] = (
-    # Of an error the type says most, but for those that only tell which part of the service failed.
-    Row(Cause.ERROR, "max_duration_exceeded", Status.TIMEOUT),
-    Row(Cause.ERROR, "queue_timed_out", Status.LIMIT),
-    Row(Cause.ERROR, "override_error", Status.REJECTED),
-    Row(Cause.ERROR, "missing_dynamic_variable", Status.REJECTED),
-    Row(Cause.ERROR, "missing_dynamic_variable_transfer", Status.REJECTED),
-    Row(Cause.ERROR, "missing_fields", Status.REJECTED),
-    Row(Cause.ERROR, "value_error", Status.REJECTED),
-    # The same code serves several causes; then the service's own words decide. First match wins.
-    Row(Cause.WORDS, "max_duration", Status.TIMEOUT),
-    Row(Cause.WORDS, "maximum duration", Status.TIMEOUT),
-    Row(Cause.WORDS, "max duration", Status.TIMEOUT),
-    Row(Cause.WORDS, "does not exist", Status.REJECTED),
-    Row(Cause.WORDS, "not found", Status.REJECTED),
-    Row(Cause.WORDS, "could not authorize", Status.AUTH),
-    Row(Cause.WORDS, "quota", Status.LIMIT),
-    Row(Cause.WORDS, "concurren", Status.LIMIT),
-    Row(Cause.WORDS, "timed_out", Status.LIMIT),
-    *(Row(Cause.ERROR, name, Status.ERROR) for name in _INTERNAL_ERRORS),
-    Row(Cause.CLOSE, "1000", Status.AGENT_ENDED, "the agent ended the conversation"),
+    # No close frame: what was said before is not why the connection broke.
     Row(
-        Cause.CLOSE,
-        "1000" + EARLY,
-        Status.REJECTED,
-        "the service closed the conversation before it began",
-    ),
-    Row(Cause.CLOSE, "1002", Status.ERROR, "the service gave up"),
-    Row(Cause.CLOSE, "1008", Status.REJECTED, "the service refused what it was sent"),
-    Row(Cause.CLOSE, "1011", Status.ERROR, "the service failed", retry=True),
-    Row(Cause.CLOSE, "3000", Status.AUTH, "the service did not authorize the conversation"),
-    Row(Cause.CLOSE, "3008", Status.LIMIT, _LIMIT_THERE),
-    Row(Cause.CLOSE, "4300", Status.LIMIT, _LIMIT_THERE),
-    Row(Cause.CLOSE, "other", Status.ERROR, "the service closed the connection"),
-    Row(Cause.CLOSE, "none", Status.ERROR, "the connection to the service broke"),
-    Row(
+        1,
         Cause.CLOSE,
         "none" + EARLY,
         Status.UNREACHABLE,
         "the service dropped the connection before the conversation began",
         retry=True,
     ),
-    Row(Cause.HTTP, "3xx", Status.ERROR, "redirects are not followed"),
-    Row(Cause.HTTP, "400", Status.REJECTED),
-    Row(Cause.HTTP, "401", Status.AUTH),
-    Row(Cause.HTTP, "402", Status.LIMIT),
-    Row(Cause.HTTP, "403", Status.AUTH),
-    Row(Cause.HTTP, "404", Status.REJECTED),
-    Row(Cause.HTTP, "422", Status.REJECTED),
-    Row(Cause.HTTP, "429", Status.LIMIT),
-    Row(Cause.HTTP, "5xx", Status.UNREACHABLE, retry=True),
-    Row(Cause.HTTP, "other", Status.ERROR),
+    Row(2, Cause.CLOSE, "none", Status.ERROR, "the connection to the service broke"),
+    # The type of an error says most.
+    Row(3, Cause.ERROR, "max_duration_exceeded", Status.TIMEOUT),
+    Row(3, Cause.ERROR, "queue_timed_out", Status.LIMIT),
+    Row(3, Cause.ERROR, "override_error", Status.REJECTED),
+    Row(3, Cause.ERROR, "missing_dynamic_variable", Status.REJECTED),
+    Row(3, Cause.ERROR, "missing_dynamic_variable_transfer", Status.REJECTED),
+    Row(3, Cause.ERROR, "missing_fields", Status.REJECTED),
+    Row(3, Cause.ERROR, "value_error", Status.REJECTED),
+    # The service uses one close code for several causes; then its own words say more.
+    Row(4, Cause.WORDS, "max_duration", Status.TIMEOUT),
+    Row(4, Cause.WORDS, "maximum duration", Status.TIMEOUT),
+    Row(4, Cause.WORDS, "max duration", Status.TIMEOUT),
+    Row(5, Cause.WORDS, "does not exist", Status.REJECTED),
+    Row(5, Cause.WORDS, "not found", Status.REJECTED),
+    Row(6, Cause.WORDS, "could not authorize", Status.AUTH),
+    Row(7, Cause.WORDS, "quota", Status.LIMIT),
+    Row(7, Cause.WORDS, "concurren", Status.LIMIT),
+    Row(7, Cause.WORDS, "timed_out", Status.LIMIT),
+    Row(
+        8,
+        Cause.CLOSE,
+        "1000" + EARLY,
+        Status.REJECTED,
+        "the service closed the conversation before it began",
+    ),
+    Row(9, Cause.CLOSE, "1000", Status.AGENT_ENDED, "the agent ended the conversation"),
+    Row(9, Cause.CLOSE, "1002", Status.ERROR, "the service gave up"),
+    Row(9, Cause.CLOSE, "1008", Status.REJECTED, "the service refused what it was sent"),
+    Row(9, Cause.CLOSE, "1011", Status.ERROR, "the service failed", retry=True),
+    Row(9, Cause.CLOSE, "3000", Status.AUTH, "the service did not authorize the conversation"),
+    Row(9, Cause.CLOSE, "3008", Status.LIMIT, _LIMIT_THERE),
+    Row(9, Cause.CLOSE, "4300", Status.LIMIT, _LIMIT_THERE),
+    Row(10, Cause.CLOSE, "other", Status.ERROR, "the service closed the connection"),
+    # These types only tell which part of the service failed: any close says as much or more.
+    *(Row(11, Cause.ERROR, name, Status.ERROR) for name in _INTERNAL_ERRORS),
+    # An HTTP answer is judged by itself: its rows never meet those above.
+    Row(1, Cause.HTTP, "401" + LIMITED, Status.LIMIT),
+    Row(1, Cause.HTTP, "403" + LIMITED, Status.LIMIT),
+    Row(2, Cause.HTTP, "400", Status.REJECTED),
+    Row(2, Cause.HTTP, "401", Status.AUTH),
+    Row(2, Cause.HTTP, "402", Status.LIMIT),
+    Row(2, Cause.HTTP, "403", Status.AUTH),
+    Row(2, Cause.HTTP, "404", Status.REJECTED),
+    Row(2, Cause.HTTP, "422", Status.REJECTED),
+    Row(2, Cause.HTTP, "429", Status.LIMIT),
+    Row(3, Cause.HTTP, "3xx", Status.ERROR, "redirects are not followed"),
+    Row(3, Cause.HTTP, "5xx", Status.UNREACHABLE, retry=True),
+    Row(4, Cause.HTTP, "other", Status.ERROR),
 )
 
 _ROWS = {(row.cause, row.key): row for row in TABLE}
@@ -186,6 +201,22 @@ _REMEDY: dict[Status, str] = {
 }
 
 
+def _rows(cause: Cause, *keys: str) -> list[Row]:
+    """The rows that match these keys; a key without a row is left out."""
+    return [_ROWS[cause, key] for key in keys if (cause, key) in _ROWS]
+
+
+def _said(words: str) -> list[Row]:
+    """The rows that match the service's words."""
+    words = words.lower()
+    return [row for row in TABLE if row.cause is Cause.WORDS and row.key in words]
+
+
+def _winner(rows: list[Row]) -> Row:
+    """Which of the rows that match decides."""
+    return min(rows, key=lambda row: row.precedence)
+
+
 def from_close(
     code: int | None, words: str, *, talking: bool, error: str = "", tool: str = ""
 ) -> Ending:
@@ -195,38 +226,22 @@ def from_close(
     reason together with any error message before it, and ``error`` that one's type; ``talking``:
     the metadata had come; ``tool``: what the agent said it ends the call with.
     """
-    row = _close_row(code, talking)
-    if code is None or code == 1006:
-        return Ending(row.status, _sentence(row.meaning, words, ""), retry=row.retry)
-    named = _ROWS.get((Cause.ERROR, error))
-    status = row.status
-    if named and named.status is not Status.ERROR:
-        status = named.status
-    elif by_words := _by_words(words):
-        status = by_words
-    meaning = f"{row.meaning} ({code})"
+    broke = code is None or code == 1006
+    key = "none" if broke else str(code)
+    keys = (key, "other") if talking else (key + EARLY, key, "other")
+    closes = _rows(Cause.CLOSE, *keys)
+    close = _winner(closes)
+    status = _winner([*closes, *_rows(Cause.ERROR, error), *_said(words)]).status
+    meaning = close.meaning if broke else f"{close.meaning} ({code})"
     if status is Status.AGENT_ENDED and tool:
         meaning = f"{meaning} with its tool {tool}"
-    remedy = "" if row.key == "1000" + EARLY else _REMEDY.get(status, "")
+    remedy = "" if close.key == "1000" + EARLY else _REMEDY.get(status, "")
     return Ending(
         status,
         _sentence(meaning, words, remedy),
         play_out=code == 1000 and talking,
-        retry=row.retry,
+        retry=close.retry,
     )
-
-
-def _close_row(code: int | None, talking: bool) -> Row:
-    key = "none" if code is None or code == 1006 else str(code)
-    early = None if talking else _ROWS.get((Cause.CLOSE, key + EARLY))
-    return early or _ROWS.get((Cause.CLOSE, key)) or _ROWS[Cause.CLOSE, "other"]
-
-
-def _by_words(words: str) -> Status | None:
-    for row in TABLE:
-        if row.cause is Cause.WORDS and row.key in words.lower():
-            return row.status
-    return None
 
 
 def _sentence(meaning: str, words: str, remedy: str) -> str:
@@ -235,22 +250,18 @@ def _sentence(meaning: str, words: str, remedy: str) -> str:
 
 
 def from_http(code: int, body: bytes, what: str) -> Ending:
-    """Tell what an HTTP answer other than success means; ``what`` was asked for."""
+    """Tell what an HTTP answer other than success means. ``what``: the name of what was asked."""
     words = http_error_words(body)
-    row = (
-        _ROWS.get((Cause.HTTP, str(code)))
-        or _ROWS.get((Cause.HTTP, f"{code // 100}xx"))
-        or _ROWS[Cause.HTTP, "other"]
-    )
-    status, remedy = row.status, ""
-    if status is Status.AUTH and _by_words(words) is Status.LIMIT:
-        status = Status.LIMIT
+    keys = [str(code), f"{code // 100}xx", "other"]
+    said = _said(words)
+    if said and _winner(said).status is Status.LIMIT:
+        keys.append(f"{code}{LIMITED}")
+    row = _winner(_rows(Cause.HTTP, *keys))
+    remedy = _REMEDY.get(row.status, "")
     if row.key == "3xx":
-        words = f"{row.meaning}, the key would go with them; correct base_url"
-    else:
-        remedy = _REMEDY.get(status, "")
+        words, remedy = f"{row.meaning}, the key would go with them; correct base_url", ""
     sentence = _sentence(f"{what} was refused with HTTP {code}", words, remedy)
-    return Ending(status, sentence, retry=row.retry)
+    return Ending(row.status, sentence, retry=row.retry)
 
 
 def http_error_words(body: bytes) -> str:

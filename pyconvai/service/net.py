@@ -18,32 +18,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from .. import limits
 from ..core._core import name_thread
 from .endings import Ending, SetupFailed, Status
-
-POOL_THREADS = 4
-"""Look-ups under way at once: one a host, and few hosts are ever in use."""
-
-POOL_SECONDS = 5.0
-"""For the threads of the pool to start; without all of them it works as well."""
-
-ADDRESS_SECONDS = 3.0
-"""For one address of several. A healthy TCP handshake takes a fraction of a second; the next
-address deserves its chance within the time a caller bears silence."""
-
-MAX_RESPONSE_BYTES = 65_536
-"""A signed URL or an error body has a few hundred bytes."""
-
-CERTIFICATES_SECONDS = 300.0
-"""How long certificate files are not read again: one that is renewed counts within that time."""
-
-READ_BYTES = 16_384
-"""What asyncio sets aside to read from a connection. Its own choice of 256 KiB costs that much
-memory for each TLS connection, and time for each read of a plain one; no TLS record is longer."""
-
-UNSENT_BYTES = 16_384
-"""What the kernel may hold of ours that it has not sent yet; left to itself some 4 MB, minutes of a
-caller's audio. What is more waits in the transport, where it is noticed, dropped and counted."""
 
 Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
 
@@ -76,7 +53,7 @@ class Endpoint:
 
     @property
     def place(self) -> tuple[str, int, bool]:
-        """What one connection reaches, whatever is asked there."""
+        """Where a connection leads: URLs with the same place can share one."""
         return self.host, self.port, self.secure
 
     def __str__(self) -> str:
@@ -89,20 +66,20 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     retry_after: str | None
-    """The header of that name, as it came."""
+    """The header Retry-After, as it came."""
 
 
 def shrink_read_buffers() -> None:
-    """Let asyncio set aside less per connection, where it has the knobs that are known here."""
+    """Make asyncio set aside less for each connection, where it has the attributes for that."""
     from asyncio import selector_events, sslproto
 
     for owner in (sslproto.SSLProtocol, getattr(selector_events, "_SelectorTransport", None)):
-        if getattr(owner, "max_size", 0) > READ_BYTES:
-            owner.max_size = READ_BYTES  # type: ignore[union-attr]
+        if getattr(owner, "max_size", 0) > limits.READ_BYTES:
+            owner.max_size = limits.READ_BYTES  # type: ignore[union-attr]
 
 
 class Network:
-    """Everything that the sessions of one loop share on their way out."""
+    """What the sessions of one loop share to reach the service: look-ups, TLS contexts, a pool."""
 
     def __init__(self) -> None:
         self._pool = _pool()
@@ -111,7 +88,7 @@ class Network:
         self._contexts_since = 0.0
 
     def close(self) -> None:
-        """Start nothing new. A look-up under way ends by itself, in a thread that holds nothing."""
+        """Start no more look-ups. One under way ends by itself, in a thread that holds nothing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def connect(self, endpoint: Endpoint) -> socket.socket:
@@ -120,10 +97,10 @@ class Network:
         failure = "no address"
         for family, address in addresses:
             try:
-                async with asyncio.timeout(ADDRESS_SECONDS if len(addresses) > 1 else None):
+                async with asyncio.timeout(limits.ADDRESS_SECONDS if len(addresses) > 1 else None):
                     return await _connect_one(family, address)
             except TimeoutError:
-                failure = f"no answer within {ADDRESS_SECONDS:.0f} s"
+                failure = f"no answer within {limits.ADDRESS_SECONDS:.0f} s"
             except OSError as error:
                 failure = error.strerror or str(error)
         raise _unreachable(f"cannot connect to {endpoint}: {failure}")
@@ -175,7 +152,7 @@ class Network:
     async def tls(self, ca_file: str, verify: bool) -> ssl.SSLContext:
         """The TLS context for these settings; kept for a while, for reading costs some 10 ms."""
         loop = asyncio.get_running_loop()
-        if loop.time() - self._contexts_since > CERTIFICATES_SECONDS:
+        if loop.time() - self._contexts_since > limits.CERTIFICATES_SECONDS:
             self._contexts.clear()
             self._contexts_since = loop.time()
         key = (ca_file, verify)
@@ -214,22 +191,22 @@ class Network:
 
 
 def _pool() -> ThreadPoolExecutor:
-    """A pool all of whose threads are there from the start.
+    """A pool that starts all of its threads at once.
 
-    Left to itself it would grow when the first few look-ups happen to overlap, some time into the
-    day; as it is, the number of threads tells how many engines are alive, and nothing else.
+    Left to itself the pool would start a thread whenever look-ups happen to overlap, some time into
+    the day; so the number of threads tells how many engines are alive, and nothing else.
     """
     pool = ThreadPoolExecutor(
-        POOL_THREADS, "convai-net", initializer=name_thread, initargs=("convai-net",)
+        limits.POOL_THREADS, "convai-net", initializer=name_thread, initargs=("convai-net",)
     )
-    all_there = threading.Barrier(POOL_THREADS)
-    for _ in range(POOL_THREADS):
-        pool.submit(all_there.wait, POOL_SECONDS)
+    all_there = threading.Barrier(limits.POOL_THREADS)
+    for _ in range(limits.POOL_THREADS):
+        pool.submit(all_there.wait, limits.POOL_START_SECONDS)
     return pool
 
 
 def _take_note(finished: asyncio.Future[Any]) -> None:
-    """Look at a failure that nobody may be waiting for any more, or asyncio complains of it."""
+    """Look at a failure that nobody waits for any more: asyncio logs one that nobody looks at."""
     if not finished.cancelled():
         finished.exception()
 
@@ -257,7 +234,7 @@ async def _connect_one(
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux, macOS
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.UNSENT_BYTES)
         await asyncio.get_running_loop().sock_connect(sock, address)
     except BaseException:
         sock.close()
@@ -299,8 +276,8 @@ def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:
 async def _read_to_end(reader: asyncio.StreamReader) -> bytes:
     """All that the server sends until it closes, as Connection: close obliges it to."""
     answer = bytearray()
-    while len(answer) < MAX_RESPONSE_BYTES:
-        piece = await reader.read(MAX_RESPONSE_BYTES - len(answer))
+    while len(answer) < limits.MAX_RESPONSE_BYTES:
+        piece = await reader.read(limits.MAX_RESPONSE_BYTES - len(answer))
         if not piece or _is_complete(answer := answer + piece):
             break
     return bytes(answer)

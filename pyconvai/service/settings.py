@@ -15,19 +15,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
+from .. import limits
 from .endings import Ending, SetupFailed, Status, one_line
 
 SIGNED_URL_PATH = "/v1/convai/conversation/get-signed-url"
 CONVERSATION_PATH = "/v1/convai/conversation"
-
-JSON_DEPTH_MAX = 100
-"""Of lists and objects in each other: orjson reads more than it writes, which is some 250."""
-
-WHOLE_MAX = 2**53 - 1
-"""Of whole numbers: what every reader of JSON keeps exact. config_pairs.c has the same."""
-
-SHOWN_CHARACTERS = 80
-"""Of a value that is wrong, in the reason."""
 
 
 class PairKind(IntEnum):
@@ -132,7 +124,7 @@ WANTED: dict[type, str] = {
     list: "a JSON list",
     dict: "a JSON object",
 }
-"""What a value of each type has to be, for people."""
+"""What a value of each type has to be, in words for a reason."""
 
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
 
@@ -163,7 +155,7 @@ class Call:
                 _put_override(overrides, name, value)
         chosen = _settings(settings)
         for name in ("branch_id", "environment"):
-            # Part of the address as well; the call's word goes before the agent's.
+            # Also part of the address; the call's value goes before the agent's.
             if value := overrides.setdefault(name, getattr(chosen, name)):
                 chosen = replace(chosen, **{name: value})
             else:
@@ -175,7 +167,7 @@ _KINDS: dict[str, type] = get_type_hints(Settings)
 
 
 def _settings(texts: dict[str, str]) -> Settings:
-    """Build Settings from texts that config.c has checked; keys of other layers are left out."""
+    """Build Settings from texts that config.c has checked; leave out keys of the C module."""
     values: dict[str, Any] = {}
     for name, kind in _KINDS.items():
         if (text := texts.get(name)) is not None:
@@ -190,13 +182,14 @@ def _rejected(reason: str) -> SetupFailed:
 def _shown(text: str) -> str:
     """What a channel variable holds, fit for a reason."""
     line = one_line(text)
-    return f"{line[:SHOWN_CHARACTERS]}..." if len(line) > SHOWN_CHARACTERS else line
+    short = line[: limits.MAX_SHOWN_CHARACTERS]
+    return line if line == short else f"{short}..."
 
 
 def _is_too_deep(value: Any) -> bool:
-    """More than JSON_DEPTH_MAX lists and objects in each other."""
+    """More than limits.JSON_DEPTH_MAX lists and objects in each other."""
     layer = [value]
-    for _ in range(JSON_DEPTH_MAX):
+    for _ in range(limits.JSON_DEPTH_MAX):
         lists = [
             each.values() if isinstance(each, dict) else each for each in layer if _holds(each)
         ]
@@ -256,7 +249,7 @@ def _can_be_sent(value: Any) -> bool:
     if isinstance(value, float):
         return isfinite(value)
     if isinstance(value, int):
-        return abs(value) <= WHOLE_MAX
+        return abs(value) <= limits.WHOLE_MAX
     return not _is_too_deep(value)
 
 

@@ -1,10 +1,10 @@
-"""Signed URLs: asked for before they are needed, so that a call has one request less to wait for.
+"""Signed URLs: fetched before they are needed, so that a call has one request less to wait for.
 
-A call takes the URL that is kept for its agent; once it is through, the next one is fetched in the
-background. Each is used once. The service documents that only of URLs with a conversation id, but
-so each call costs one request as it did without this, no caller depends on what is not promised,
-and a credential that has been used is worth nothing here. Loop thread only; what is kept goes with
-the generation. Nothing here logs a URL: it is a credential.
+A call takes the URL that is kept for its agent; once the conversation is up, the engine fetches the
+next one in the background. Each URL is used once. The service documents that only of URLs with a
+conversation id, but so each call costs one request as it did without this, no caller depends on
+what the service does not promise, and a credential that has been used is not kept. Nothing here
+logs a URL: it is a credential. Loop thread only; the URLs go with the generation.
 """
 
 from __future__ import annotations
@@ -16,17 +16,11 @@ from collections.abc import Callable
 
 import orjson
 
+from .. import limits
 from .backoff import retry_after
 from .endings import Ending, RateLimit, SetupFailed, Status, from_http
 from .net import Network
 from .settings import Settings
-
-LIFE_SECONDS = 600.0
-"""The service lets a conversation begin for 15 minutes; the rest is for the way, for clocks and for
-connect_timeout."""
-
-AHEAD_SECONDS = 10.0
-"""For a request in the background. Nobody waits for it, but it holds a socket."""
 
 Key = tuple[str, str, str, bool]
 
@@ -40,9 +34,9 @@ class SignedUrls:
         self._fetching: dict[Key, asyncio.Task[None]] = {}
 
     def take(self, settings: Settings) -> str | None:
-        """The URL that is kept for this agent, for this call alone; None where there is none."""
+        """The URL that is kept for this agent, for no other call; None where there is none."""
         asked, url = self._kept.pop(_key(settings), (0.0, ""))
-        return url if url and self._clock() - asked < LIFE_SECONDS else None
+        return url if url and self._clock() - asked < limits.SIGNED_URL_LIFE_SECONDS else None
 
     async def fetch(self, network: Network, settings: Settings) -> str:
         """Ask the service for one. SetupFailed says why there is none."""
@@ -68,14 +62,15 @@ class SignedUrls:
         task.add_done_callback(lambda _: self._fetching.pop(key, None))
 
     async def _fetch_ahead(self, network: Network, settings: Settings, key: Key) -> None:
-        """A failure is nobody's: the next call asks for itself, and says what is wrong."""
+        """Nobody reports a failure: the next call asks by itself, and tells what is wrong."""
         asked = self._clock()
         try:
-            async with asyncio.timeout(AHEAD_SECONDS):
+            async with asyncio.timeout(limits.SIGNED_URL_AHEAD_SECONDS):
                 url = await self.fetch(network, settings)
         except (SetupFailed, TimeoutError, OSError):
             return
-        self._kept = {k: v for k, v in self._kept.items() if asked - v[0] < LIFE_SECONDS}
+        oldest = asked - limits.SIGNED_URL_LIFE_SECONDS
+        self._kept = {k: v for k, v in self._kept.items() if v[0] > oldest}
         self._kept[key] = (asked, url)
 
     def forget(self, settings: Settings) -> None:

@@ -41,7 +41,7 @@ greeting has been sent, which is being heard; the farewell has been sent."""
 
 WORDS = "these are the words of the service"
 
-TABLE = {cause: (status.strip("`"), meaning) for cause, status, meaning in rows("Endings")}
+TABLE = {cause: (status.strip("`"), meaning) for _, cause, status, meaning in rows("Endings")}
 """(status, meaning) of each cause."""
 
 
@@ -89,12 +89,14 @@ def broken_case(how: str, stage: str) -> Case:
 
 def http_case(key: str, stage: str) -> Case:
     """An answer in place of the signed URL, or of the upgrade."""
-    code = {"3xx": 307, "5xx": 503, "other": 418}.get(key) or int(key)
-    body = json.dumps({"detail": {"message": WORDS}})
+    number, _, limited = key.partition(" with ")
+    code = {"3xx": 307, "5xx": 503, "other": 418}.get(number) or int(number)
+    words = f"{WORDS}: no quota" if limited else WORDS
+    body = json.dumps({"detail": {"message": words}})
     fault = {"name": "http_status", "stage": stage, "status": code, "body": body}
     if key == "3xx":
         fault["location"] = "http://127.0.0.1:9/elsewhere"
-    return Case(f"HTTP `{key}`", stage, (fault,), (str(code), "" if key == "3xx" else WORDS))
+    return Case(f"HTTP `{key}`", stage, (fault,), (str(code), "" if key == "3xx" else words))
 
 
 def error_case(key: str) -> Case:

@@ -35,7 +35,7 @@ GREETING_MS = 1000
 GREETING = audible(ULAW.noise(GREETING_MS / 1000, seed=1), ULAW)
 """Where the service itself is late, which has much to do, there is silence in between."""
 SERVICE_QUIET_SECONDS = 60
-"""See pyconvai/conversation/session.py: longer than the rest of this test,
+"""See pyconvai/limits.py: longer than the rest of this test,
 so it is for the full run."""
 
 NOTICED_SECONDS = 25 * SECOND

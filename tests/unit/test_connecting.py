@@ -11,9 +11,14 @@ from typing import Any
 import pytest
 from websockets.http11 import Request
 
-from pyconvai.conversation import session
+from pyconvai import limits
+from pyconvai.limits import (
+    BACKOFF_FIRST_SECONDS,
+    BACKOFF_JITTER_SHARE,
+    BACKOFF_LONGEST_SECONDS,
+)
 from pyconvai.service import connecting, signed_urls
-from pyconvai.service.backoff import FIRST_SECONDS, JITTER, LONGEST_SECONDS, BackOff, retry_after
+from pyconvai.service.backoff import BackOff, retry_after
 from pyconvai.service.endings import Ending, Status
 from pyconvai.service.settings import Settings
 from pyconvai.service.signed_urls import SignedUrls
@@ -134,7 +139,7 @@ def test_a_fresh_url_that_is_refused_is_the_end(engine: Engine) -> None:
 
 
 def test_an_old_url_is_not_used(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signed_urls, "LIFE_SECONDS", 0.0)
+    monkeypatch.setattr(limits, "SIGNED_URL_LIFE_SECONDS", 0.0)
     with Service(brief) as service:
         for _ in range(2):
             before = len(service.requests)
@@ -264,12 +269,15 @@ AGENT = Settings("agent_x", api_key="key")
 
 
 def test_it_grows_and_is_capped_and_jittered() -> None:
-    for chance, factor in ((0.0, 1 - JITTER), (1.0, 1 + JITTER)):
+    for chance, factor in (
+        (0.0, 1 - BACKOFF_JITTER_SHARE),
+        (1.0, 1 + BACKOFF_JITTER_SHARE),
+    ):
         clock = Clock()
         back_off = BackOff(clock, lambda chance=chance: chance)  # type: ignore[misc]
         for count in range(8):
             back_off.refused(AGENT, clock.now, BUSY, None)
-            wait = min(FIRST_SECONDS * 2**count, LONGEST_SECONDS) * factor
+            wait = min(BACKOFF_FIRST_SECONDS * 2**count, BACKOFF_LONGEST_SECONDS) * factor
             clock.now += wait - 0.01
             refusal = back_off.refusal(AGENT)
             assert refusal is not None
@@ -286,7 +294,7 @@ def test_attempts_that_were_under_way_together_are_one_refusal() -> None:
     began, clock.now = clock.now, clock.now + 1
     for _ in range(10):
         back_off.refused(AGENT, began, BUSY, None)
-    clock.now += FIRST_SECONDS + 0.1
+    clock.now += BACKOFF_FIRST_SECONDS + 0.1
     assert back_off.refusal(AGENT) is None
 
 
@@ -445,7 +453,7 @@ def test_a_host_without_room_is_passed_over(engine: Engine) -> None:
 
 def test_a_service_that_falls_silent(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ping is enough; without any message the conversation is over."""
-    monkeypatch.setattr(session, "SERVICE_QUIET_SECONDS", 0.5 * SECOND)
+    monkeypatch.setattr(limits, "SERVICE_QUIET_SECONDS", 0.5 * SECOND)
 
     async def script(agent: Conversation) -> None:
         await agent.next()

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from pyconvai import limits
 from pyconvai.service.endings import (
-    MAX_REASON_CHARACTERS,
     TABLE,
     Cause,
     SetupFailed,
@@ -83,12 +83,44 @@ def test_no_row_hides_another() -> None:
     assert len({(row.cause, row.key) for row in TABLE}) == len(TABLE)
 
 
+def test_rows_that_match_together_have_one_winner() -> None:
+    """Each precedence is of one cause; words that share one mean the same. HTTP meets nobody."""
+    rows = [row for row in TABLE if row.cause is not Cause.HTTP]
+    numbers = {row.precedence for row in rows}
+    assert len({(row.precedence, row.cause) for row in rows}) == len(numbers)
+    words = {(row.precedence, row.status) for row in rows if row.cause is Cause.WORDS}
+    assert len(words) == len({number for number, _ in words})
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("max_duration: quota", Status.TIMEOUT),
+        ("not found: max duration", Status.TIMEOUT),
+        ("quota: does not exist", Status.REJECTED),
+        ("quota: could not authorize, not found", Status.REJECTED),
+        ("quota: could not authorize", Status.AUTH),
+    ],
+)
+def test_which_words_decide(words: str, status: Status) -> None:
+    assert from_close(1002, words, talking=True).status is status
+
+
+@pytest.mark.parametrize("talking", [False, True])
+def test_nothing_that_was_said_tells_why_a_connection_broke(talking: bool) -> None:
+    ending = from_close(None, "quota", talking=talking, error="override_error")
+    assert ending.status is (Status.ERROR if talking else Status.UNREACHABLE)
+
+
 @pytest.mark.parametrize(
     ("code", "words", "status", "retry"),
     [
         (400, "", Status.REJECTED, False),
         (401, "Invalid API key", Status.AUTH, False),
         (401, "quota_exceeded", Status.LIMIT, False),
+        (401, "not found: quota", Status.AUTH, False),
+        (403, "quota_exceeded", Status.LIMIT, False),
+        (404, "quota_exceeded", Status.REJECTED, False),
         (402, "", Status.LIMIT, False),
         (403, "", Status.AUTH, False),
         (404, "Agent not found", Status.REJECTED, False),
@@ -154,4 +186,4 @@ def test_a_failed_set_up_carries_its_ending() -> None:
 
 def test_a_reason_is_one_short_line() -> None:
     assert one_line("two\r\nlines\x1b[31m") == "two lines [31m"
-    assert len(one_line("x" * 10_000)) == MAX_REASON_CHARACTERS
+    assert len(one_line("x" * 10_000)) == limits.MAX_REASON_CHARACTERS

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from pyconvai import limits
 from pyconvai.service import net
 from pyconvai.service.endings import SetupFailed, Status
 from pyconvai.service.net import Endpoint, Network
@@ -92,9 +93,9 @@ def test_an_answer_without_length() -> None:
 
 
 def test_an_answer_has_a_limit() -> None:
-    endless = b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * (4 * net.MAX_RESPONSE_BYTES)
+    endless = b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * (4 * limits.MAX_RESPONSE_BYTES)
     _, body = get(answering(endless))
-    assert len(body) < net.MAX_RESPONSE_BYTES
+    assert len(body) < limits.MAX_RESPONSE_BYTES
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_one_look_up_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         network = Network()
         slow = [asyncio.create_task(network.connect(Endpoint("slow", 1, False, "/"))) for _ in "ab"]
-        for _ in range(net.POOL_THREADS * 2):
+        for _ in range(limits.POOL_THREADS * 2):
             with pytest.raises(SetupFailed, match="no such host"):
                 await network.connect(Endpoint("quick", 1, False, "/"))
         free.set()
@@ -163,7 +164,7 @@ def test_certificates_are_read_again_after_a_while(monkeypatch: pytest.MonkeyPat
         network = Network()
         first = await network.tls("", verify=True)
         same = await network.tls("", verify=True) is first
-        monkeypatch.setattr(net, "CERTIFICATES_SECONDS", -1.0)
+        monkeypatch.setattr(limits, "CERTIFICATES_SECONDS", -1.0)
         again = await network.tls("", verify=True) is first
         network.close()
         return same, again

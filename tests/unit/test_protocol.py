@@ -1,4 +1,4 @@
-"""The protocol without I/O: each message becomes one event, whatever state it arrives in."""
+"""The conversation without I/O: what each message asks of the session, in any state."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from typing import Any
 
 import pytest
 
+from pyconvai import limits
 from pyconvai.conversation import protocol
+from pyconvai.conversation.effects import (
+    CallTool,
+    CountPong,
+    CountStale,
+    CountUnknown,
+    Effect,
+    Flush,
+    Level,
+    Log,
+    Play,
+    Send,
+)
 from pyconvai.conversation.protocol import (
     MESSAGES,
-    AgentSaid,
-    AgentSays,
-    Audio,
-    CallerSaid,
     Conversation,
-    Effect,
-    Event,
-    Interruption,
-    McpCall,
-    Metadata,
-    News,
-    Note,
-    Ping,
+    EffectKind,
     Say,
-    ServerTool,
     ServiceError,
-    ToolCall,
-    Unknown,
 )
+from pyconvai.service.metadata import Metadata
 from pyconvai.service.settings import Call, Settings
 from tests.specs.schemas import specifications
 
@@ -36,12 +36,28 @@ METADATA = "conversation_initiation_metadata"
 TOOL = {"tool_name": "transfer", "tool_call_id": "c1", "parameters": {"to": "200"}}
 
 
+def debug(text: str) -> Log:
+    return Log(Level.DEBUG, text)
+
+
+def notice(text: str) -> Log:
+    return Log(Level.NOTICE, text)
+
+
+def warning(text: str) -> Log:
+    return Log(Level.WARNING, text)
+
+
+def pong(event_id: int) -> Send:
+    return Send(f'{{"type":"pong","event_id":{event_id}}}')
+
+
 def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str:
     return json.dumps({"type": kind} | ({body_key: body} if body_key else {}) | more)
 
 
 @pytest.mark.parametrize(
-    ("text", "event"),
+    ("text", "effects"),
     [
         (
             message(
@@ -53,34 +69,38 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
                     "user_input_audio_format": "ulaw_8000",
                 },
             ),
-            Metadata("conv_1", "pcm_24000", "ulaw_8000"),
+            [Metadata("conv_1", "pcm_24000", "ulaw_8000")],
         ),
-        (message(METADATA), Metadata("", "pcm_16000", "pcm_16000")),
+        (message(METADATA), [Metadata("", "pcm_16000", "pcm_16000")]),
         (
             message("audio", "audio_event", {"audio_base_64": "QUJD", "event_id": 0}),
-            Audio("QUJD", 0, stale=False),
+            [Play("QUJD", 0, new_response=True)],
         ),
         (
             message("audio", "audio_event", {"audio_base_64": "QUJD", "event_id": "3"}),
-            Audio("QUJD", 3, stale=False),
+            [Play("QUJD", 3, new_response=True)],
         ),
         (
             message("audio", "audio_event", {"audio_base_64": "", "event_id": 3, "is_final": True}),
-            Audio("", 3, stale=False),
+            [Play("", 3, new_response=True)],
         ),
-        (message("audio", "audio", {"chunk": "QUJD"}), Audio("QUJD", 0, stale=False)),
-        (message("audio"), Audio("", 0, stale=False)),
-        (message("audio", "audio_event", "no object"), Audio("", 0, stale=False)),
-        (message("interruption", "interruption_event", {"event_id": 8}), Interruption(8)),
-        (message("interruption"), Interruption(0)),
-        (message("ping", "ping_event", {"event_id": 0, "ping_ms": None}), Ping(0)),
-        (message("ping", "ping_event", {"event_id": "1001"}), Ping(1001)),
-        (message("ping", "ping_event", {"event_id": [1]}), Ping(0)),
-        (message("ping", "ping_event", {"event_id": "x"}), Ping(0)),
-        ('{"type":"ping","ping_event":{"event_id":1e308}}', Ping(int(1e308))),
+        (message("audio", "audio", {"chunk": "QUJD"}), [Play("QUJD", 0, new_response=True)]),
+        (message("audio"), [Play("", 0, new_response=True)]),
+        (message("audio", "audio_event", "no object"), [Play("", 0, new_response=True)]),
+        (message("interruption", "interruption_event", {"event_id": 8}), [Flush()]),
+        (message("interruption"), [Flush()]),
+        (message("ping", "ping_event", {"event_id": 0, "ping_ms": None}), [pong(0), CountPong()]),
+        (message("ping", "ping_event", {"event_id": "1001"}), [pong(1001), CountPong()]),
+        (message("ping", "ping_event", {"event_id": [1]}), [pong(0), CountPong()]),
+        (message("ping", "ping_event", {"event_id": "x"}), [pong(0), CountPong()]),
+        ('{"type":"ping","ping_event":{"event_id":1e308}}', [pong(0), CountPong()]),
+        (
+            '{"type":"ping","ping_event":{"event_id":-1e18}}',
+            [pong(-1000000000000000000), CountPong()],
+        ),
         (
             message("agent_response", "agent_response_event", {"agent_response": " Hi. "}),
-            AgentSays("Hi."),
+            [debug("agent: Hi.")],
         ),
         (
             message(
@@ -88,11 +108,11 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
                 "agent_response_correction_event",
                 {"corrected_agent_response": "Hi,"},
             ),
-            AgentSaid("Hi,"),
+            [debug("agent, cut short: Hi,; heard: nothing")],
         ),
         (
             message("user_transcript", "user_transcription_event", {"user_transcript": "Yes"}),
-            CallerSaid("Yes"),
+            [debug("caller: Yes")],
         ),
         (
             message(
@@ -100,15 +120,15 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
                 "tentative_user_transcription_event",
                 {"user_transcript": "Ye", "event_id": 6},
             ),
-            CallerSaid("Ye", final=False),
+            [],
         ),
         (
             message("agent_response", "agent_response_event", {"event_id": "7"}),
-            AgentSays("", 7),
+            [debug("agent: ")],
         ),
         (
             message("agent_tool_request", "agent_tool_request", {"tool_name": "end_call"}),
-            ServerTool("end_call"),
+            [debug("tool of the service: ServerTool(name='end_call', is_error=False)")],
         ),
         (
             message(
@@ -116,32 +136,38 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
                 "mcp_tool_call",
                 {"tool_name": "t", "tool_call_id": "m1", "state": "awaiting_approval"},
             ),
-            McpCall("t", "m1", waits=True),
+            [
+                notice("MCP tool t wants an approval: refused"),
+                Send('{"type":"mcp_tool_approval_result","tool_call_id":"m1","is_approved":false}'),
+            ],
         ),
         (
             message("mcp_tool_call", "mcp_tool_call", {"tool_name": "t", "state": "loading"}),
-            McpCall("t", "", waits=False),
+            [],
         ),
         (
             message("queue_status", "queue_status_event", {"status": "waiting"}),
-            News("queue_status", "waiting"),
+            [notice("the service tells: queue_status waiting")],
         ),
         (
             message("queue_status", "queue_status_event", {"status": "timed_out"}),
-            ServiceError("no agent was free in time (timed_out)", "queue_timed_out"),
+            [warning("the service reports: no agent was free in time (timed_out)")],
         ),
         (
             message("guardrail_triggered", "guardrail_triggered_event", {"guardrail_name": "g"}),
-            News("guardrail_triggered", "g"),
+            [notice("the service tells: guardrail_triggered g")],
         ),
-        (message("guardrail_triggered"), News("guardrail_triggered")),
+        (message("guardrail_triggered"), [notice("the service tells: guardrail_triggered")]),
         (
             message("dtmf_request", "dtmf_request_event", {"dtmf_tones": "12#"}),
-            News("dtmf_request", "12#"),
+            [notice("the service tells: dtmf_request 12#")],
         ),
-        (message("dtmf_request", "dtmf_request", {"digits": "5"}), News("dtmf_request", "5")),
-        (message("dtmf_request", dtmf="5"), News("dtmf_request", "5")),
-        (message("dtmf_request"), News("dtmf_request")),
+        (
+            message("dtmf_request", "dtmf_request", {"digits": "5"}),
+            [notice("the service tells: dtmf_request 5")],
+        ),
+        (message("dtmf_request", dtmf="5"), [notice("the service tells: dtmf_request 5")]),
+        (message("dtmf_request"), [notice("the service tells: dtmf_request")]),
         (
             message(
                 "mcp_connection_status",
@@ -154,17 +180,20 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
                     ]
                 },
             ),
-            News("mcp_connection_status", "b is down"),
+            [notice("the service tells: mcp_connection_status b is down")],
         ),
-        (message("mcp_connection_status"), News("mcp_connection_status")),
-        (message("external_agent_connected"), News("external_agent_connected")),
+        (message("mcp_connection_status"), [notice("the service tells: mcp_connection_status")]),
+        (
+            message("external_agent_connected"),
+            [notice("the service tells: external_agent_connected")],
+        ),
         (
             message("client_tool_call", "client_tool_call", TOOL),
-            ToolCall("transfer", "c1", {"to": "200"}),
+            [CallTool("transfer", "c1", {"to": "200"})],
         ),
         (
             message("agent_tool_response", "agent_tool_response", {"tool_name": "end_call"}),
-            ServerTool("end_call", is_error=False),
+            [debug("tool of the service: ServerTool(name='end_call', is_error=False)")],
         ),
         (
             message(
@@ -172,8 +201,142 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
                 "agent_tool_response_full_payload",
                 {"tool_name": "x", "is_error": True},
             ),
-            ServerTool("x", is_error=True),
+            [debug("tool of the service: ServerTool(name='x', is_error=True)")],
         ),
+        (
+            message("client_error", "error_event", {"code": 1, "error_name": "n", "message": "m"}),
+            [warning("the service reports: n: m")],
+        ),
+        (
+            message("error", "error_event", {"code": 1002, "error_type": "t", "reason": "r"}),
+            [warning("the service reports: t: r")],
+        ),
+        (
+            message("error", "error_event", {"error_type": "t", "message": "m", "reason": "m"}),
+            [warning("the service reports: t: m")],
+        ),
+        (message("error", message="quota"), [warning("the service reports: quota")]),
+        (message("error"), [warning("the service reports: an error without words")]),
+        (message("vad_score", "vad_score_event", {"vad_score": 0.5}), []),
+        (message("of_tomorrow"), [CountUnknown(), debug("ignored: of_tomorrow")]),
+        ('{"no": "type"}', [CountUnknown(), debug("ignored: no type")]),
+        ('{"type": 7}', [CountUnknown(), debug("ignored: no type")]),
+        ("[1]", [CountUnknown(), debug("ignored: no type")]),
+        ("{", [CountUnknown(), debug("ignored: no JSON")]),
+        ("", [CountUnknown(), debug("ignored: no JSON")]),
+    ],
+)
+def test_what_a_message_asks_for(text: str, effects: list[Effect]) -> None:
+    assert list(Conversation().receive(text)) == effects
+    assert list(Conversation().receive(text.encode())) == effects
+
+
+def audio(event_id: Any, audio_base64: str = "QUJD") -> str:
+    return message("audio", "audio_event", {"audio_base_64": audio_base64, "event_id": event_id})
+
+
+def interruption(event_id: int) -> str:
+    return message("interruption", "interruption_event", {"event_id": event_id})
+
+
+def test_only_audio_older_than_the_interruption_is_stale() -> None:
+    conversation = Conversation()
+    conversation.receive(interruption(5))
+    for event_id, stale in ((4, True), (5, False), ("6", False), (0, True)):
+        (effect,) = conversation.receive(audio(event_id))
+        if stale:
+            assert effect == CountStale(4)
+        else:
+            assert effect == Play("QUJD", int(event_id), new_response=True)
+    (legacy,) = conversation.receive(message("audio", "audio", {"chunk": "QQ=="}))
+    assert isinstance(legacy, Play), "audio without an id can't be known to be old"
+
+
+def test_where_a_response_begins() -> None:
+    """Once for each; after an interruption also for a reply under the same id."""
+    conversation = Conversation()
+
+    def begins(event_id: int, queued_ms: int) -> bool:
+        (effect,) = conversation.receive(audio(event_id))
+        assert isinstance(effect, Play)
+        if effect.new_response:
+            conversation.response_began(effect.event_id, queued_ms)
+        return effect.new_response
+
+    assert begins(1, 0)
+    assert not begins(1, 500)
+    assert begins(2, 1000)
+    assert not begins(2, 1500)
+    assert conversation.receive(interruption(2)) == (Flush(),)
+    told = "interrupted: 700 ms of agent audio thrown away; heard: 300 of 1000 ms of response 2"
+    assert conversation.flushed(2000, 700, 700) == told
+    assert begins(2, 2000)
+    assert not begins(2, 2500)
+
+
+def test_how_much_of_a_response_was_heard_is_told_with_its_correction() -> None:
+    conversation = Conversation()
+    conversation.receive(audio(7))
+    conversation.response_began(7, 0)
+    conversation.flushed(3000, 1000, 1000)
+    body = {"corrected_agent_response": "Well,"}
+    correction = message("agent_response_correction", "agent_response_correction_event", body)
+    told = "agent, cut short: Well,; heard: 2000 of 3000 ms of response 7"
+    assert conversation.receive(correction) == (debug(told),)
+
+
+def test_a_queue_that_overflows_is_told_once() -> None:
+    conversation = Conversation()
+    told = "agent audio dropped: 600 s wait to be played already"
+    assert conversation.overflowed(600_999) == told
+    assert conversation.overflowed(600_999) == ""
+
+
+@pytest.mark.parametrize("kind", sorted(MESSAGES))
+def test_every_message_is_known_even_without_a_body(kind: str) -> None:
+    effects = Conversation().receive(message(kind))
+    assert CountUnknown() not in effects
+    effect_kind, reader = MESSAGES[kind]
+    none = effect_kind is EffectKind.NONE
+    assert (reader is Conversation._nothing) == none, "what has an effect has a reader of its own"
+
+
+def test_every_message_of_the_descriptions_is_known() -> None:
+    described = {kind for each in specifications() for kind in each.validators["server"]}
+    assert described <= set(MESSAGES)
+
+
+def tool(name: str, *, is_error: bool = False) -> str:
+    body = {"tool_name": name, "is_error": is_error}
+    return message("agent_tool_response", "agent_tool_response", body)
+
+
+@pytest.mark.parametrize(
+    ("tools", "ending"),
+    [
+        ([], ""),
+        ([tool("end_call")], "end_call"),
+        ([tool("voicemail_detection")], "voicemail_detection"),
+        ([tool("end_call", is_error=True)], ""),
+        ([tool("skip_turn")], ""),
+        ([tool("end_call"), tool("skip_turn")], "end_call"),
+        ([tool("end_call"), tool("skip_turn", is_error=True)], "end_call"),
+        ([tool("end_call"), tool("end_call", is_error=True)], ""),
+    ],
+)
+def test_which_tool_ends_the_call(tools: list[str], ending: str) -> None:
+    conversation = Conversation()
+    for each in tools:
+        conversation.receive(each)
+    assert conversation.ending_tool == ending
+
+
+TIMED_OUT = "no agent was free in time (timed_out)"
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [
         (
             message("client_error", "error_event", {"code": 1, "error_name": "n", "message": "m"}),
             ServiceError("n: m", "n"),
@@ -182,63 +345,23 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
             message("error", "error_event", {"code": 1002, "error_type": "t", "reason": "r"}),
             ServiceError("t: r", "t"),
         ),
-        (
-            message("error", "error_event", {"error_type": "t", "message": "m", "reason": "m"}),
-            ServiceError("t: m", "t"),
-        ),
         (message("error", message="quota"), ServiceError("quota")),
-        (message("error"), ServiceError("an error without words")),
-        (message("vad_score", "vad_score_event", {"vad_score": 0.5}), Note("vad_score")),
-        (message("of_tomorrow"), Unknown("of_tomorrow")),
-        ('{"no": "type"}', Unknown("no type")),
-        ('{"type": 7}', Unknown("no type")),
-        ("[1]", Unknown("no type")),
-        ("{", Unknown("no JSON")),
-        ("", Unknown("no JSON")),
+        (
+            message("queue_status", "queue_status_event", {"status": "timed_out"}),
+            ServiceError(TIMED_OUT, "queue_timed_out"),
+        ),
     ],
 )
-def test_a_message_becomes_an_event(text: str, event: Event) -> None:
-    assert Conversation().receive(text) == event
-    assert Conversation().receive(text.encode()) == event
-
-
-def test_only_audio_older_than_the_interruption_is_stale() -> None:
+def test_an_error_is_kept_until_the_agent_says_something(error: str, kept: ServiceError) -> None:
     conversation = Conversation()
-    conversation.receive(message("interruption", "interruption_event", {"event_id": 5}))
-    for event_id, stale in ((4, True), (5, False), ("6", False), (0, True)):
-        body = {"audio_base_64": "QQ==", "event_id": event_id}
-        event = conversation.receive(message("audio", "audio_event", body))
-        assert isinstance(event, Audio)
-        assert event.stale is stale
-    legacy = conversation.receive(message("audio", "audio", {"chunk": "QQ=="}))
-    assert isinstance(legacy, Audio)
-    assert not legacy.stale, "audio without an id can't be known to be old"
-
-
-@pytest.mark.parametrize("kind", sorted(MESSAGES))
-def test_every_message_is_known_even_without_a_body(kind: str) -> None:
-    event = Conversation().receive(message(kind))
-    assert not isinstance(event, Unknown)
-    none = MESSAGES[kind][0] is Effect.NONE
-    assert (event == Note(kind)) == none, "what has an effect has a type of its own"
-
-
-def test_every_message_of_the_descriptions_is_known() -> None:
-    described = {kind for each in specifications() for kind in each.validators["server"]}
-    assert described <= set(MESSAGES)
-
-
-@pytest.mark.parametrize(
-    ("tool", "ends"),
-    [
-        (ServerTool("end_call"), True),
-        (ServerTool("voicemail_detection"), True),
-        (ServerTool("end_call", is_error=True), False),
-        (ServerTool("skip_turn"), False),
-    ],
-)
-def test_which_tools_end_the_call(tool: ServerTool, ends: bool) -> None:
-    assert tool.ends_call is ends
+    assert conversation.last_error is None
+    conversation.receive(error)
+    assert conversation.last_error == kept
+    conversation.receive(message("user_transcript"))
+    assert conversation.last_error == kept
+    conversation.receive(message("agent_response", "agent_response_event", {"event_id": "7"}))
+    assert conversation.last_error is None
+    assert conversation.last_response == 7
 
 
 def test_opening_leaves_out_what_is_empty() -> None:
@@ -303,6 +426,12 @@ def test_the_log_shows_neither_audio_nor_secrets(text: str, shown: str, cut: str
     assert cut not in line
 
 
+@pytest.mark.parametrize("depth", [300, 1000])
+def test_a_message_that_is_nested_too_deep_is_not_logged(depth: int) -> None:
+    line = protocol.for_log("[" * depth + "]" * depth)
+    assert line == f"(nested too deep, {2 * depth} bytes)"
+
+
 def test_a_logged_message_has_a_limit() -> None:
     line = protocol.for_log(json.dumps({"text": "x" * 100_000}))
-    assert len(line) < protocol.MAX_LOGGED_CHARACTERS + 50
+    assert len(line) < limits.MAX_LOGGED_CHARACTERS + 50

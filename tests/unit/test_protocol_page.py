@@ -62,6 +62,7 @@ def test_every_test_that_is_named_exists() -> None:
 def test_the_endings_are_those_of_the_table() -> None:
     expected = [
         [
+            str(row.precedence),
             f"{row.cause} `{row.key}`",
             f"`{row.status.name}`",
             f"{row.meaning}{' (retry)' if row.retry else ''}".strip(),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pyconvai import runtime, selftest
+from pyconvai import limits, runtime, selftest
 from pyconvai.conversation import protocol, session
 from pyconvai.core import _core
 from pyconvai.service.endings import Status
@@ -37,16 +37,8 @@ def no_pong(patch: pytest.MonkeyPatch) -> None:
 
 
 def stale_audio(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(
-        session.Session, "_play", lambda self, audio: self.handle.play(audio.audio_base64)
-    )
-    handle = session.Session._handle
-
-    async def deaf(self: Any, connection: Any, event: Any) -> None:
-        if not isinstance(event, protocol.Interruption):
-            await handle(self, connection, event)
-
-    patch.setattr(session.Session, "_handle", deaf)
+    kind, _ = protocol.MESSAGES["interruption"]
+    patch.setitem(protocol.MESSAGES, "interruption", (kind, protocol.Conversation._nothing))
 
 
 def no_tick(patch: pytest.MonkeyPatch) -> None:
@@ -96,7 +88,7 @@ def test_a_broken_engine_is_refused(
     monkeypatch: pytest.MonkeyPatch, breaking: Breaking, words: str
 ) -> None:
     breaking(monkeypatch)
-    monkeypatch.setattr(selftest, "LIMIT_SECONDS", 0.3 * SECOND)
+    monkeypatch.setattr(limits, "SELFTEST_SECONDS", 0.3 * SECOND)
     with pytest.raises(selftest.SelfTestFailed, match=words):
         runtime.start(5 * SECOND)
     until = time.monotonic() + 5 * SECOND

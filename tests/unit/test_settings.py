@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from pyconvai import limits
 from pyconvai.conversation.protocol import opening
 from pyconvai.service.endings import SetupFailed, Status
-from pyconvai.service.settings import JSON_DEPTH_MAX, OVERRIDES, Call, PairKind, Settings
+from pyconvai.service.settings import OVERRIDES, Call, PairKind, Settings
 
 AGENT = (PairKind.SETTING, "agent_id", "agent_x")
 
@@ -145,7 +146,7 @@ def test_mistakes_of_the_dialplan(kind: PairKind, name: str, text: str, words: s
 
 
 def test_json_can_be_nested() -> None:
-    text = "[" * JSON_DEPTH_MAX + "]" * JSON_DEPTH_MAX
+    text = "[" * limits.JSON_DEPTH_MAX + "]" * limits.JSON_DEPTH_MAX
     call = Call.from_pairs(
         [AGENT, (PairKind.JSON, "n", text), (PairKind.OVERRIDE, "keywords", text)]
     )

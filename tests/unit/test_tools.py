@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pyconvai import limits
 from pyconvai.conversation import tools
 from pyconvai.conversation.tools import ToolContext, ToolFailed
 from tests.timing import SECOND
@@ -190,7 +191,7 @@ def test_a_tool_that_takes_too_long_holds_nothing_up(
     engine: Engine, bench: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not even one that does not heed its end. Pings and other tools are served meanwhile."""
-    monkeypatch.setattr(tools, "TOOL_SECONDS", 0.3 * SECOND)
+    monkeypatch.setattr(limits, "TOOL_SECONDS", 0.3 * SECOND)
 
     async def deaf(context: ToolContext) -> str:
         until = time.monotonic() + 5 * SECOND
@@ -231,13 +232,13 @@ def test_not_more_than_so_many_at_once(engine: Engine, bench: dict[str, Any]) ->
         return ""
 
     async def script(agent: Conversation) -> None:
-        for number in range(tools.TOOLS_AT_ONCE + 1):
+        for number in range(limits.TOOLS_AT_ONCE + 1):
             await ask(agent, "waits", f"c{number}")
         got = await answer(agent)
-        assert (got["tool_call_id"], got["is_error"]) == (f"c{tools.TOOLS_AT_ONCE}", True)
+        assert (got["tool_call_id"], got["is_error"]) == (f"c{limits.TOOLS_AT_ONCE}", True)
         assert got["result"].startswith("Too many tools at once")
         await nothing_more(agent)
-        assert len(running) == tools.TOOLS_AT_ONCE
+        assert len(running) == limits.TOOLS_AT_ONCE
 
     running: list[ToolContext] = []
     bench["waits"] = waits
@@ -319,7 +320,7 @@ def test_end_call_leaves_time_for_a_reply_to_its_result(engine: Engine) -> None:
         await agent.metadata()
         await ask(agent, "end_call")
         await answer(agent)
-        await asyncio.sleep(tools.REPLY_SECONDS - tools.SETTLE_SECONDS)
+        await asyncio.sleep(limits.REPLY_SECONDS - limits.SETTLE_SECONDS)
         times.append(time.monotonic())
         await agent.speak(farewell)
         assert await agent.closed() == 1000
@@ -327,14 +328,14 @@ def test_end_call_leaves_time_for_a_reply_to_its_result(engine: Engine) -> None:
     with Service(script) as service:
         call = ending_call(engine, service, farewell)
         assert call.wait(ENDED).play_out == 1
-        assert time.monotonic() - times[0] < 2 * tools.SETTLE_SECONDS + 2 * SECOND
+        assert time.monotonic() - times[0] < 2 * limits.SETTLE_SECONDS + 2 * SECOND
         call.release()
         service.outcome()
 
 
 def test_end_call_does_not_wait_for_ever(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """For an agent that goes on speaking; what is queued then is played to its end."""
-    monkeypatch.setattr(tools, "FAREWELL_SECONDS", 0.3 * SECOND)
+    monkeypatch.setattr(limits, "FAREWELL_SECONDS", 0.3 * SECOND)
 
     async def script(agent: Conversation) -> None:
         await agent.next()
@@ -372,7 +373,7 @@ def test_end_call_of_an_attempt_that_failed_does_not_end_the_next(engine: Engine
         call = engine.call(settings=service.settings(connect_attempts="2"))
         call.wait(TALKING)
         with pytest.raises(AssertionError, match="state"):
-            call.wait(ENDED, tools.REPLY_SECONDS + 2 * tools.SETTLE_SECONDS)
+            call.wait(ENDED, limits.REPLY_SECONDS + 2 * limits.SETTLE_SECONDS)
         call.send(0, "Good bye.")
         assert call.ending()[0] == "AGENT_ENDED"
         assert "end_call" not in call.ending()[1]

@@ -1,0 +1,49 @@
+"""The engine's limits: all in one place, each with its reason, in the order that they need."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from pyconvai import limits
+
+PACKAGE = Path(limits.__file__).parent
+MODULE = ast.parse(Path(limits.__file__).read_text(encoding="utf-8"))
+ELSEWHERE = re.compile(r"^_?[A-Z_]+_(?:MS|SECONDS|BYTES|CHARACTERS)\b.* = ", re.MULTILINE)
+
+
+def test_each_has_a_reason_under_it_and_nothing_is_imported() -> None:
+    docstring, *rest = MODULE.body
+    assert isinstance(docstring, ast.Expr)
+    for limit, reason in zip(rest[::2], rest[1::2], strict=True):
+        assert isinstance(limit, ast.Assign), ast.unparse(limit)
+        assert isinstance(reason, ast.Expr), ast.unparse(limit)
+
+
+def test_no_other_file_of_the_engine_has_limits() -> None:
+    files = [path for path in PACKAGE.rglob("*.py") if "mock" not in path.parts]
+    assert len(files) > 15
+    for path in files:
+        if path.name != "limits.py":
+            assert not ELSEWHERE.findall(path.read_text(encoding="utf-8")), path
+
+
+def test_the_order() -> None:
+    """Not yet of CLOSE_SECONDS and CLOSE_ALL_SECONDS."""
+    core = (PACKAGE / "core" / "_core.pyx").read_text(encoding="utf-8")
+    found = re.search(r"SEND_BUFFER_LIMIT = (\d+)", core)
+    assert found
+    assert limits.SELFTEST_POLL_SECONDS < limits.SELFTEST_SECONDS < 5
+    assert limits.ADDRESS_SECONDS < 10 < limits.HANDSHAKE_SECONDS
+    assert limits.SIGNED_URL_LIFE_SECONDS < 900 - limits.HANDSHAKE_SECONDS
+    assert (
+        limits.BACKOFF_FIRST_SECONDS
+        < limits.BACKOFF_LONGEST_SECONDS
+        < limits.BACKOFF_RETRY_AFTER_SECONDS
+    )
+    assert limits.UNSENT_BYTES < int(found[1]) < limits.WRITE_LIMIT_BYTES
+    assert 2 * limits.KEEPALIVE_SECONDS < limits.SERVICE_QUIET_SECONDS
+    assert limits.TOOL_SECONDS < 20
+    assert limits.SETTLE_SECONDS < limits.REPLY_SECONDS < limits.FAREWELL_SECONDS
+    assert limits.MAX_SHOWN_CHARACTERS < limits.MAX_REASON_CHARACTERS < limits.MAX_LOGGED_CHARACTERS

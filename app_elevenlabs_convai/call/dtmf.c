@@ -15,11 +15,11 @@
 #include "asterisk.h"
 
 #include "asterisk/strings.h"	/* ast_strlen_zero */
-#include "asterisk/utils.h"	/* ARRAY_LEN */
 
 #include "call/call.h"
 #include "config/config.h"
 #include "call/dtmf.h"
+#include "config/keys.h"
 
 #define DIGITS "0123456789*#ABCD"
 /*! Ends a group of digits in the queue */
@@ -135,21 +135,4 @@ void dtmf_look(struct call *call, int64_t now)
 		length += is_ended;
 		memmove(dtmf->waiting, dtmf->waiting + length, strlen(dtmf->waiting + length) + 1);
 	}
-}
-
-int dtmf_use_find(const char *name)
-{
-	static const char * const names[] = {
-		[DTMF_AS_MESSAGE] = "user_message",
-		[DTMF_AS_CONTEXT] = "contextual_update",
-		[DTMF_FOR_DIALPLAN] = "dialplan",
-	};
-	int i;
-
-	for (i = 0; i < (int) ARRAY_LEN(names); i++) {
-		if (!strcmp(name, names[i])) {
-			return i;
-		}
-	}
-	return -1;
 }

@@ -27,13 +27,6 @@ struct call;
 /*! Digits of one call that are kept for the dialplan, with a terminator */
 #define DTMF_KEPT_SIZE 256
 
-/*! What becomes of digits: the key dtmf */
-enum dtmf_use {
-	DTMF_AS_MESSAGE,	/*!< the agent answers, as if they had been spoken */
-	DTMF_AS_CONTEXT,	/*!< the agent knows, and says nothing because of it */
-	DTMF_FOR_DIALPLAN,	/*!< the agent is not told */
-};
-
 /*! One call's; zero before */
 struct dtmf {
 	/*! not sent yet; each group that has been ended is followed by a line feed */
@@ -55,8 +48,5 @@ int dtmf_is_heard(const struct dtmf *dtmf, int64_t now);
 
 /*! \brief Tell the agent what is complete. On every wake while the conversation is up. */
 void dtmf_look(struct call *call, int64_t now);
-
-/*! \brief The use that is called so in elevenlabs.conf, or -1 */
-int dtmf_use_find(const char *name);
 
 #endif /* DTMF_H */

@@ -23,7 +23,6 @@
 #include "config/pairs.h"
 #include "config/report.h"
 #include "convai_ops.h"
-#include "call/dtmf.h"
 
 #define CONFIG_FILE "elevenlabs.conf"
 

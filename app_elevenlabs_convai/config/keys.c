@@ -21,7 +21,6 @@
 #include "asterisk/utils.h"	/* MIN, ARRAY_LEN */
 
 #include "config/keys.h"
-#include "call/dtmf.h"
 
 /*! A longer name is nobody's typing error */
 #define LONGEST_NAME 64
@@ -514,4 +513,21 @@ int config_key_is_legacy(const char *name)
 		}
 	}
 	return !strncasecmp(name, "redis_", strlen("redis_"));
+}
+
+int dtmf_use_find(const char *name)
+{
+	static const char * const names[] = {
+		[DTMF_AS_MESSAGE] = "user_message",
+		[DTMF_AS_CONTEXT] = "contextual_update",
+		[DTMF_FOR_DIALPLAN] = "dialplan",
+	};
+	int i;
+
+	for (i = 0; i < (int) ARRAY_LEN(names); i++) {
+		if (!strcmp(name, names[i])) {
+			return i;
+		}
+	}
+	return -1;
 }

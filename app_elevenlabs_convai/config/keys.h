@@ -58,6 +58,13 @@ enum config_key_flag {
 	KEY_WITHOUT_EFFECT = 1 << 3,	/*!< reserved for a later version */
 };
 
+/*! What becomes of digits: the key dtmf */
+enum dtmf_use {
+	DTMF_AS_MESSAGE,	/*!< the agent answers, as if they had been spoken */
+	DTMF_AS_CONTEXT,	/*!< the agent knows, and says nothing because of it */
+	DTMF_FOR_DIALPLAN,	/*!< the agent is not told */
+};
+
 /*! Longest canonical value, with its terminator */
 #define CONFIG_VALUE_SIZE 1024
 
@@ -89,5 +96,8 @@ const char *config_key_suggest(const char *name);
 
 /*! \brief Whether the name is of an earlier module's and has no counterpart here */
 int config_key_is_legacy(const char *name);
+
+/*! \brief The use that is called so in elevenlabs.conf, or -1 */
+int dtmf_use_find(const char *name);
 
 #endif /* CONFIG_KEYS_H */

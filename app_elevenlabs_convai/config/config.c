@@ -23,7 +23,6 @@
 #include "asterisk/utils.h"	/* ast_strdup */
 
 #include "config/config.h"
-#include "config/fallback.h"
 #include "config/lines.h"
 #include "config/report.h"
 #include "config/warn.h"
@@ -323,7 +322,7 @@ static void read_agent(struct config_report *report, const struct ast_config *fi
 		ao2_cleanup(agent);
 		config_fault(report, name, first, "out of memory");
 	} else {
-		config_warn_about_agent(report, agent, first);
+		config_check_agent(report, agent, first);
 	}
 	level_free(&own);
 }
@@ -353,7 +352,7 @@ static struct config *config_make(struct config_report *report,
 		}
 	}
 	config_check_fallbacks(report, file, config);
-	config_warn_about_file(report, config, !!general.values[KEY_API_KEY]);
+	config_check_permissions(report, config, !!general.values[KEY_API_KEY]);
 	level_free(&general);
 	return config;
 }

@@ -29,6 +29,8 @@
 
 /*! Longest line of a key file; keys have some 50 characters */
 #define KEY_FILE_LINE 512
+/*! Enough for the names of all keys; it grows */
+#define NAMES_SIZE 512
 
 static AO2_GLOBAL_OBJ_STATIC(current);
 
@@ -84,22 +86,30 @@ static void level_set(struct config_report *report, struct level *level,
 	}
 }
 
-static void unknown_key(struct config_report *report, const char *section,
+/*! \brief Name all that a section may have instead */
+static void unknown_key(struct config_report *report, const char *section, int general,
 	const struct ast_variable *var)
 {
-	const char *suggestion = config_key_suggest(var->name);
+	unsigned int others = KEY_WITHOUT_EFFECT | (general ? KEY_SECTION_ONLY : 0);
+	struct ast_str *names;
+	size_t i;
 
 	if (config_key_is_legacy(var->name)) {
 		config_warning(report, section, var,
 			"%s is of an earlier module and has no effect here; "
 			"remove the line", var->name);
-	} else if (suggestion) {
-		config_fault(report, section, var, "there is no key %s; did you mean %s?",
-			var->name, suggestion);
-	} else {
-		config_fault(report, section, var, "there is no key %s; %s.example lists them all",
-			var->name, CONFIG_FILE);
+		return;
 	}
+	names = ast_str_create(NAMES_SIZE);
+	for (i = 0; names && i < KEY_COUNT; i++) {
+		if (!(config_keys[i].flags & others)) {
+			ast_str_append(&names, 0, "%s, ", config_keys[i].name);
+		}
+	}
+	config_fault(report, section, var, "there is no key %s; allowed are %s"
+		"var_NAME, json_NAME, override_NAME", var->name,
+		names ? ast_str_buffer(names) : "");
+	ast_free(names);
 }
 
 static void read_variable(struct config_report *report, struct level *level, int general,
@@ -112,7 +122,7 @@ static void read_variable(struct config_report *report, struct level *level, int
 		return;
 	}
 	if (!key) {
-		unknown_key(report, level->section, var);
+		unknown_key(report, level->section, general, var);
 		return;
 	}
 	if (general && (key->flags & KEY_SECTION_ONLY)) {

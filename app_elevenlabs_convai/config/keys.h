@@ -89,11 +89,6 @@ extern const struct config_key config_keys[KEY_COUNT];
 /*! \brief The key of this name or alias, or NULL */
 const struct config_key *config_key_find(const char *name);
 
-/*!
- * \brief The name that comes closest to one that does not exist, or NULL if none is close
- */
-const char *config_key_suggest(const char *name);
-
 /*! \brief Whether the name is of an earlier module's and has no counterpart here */
 int config_key_is_legacy(const char *name);
 

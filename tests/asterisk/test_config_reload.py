@@ -146,7 +146,7 @@ class Fault:
 
 
 FAULTS = [
-    Fault("unknown key", GOOD + "chunkms = 40\n", ((":4 [good]", "did you mean chunk_ms?"),)),
+    Fault("unknown key", GOOD + "chunkms = 40\n", ((":4 [good]", " signed_url_endpoint, chunk_ms, max_sessions, "),)),
     Fault("bad value", GOOD + "chunk_ms = 7\n", ((":4 [good]", "from 20 to 1000"),)),
     Fault("hidden value", GOOD + "api_key = my secret\n", ((":4 [good]", "(not shown)"),)),
     Fault("no agent_id", "[a]\nauth = none\n", ((":2 [a]", "there is no agent_id"),)),

@@ -263,14 +263,36 @@ TEST(names_of_keys_have_no_case)
 	end();
 }
 
-TEST(an_unknown_key_is_a_fault_with_a_suggestion)
+/*! \brief A comma-separated list of keys, as the fault about an unknown key has it */
+static const char *names_of_keys(unsigned int without)
 {
+	static char names[1024];
+	size_t i;
+
+	names[0] = '\0';
+	for (i = 0; i < KEY_COUNT; i++) {
+		if (!(config_keys[i].flags & without)) {
+			snprintf(names + strlen(names), sizeof(names) - strlen(names), "%s, ",
+				config_keys[i].name);
+		}
+	}
+	return names;
+}
+
+TEST(an_unknown_key_is_a_fault_that_lists_those_there_are)
+{
+	char fault[2048];
+
 	begin();
-	refuse("[a]\nagent_id=x\nagentid=y\n",
-		"ERROR elevenlabs.conf:3 [a]: there is no key agentid; did you mean agent_id?");
-	refuse("[a]\nagent_id=x\nMAX_SESION=y\n", "did you mean max_sessions?");
-	refuse("[a]\nagent_id=x\nzzz=y\n",
-		"there is no key zzz; elevenlabs.conf.example lists them all");
+	snprintf(fault, sizeof(fault), "ERROR elevenlabs.conf:3 [a]: there is no key agentid; "
+		"allowed are %svar_NAME, json_NAME, override_NAME\n",
+		names_of_keys(KEY_WITHOUT_EFFECT));
+	CHECK_HAS(fault, " agent_id, ");
+	refuse("[a]\nagent_id=x\nagentid=y\n", fault);
+	snprintf(fault, sizeof(fault), "ERROR elevenlabs.conf:2 [general]: there is no key agentid; "
+		"allowed are %svar_NAME, json_NAME, override_NAME\n",
+		names_of_keys(KEY_WITHOUT_EFFECT | KEY_SECTION_ONLY));
+	refuse("[general]\nagentid=y\n", fault);
 	end();
 }
 

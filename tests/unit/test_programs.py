@@ -59,7 +59,7 @@ def test_a_configuration_with_faults(tmp_path: Path) -> None:
     (tmp_path / "mine.conf").write_text(conf)
     said = run(tmp_path, 1, str(FOLDER / "test_config"), "mine.conf")
     assert f"ERROR: {tmp_path}/mine.conf:5 [a]: chunk_ms = 7: allowed is " in said
-    assert "more.conf:4 [b]: there is no key base_ulr; did you mean base_url?" in said
+    assert "more.conf:4 [b]: there is no key base_ulr; allowed are " in said
     assert said.endswith(f"{tmp_path}/mine.conf: would be refused\n")
 
 

@@ -23,7 +23,6 @@
 #include "asterisk/utils.h"	/* ast_strdup */
 
 #include "config/config.h"
-#include "config/lines.h"
 #include "config/report.h"
 #include "config/warn.h"
 
@@ -106,10 +105,24 @@ static void unknown_key(struct config_report *report, const char *section, int g
 			ast_str_append(&names, 0, "%s, ", config_keys[i].name);
 		}
 	}
-	config_fault(report, section, var, "there is no key %s; allowed are %s"
-		"var_NAME, json_NAME, override_NAME", var->name,
-		names ? ast_str_buffer(names) : "");
+	config_fault(report, section, var,
+		"there is no key %s; allowed are %svar_NAME, json_NAME, override_NAME",
+		var->name, names ? ast_str_buffer(names) : "");
 	ast_free(names);
+}
+
+/*! \brief Of two lines that set one key the later one counts, which may not be meant */
+static void warn_of_repeated(struct config_report *report, const struct level *level,
+	const struct config_key *key, const struct ast_variable *var)
+{
+	const struct ast_variable *before = level->origin[key - config_keys];
+
+	/* To override what a template or another file says is what these are for. */
+	if (before && !before->inherited && before->lineno && !strcmp(before->file, var->file)) {
+		config_warning(report, level->section, var,
+			"%s has been set in line %d already; this line counts", key->name,
+			before->lineno);
+	}
 }
 
 static void read_variable(struct config_report *report, struct level *level, int general,
@@ -130,6 +143,7 @@ static void read_variable(struct config_report *report, struct level *level, int
 			key->name);
 		return;
 	}
+	warn_of_repeated(report, level, key, var);
 	level->origin[key - config_keys] = var;
 	if (key->check(key, var->value, canonical, sizeof(canonical))) {
 		config_fault(report, level->section, var, "%s = %s: allowed is %s", var->name,
@@ -211,14 +225,12 @@ static void resolve_key(struct config_report *report, struct level *level)
 	}
 }
 
-static void read_level(struct config_report *report, const struct ast_config *file,
-	struct level *level, const char *section, int general)
+static void read_level(struct config_report *report, const char *section,
+	const struct ast_variable *var, struct level *level, int general)
 {
-	const struct ast_variable *var;
-
 	memset(level, 0, sizeof(*level));
 	level->section = section;
-	for (var = ast_variable_browse(file, section); var; var = var->next) {
+	for (; var; var = var->next) {
 		read_variable(report, level, general, var);
 	}
 	resolve_key(report, level);
@@ -291,38 +303,29 @@ failed:
 /*!
  * \brief Where to point at when it is about a whole section
  *
- * The first line of its own; where it has none, its head, which is set in head.
+ * The first line of its own: what it has of a template is elsewhere.
  *
- * \return NULL if neither is known
+ * \return NULL if it has none, for Asterisk does not tell where a section begins
  */
-static const struct ast_variable *place_of(const struct config_report *report,
-	const struct ast_config *file, const char *name, struct ast_variable *head)
+static const struct ast_variable *first_line(struct ast_category *section)
 {
-	const struct ast_variable *first = ast_variable_browse(file, name);
+	const struct ast_variable *var = ast_category_first(section);
 
-	if (first && !first->inherited) {
-		return first;
+	while (var && var->inherited) {
+		var = var->next;
 	}
-	return config_lines_head(report->lines, name, head) ? first : head;
+	return var;
 }
 
-static void read_agent(struct config_report *report, const struct ast_config *file,
-	struct config *config, const struct level *general, const char *name)
+static void read_agent(struct config_report *report, struct ast_category *section,
+	struct config *config, const struct level *general)
 {
-	struct ast_variable head = { .lineno = 0 };
-	const struct ast_variable *first = place_of(report, file, name, &head);
-	struct config_agent *agent = config_find_agent(config, name);
+	const char *name = ast_category_get_name(section);
+	const struct ast_variable *first = first_line(section);
+	struct config_agent *agent;
 	struct level own;
 
-	if (agent) {
-		ao2_ref(agent, -1);
-		if (!report->faults) {
-			/* From a database; of lines it is known where, and has been said. */
-			config_fault(report, name, NULL, "this section is there twice");
-		}
-		return;
-	}
-	read_level(report, file, &own, name, 0);
+	read_level(report, name, ast_category_first(section), &own, 0);
 	if (!own.origin[KEY_AGENT_ID]) {
 		config_fault(report, name, first,
 			"there is no agent_id; every section but [general] needs one");
@@ -337,12 +340,41 @@ static void read_agent(struct config_report *report, const struct ast_config *fi
 	level_free(&own);
 }
 
-static struct config *config_make(struct config_report *report,
-	const struct ast_config *file)
+/*! \brief Whether a section above has the same name */
+static int is_repeated(struct ast_config *file, struct ast_category *section)
+{
+	struct ast_category *other = NULL;
+
+	while ((other = ast_category_browse_filtered(file, NULL, other, NULL)) != section) {
+		if (!strcasecmp(ast_category_get_name(other), ast_category_get_name(section))) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/*! \brief Read all sections but [general], and report those that are there twice */
+static void read_sections(struct config_report *report, struct ast_config *file,
+	struct config *config, const struct level *general)
+{
+	struct ast_category *section = NULL;
+
+	while ((section = ast_category_browse_filtered(file, NULL, section, NULL))) {
+		const char *name = ast_category_get_name(section);
+
+		if (is_repeated(file, section)) {
+			config_fault(report, name, first_line(section),
+				"this section is there twice; use [%s](+) to add to it", name);
+		} else if (strcasecmp(name, "general")) {
+			read_agent(report, section, config, general);
+		}
+	}
+}
+
+static struct config *config_make(struct config_report *report, struct ast_config *file)
 {
 	struct config *config;
 	struct level general;
-	char *section = NULL;
 
 	config = ao2_alloc_options(sizeof(*config), config_destructor,
 		AO2_ALLOC_OPT_LOCK_NOLOCK);
@@ -354,13 +386,9 @@ static struct config *config_make(struct config_report *report,
 	if (!file) {
 		return config;
 	}
-	read_level(report, file, &general, "general", 1);
+	read_level(report, "general", ast_variable_browse(file, "general"), &general, 1);
 	config->max_sessions = strtoul(S_OR(general.values[KEY_MAX_SESSIONS], "0"), NULL, 10);
-	while ((section = ast_category_browse((struct ast_config *) file, section))) {
-		if (strcasecmp(section, "general")) {
-			read_agent(report, file, config, &general, section);
-		}
-	}
+	read_sections(report, file, config, &general);
 	config_check_fallbacks(report, file, config);
 	config_check_permissions(report, config, !!general.values[KEY_API_KEY]);
 	level_free(&general);
@@ -369,8 +397,11 @@ static struct config *config_make(struct config_report *report,
 
 /*!
  * \brief Have Asterisk parse the file
- * \param[out] file what it makes of it; NULL if there is none;
- * CONFIG_STATUS_FILEINVALID if it gave up
+ *
+ * What it does not understand it tells in its log: it skips the line, or gives up the file,
+ * or, in an included file, the lines behind.
+ *
+ * \param[out] file what it makes of it; NULL if there is none
  * \return 0, or -1 after a fault
  */
 static int parse_file(struct config_report *report, struct ast_config **file)
@@ -380,6 +411,11 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 	struct stat info;
 
 	*file = ast_config_load(report->file, always_read);
+	if (*file == CONFIG_STATUS_FILEINVALID) {
+		config_fault(report, NULL, NULL,
+			"Asterisk cannot parse it; Asterisk's log says where");
+		return -1;
+	}
 	if (*file) {
 		return 0;
 	}
@@ -393,56 +429,19 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 	return 0;
 }
 
-static void check_line(void *report, const char *section, const struct ast_variable *line)
-{
-	struct level level = { .section = section };
-
-	read_variable(report, &level, !strcasecmp(section, "general"), line);
-	level_free(&level);
-}
-
-/*!
- * \brief Make a configuration of what was parsed, or name the faults in it
- *
- * Where the parser gave up, it has kept the lines behind that to itself; they are then
- * looked at one by one, so that one reload names all their faults.
- */
-static struct config *make_or_complain(struct config_report *report,
-	const struct ast_config *file)
-{
-	struct config_lines lines;
-	struct config *config = NULL;
-
-	config_lines_check(&lines, report);
-	if (file == CONFIG_STATUS_FILEINVALID || lines.stops) {
-		if (!report->faults) {
-			config_fault(report, NULL, NULL,
-				"Asterisk cannot parse it; Asterisk's log says where");
-		}
-		config_lines_each(report->file, check_line, report);
-	} else {
-		report->lines = &lines;
-		config = config_make(report, file);
-		report->lines = NULL;
-	}
-	config_lines_free(&lines);
-	return config;
-}
-
 struct config *config_read(const char *name, struct config_report *report)
 {
 	struct ast_config *file;
 	struct config *config;
 
 	report->file = name;
-	report->lines = NULL;
 	report->faults = 0;
 	report->warnings = 0;
 	if (parse_file(report, &file)) {
 		return NULL;
 	}
-	config = file ? make_or_complain(report, file) : config_make(report, NULL);
-	if (file && file != CONFIG_STATUS_FILEINVALID) {
+	config = config_make(report, file);
+	if (file) {
 		ast_config_destroy(file);
 	}
 	if (report->faults) {

@@ -131,7 +131,7 @@ static void read_variable(struct config_report *report, struct level *level, int
 	const struct config_key *key = config_key_find(var->name);
 	char canonical[CONFIG_VALUE_SIZE];
 
-	if (!key && config_pairs_take(&level->pairs, report, level->section, var)) {
+	if (!key && config_pairs_read_line(&level->pairs, report, level->section, var)) {
 		return;
 	}
 	if (!key) {
@@ -277,8 +277,8 @@ static struct config_agent *agent_make(const char *name, const struct level *gen
 			};
 		}
 	}
-	if (config_pairs_add(&agent->pairs, &own->pairs)
-		|| config_pairs_add(&agent->pairs, &general->pairs)) {
+	if (config_pairs_inherit(&agent->pairs, &own->pairs)
+		|| config_pairs_inherit(&agent->pairs, &general->pairs)) {
 		goto failed;
 	}
 	/* In [general] it limits all agents together, which is not the limit of each. */
@@ -465,7 +465,7 @@ int config_load(struct config_report *report, struct config_change *change)
 	return 0;
 }
 
-void config_change_done(struct config_change *change)
+void config_change_release(struct config_change *change)
 {
 	ao2_cleanup(change->before);
 	ao2_cleanup(change->after);

@@ -75,13 +75,13 @@ struct config_change {
  *
  * As config_read of CONFIG_FILE. Of several threads each gets what it has replaced itself.
  *
- * \param[out] change to be given to config_change_done after a success
+ * \param[out] change to be given to config_change_release after a success
  * \return 0, or -1 after at least one fault was reported, and then nothing has changed
  */
 int config_load(struct config_report *report, struct config_change *change);
 
 /*! \brief Let the snapshots of a load go */
-void config_change_done(struct config_change *change);
+void config_change_release(struct config_change *change);
 
 /*! \brief Forget the snapshot. Calls keep the agents they have. */
 void config_unload(void);

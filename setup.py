@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import fcntl
 import filecmp
+import hashlib
 import os
 import platform
 import re
@@ -127,27 +128,28 @@ def extensions() -> list[Extension]:
         extra_link_args=words("CONVAI_LDFLAGS"),
     )
     annotate = switch("CONVAI_ANNOTATE")
-    # Left behind by a translation that was killed: half a file, or half a copy of a header, would
-    # pass for a new one.
+    # Left behind by a translation that was killed: half a file in C would pass for a new one.
     unfinished = BUILD / "cython-unfinished"
     lock_build()
-    if unfinished.exists():
-        shutil.rmtree(generated, ignore_errors=True)
+    force = annotate or unfinished.exists()
     unfinished.touch()
     made: list[Extension] = cythonize(
         [core],
         build_dir=str(generated),
         compiler_directives={"language_level": "3"},
         annotate=annotate,
-        force=annotate,
+        force=force,
         quiet=True,
     )
+    # Cython's copies of headers, beside its C and renewed by date: all C is to see the same ones.
+    for copy in generated.rglob("*.h"):
+        copy.unlink()
     unfinished.unlink()
     return made
 
 
 class BuildCore(build_ext):
-    """``build_ext`` that also rebuilds when compiler, Python, Cython or flags have changed.
+    """``build_ext`` that rebuilds when files, compiler, Python, Cython or flags have changed.
 
     And when the last build was killed.
     """
@@ -188,10 +190,15 @@ class BuildCore(build_ext):
         return BUILD / "records" / output.replace(os.sep, "+")
 
     def _how(self, ext: Extension) -> str:
-        """Return, as text, everything besides the files that decides what is built."""
+        """Return, as text, everything that decides what is built.
+
+        Files by their content: dates miss what is saved while it is compiled, or within a second.
+        """
         parts = [sys.version, platform.machine(), cython_version()]
         parts += [os.environ.get(name, "") for name in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS")]
         parts += [shlex.join(ext.extra_compile_args), shlex.join(ext.extra_link_args)]
+        files = (Path(name) for name in (*ext.sources, *ext.depends))
+        parts += [f"{hashlib.sha256(file.read_bytes()).hexdigest()} {file}" for file in files]
         return "\n".join(parts) + "\n"
 
 

@@ -475,7 +475,7 @@ static int load_module(void)
 			ESS(report.faults));
 		return AST_MODULE_LOAD_DECLINE;
 	}
-	config_change_done(&change);
+	config_change_release(&change);
 	if (start_engine("Not loaded") || offer()) {
 		undo_load();
 		return AST_MODULE_LOAD_DECLINE;

@@ -103,10 +103,10 @@ MAX_MESSAGE_BYTES = 33_554_432
 """Of one message of the service: 32 MiB. Official clients take 16 MiB; more than this is a fault
 of the service."""
 
-# Caller audio on a network that takes nothing waits in the uplink ring: LAG_MS of it at most, what is
-# older is dropped and counted (core/_core.pyx). Beyond that wait what the kernel holds, UNSENT_MS of
-# the agent's format, and one chunk. Messages wait in the socket's backlog, where pongs and results
-# are few; a service that does not take them at all is given up.
+# Caller audio on a network that takes nothing waits in the uplink ring, LAG_MS of it at most
+# (core/_core.pyx): the core drops what is older and counts it. Before that the kernel holds
+# UNSENT_MS. Messages wait in the socket's backlog, where pongs and results are few; a service that
+# takes none of them is given up.
 
 UNSENT_MS = 200
 """Audio that the kernel may hold without having sent it; left to itself it holds some 4 MB, minutes

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,10 +16,8 @@ from .core import _core
 DEBUG, NOTICE, WARNING, ERROR = range(4)
 """``enum convai_log_level``."""
 
-
 SHARED_LOGGERS = ("asyncio", "websockets")
 """Loggers of libraries, which all generations of the engine in one interpreter share."""
-
 
 NOBODY = logging.NullHandler()
 
@@ -60,7 +59,7 @@ def libraries() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in SHARED_LOGGERS]
     for logger in loggers:
         logger.addHandler(handler)
-        logger.addHandler(NOBODY)  # it stays: what nobody takes would be printed
+        logger.addHandler(NOBODY)  # it stays: Python prints a record that no handler takes
         logger.setLevel(logging.WARNING)
         logger.propagate = False
     try:
@@ -68,6 +67,11 @@ def libraries() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeHandler(handler)
+
+
+def trace(fault: BaseException) -> str:
+    """A traceback as one long line, which stays whole in the log."""
+    return " | ".join("".join(traceback.format_exception(fault)).split("\n"))
 
 
 class ChannelLog:

@@ -50,7 +50,7 @@ class Runtime:
             self._testing = self._loop.create_task(selftest.converse(self))
             self._loop.run_until_complete(self._testing)
             start.over.set()
-            # Whoever has wished for the end by now may have stopped the loop that is just over.
+            # If the end was wished for meanwhile, that may have stopped the loop already.
             if self._stopping is None:
                 self._loop.run_forever()
         finally:
@@ -64,9 +64,9 @@ class Runtime:
         return not self._sessions
 
     def _end_what_is_left(self) -> None:
-        """Let nobody wait for a loop that has ended. Sessions are left only after a fault.
+        """End every session and task, so that nobody waits for a loop that has ended.
 
-        URLs may be on their way for the next call of each agent: there will be none.
+        Sessions are left only after a fault. Tasks may be fetching signed URLs for next calls.
         """
         _core.refuse()
         self._loop.remove_reader(_core.wake_fd())
@@ -76,8 +76,8 @@ class Runtime:
             task.cancel()
         if left := asyncio.all_tasks(self._loop):
             self._loop.run_until_complete(asyncio.wait(left, timeout=limits.CLOSE_ALL_SECONDS))
-        # Transports that were aborted close in the next rounds, what is below TLS one later.
-        # Not until a future is complete: what ends meanwhile may stop the loop once more.
+        # Transports that were aborted close in the next rounds, what is below TLS one later. The
+        # loop does not run until a future is complete: a session that ends may stop it before that.
         for _ in range(limits.LAST_ROUNDS):
             self._loop.call_soon(self._loop.stop)
             self._loop.run_forever()
@@ -87,7 +87,7 @@ class Runtime:
     def _woken(self) -> None:
         hung_up = _core.woken()
         self._wish, status, reason = _core.requests()
-        # Before those are admitted that have come since: they are not meant.
+        # End sessions before new ones are admitted: who asked for the end did not mean those.
         if status:
             self._end_all(Ending(Status(status), reason))
         for handle in _core.new_sessions():
@@ -177,7 +177,7 @@ def build_id() -> str:
 
 
 class Start:
-    """What whoever starts a loop learns from its thread."""
+    """What the loop's thread tells the thread that starts it."""
 
     def __init__(self) -> None:
         self.over = threading.Event()
@@ -192,9 +192,8 @@ _loop_threads: dict[int, int] = {}
 def start(seconds: float) -> int:
     """Start the engine and return the address of its ``struct convai_ops``.
 
-    By then the loop has held a conversation with itself. Waits at most ``seconds`` for that; a
-    TimeoutError, or whatever the loop has raised. That loop then ends, at the latest when it comes
-    to itself.
+    By then the loop has passed its self-test. Waits at most ``seconds`` for that; raises
+    TimeoutError, or whatever the loop has raised. That loop then ends, as soon as it runs again.
     """
     _core.open_engine()
     outcome = Start()
@@ -234,7 +233,7 @@ def interruptible(start: int) -> list[int]:
 
 
 def _loop_thread(start: Start) -> None:
-    """All that the loop thread ever runs. Whatever happens, whoever waits for it is told."""
+    """All that the loop thread ever runs. Whatever happens, it tells who waits in ``start``."""
     _core.name_thread(f"convai-loop-{build_id()}")
     with log.libraries():
         try:

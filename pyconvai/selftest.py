@@ -2,11 +2,11 @@
 
 One end is a session as the C module opens it, the other an agent of a few lines. Between them is
 all that a call uses: the table's functions, both rings, the tick, ``Session``, ``websockets``, the
-protocol, base64 and the fast way out. Only name look-up, TLS and the signed URL are left out: they
-need a network, and a pair of sockets stands in for it. It takes some 10 ms.
+protocol, base64 and the core's sending. Only name look-up, TLS and the signed URL are left out,
+because a pair of sockets stands in for the network. It takes some 10 ms.
 
-A failure means that this engine must not be given a call. Whoever loads it says so, and keeps the
-one before. Runs on the loop thread, before anybody else knows of the loop.
+An engine that fails must not be given a call: the module says so and keeps the engine before it.
+Runs on the loop thread, before anybody else knows of the loop.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ async def converse(loop: Loop) -> None:
 
 
 class _PairNetwork(Network):
-    """A network that leads to one place."""
+    """A network in which every address is the other end of a pair of sockets."""
 
     def __init__(self, sock: socket.socket, ticker: _core.Ticker) -> None:
         self._sock, self.ticker = sock, ticker
@@ -116,7 +116,7 @@ async def _call() -> None:
 
 
 async def _until(reached: Callable[[], bool]) -> None:
-    while not reached():  # noqa: ASYNC110 - a channel is not told either, it looks
+    while not reached():  # noqa: ASYNC110 - the session tells nobody
         await asyncio.sleep(limits.SELFTEST_POLL_SECONDS)
 
 
@@ -182,7 +182,7 @@ class _Agent:
     async def _message(self) -> Any:
         frame = await self._next()
         if not isinstance(frame, Frame) or frame.opcode is Opcode.CLOSE:
-            await asyncio.Event().wait()  # the session has ended; its caller's end knows why
+            await asyncio.Event().wait()  # the session has ended; _call tells why
         _expect(frame.opcode is Opcode.TEXT, "what was sent is no text")
         return orjson.loads(bytes(frame.data))
 

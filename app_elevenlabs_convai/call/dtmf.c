@@ -13,9 +13,6 @@
 
 #include "asterisk.h"
 
-#include "asterisk/strings.h"	/* ast_strlen_zero */
-#include "asterisk/utils.h"	/* ARRAY_LEN */
-
 #include "call/dtmf.h"
 #include "config/config.h"
 
@@ -125,21 +122,4 @@ void dtmf_told(struct dtmf *dtmf)
 
 	length += dtmf->waiting[length] == GROUP_END;
 	memmove(dtmf->waiting, dtmf->waiting + length, strlen(dtmf->waiting + length) + 1);
-}
-
-int dtmf_use_find(const char *name)
-{
-	static const char * const names[] = {
-		[DTMF_AS_MESSAGE] = "user_message",
-		[DTMF_AS_CONTEXT] = "contextual_update",
-		[DTMF_FOR_DIALPLAN] = "dialplan",
-	};
-	int i;
-
-	for (i = 0; i < (int) ARRAY_LEN(names); i++) {
-		if (!strcmp(name, names[i])) {
-			return i;
-		}
-	}
-	return -1;
 }

@@ -28,13 +28,6 @@ struct config_agent;
 /*! Longest text that tells the agent of digits, with its terminator */
 #define DTMF_TEXT_SIZE 128
 
-/*! What becomes of digits: the key dtmf */
-enum dtmf_use {
-	DTMF_AS_MESSAGE,	/*!< the agent answers, as if they had been spoken */
-	DTMF_AS_CONTEXT,	/*!< the agent knows, and says nothing because of it */
-	DTMF_FOR_DIALPLAN,	/*!< the agent is not told */
-};
-
 /*! One call's; zero before */
 struct dtmf {
 	/*! not sent yet; each group that has been ended is followed by a line feed */
@@ -76,8 +69,5 @@ int dtmf_due(struct dtmf *dtmf, const struct config_agent *agent, int64_t now,
 
 /*! \brief The agent has been told what was due */
 void dtmf_told(struct dtmf *dtmf);
-
-/*! \brief The use that is called so in elevenlabs.conf, or -1 */
-int dtmf_use_find(const char *name);
 
 #endif /* CALL_DTMF_H */

@@ -23,13 +23,13 @@
 #include "asterisk/utils.h"	/* ast_strdup */
 
 #include "config/config.h"
-#include "config/fallback.h"
-#include "config/lines.h"
 #include "config/report.h"
 #include "config/warn.h"
 
 /*! Longest line of a key file; keys have some 50 characters */
 #define KEY_FILE_LINE 512
+/*! Enough for the names of all keys; it grows */
+#define NAMES_SIZE 512
 
 static AO2_GLOBAL_OBJ_STATIC(current);
 
@@ -44,26 +44,6 @@ struct level {
 	const struct ast_variable *origin[KEY_COUNT];
 	struct config_pairs pairs;
 };
-
-static void config_destructor(void *object)
-{
-	struct config *config = object;
-
-	AST_VECTOR_CALLBACK_VOID(&config->agents, ao2_cleanup);
-	AST_VECTOR_FREE(&config->agents);
-}
-
-static void agent_destructor(void *object)
-{
-	struct config_agent *agent = object;
-	size_t i;
-
-	ast_free(agent->name);
-	for (i = 0; i < KEY_COUNT; i++) {
-		ast_free(agent->values[i]);
-	}
-	config_pairs_free(&agent->pairs);
-}
 
 static void level_free(struct level *level)
 {
@@ -85,21 +65,43 @@ static void level_set(struct config_report *report, struct level *level,
 	}
 }
 
-static void unknown_key(struct config_report *report, const char *section,
+/*! \brief Name all that a section may have instead */
+static void unknown_key(struct config_report *report, const char *section, int general,
 	const struct ast_variable *var)
 {
-	const char *suggestion = config_key_suggest(var->name);
+	unsigned int others = KEY_WITHOUT_EFFECT | (general ? KEY_SECTION_ONLY : 0);
+	struct ast_str *names;
+	size_t i;
 
 	if (config_key_is_legacy(var->name)) {
 		config_warning(report, section, var,
 			"%s is of an earlier module and has no effect here; "
 			"remove the line", var->name);
-	} else if (suggestion) {
-		config_fault(report, section, var, "there is no key %s; did you mean %s?",
-			var->name, suggestion);
-	} else {
-		config_fault(report, section, var, "there is no key %s; %s.example lists them all",
-			var->name, CONFIG_FILE);
+		return;
+	}
+	names = ast_str_create(NAMES_SIZE);
+	for (i = 0; names && i < KEY_COUNT; i++) {
+		if (!(config_keys[i].flags & others)) {
+			ast_str_append(&names, 0, "%s, ", config_keys[i].name);
+		}
+	}
+	config_fault(report, section, var,
+		"there is no key %s; allowed are %svar_NAME, json_NAME, override_NAME",
+		var->name, names ? ast_str_buffer(names) : "");
+	ast_free(names);
+}
+
+/*! \brief Of two lines that set one key the later one counts, which may not be meant */
+static void warn_of_repeated(struct config_report *report, const struct level *level,
+	const struct config_key *key, const struct ast_variable *var)
+{
+	const struct ast_variable *before = level->origin[key - config_keys];
+
+	/* To override what a template or another file says is what these are for. */
+	if (before && !before->inherited && before->lineno && !strcmp(before->file, var->file)) {
+		config_warning(report, level->section, var,
+			"%s has been set in line %d already; this line counts", key->name,
+			before->lineno);
 	}
 }
 
@@ -109,11 +111,11 @@ static void read_variable(struct config_report *report, struct level *level, int
 	const struct config_key *key = config_key_find(var->name);
 	char canonical[CONFIG_VALUE_SIZE];
 
-	if (!key && config_pairs_take(&level->pairs, report, level->section, var)) {
+	if (!key && config_pairs_read_line(&level->pairs, report, level->section, var)) {
 		return;
 	}
 	if (!key) {
-		unknown_key(report, level->section, var);
+		unknown_key(report, level->section, general, var);
 		return;
 	}
 	if (general && (key->flags & KEY_SECTION_ONLY)) {
@@ -121,6 +123,7 @@ static void read_variable(struct config_report *report, struct level *level, int
 			key->name);
 		return;
 	}
+	warn_of_repeated(report, level, key, var);
 	level->origin[key - config_keys] = var;
 	if (key->check(key, var->value, canonical, sizeof(canonical))) {
 		config_fault(report, level->section, var, "%s = %s: allowed is %s", var->name,
@@ -202,14 +205,12 @@ static void resolve_key(struct config_report *report, struct level *level)
 	}
 }
 
-static void read_level(struct config_report *report, const struct ast_config *file,
-	struct level *level, const char *section, int general)
+static void read_level(struct config_report *report, const char *section,
+	const struct ast_variable *var, struct level *level, int general)
 {
-	const struct ast_variable *var;
-
 	memset(level, 0, sizeof(*level));
 	level->section = section;
-	for (var = ast_variable_browse(file, section); var; var = var->next) {
+	for (; var; var = var->next) {
 		read_variable(report, level, general, var);
 	}
 	resolve_key(report, level);
@@ -241,8 +242,7 @@ static struct config_agent *agent_make(const char *name, const struct level *gen
 	struct config_agent *agent;
 	unsigned int i;
 
-	agent = ao2_alloc_options(sizeof(*agent), agent_destructor,
-		AO2_ALLOC_OPT_LOCK_NOLOCK);
+	agent = config_make_agent();
 	if (!agent || !(agent->name = ast_strdup(name))) {
 		goto failed;
 	}
@@ -256,8 +256,8 @@ static struct config_agent *agent_make(const char *name, const struct level *gen
 			};
 		}
 	}
-	if (config_pairs_add(&agent->pairs, &own->pairs)
-		|| config_pairs_add(&agent->pairs, &general->pairs)) {
+	if (config_pairs_inherit(&agent->pairs, &own->pairs)
+		|| config_pairs_inherit(&agent->pairs, &general->pairs)) {
 		goto failed;
 	}
 	/* In [general] it limits all agents together, which is not the limit of each. */
@@ -282,38 +282,29 @@ failed:
 /*!
  * \brief Where to point at when it is about a whole section
  *
- * The first line of its own; where it has none, its head, which is set in head.
+ * The first line of its own: what it has of a template is elsewhere.
  *
- * \return NULL if neither is known
+ * \return NULL if it has none, for Asterisk does not tell where a section begins
  */
-static const struct ast_variable *place_of(const struct config_report *report,
-	const struct ast_config *file, const char *name, struct ast_variable *head)
+static const struct ast_variable *first_line(struct ast_category *section)
 {
-	const struct ast_variable *first = ast_variable_browse(file, name);
+	const struct ast_variable *var = ast_category_first(section);
 
-	if (first && !first->inherited) {
-		return first;
+	while (var && var->inherited) {
+		var = var->next;
 	}
-	return config_lines_head(report->lines, name, head) ? first : head;
+	return var;
 }
 
-static void read_agent(struct config_report *report, const struct ast_config *file,
-	struct config *config, const struct level *general, const char *name)
+static void read_agent(struct config_report *report, struct ast_category *section,
+	struct config *config, const struct level *general)
 {
-	struct ast_variable head = { .lineno = 0 };
-	const struct ast_variable *first = place_of(report, file, name, &head);
-	struct config_agent *agent = config_find_agent(config, name);
+	const char *name = ast_category_get_name(section);
+	const struct ast_variable *first = first_line(section);
+	struct config_agent *agent;
 	struct level own;
 
-	if (agent) {
-		ao2_ref(agent, -1);
-		if (!report->faults) {
-			/* From a database; of lines it is known where, and has been said. */
-			config_fault(report, name, NULL, "this section is there twice");
-		}
-		return;
-	}
-	read_level(report, file, &own, name, 0);
+	read_level(report, name, ast_category_first(section), &own, 0);
 	if (!own.origin[KEY_AGENT_ID]) {
 		config_fault(report, name, first,
 			"there is no agent_id; every section but [general] needs one");
@@ -323,45 +314,71 @@ static void read_agent(struct config_report *report, const struct ast_config *fi
 		ao2_cleanup(agent);
 		config_fault(report, name, first, "out of memory");
 	} else {
-		config_warn_about_agent(report, agent, first);
+		config_check_agent(report, agent, first);
 	}
 	level_free(&own);
 }
 
-static struct config *config_make(struct config_report *report,
-	const struct ast_config *file)
+/*! \brief Whether a section above has the same name */
+static int is_repeated(struct ast_config *file, struct ast_category *section)
+{
+	struct ast_category *other = NULL;
+
+	while ((other = ast_category_browse_filtered(file, NULL, other, NULL)) != section) {
+		if (!strcasecmp(ast_category_get_name(other), ast_category_get_name(section))) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/*! \brief Read all sections but [general], and report those that are there twice */
+static void read_sections(struct config_report *report, struct ast_config *file,
+	struct config *config, const struct level *general)
+{
+	struct ast_category *section = NULL;
+
+	while ((section = ast_category_browse_filtered(file, NULL, section, NULL))) {
+		const char *name = ast_category_get_name(section);
+
+		if (is_repeated(file, section)) {
+			config_fault(report, name, first_line(section),
+				"this section is there twice; use [%s](+) to add to it", name);
+		} else if (strcasecmp(name, "general")) {
+			read_agent(report, section, config, general);
+		}
+	}
+}
+
+static struct config *config_make(struct config_report *report, struct ast_config *file)
 {
 	struct config *config;
 	struct level general;
-	char *section = NULL;
 
-	config = ao2_alloc_options(sizeof(*config), config_destructor,
-		AO2_ALLOC_OPT_LOCK_NOLOCK);
+	config = config_make_empty();
 	if (!config) {
 		config_fault(report, NULL, NULL, "out of memory");
 		return NULL;
 	}
-	AST_VECTOR_INIT(&config->agents, 0);
 	if (!file) {
 		return config;
 	}
-	read_level(report, file, &general, "general", 1);
+	read_level(report, "general", ast_variable_browse(file, "general"), &general, 1);
 	config->max_sessions = strtoul(S_OR(general.values[KEY_MAX_SESSIONS], "0"), NULL, 10);
-	while ((section = ast_category_browse((struct ast_config *) file, section))) {
-		if (strcasecmp(section, "general")) {
-			read_agent(report, file, config, &general, section);
-		}
-	}
+	read_sections(report, file, config, &general);
 	config_check_fallbacks(report, file, config);
-	config_warn_about_file(report, config, !!general.values[KEY_API_KEY]);
+	config_check_permissions(report, config, !!general.values[KEY_API_KEY]);
 	level_free(&general);
 	return config;
 }
 
 /*!
  * \brief Have Asterisk parse the file
- * \param[out] file what it makes of it; NULL if there is none;
- * CONFIG_STATUS_FILEINVALID if it gave up
+ *
+ * What it does not understand it tells in its log: it skips the line, or gives up the file,
+ * or, in an included file, the lines behind.
+ *
+ * \param[out] file what it makes of it; NULL if there is none
  * \return 0, or -1 after a fault
  */
 static int parse_file(struct config_report *report, struct ast_config **file)
@@ -371,6 +388,11 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 	struct stat info;
 
 	*file = ast_config_load(report->file, always_read);
+	if (*file == CONFIG_STATUS_FILEINVALID) {
+		config_fault(report, NULL, NULL,
+			"Asterisk cannot parse it; Asterisk's log says where");
+		return -1;
+	}
 	if (*file) {
 		return 0;
 	}
@@ -384,56 +406,19 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 	return 0;
 }
 
-static void check_line(void *report, const char *section, const struct ast_variable *line)
-{
-	struct level level = { .section = section };
-
-	read_variable(report, &level, !strcasecmp(section, "general"), line);
-	level_free(&level);
-}
-
-/*!
- * \brief Make a configuration of what was parsed, or name the faults in it
- *
- * Where the parser gave up, it has kept the lines behind that to itself; they are then
- * looked at one by one, so that one reload names all their faults.
- */
-static struct config *make_or_complain(struct config_report *report,
-	const struct ast_config *file)
-{
-	struct config_lines lines;
-	struct config *config = NULL;
-
-	config_lines_check(&lines, report);
-	if (file == CONFIG_STATUS_FILEINVALID || lines.stops) {
-		if (!report->faults) {
-			config_fault(report, NULL, NULL,
-				"Asterisk cannot parse it; Asterisk's log says where");
-		}
-		config_lines_each(report->file, check_line, report);
-	} else {
-		report->lines = &lines;
-		config = config_make(report, file);
-		report->lines = NULL;
-	}
-	config_lines_free(&lines);
-	return config;
-}
-
 struct config *config_read(const char *name, struct config_report *report)
 {
 	struct ast_config *file;
 	struct config *config;
 
 	report->file = name;
-	report->lines = NULL;
 	report->faults = 0;
 	report->warnings = 0;
 	if (parse_file(report, &file)) {
 		return NULL;
 	}
-	config = file ? make_or_complain(report, file) : config_make(report, NULL);
-	if (file && file != CONFIG_STATUS_FILEINVALID) {
+	config = config_make(report, file);
+	if (file) {
 		ast_config_destroy(file);
 	}
 	if (report->faults) {
@@ -457,7 +442,7 @@ int config_load(struct config_report *report, struct config_change *change)
 	return 0;
 }
 
-void config_change_done(struct config_change *change)
+void config_change_release(struct config_change *change)
 {
 	ao2_cleanup(change->before);
 	ao2_cleanup(change->after);
@@ -471,27 +456,4 @@ void config_unload(void)
 struct config *config_get(void)
 {
 	return ao2_global_obj_ref(current);
-}
-
-struct config_agent *config_find_agent(const struct config *config, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
-		struct config_agent *agent = AST_VECTOR_GET(&config->agents, i);
-
-		if (!strcasecmp(agent->name, name)) {
-			return ao2_bump(agent);
-		}
-	}
-	return NULL;
-}
-
-const char *config_agent_host(const struct config_agent *agent, char *host, size_t size)
-{
-	const char *start = strstr(agent->values[KEY_BASE_URL], "://");
-
-	ast_copy_string(host, start ? start + 3 : agent->values[KEY_BASE_URL], size);
-	host[strcspn(host, "/,")] = '\0';
-	return host;
 }

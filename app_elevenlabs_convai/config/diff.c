@@ -185,6 +185,6 @@ int config_reload(struct config_report *report)
 	if (change.before) {
 		config_diff(change.before, change.after, report->fd);
 	}
-	config_change_done(&change);
+	config_change_release(&change);
 	return 0;
 }

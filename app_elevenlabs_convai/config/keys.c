@@ -18,13 +18,9 @@
 
 #include "asterisk/strings.h"	/* ast_strlen_zero, ast_true */
 #include "asterisk/utf8.h"	/* ast_utf8_is_valid */
-#include "asterisk/utils.h"	/* MIN, ARRAY_LEN */
+#include "asterisk/utils.h"	/* ARRAY_LEN */
 
 #include "config/keys.h"
-#include "call/dtmf.h"
-
-/*! A longer name is nobody's typing error */
-#define LONGEST_NAME 64
 
 static int keep(const char *value, char *canonical, size_t size)
 {
@@ -456,51 +452,6 @@ const struct config_key *config_key_find(const char *name)
 	return NULL;
 }
 
-/*!
- * \brief How many letters must be inserted, dropped or changed to make one word of the
- * other
- */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[LONGEST_NAME + 1];
-	size_t columns = strlen(b);
-	size_t i;
-	size_t j;
-
-	for (j = 0; j <= columns; j++) {
-		row[j] = j;
-	}
-	for (i = 1; a[i - 1]; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i;
-		for (j = 1; j <= columns; j++) {
-			size_t changed = diagonal + (tolower(a[i - 1]) != tolower(b[j - 1]));
-
-			diagonal = row[j];
-			row[j] = MIN(changed, MIN(row[j], row[j - 1]) + 1);
-		}
-	}
-	return row[columns];
-}
-
-const char *config_key_suggest(const char *name)
-{
-	const char *best = NULL;
-	size_t nearest = strlen(name) / 3 + 1;
-	size_t i;
-
-	for (i = 0; i < KEY_COUNT; i++) {
-		size_t far = distance(name, config_keys[i].name);
-
-		if (far <= nearest && (!best || far < nearest)) {
-			nearest = far;
-			best = config_keys[i].name;
-		}
-	}
-	return best;
-}
-
 int config_key_is_legacy(const char *name)
 {
 	static const char * const legacy[] = {
@@ -514,4 +465,21 @@ int config_key_is_legacy(const char *name)
 		}
 	}
 	return !strncasecmp(name, "redis_", strlen("redis_"));
+}
+
+int dtmf_use_find(const char *name)
+{
+	static const char * const names[] = {
+		[DTMF_AS_MESSAGE] = "user_message",
+		[DTMF_AS_CONTEXT] = "contextual_update",
+		[DTMF_FOR_DIALPLAN] = "dialplan",
+	};
+	int i;
+
+	for (i = 0; i < (int) ARRAY_LEN(names); i++) {
+		if (!strcmp(name, names[i])) {
+			return i;
+		}
+	}
+	return -1;
 }

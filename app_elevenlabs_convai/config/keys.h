@@ -58,6 +58,13 @@ enum config_key_flag {
 	KEY_WITHOUT_EFFECT = 1 << 3,	/*!< reserved for a later version */
 };
 
+/*! What becomes of digits: the key dtmf */
+enum dtmf_use {
+	DTMF_AS_MESSAGE,	/*!< the agent answers, as if they had been spoken */
+	DTMF_AS_CONTEXT,	/*!< the agent knows, and says nothing because of it */
+	DTMF_FOR_DIALPLAN,	/*!< the agent is not told */
+};
+
 /*! Longest canonical value, with its terminator */
 #define CONFIG_VALUE_SIZE 1024
 
@@ -82,12 +89,10 @@ extern const struct config_key config_keys[KEY_COUNT];
 /*! \brief The key of this name or alias, or NULL */
 const struct config_key *config_key_find(const char *name);
 
-/*!
- * \brief The name that comes closest to one that does not exist, or NULL if none is close
- */
-const char *config_key_suggest(const char *name);
-
 /*! \brief Whether the name is of an earlier module's and has no counterpart here */
 int config_key_is_legacy(const char *name);
+
+/*! \brief The use that is called so in elevenlabs.conf, or -1 */
+int dtmf_use_find(const char *name);
 
 #endif /* CONFIG_KEYS_H */

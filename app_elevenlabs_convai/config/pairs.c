@@ -283,7 +283,7 @@ static void take(struct config_pairs *pairs, struct config_report *report,
 	}
 }
 
-int config_pairs_take(struct config_pairs *pairs, struct config_report *report,
+int config_pairs_read_line(struct config_pairs *pairs, struct config_report *report,
 	const char *section, const struct ast_variable *line)
 {
 	size_t i;
@@ -299,7 +299,7 @@ int config_pairs_take(struct config_pairs *pairs, struct config_report *report,
 	return 0;
 }
 
-int config_pairs_add(struct config_pairs *pairs, const struct config_pairs *more)
+int config_pairs_inherit(struct config_pairs *pairs, const struct config_pairs *more)
 {
 	size_t i;
 

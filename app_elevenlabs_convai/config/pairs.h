@@ -32,11 +32,11 @@ AST_VECTOR(config_pairs, struct convai_pair);
  * \brief Take a line, if it is such a one, or report what is wrong with it
  * \return 0 if it is another line
  */
-int config_pairs_take(struct config_pairs *pairs, struct config_report *report,
+int config_pairs_read_line(struct config_pairs *pairs, struct config_report *report,
 	const char *section, const struct ast_variable *line);
 
 /*! \brief Copy what is not there yet. \return 0, or -1 when out of memory */
-int config_pairs_add(struct config_pairs *pairs, const struct config_pairs *more);
+int config_pairs_inherit(struct config_pairs *pairs, const struct config_pairs *more);
 
 /*! \brief The value of this kind and name, or NULL */
 const char *config_pairs_value(const struct config_pairs *pairs, uint32_t kind,

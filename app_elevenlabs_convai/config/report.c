@@ -19,7 +19,6 @@
 #include "asterisk/paths.h"	/* ast_config_AST_CONFIG_DIR */
 #include "asterisk/strings.h"	/* ast_str */
 
-#include "config/lines.h"
 #include "config/report.h"
 
 static void emit(const struct config_report *report, int level, const char *text)
@@ -49,8 +48,10 @@ static int name_length(const char *file)
 }
 
 void config_say(struct config_report *report, int level, const char *section,
-	const char *file, int line, const char *format, ...)
+	const struct ast_variable *line, const char *format, ...)
 {
+	/* Asterisk gives lines of the outermost file no name. */
+	const char *file = line ? S_OR(line->file, report->file) : report->file;
 	struct ast_str *text = ast_str_create(256);
 	va_list ap;
 
@@ -62,10 +63,9 @@ void config_say(struct config_report *report, int level, const char *section,
 	if (!text) {
 		return;
 	}
-	file = S_OR(file, report->file);
 	ast_str_set(&text, 0, "%.*s", name_length(file), file);
-	if (line) {
-		ast_str_append(&text, 0, ":%d", line);
+	if (line && line->lineno) {
+		ast_str_append(&text, 0, ":%d", line->lineno);
 	}
 	if (section) {
 		ast_str_append(&text, 0, " [%s]", section);
@@ -76,19 +76,6 @@ void config_say(struct config_report *report, int level, const char *section,
 	va_end(ap);
 	emit(report, level, ast_str_buffer(text));
 	ast_free(text);
-}
-
-const char *config_file_of(const struct ast_variable *line)
-{
-	return line ? line->file : NULL;
-}
-
-int config_line_of(const struct config_report *report, const struct ast_variable *line)
-{
-	if (!line) {
-		return 0;
-	}
-	return report->lines ? config_lines_number(report->lines, line) : line->lineno;
 }
 
 const char *config_path(const char *file, char *path, size_t size)

@@ -17,7 +17,6 @@
 #include <stddef.h>
 
 struct ast_variable;
-struct config_lines;
 
 /*!
  * Where a load says what it finds. There may be much of it: each is said as it is found.
@@ -27,31 +26,23 @@ struct config_report {
 	const char *file;	/*!< what is being read; set by config_read */
 	unsigned int faults;	/*!< of these one is enough to refuse the file */
 	unsigned int warnings;
-	const struct config_lines *lines;	/*!< of the file; set by config_read */
 };
 
 /*!
  * \brief Report something about the file, a section of it, or one of its lines
  * \param level __LOG_ERROR for a fault, __LOG_WARNING for what only deserves a look
  * \param section NULL when it concerns no section
- * \param file NULL for the file that is being read itself
- * \param line 0 when it concerns no single line
+ * \param line NULL when it concerns no single line
  */
-void __attribute__((format(printf, 6, 7))) config_say(struct config_report *report,
-	int level, const char *section, const char *file, int line, const char *format, ...);
+void __attribute__((format(printf, 5, 6))) config_say(struct config_report *report,
+	int level, const char *section, const struct ast_variable *line, const char *format, ...);
 
-/*! \brief Where a parsed line is, for config_say; NULL and 0 for the line NULL */
-const char *config_file_of(const struct ast_variable *line);
-int config_line_of(const struct config_report *report, const struct ast_variable *line);
-
-/*! \brief Report what makes the file invalid, at a parsed line or, with NULL, at none */
-#define config_fault(report, section, at, ...) \
-	config_say(report, __LOG_ERROR, section, config_file_of(at), \
-		config_line_of(report, at), __VA_ARGS__)
+/*! \brief Report what makes the file invalid */
+#define config_fault(report, section, line, ...) \
+	config_say(report, __LOG_ERROR, section, line, __VA_ARGS__)
 /*! \brief Report what is allowed, but deserves a look */
-#define config_warning(report, section, at, ...) \
-	config_say(report, __LOG_WARNING, section, config_file_of(at), \
-		config_line_of(report, at), __VA_ARGS__)
+#define config_warning(report, section, line, ...) \
+	config_say(report, __LOG_WARNING, section, line, __VA_ARGS__)
 
 /*! \brief Full path of a file as Asterisk names it, written to path */
 const char *config_path(const char *file, char *path, size_t size);

@@ -8,17 +8,19 @@
 
 /*!
  * \file
- * \brief What elevenlabs.conf may say, but rarely means to
+ * \brief Checks over the whole configuration, beyond each key by itself: what is allowed, but
+ * rarely meant, and where fallback_agent leads
  */
 
 #include "asterisk.h"
 
 #include <sys/stat.h>	/* stat(2) */
 
+#include "asterisk/config.h"	/* lines of the file */
 #include "asterisk/strings.h"	/* strings */
 #include "asterisk/utils.h"	/* ast_strdupa */
 
-#include "config/config.h"
+#include "config/snapshot.h"
 #include "config/report.h"
 #include "config/warn.h"
 
@@ -54,7 +56,7 @@ static void warn_about_bases(struct config_report *report,
 	}
 }
 
-void config_warn_about_agent(struct config_report *report,
+void config_check_agent(struct config_report *report,
 	const struct config_agent *agent, const struct ast_variable *first)
 {
 	if (report->faults) {
@@ -75,7 +77,7 @@ void config_warn_about_agent(struct config_report *report,
 	warn_about_bases(report, agent, first);
 }
 
-void config_warn_about_file(struct config_report *report, const struct config *config,
+void config_check_permissions(struct config_report *report, const struct config *config,
 	int has_key)
 {
 	char path[PATH_MAX];
@@ -91,5 +93,70 @@ void config_warn_about_file(struct config_report *report, const struct config *c
 		config_warning(report, NULL, NULL,
 			"every user may read this file and the keys in it; "
 			"chmod 640 it, or keep the key in an api_key_file");
+	}
+}
+
+/* ---- Where fallback_agent leads ---- */
+
+/*! \brief The line that says so; NULL if it is not known */
+static const struct ast_variable *fallback_line(const struct ast_config *file,
+	const struct config_agent *agent)
+{
+	const struct ast_variable *var = ast_variable_browse(file, agent->name);
+
+	while (var && strcasecmp(var->name, config_keys[KEY_FALLBACK_AGENT].name)) {
+		var = var->next;
+	}
+	return var;
+}
+
+/*! \brief The next agent on the way, borrowed from the configuration, or NULL */
+static const struct config_agent *next_fallback(const struct config *config,
+	const struct config_agent *agent)
+{
+	size_t i;
+
+	for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
+		const struct config_agent *other = AST_VECTOR_GET(&config->agents, i);
+
+		if (agent->values[KEY_FALLBACK_AGENT][0]
+			&& !strcasecmp(other->name, agent->values[KEY_FALLBACK_AGENT])) {
+			return other;
+		}
+	}
+	return NULL;
+}
+
+static void check_fallback(struct config_report *report, const struct ast_config *file,
+	const struct config *config, const struct config_agent *agent)
+{
+	const struct config_agent *next = next_fallback(config, agent);
+	size_t steps = AST_VECTOR_SIZE(&config->agents);
+
+	if (!next && agent->values[KEY_FALLBACK_AGENT][0]) {
+		config_fault(report, agent->name, fallback_line(file, agent),
+			"fallback_agent = %s: allowed is %s", agent->values[KEY_FALLBACK_AGENT],
+			config_keys[KEY_FALLBACK_AGENT].allowed);
+		return;
+	}
+	/* Who only leads into a circle is not named; those in it are. */
+	for (; next && steps; steps--, next = next_fallback(config, next)) {
+		if (next == agent) {
+			config_fault(report, agent->name, fallback_line(file, agent),
+				"fallback_agent = %s leads back to %s: allowed is %s",
+				agent->values[KEY_FALLBACK_AGENT], agent->name,
+				config_keys[KEY_FALLBACK_AGENT].allowed);
+			return;
+		}
+	}
+}
+
+void config_check_fallbacks(struct config_report *report, const struct ast_config *file,
+	const struct config *config)
+{
+	size_t i;
+
+	for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
+		check_fallback(report, file, config, AST_VECTOR_GET(&config->agents, i));
 	}
 }

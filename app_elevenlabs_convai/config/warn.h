@@ -8,26 +8,32 @@
 
 /*!
  * \file
- * \brief What elevenlabs.conf may say, but rarely means to
+ * \brief Checks over the whole configuration, beyond each key by itself: what is allowed, but
+ * rarely meant, and where fallback_agent leads
  */
 
 #ifndef CONFIG_WARN_H
 #define CONFIG_WARN_H
 
+struct ast_config;
 struct ast_variable;
 struct config;
 struct config_agent;
 struct config_report;
 
 /*! \brief Warn about an agent, at the line that is its first, or NULL */
-void config_warn_about_agent(struct config_report *report,
+void config_check_agent(struct config_report *report,
 	const struct config_agent *agent, const struct ast_variable *first);
 
 /*!
  * \brief Warn about keys in a file that every user of the machine may read
  * \param has_key whether [general] has one
  */
-void config_warn_about_file(struct config_report *report, const struct config *config,
+void config_check_permissions(struct config_report *report, const struct config *config,
 	int has_key);
+
+/*! \brief Name each fallback_agent that does not exist, or that leads back to where it began */
+void config_check_fallbacks(struct config_report *report, const struct ast_config *file,
+	const struct config *config);
 
 #endif /* CONFIG_WARN_H */

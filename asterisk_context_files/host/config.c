@@ -25,7 +25,6 @@
 #include "asterisk/paths.h"
 
 static char directory[PATH_MAX];
-static char in_database[80];
 static void (*when_read)(void *data);
 static void *when_read_data;
 const char *ast_config_AST_CONFIG_DIR = directory;
@@ -95,20 +94,10 @@ void host_remove_config(const char *name)
 	unlink(path);
 }
 
-void host_config_in_database(const char *name)
-{
-	ast_copy_string(in_database, name, sizeof(in_database));
-}
-
 void host_when_config_is_read(void (*action)(void *data), void *data)
 {
 	when_read_data = data;
 	__atomic_store_n(&when_read, action, __ATOMIC_RELEASE);
-}
-
-int ast_realtime_is_mapping_defined(const char *family)
-{
-	return !strcmp(family, in_database);
 }
 
 /* ---- Reading ---- */
@@ -122,45 +111,43 @@ void host_complain(const char *format, ...)
 	va_end(ap);
 }
 
-/*! number: of the last line before, which goes on counting from one file to the next */
-static int parse_stream(struct ast_config *config, const char *name, FILE *stream,
-	int *number)
+static int parse_stream(struct ast_config *config, const char *name, FILE *stream)
 {
 	char line[LINE_SIZE];
-	int first = *number + 1;
+	int first = config->number + 1;
 	int comments = 0;
 	int res = 0;
 
 	while (!res && !feof(stream)) {
 		char *text = line;
 
-		++*number;
+		config->number++;
 		if (!fgets(line, sizeof(line), stream)) {
 			continue;
 		}
 		if (strlen(line) == sizeof(line) - 1) {
-			host_complain("Line %d too long\n", *number);
+			COMPLAIN(config, "Line too long, skipping");
 			while (fgets(line, sizeof(line), stream) && strlen(line) == sizeof(line) - 1) {
 			}
 			continue;
 		}
-		if (*number == first && !strncmp(text, "\xef\xbb\xbf", 3)) {
+		if (config->number == first && !strncmp(text, "\xef\xbb\xbf", 3)) {
 			text += 3;
 		}
 		if (comments < 0) {
 			continue;
 		}
 		host_uncomment(text, &comments);
-		res = host_parse_line(config, name, *number, ast_strip(text));
+		res = host_parse_line(config, name, ast_strip(text));
 	}
 	if (comments) {
-		host_complain("Unterminated comment\n");
+		COMPLAIN(config, "Unterminated comment detected");
 	}
 	return res;
 }
 
 static enum parsed parse_path(struct ast_config *config, const char *path,
-	const char *called, int *number)
+	const char *called)
 {
 	struct stat info;
 	FILE *stream;
@@ -174,8 +161,8 @@ static enum parsed parse_path(struct ast_config *config, const char *path,
 		return PARSED_NOTHING;
 	}
 	config->depth++;
-	res = parse_stream(config, called ? called : config->depth > 1 ? path : "", stream,
-			number);
+	config->path = path;
+	res = parse_stream(config, called ? called : config->depth > 1 ? path : "", stream);
 	fclose(stream);
 	if (res) {
 		/* The depth stays: what comes behind in the outer file is said to be of its path. */
@@ -185,13 +172,15 @@ static enum parsed parse_path(struct ast_config *config, const char *path,
 	return PARSED;
 }
 
+/*! Lines are counted on from one file of a pattern to the next */
 enum parsed host_parse_file(struct ast_config *config, const char *name,
 	const char *called)
 {
 	char path[PATH_MAX];
 	glob_t found;
 	enum parsed result = PARSED_NOTHING;
-	int number = 0;
+	const char *outer_path = config->path;
+	int outer_number = config->number;
 	size_t i;
 
 	if (*name == '/') {
@@ -202,27 +191,25 @@ enum parsed host_parse_file(struct ast_config *config, const char *name,
 	if (glob(path, GLOB_NOMAGIC | GLOB_BRACE, NULL, &found)) {
 		return PARSED_NOTHING;
 	}
+	config->number = 0;
 	for (i = 0; i < found.gl_pathc && result != PARSED_PARTLY; i++) {
-		enum parsed parsed = parse_path(config, found.gl_pathv[i], called, &number);
+		enum parsed parsed = parse_path(config, found.gl_pathv[i], called);
 
 		result = parsed == PARSED_NOTHING ? result : parsed;
 	}
 	globfree(&found);
+	config->path = outer_path;
+	config->number = outer_number;
 	return result;
 }
 
 struct ast_config *ast_config_load2(const char *filename, const char *who_asked,
 	struct ast_flags flags)
 {
-	char database[PATH_MAX];
 	struct ast_config *config = host_alloc(sizeof(*config));
 	void (*action)(void *data);
 	enum parsed parsed;
 
-	if (ast_realtime_is_mapping_defined(filename)) {
-		snprintf(database, sizeof(database), "database-%.1000s", filename);
-		filename = database;
-	}
 	parsed = host_parse_file(config, filename, NULL);
 	action = __atomic_exchange_n(&when_read, NULL, __ATOMIC_ACQ_REL);
 	if (action) {
@@ -242,7 +229,7 @@ struct ast_config *ast_config_load2(const char *filename, const char *who_asked,
 
 void ast_config_destroy(struct ast_config *config)
 {
-	struct category *category;
+	struct ast_category *category;
 	struct included *included;
 
 	while ((included = config->included)) {
@@ -264,9 +251,9 @@ void ast_config_destroy(struct ast_config *config)
 
 /* ---- Browsing ---- */
 
-struct category *host_category_find(const struct ast_config *config, const char *name)
+struct ast_category *host_category_find(const struct ast_config *config, const char *name)
 {
-	struct category *category;
+	struct ast_category *category;
 
 	for (category = config->first; category; category = category->next) {
 		if (!category->is_template && !strcasecmp(category->name, name)) {
@@ -276,27 +263,35 @@ struct category *host_category_find(const struct ast_config *config, const char 
 	return NULL;
 }
 
-/*! Takes the pointer that it gave before; templates are passed over */
-char *ast_category_browse(struct ast_config *config, const char *prev_name)
+/*! Of any name and without a filter, as the module asks; templates are passed over */
+struct ast_category *ast_category_browse_filtered(struct ast_config *config,
+	const char *category_name, struct ast_category *prev, const char *filter)
 {
-	struct category *category = config->first;
+	struct ast_category *category = prev ? prev->next : config->first;
 
-	while (prev_name && category && category->name != prev_name) {
-		category = category->next;
-	}
-	if (prev_name && category) {
-		category = category->next;
+	if (category_name || filter) {
+		FAIL("sections are only browsed without a name and a filter here");
 	}
 	while (category && category->is_template) {
 		category = category->next;
 	}
-	return category ? category->name : NULL;
+	return category;
+}
+
+const char *ast_category_get_name(const struct ast_category *category)
+{
+	return category->name;
+}
+
+struct ast_variable *ast_category_first(struct ast_category *cat)
+{
+	return cat->first;
 }
 
 struct ast_variable *ast_variable_browse(const struct ast_config *config,
 	const char *category_name)
 {
-	struct category *category = host_category_find(config, category_name);
+	struct ast_category *category = host_category_find(config, category_name);
 
 	return category ? category->first : NULL;
 }

@@ -27,12 +27,12 @@ enum parsed {
 	PARSED_PARTLY,		/*!< up to the line that is said in the log */
 };
 
-struct category {
+struct ast_category {
 	char name[80];
 	int is_template;
 	struct ast_variable *first;
 	struct ast_variable *last;
-	struct category *next;
+	struct ast_category *next;
 };
 
 struct included {
@@ -42,24 +42,30 @@ struct included {
 };
 
 struct ast_config {
-	struct category *first;
-	struct category *last;
-	struct category *current;	/*!< while parsing */
+	struct ast_category *first;
+	struct ast_category *last;
+	struct ast_category *current;	/*!< while parsing */
 	struct included *included;	/*!< what lines of the files have named */
 	unsigned int depth;	/*!< of includes */
+	const char *path;	/*!< while parsing: of the file */
+	int number;		/*!< while parsing: of the line */
 };
 
 void __attribute__((format(printf, 1, 2))) host_complain(const char *format, ...);
+/*! \brief Say what is wrong with the line that is parsed, as Asterisk's log does */
+#define COMPLAIN(config, format, ...) \
+	host_complain(format ", line %d of %s\n", ##__VA_ARGS__, (config)->number, \
+		(config)->path)
 
 /*! \brief One that is no template, as most who ask for a section mean */
-struct category *host_category_find(const struct ast_config *config, const char *name);
+struct ast_category *host_category_find(const struct ast_config *config, const char *name);
 
 /*! \param called what its lines give as their file; NULL for its path */
 enum parsed host_parse_file(struct ast_config *config, const char *name,
 	const char *called);
 
 /*! \param file as the variables of this line are to name it */
-int host_parse_line(struct ast_config *config, const char *file, int number, char *line);
+int host_parse_line(struct ast_config *config, const char *file, char *line);
 
 /*! \brief Cut the line where its comment begins, and leave out what a comment block covers */
 void host_uncomment(char *line, int *depth);

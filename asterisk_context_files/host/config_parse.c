@@ -32,7 +32,7 @@ static struct ast_variable *variable_make(const char *name, const char *value,
 	return var;
 }
 
-static void category_add(struct category *category, struct ast_variable *var)
+static void category_add(struct ast_category *category, struct ast_variable *var)
 {
 	if (category->last) {
 		category->last->next = var;
@@ -42,9 +42,9 @@ static void category_add(struct category *category, struct ast_variable *var)
 	category->last = var;
 }
 
-static struct category *category_find(const struct ast_config *config, const char *name)
+static struct ast_category *category_find(const struct ast_config *config, const char *name)
 {
-	struct category *category;
+	struct ast_category *category;
 
 	for (category = config->first; category; category = category->next) {
 		if (!strcasecmp(category->name, name)) {
@@ -54,7 +54,7 @@ static struct category *category_find(const struct ast_config *config, const cha
 	return NULL;
 }
 
-static void inherit(struct category *category, const struct category *base)
+static void inherit(struct ast_category *category, const struct ast_category *base)
 {
 	const struct ast_variable *var;
 
@@ -67,9 +67,9 @@ static void inherit(struct category *category, const struct category *base)
 	}
 }
 
-static struct category *category_make(struct ast_config *config, const char *name)
+static struct ast_category *category_make(struct ast_config *config, const char *name)
 {
-	struct category *category = host_alloc(sizeof(*category));
+	struct ast_category *category = host_alloc(sizeof(*category));
 
 	ast_copy_string(category->name, name, sizeof(category->name));
 	if (config->last) {
@@ -88,12 +88,12 @@ static int parse_bases(struct ast_config *config, char *bases)
 	char *word;
 
 	for (word = strtok_r(bases, ",", &rest); word; word = strtok_r(NULL, ",", &rest)) {
-		struct category *base = category_find(config, word);
+		struct ast_category *base = category_find(config, word);
 
 		if (!strcmp(word, "!")) {
 			config->current->is_template = 1;
 		} else if (!base || base == config->current) {
-			host_complain("Category '%s' to inherit from does not exist\n", word);
+			COMPLAIN(config, "Inheritance requested, but category '%s' does not exist", word);
 			return -1;
 		} else {
 			inherit(config->current, base);
@@ -108,7 +108,7 @@ static int parse_section(struct ast_config *config, char *line)
 	char *bases = end && end[1] == '(' ? end + 2 : NULL;
 
 	if (!end || (bases && !strchr(bases, ')'))) {
-		host_complain("Unfinished section: %s\n", line);
+		COMPLAIN(config, "parse error: no closing ']' or ')'");
 		return -1;
 	}
 	*end = '\0';
@@ -118,7 +118,7 @@ static int parse_section(struct ast_config *config, char *line)
 	if (bases && !strcmp(bases, "+")) {
 		config->current = host_category_find(config, line + 1);
 		if (!config->current) {
-			host_complain("Category '%s' to add to does not exist\n", line + 1);
+			COMPLAIN(config, "Category addition requested, but category '%s' does not exist", line + 1);
 			return -1;
 		}
 		return 0;
@@ -152,12 +152,12 @@ static int parse_include(struct ast_config *config, const char *name, int option
 {
 	char buffer[300];
 	const char *called = include_name(config, name, buffer, sizeof(buffer));
-	struct category *section = config->current;
+	struct ast_category *section = config->current;
 	enum parsed parsed = host_parse_file(config, name, called);
 
 	config->current = section;
 	if (parsed == PARSED_NOTHING && !optional) {
-		host_complain("The file '%s' does not exist\n", name);
+		COMPLAIN(config, "The file '%s' was listed as a #include but it does not exist", name);
 		return -1;
 	}
 	return 0;
@@ -169,11 +169,11 @@ static int parse_directive(struct ast_config *config, char *line)
 	size_t length;
 
 	if (strncasecmp(line, "#include", 8) && strncasecmp(line, "#tryinclude", 11)) {
-		host_complain("Unknown directive %s\n", line);
+		COMPLAIN(config, "Unknown directive '%s'", line);
 		return 0;
 	}
 	if (!name || !*(name = ast_strip(name))) {
-		host_complain("Directive without a file\n");
+		COMPLAIN(config, "Directive needs an argument");
 		return 0;
 	}
 	length = strlen(name);
@@ -186,7 +186,7 @@ static int parse_directive(struct ast_config *config, char *line)
 }
 
 /*! `key += more`: the last value of the key so far, with this behind it */
-static int append_value(struct category *category, const char *name, const char *more)
+static int append_value(struct ast_category *category, const char *name, const char *more)
 {
 	struct ast_variable **place;
 	struct ast_variable **last = NULL;
@@ -212,23 +212,22 @@ static int append_value(struct category *category, const char *name, const char 
 	return 0;
 }
 
-static int parse_setting(struct ast_config *config, const char *file, int number,
-	char *line)
+static int parse_setting(struct ast_config *config, const char *file, char *line)
 {
 	char *equals;
 	char *name;
 
 	if (!config->current) {
-		host_complain("No section for line %d of %s\n", number, file);
+		COMPLAIN(config, "parse error: No category context");
 		return -1;
 	}
 	if (*line == '\\' && !*++line) {
-		host_complain("Invalid escape in line %d of %s\n", number, file);
+		COMPLAIN(config, "Invalid escape");
 		return -1;
 	}
 	equals = strchr(line, '=');
 	if (!equals) {
-		host_complain("No '=' in line %d of %s\n", number, file);
+		COMPLAIN(config, "No '=' (equal sign)");
 		return 0;
 	}
 	*equals++ = '\0';
@@ -242,14 +241,15 @@ static int parse_setting(struct ast_config *config, const char *file, int number
 	}
 	name = ast_strip(line);
 	if (!*name) {
-		host_complain("No name in line %d of %s\n", number, file);
+		COMPLAIN(config, "No variable name");
 		return 0;
 	}
-	category_add(config->current, variable_make(name, ast_strip(equals), file, number));
+	category_add(config->current,
+		variable_make(name, ast_strip(equals), file, config->number));
 	return 0;
 }
 
-int host_parse_line(struct ast_config *config, const char *file, int number, char *line)
+int host_parse_line(struct ast_config *config, const char *file, char *line)
 {
 	if (!*line) {
 		return 0;
@@ -260,7 +260,7 @@ int host_parse_line(struct ast_config *config, const char *file, int number, cha
 	if (*line == '#') {
 		return parse_directive(config, line);
 	}
-	return parse_setting(config, file, number, line);
+	return parse_setting(config, file, line);
 }
 
 void host_uncomment(char *line, int *depth)

@@ -191,12 +191,6 @@ void host_write_config(const char *name, const char *text);
 /*! \brief The same at once, so that whoever reads it meanwhile has the old or the new text */
 void host_replace_config(const char *name, const char *text);
 void host_remove_config(const char *name);
-/*!
- * \brief A file of this name is not read any more, but a database: the file database-NAME
- *
- * As extconfig.conf does.
- */
-void host_config_in_database(const char *name);
 /*! \brief What happens once, when the next file has just been read; NULL: nothing */
 void host_when_config_is_read(void (*action)(void *data), void *data);
 /*! \brief The configuration directory, made for this test */

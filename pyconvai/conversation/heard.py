@@ -1,4 +1,4 @@
-"""How much of a response the caller has heard: the service can't know, it sends faster than speech.
+"""How much of a response the caller has heard. The service can't know: it sends faster than speech.
 
 No I/O. A response is what was queued under one event id. Positions are milliseconds of agent audio
 since the call began, as the playout queue counts them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class Heard:
-    """The response that was queued last; what an earlier one left in the queue is not its own."""
+    """Follows the response that was queued last; audio of an earlier one may wait before it."""
 
     def __init__(self) -> None:
         self.event_id: int | None = None
@@ -16,12 +16,12 @@ class Heard:
         self._told = "heard: nothing"
 
     def begin(self, event_id: int, queued_ms: int) -> None:
-        """The next audio is of this response, and comes behind all that was ever queued."""
+        """The next audio is of this response; ``queued_ms``: of all audio queued before it."""
         self.event_id = event_id
         self._begin_ms = queued_ms
 
     def cut(self, queued_ms: int, waiting_ms: int) -> None:
-        """What waits is thrown away, of all that was ever queued."""
+        """An interruption throws away ``waiting_ms`` of the ``queued_ms`` that were ever queued."""
         length = queued_ms - self._begin_ms
         heard = max(0, length - waiting_ms)
         self._told = f"heard: {heard} of {length} ms of response {self.event_id}"

@@ -78,7 +78,7 @@ class ServiceError:
 
 
 ENDING_TOOLS = frozenset({"end_call", "voicemail_detection"})
-"""Tools of the service's after which it closes the conversation."""
+"""Tools of the service after which it closes the conversation."""
 
 
 def _number(body: dict[str, Any], key: str = "event_id") -> int:
@@ -101,7 +101,7 @@ def _body(message: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def _event_body(message: dict[str, Any]) -> dict[str, Any]:
-    """The body of a message that keeps to the rule: under its type and ``_event``."""
+    """The body of most messages; its key is the message's type and ``_event``."""
     return _body(message, f"{message['type']}_event")
 
 
@@ -351,7 +351,7 @@ SENT = frozenset(
         "user_message",
     }
 )
-"""Every message that is sent; ``user_audio_chunk`` is made by the core."""
+"""Every message that the engine sends; the core makes ``user_audio_chunk``."""
 
 
 def _encode(message: dict[str, Any]) -> str:
@@ -360,7 +360,7 @@ def _encode(message: dict[str, Any]) -> str:
 
 
 def opening(call: Call) -> str:
-    """The first message. Keys without content are left out: an empty one is a statement too."""
+    """The first message. It leaves out keys without content: to the service, empty is a value."""
     message: dict[str, Any] = {"type": "conversation_initiation_client_data", **call.overrides}
     if call.dynamic_variables:
         message["dynamic_variables"] = call.dynamic_variables
@@ -396,7 +396,7 @@ def mcp_approval(call_id: str, *, approved: bool) -> str:
 
 
 class Say(IntEnum):
-    """``enum convai_say``: what others may say to the agent during a call."""
+    """``enum convai_say``: what operators and programs may say to the agent during a call."""
 
     MESSAGE = 0
     CONTEXT = 1
@@ -405,7 +405,7 @@ class Say(IntEnum):
 
 
 def utterance(kind: Say, text: str, event_id: int) -> str:
-    """One of these as a message. Feedback is on the response with this id."""
+    """The message that says this. ``event_id``: of the response that feedback is on."""
     if kind is Say.MESSAGE:
         return _encode({"type": "user_message", "text": text})
     if kind is Say.CONTEXT:

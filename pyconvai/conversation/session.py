@@ -7,10 +7,11 @@ conversation, the channel hangs up, or the engine is told to end it. All go thro
 from __future__ import annotations
 
 import asyncio
-import traceback
+from typing import Any
+
 from .. import limits
 from ..core._core import SessionHandle
-from ..log import ChannelLog
+from ..log import ChannelLog, trace
 from ..service.connecting import Connector, SharedState
 from ..service.endings import Ending, RateLimit, SetupFailed, Status, from_close, one_line
 from ..service.metadata import Metadata
@@ -24,13 +25,12 @@ from .effects import (
     CountStale,
     CountUnknown,
     Effect,
-    Effects,
     Flush,
     Log,
     Play,
     Send,
 )
-from .protocol import FORMATS, AudioFormat, Conversation, Say
+from .protocol import ENCODING_SLIN, FORMATS, AudioFormat, Conversation, Say
 from .tools import Toolbox, allowed
 
 
@@ -92,7 +92,7 @@ class Session:
         except asyncio.CancelledError:
             ending = self._forced or Ending(Status.UNLOADED, "the engine has been stopped")
         except Exception as fault:
-            self._log.error(f"fault in the engine: {_trace(fault)}")
+            self._log.error(f"fault in the engine: {trace(fault)}")
             ending = Ending(Status.ERROR, one_line(f"fault in the engine: {fault!r}"))
         await self._finish(ending)
 
@@ -143,7 +143,8 @@ class Session:
         try:
             websocket.receive(self)
             self._send(protocol.opening(call))
-            await asyncio.wait({self._up, self._closed}, return_when=asyncio.FIRST_COMPLETED)
+            first: set[asyncio.Future[Any]] = {self._up, self._closed}
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if self._up.done():
                 return self._up.result()
             raise self._refused(self._closed.result())
@@ -160,13 +161,16 @@ class Session:
         return SetupFailed(ending, RateLimit() if busy else None)
 
     def _talk(self, metadata: Metadata) -> None:
-        """Obey the agent's formats and let audio flow: before anything else that has come is read."""
+        """Take on the agent's formats and let audio flow, before the next message is read."""
         assert self._websocket is not None
         assert self._settings is not None
         agent = _known_format(metadata.agent_format, "agent_output_audio_format")
         caller = _known_format(metadata.caller_format, "user_input_audio_format")
         self.handle.talk(caller, agent, metadata.conversation_id, self._settings.chunk_ms)
-        self._websocket.take_audio(self.handle, self._settings.debug)
+        encoding, rate = caller
+        second = rate * (2 if encoding == ENCODING_SLIN else 1) * 4 // 3  # as base64
+        unsent = second * limits.UNSENT_MS // 1000
+        self._websocket.carry_audio(self.handle, self._settings.debug, unsent)
         self._log.debug(
             f"{metadata.conversation_id}: agent speaks {metadata.agent_format},"
             f" hears {metadata.caller_format}"
@@ -202,7 +206,7 @@ class Session:
 
     def failed(self, fault: Exception) -> None:
         """A fault of the engine's own, in the middle of a message: this call is over."""
-        self._log.error(f"fault in the engine: {_trace(fault)}")
+        self._log.error(f"fault in the engine: {trace(fault)}")
         self.end(Ending(Status.ERROR, one_line(f"fault in the engine: {fault!r}")))
 
     # ---- Conversation ----
@@ -282,8 +286,3 @@ def _known_format(name: str, key: str) -> AudioFormat:
         return FORMATS[name]
     reason = f"the agent's {key} is {name}; set it to one of {', '.join(FORMATS)}"
     raise SetupFailed(Ending(Status.REJECTED, one_line(reason)))
-
-
-def _trace(fault: BaseException) -> str:
-    """A traceback as one long line: whoever reads it wants all of it."""
-    return " | ".join("".join(traceback.format_exception(fault)).split("\n"))

@@ -1,14 +1,13 @@
-"""What the agent can have done here: the tools it calls during a conversation. Loop thread only.
+"""The tools that the agent can call during a conversation. Loop thread only.
 
-``TOOLS`` is the table of them: a tool is one async function, and its row. The function's signature
-says what parameters there are. It may await, but never block: all calls share the loop.
+A tool is one async function, and its row in ``TOOLS``. The function's signature says which
+parameters the tool has. It may await, but never block, because all calls share the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, get_type_hints
 
 from .. import limits
 from ..core._core import SessionHandle
-from ..log import ChannelLog
+from ..log import ChannelLog, trace
 from ..service.endings import Ending, Status, one_line
 from .effects import CallTool
 
@@ -31,11 +30,11 @@ class ToolContext:
 
     channel: str
     ending: str = ""
-    """Set by a tool: end the conversation for this reason, once what the agent says was heard."""
+    """A tool sets the reason to end the conversation, once the caller has heard the agent out."""
 
 
 Function = Callable[..., Awaitable[str]]
-"""Gets the ToolContext and the parameters by name; gives what the agent is told."""
+"""Gets the ToolContext, and the parameters by name; returns the text for the agent."""
 
 
 async def end_call(context: ToolContext, *, reason: str = "") -> str:
@@ -69,7 +68,7 @@ _KINDS: Mapping[type, tuple[tuple[type, ...], str]] = {
 
 
 def arguments(tool: Function, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a call, checked; null is as good as absent. ToolFailed tells a fault."""
+    """Check the parameters of a call; null counts as absent. ToolFailed tells what is wrong."""
     kinds = get_type_hints(tool)
     known = list(inspect.signature(tool).parameters.values())[1:]
     names = [each.name for each in known]
@@ -91,7 +90,7 @@ def arguments(tool: Function, parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_given_up() -> bool:
-    """Whether the task that runs was cancelled; a tool may raise a CancelledError of its own."""
+    """Whether somebody cancelled the running task; a tool may raise CancelledError by itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -123,9 +122,9 @@ class Toolbox:
             self._log.debug(one_line(f"tool {call.name}: call {call.call_id} again, ignored"))
         else:
             self._known.append(call.call_id)
-            self._begin(call)
+            self._start(call)
 
-    def _begin(self, call: CallTool) -> None:
+    def _start(self, call: CallTool) -> None:
         tool = self._tools.get(call.name)
         if tool is None:
             self._log.notice(one_line(f"tool {call.name} is not among this agent's tools: refused"))
@@ -140,7 +139,7 @@ class Toolbox:
             self._spawn(self._carry_out(call, tool))
 
     def close(self) -> None:
-        """The conversation is over: nobody waits for an answer any more."""
+        """Cancel all calls: the conversation is over, and nobody waits for an answer."""
         for task in self._tasks:
             task.cancel()
 
@@ -153,7 +152,7 @@ class Toolbox:
     async def _carry_out(self, call: CallTool, tool: Function) -> None:
         context = ToolContext(self._handle.channel)
         work = self._spawn(self._run(call, tool, context))
-        # A tool that does not heed its end counts until it does, and is not waited for.
+        # A tool that ignores its cancellation counts until it ends; nobody waits for it.
         work.add_done_callback(self._done)
         await asyncio.wait({work}, timeout=limits.TOOL_SECONDS)
         if work.done():
@@ -176,21 +175,20 @@ class Toolbox:
         except ToolFailed as failed:
             return str(failed), True
         except (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt) as fault:
-            # The last two would end the loop, which is everybody's.
+            # The last two would end the loop, and with it all other calls.
             if isinstance(fault, asyncio.CancelledError) and _is_given_up():
                 raise
-            trace = " | ".join("".join(traceback.format_exception(fault)).split("\n"))
-            self._log.error(f"tool {call.name} failed: {trace}")
+            self._log.error(f"tool {call.name} failed: {trace(fault)}")
             return f"{call.name} failed; the phone system's log tells why.", True
 
     def _tell(self, call: CallTool, text: str, *, is_error: bool) -> None:
         outcome = "failed" if is_error else "done"
-        text = text.encode(errors="replace").decode()  # a name of a file may be no Unicode
+        text = text.encode(errors="replace").decode()  # the name of a file may be no Unicode
         self._log.debug(one_line(f"tool {call.name} {outcome}: {text}"))
         self._answer(call.call_id, text, is_error)
 
     async def _end_when_heard(self, reason: str) -> None:
-        """The last words may be on their way yet: it stays up until they were heard."""
+        """End the conversation once the caller has heard the last words: they may still come."""
         try:
             async with asyncio.timeout(limits.FAREWELL_SECONDS):
                 await self._heard()
@@ -199,7 +197,7 @@ class Toolbox:
         self._end(Ending(Status.AGENT_ENDED, one_line(reason), play_out=True))
 
     async def _heard(self) -> None:
-        """Wait until all that has come was played, and nothing has come since."""
+        """Wait until all agent audio that has come was played, and no more has come since."""
         loop = asyncio.get_running_loop()
         until = loop.time() + limits.REPLY_SECONDS
         queued, waiting = self._handle.playout()

@@ -6,7 +6,7 @@ which keeps a ``websockets`` protocol. ``Ticker`` reads and writes all sockets a
 only; nothing here waits.
 """
 
-from socket import SHUT_RDWR
+from socket import IPPROTO_TCP, SHUT_RDWR, TCP_NOTSENT_LOWAT
 from ssl import SSLWantReadError, SSLWantWriteError
 
 cdef enum:
@@ -42,7 +42,7 @@ cdef class MediaSocket:
     cdef bint has_response, wished, is_closed
     cdef Ticker ticker
     cdef readonly int fd
-    cdef readonly uint64_t received_bytes
+    cdef readonly uint64_t received_bytes, sent_bytes
     cdef readonly uint64_t taken_events
     cdef int slot
     cdef Watched watched
@@ -56,6 +56,13 @@ cdef class MediaSocket:
 
     def __dealloc__(self):
         free(self.kept)
+
+    def limit_unsent(self, int most):
+        """Let the kernel hold no more that it has not sent yet, in bytes; where it knows how."""
+        try:
+            self.sock.setsockopt(IPPROTO_TCP, TCP_NOTSENT_LOWAT, most)
+        except OSError:
+            pass                # a pair of sockets, in the self-test
 
     @property
     def backlog_bytes(self):
@@ -82,8 +89,11 @@ cdef class MediaSocket:
 
     cdef Py_ssize_t offer(self, data) except -1:
         """Bytes that the socket has taken. A failure ends the connection."""
+        cdef Py_ssize_t taken
         try:
-            return self.send_some(data)
+            taken = self.send_some(data)
+            self.sent_bytes += taken
+            return taken
         except (SSLWantWriteError, SSLWantReadError, BlockingIOError, InterruptedError):
             return 0
         except OSError as error:

@@ -1,9 +1,9 @@
 """Leaving a service alone that has asked for it: HTTP 429, and "too many conversations at once".
 
-Without this, every caller of a busy hour would be one more request to a service that refuses them
-all, and would wait for its answer. Loop thread only. Kept for each host, key and agent: a limit of
-one agent's is not to close another one, and where the limit is the whole account's, each agent
-finds that out with one request.
+Without this, every caller of a busy hour would make one more request to a service that refuses them
+all, and would wait for its answer. Loop thread only. Each host, key and agent has a pause of its
+own: one agent's limit must not close another agent, and where the limit is the whole account's,
+each agent finds that out with one request.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Pause:
 
 
 class BackOff:
-    """Who is not to be asked at the moment, and for how long."""
+    """Which hosts must not be asked at the moment, with which key for which agent; how long."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class BackOff:
         self._pauses: dict[Key, _Pause] = {}
 
     def refusal(self, settings: Settings) -> Ending | None:
-        """The end of a call that would ask now; None when it may."""
+        """The ending of a call that must not ask now; None when it may ask."""
         pause = self._pauses.get(_key(settings))
         left = pause.until - self._clock() if pause else 0.0
         if pause is None or left <= 0:
@@ -60,10 +60,10 @@ class BackOff:
         )
 
     def refused(self, settings: Settings, began: float, ending: Ending, wait: float | None) -> None:
-        """Note that the service had no room for an attempt that began then.
+        """Note that the service had no room for an attempt that began at ``began`` (see ``now``).
 
-        ``wait``: what it asked for itself, in seconds. Attempts that were under way together count
-        as one refusal.
+        ``wait``: the pause in seconds that the service asked for, if it did. Attempts that were
+        under way together count as one refusal.
         """
         now, key = self._clock(), _key(settings)
         self._pauses = {
@@ -77,7 +77,7 @@ class BackOff:
         seconds = min(BACKOFF_FIRST_SECONDS * 2 ** min(count - 1, 16), BACKOFF_LONGEST_SECONDS)
         seconds *= 1 + BACKOFF_JITTER_SHARE * (2 * self._chance() - 1)
         if wait:
-            # Later than asked for is fine, earlier is not.
+            # The engine may come back later than asked for, but not earlier.
             asked = min(wait, BACKOFF_RETRY_AFTER_SECONDS)
             seconds = max(seconds, asked + asked * BACKOFF_JITTER_SHARE * self._chance())
         self._pauses[key] = _Pause(now, now + seconds, count, ending.reason)
@@ -87,7 +87,7 @@ class BackOff:
         self._pauses.pop(_key(settings), None)
 
     def now(self) -> float:
-        """The time, for ``began``."""
+        """The time on this object's clock, for ``began``."""
         return self._clock()
 
 

@@ -1,7 +1,7 @@
 """From a call to an open conversation: hosts, attempts, signed URLs. Loop thread only.
 
-Nothing here outlasts ``connect_timeout``, which the session holds over all of it. Nothing has been
-heard by the caller yet, so whatever fails may be tried elsewhere.
+The session bounds all of this by ``connect_timeout``. The caller has heard nothing yet, so what
+fails may be tried again, at the same host or at another.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from .upgrading import upgrade
 from .websocket import WebSocket
 
 TEST_CHANNEL = "elevenlabs test agent"
-"""What the command calls itself. It is to find out whether the key is good now, so it asks."""
+"""The command of this name opens its session under it. It tests whether the key is good now, so it
+uses no signed URL that was fetched before."""
 
 StartConversation = Callable[[WebSocket], Awaitable[Metadata]]
 """Begins the conversation on an open connection. SetupFailed says that it was refused."""
@@ -40,7 +41,7 @@ class SharedState:
 
 
 class Connector:
-    """The set-up of one call."""
+    """Sets up one call."""
 
     def __init__(self, shared: SharedState, handle: SessionHandle) -> None:
         self._network, self._urls, self._back_off = shared.network, shared.urls, shared.back_off
@@ -49,13 +50,13 @@ class Connector:
         self._log = ChannelLog(handle, debug=False)
         self._left: set[asyncio.Task[None]] = set()
 
-    async def connect(self, settings: Settings, begin: StartConversation) -> Metadata:
+    async def connect(self, settings: Settings, start: StartConversation) -> Metadata:
         """Reach the agent, trying again where that may help. SetupFailed carries the last cause."""
         self._log = ChannelLog(self._handle, settings.debug)
         until = asyncio.get_running_loop().time() + settings.connect_timeout
         for attempt in range(1, settings.connect_attempts + 1):
             try:
-                return await self._round(settings, begin, until)
+                return await self._round(settings, start, until)
             except SetupFailed as failed:
                 if not failed.ending.retry or attempt == settings.connect_attempts:
                     raise
@@ -64,20 +65,20 @@ class Connector:
         raise AssertionError("connect_attempts is at least 1")
 
     async def close(self) -> None:
-        """Wait for the connections that were left on the way; limits.CLOSE_SECONDS at most."""
+        """Wait for the connections of given up attempts to close; limits.CLOSE_SECONDS at most."""
         if self._left:
             await asyncio.wait(self._left)
 
-    async def _round(self, settings: Settings, begin: StartConversation, until: float) -> Metadata:
-        """Try each host once. A host that knows us and says no has the last word.
+    async def _round(self, settings: Settings, start: StartConversation, until: float) -> Metadata:
+        """Try each host once. A host that refuses the key or the agent decides for all.
 
-        Another round may help where it may for any of them.
+        The failure says ``retry`` if another attempt may help at any of the hosts.
         """
         hosts = settings.hosts
         retry = False
         for number, host in enumerate(hosts, 1):
             try:
-                return await self._within_share(host, begin, until, len(hosts) - number)
+                return await self._within_share(host, start, until, len(hosts) - number)
             except SetupFailed as failed:
                 ending = failed.ending
                 retry = retry or ending.retry
@@ -91,25 +92,25 @@ class Connector:
         raise AssertionError("base_url holds at least one address")
 
     async def _within_share(
-        self, host: Settings, begin: StartConversation, until: float, others: int
+        self, host: Settings, start: StartConversation, until: float, others: int
     ) -> Metadata:
         """One attempt, in a time that leaves as much to each host that is still to be tried."""
         left = until - asyncio.get_running_loop().time()
         share = left / (1 + others) if others else None
         try:
             async with asyncio.timeout(share):
-                return await self._attempt(host, begin)
+                return await self._attempt(host, start)
         except TimeoutError:
             reason = f"no conversation with {Endpoint.of(host.base_url)} within {share:.1f} s"
             raise SetupFailed(Ending(Status.TIMEOUT, reason, retry=True)) from None
 
-    async def _attempt(self, host: Settings, begin: StartConversation) -> Metadata:
-        """One attempt at one host, unless that wants to be left alone."""
+    async def _attempt(self, host: Settings, start: StartConversation) -> Metadata:
+        """One attempt at one host, unless the back-off forbids it."""
         if refusal := self._back_off.refusal(host):
             raise SetupFailed(refusal)
         began = self._back_off.now()
         try:
-            metadata = await self._ask(host, begin)
+            metadata = await self._ask(host, start)
         except SetupFailed as failed:
             if failed.rate_limit:
                 self._back_off.refused(host, began, failed.ending, failed.rate_limit.seconds)
@@ -119,28 +120,28 @@ class Connector:
             self._urls.fetch_ahead(self._network, host)
         return metadata
 
-    async def _ask(self, host: Settings, begin: StartConversation) -> Metadata:
-        """With a URL that was fetched ahead; where that is refused, with one of now."""
+    async def _ask(self, host: Settings, start: StartConversation) -> Metadata:
+        """Take a signed URL that was fetched ahead; if the service refuses it, ask for another."""
         if host.auth != "signed_url":
-            return await self._converse(host.public_url, host, begin)
+            return await self._converse(host.public_url, host, start)
         if not host.api_key:
             reason = f"no api_key for agent '{self._handle.agent}' in elevenlabs.conf"
             raise SetupFailed(Ending(Status.AUTH, reason))
         kept = self._urls.take(host) if self._may_use_kept else None
         if kept:
             try:
-                return await self._converse(kept, host, begin)
+                return await self._converse(kept, host, start)
             except SetupFailed as failed:
                 if failed.ending.status is not Status.AUTH:
                     raise
                 self._log.debug(f"asking for another signed URL: {failed.ending.reason}")
-        return await self._ask_for_url(host, begin)
+        return await self._ask_for_url(host, start)
 
-    async def _ask_for_url(self, host: Settings, begin: StartConversation) -> Metadata:
-        """With a URL of now. It nearly always leads back to where it comes from.
+    async def _ask_for_url(self, host: Settings, start: StartConversation) -> Metadata:
+        """Ask for a signed URL and use it. It nearly always leads back to the host that was asked.
 
-        So the connection for it is opened while it is on its way, and all that such a call waits
-        for in addition is the answer to one request.
+        So the connection for the conversation is opened while the URL is on its way, and such a
+        call waits only for one answer more than others.
         """
         request = host.signed_url_request
         context = await context_for(self._network, host)
@@ -153,10 +154,10 @@ class Connector:
         finally:
             if stream is None:
                 _discard(opening)
-        return await self._converse(url, host, begin, stream)
+        return await self._converse(url, host, start, stream)
 
     async def _converse(
-        self, url: str, host: Settings, begin: StartConversation, stream: Stream | None = None
+        self, url: str, host: Settings, start: StartConversation, stream: Stream | None = None
     ) -> Metadata:
         """On this connection, or on a new one."""
         if stream is not None and stream.has_ended:
@@ -166,7 +167,7 @@ class Connector:
             stream = await self._open(url, await context_for(self._network, host))
         websocket = await upgrade(stream, url, self._network.ticker)
         try:
-            return await begin(websocket)
+            return await start(websocket)
         except (SetupFailed, asyncio.CancelledError):
             # The next host, and the caller, are not to wait for the closing handshake.
             self._left.add(asyncio.get_running_loop().create_task(websocket.close()))

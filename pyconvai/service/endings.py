@@ -48,10 +48,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """The service has no room just now, and wants to be left alone for a while."""
+    """The service has no room just now: nobody should ask it for a while."""
 
     seconds: float | None = None
-    """What it asked for itself (Retry-After), if it did."""
+    """How long, if the service said so (Retry-After)."""
 
 
 class SetupFailed(Exception):
@@ -250,7 +250,7 @@ def _sentence(meaning: str, words: str, remedy: str) -> str:
 
 
 def from_http(code: int, body: bytes, what: str) -> Ending:
-    """Tell what an HTTP answer other than success means; ``what`` was asked for."""
+    """Tell what an HTTP answer other than success means. ``what``: the name of what was asked."""
     words = http_error_words(body)
     keys = [str(code), f"{code // 100}xx", "other"]
     said = _said(words)

@@ -56,7 +56,7 @@ class Endpoint:
 
     @property
     def place(self) -> tuple[str, int, bool]:
-        """What one connection reaches, whatever is asked there."""
+        """Where a connection leads: URLs with the same place can share one."""
         return self.host, self.port, self.secure
 
     def __str__(self) -> str:
@@ -69,11 +69,11 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     retry_after: str | None
-    """The header of that name, as it came."""
+    """The header Retry-After, as it came."""
 
 
 class Stream:
-    """A connected socket, plain or TLS, used without holding up the loop; whoever has it closes it."""
+    """A connected socket, plain or TLS, which does not hold up the loop. Its owner closes it."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -111,7 +111,7 @@ class Stream:
         self.sock.close()
 
     async def _attempt(self, operation: Callable[[], T], *, writing: bool = False) -> T:
-        """Repeat what would block when the socket is ready for it; TLS may want either direction."""
+        """Repeat what would block once the socket is ready; TLS may want either direction."""
         while True:
             try:
                 return operation()
@@ -139,7 +139,7 @@ class Stream:
 
 
 class Network:
-    """Everything that the sessions of one loop share on their way out."""
+    """What the sessions of one loop share to reach the service: look-ups, TLS contexts, a pool."""
 
     def __init__(self) -> None:
         self.ticker = Ticker()
@@ -149,7 +149,7 @@ class Network:
         self._contexts_since = 0.0
 
     def close(self) -> None:
-        """Start nothing new. A look-up under way ends by itself, in a thread that holds nothing."""
+        """Start no more look-ups. One under way ends by itself, in a thread that holds nothing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.ticker.close()
 
@@ -168,7 +168,7 @@ class Network:
         raise _unreachable(f"cannot connect to {endpoint}: {failure}")
 
     async def open(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> Stream:
-        """Open a connection, with TLS where the address wants it. SetupFailed says what went wrong."""
+        """Open a connection, with TLS where the address wants it. SetupFailed says what failed."""
         stream = Stream(await self.connect(endpoint))
         if not endpoint.secure:
             return stream
@@ -245,10 +245,10 @@ class Network:
 
 
 def _pool() -> ThreadPoolExecutor:
-    """A pool all of whose threads are there from the start.
+    """A pool that starts all of its threads at once.
 
-    Left to itself it would grow when the first few look-ups happen to overlap, some time into the
-    day; as it is, the number of threads tells how many engines are alive, and nothing else.
+    Left to itself the pool would start a thread whenever look-ups happen to overlap, some time into
+    the day; so the number of threads tells how many engines are alive, and nothing else.
     """
     pool = ThreadPoolExecutor(
         limits.POOL_THREADS, "convai-net", initializer=name_thread, initargs=("convai-net",)
@@ -260,7 +260,7 @@ def _pool() -> ThreadPoolExecutor:
 
 
 def _take_note(finished: asyncio.Future[Any]) -> None:
-    """Look at a failure that nobody may be waiting for any more, or asyncio complains of it."""
+    """Look at a failure that nobody waits for any more: asyncio logs one that nobody looks at."""
     if not finished.cancelled():
         finished.exception()
 
@@ -287,8 +287,7 @@ async def _connect_one(
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # Linux, macOS
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.UNSENT_BYTES)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.UNSENT_BYTES)
         await asyncio.get_running_loop().sock_connect(sock, address)
     except BaseException:
         sock.close()

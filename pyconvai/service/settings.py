@@ -124,7 +124,7 @@ WANTED: dict[type, str] = {
     list: "a JSON list",
     dict: "a JSON object",
 }
-"""What a value of each type has to be, for people."""
+"""What a value of each type has to be, in words for a reason."""
 
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
 
@@ -155,7 +155,7 @@ class Call:
                 _put_override(overrides, name, value)
         chosen = _settings(settings)
         for name in ("branch_id", "environment"):
-            # Part of the address as well; the call's word goes before the agent's.
+            # Also part of the address; the call's value goes before the agent's.
             if value := overrides.setdefault(name, getattr(chosen, name)):
                 chosen = replace(chosen, **{name: value})
             else:
@@ -167,7 +167,7 @@ _KINDS: dict[str, type] = get_type_hints(Settings)
 
 
 def _settings(texts: dict[str, str]) -> Settings:
-    """Build Settings from texts that config.c has checked; keys of other layers are left out."""
+    """Build Settings from texts that config.c has checked; leave out keys of the C module."""
     values: dict[str, Any] = {}
     for name, kind in _KINDS.items():
         if (text := texts.get(name)) is not None:

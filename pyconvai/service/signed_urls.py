@@ -1,10 +1,10 @@
-"""Signed URLs: asked for before they are needed, so that a call has one request less to wait for.
+"""Signed URLs: fetched before they are needed, so that a call has one request less to wait for.
 
-A call takes the URL that is kept for its agent; once it is through, the next one is fetched in the
-background. Each is used once. The service documents that only of URLs with a conversation id, but
-so each call costs one request as it did without this, no caller depends on what is not promised,
-and a credential that has been used is worth nothing here. Loop thread only; what is kept goes with
-the generation. Nothing here logs a URL: it is a credential.
+A call takes the URL that is kept for its agent; once the conversation is up, the engine fetches the
+next one in the background. Each URL is used once. The service documents that only of URLs with a
+conversation id, but so each call costs one request as it did without this, no caller depends on
+what the service does not promise, and a credential that has been used is not kept. Nothing here
+logs a URL: it is a credential. Loop thread only; the URLs go with the generation.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class SignedUrls:
         self._fetching: dict[Key, asyncio.Task[None]] = {}
 
     def take(self, settings: Settings) -> str | None:
-        """The URL that is kept for this agent, for this call alone; None where there is none."""
+        """The URL that is kept for this agent, for no other call; None where there is none."""
         asked, url = self._kept.pop(_key(settings), (0.0, ""))
         return url if url and self._clock() - asked < limits.SIGNED_URL_LIFE_SECONDS else None
 
@@ -62,7 +62,7 @@ class SignedUrls:
         task.add_done_callback(lambda _: self._fetching.pop(key, None))
 
     async def _fetch_ahead(self, network: Network, settings: Settings, key: Key) -> None:
-        """A failure is nobody's: the next call asks for itself, and says what is wrong."""
+        """Nobody reports a failure: the next call asks by itself, and tells what is wrong."""
         asked = self._clock()
         try:
             async with asyncio.timeout(limits.SIGNED_URL_AHEAD_SECONDS):

@@ -1,7 +1,7 @@
 """From a connection to a WebSocket. Loop thread only.
 
-The connection is ours before it is the library's: it may have been opened ahead, and nobody follows
-a redirect or asks a proxy on it.
+The engine opens the connection, not the library: so it can be opened before its URL is known, and
+nobody asks a proxy or follows a redirect.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def _shake_hands(stream: Stream, protocol: ClientProtocol, websocket: WebS
 
 
 def _explained(endpoint: Endpoint, failure: BaseException) -> BaseException:
-    """What a caller of ours can use; a cancellation stays one."""
+    """The failure as SetupFailed; a cancellation or a timeout stays what it is."""
     if isinstance(failure, InvalidStatus):
         return _refused(failure)
     if isinstance(failure, InvalidHandshake | InvalidMessage | EOFError | ValueError):

@@ -1,8 +1,8 @@
 """A WebSocket on a socket of the core: what ``websockets`` decides, carried out. Loop thread only.
 
 The library's sans-I/O ``ClientProtocol`` makes the upgrade and keeps control frames, closing and
-fragments; ``MediaSocket`` moves the bytes and takes the audio. Nothing here waits but ``close``, and
-that has a limit. A message is handed on in the very call that has read it, so that nothing
+fragments; ``MediaSocket`` moves the bytes and takes the audio. Nothing here waits but ``close``,
+and that has a limit. A message is handed on in the very call that has read it, so that nothing
 overtakes anything.
 """
 
@@ -56,14 +56,15 @@ class WebSocket:
         self._told: Closed | None = None
         self._gone = asyncio.get_running_loop().create_future()
         self._timer: asyncio.TimerHandle | None = None
-        self._heard_bytes = 0
-        self._asked = False
+        self._received = self._sent = 0
+        self._still = self._stuck = 0
+        """Intervals of the keep-alive without a byte, in and out."""
         self._muted = False
 
     # ---- Beginning ----
 
     def feed(self, data: bytes) -> None:
-        """Bytes that were read before ``start``: the answer to the upgrade, and what is behind it."""
+        """Bytes read before ``start``: the answer to the upgrade, and what is behind it."""
         self._socket.feed(data)
 
     @property
@@ -85,9 +86,13 @@ class WebSocket:
         if self._told is not None:
             receiver.closed(self._told)
 
-    def take_audio(self, handle: SessionHandle, wished: bool) -> None:
-        """Put audio into this session's queue without ``message``; see ``MediaSocket``."""
+    def carry_audio(self, handle: SessionHandle, wished: bool, unsent_bytes: int) -> None:
+        """Carry this session's audio both ways, the agent's without ``message``.
+
+        ``wished``: see ``MediaSocket``. ``unsent_bytes``: so much the kernel may hold unsent.
+        """
         self._socket.take_audio(handle, wished)
+        self._socket.limit_unsent(unsent_bytes)
         handle.attach(self._socket)
 
     @property
@@ -188,20 +193,24 @@ class WebSocket:
     def _ask(self) -> None:
         """Ask with a ping where nothing has come; give up where that got no answer.
 
-        Whatever comes is a sign of life: audio, a message, a control frame.
+        Whatever comes is a sign of life: audio, a message, a control frame. A service that takes
+        nothing hears neither the caller nor our pings, whatever it says itself.
         """
-        heard = self._socket.received_bytes
-        if heard != self._heard_bytes:
-            self._heard_bytes, self._asked = heard, False
-        elif not self._asked:
-            self._asked = True
-            self._protocol.send_ping(b"")
-            self._flush()
+        socket = self._socket
+        self._still = self._still + 1 if socket.received_bytes == self._received else 0
+        stuck = socket.backlog_bytes and socket.sent_bytes == self._sent
+        self._stuck = self._stuck + 1 if stuck else 0
+        self._received, self._sent = socket.received_bytes, socket.sent_bytes
+        seconds = f"{2 * limits.KEEPALIVE_SECONDS:.0f} s"
+        if self._still >= 2:
+            self._break(f"keepalive ping timeout: nothing came for {seconds}")
+        elif self._stuck >= 2:
+            self._break(f"keepalive ping timeout: nothing was taken for {seconds}")
         else:
-            seconds = 2 * limits.KEEPALIVE_SECONDS
-            self._break(f"nothing came from the service for {seconds:.0f} s")
-            return
-        self._ask_later()
+            if self._still:
+                self._protocol.send_ping(b"")
+                self._flush()
+            self._ask_later()
 
     # ---- The end ----
 

@@ -1,4 +1,4 @@
-"""Reloading elevenlabs.conf under a live call: what changed is said, and every fault is named."""
+"""Reloading elevenlabs.conf under a live call: what changed is said, and what is wrong is named."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def module_reload(pbx: Instance, last: str) -> list[str]:
     start = len(pbx.log())
     pbx.cli(f"module reload {MODULE}.so")
     pbx.wait_log(re.escape(last), start=start)
-    lines = re.findall(r" (NOTICE|WARNING|ERROR)\[.*\] (\w+)\.c: (.*)", pbx.log()[start:])
-    ours = ("config_", MODULE)
+    lines = re.findall(r" (NOTICE|WARNING|ERROR)\[.*\] ([\w/]+)\.c: (.*)", pbx.log()[start:])
+    ours = ("config/", MODULE)
     return [f"{level} {text}" for level, file, text in lines if file.startswith(ours)]
 
 
@@ -137,63 +137,48 @@ def test_a_call_keeps_what_it_began_with(pbx: Instance, mock: MockAgent) -> None
 
 @dataclass(frozen=True)
 class Fault:
-    """A file, and all that is to be said of it: where (behind the file's name), and words."""
+    """A file, all that is to be said of it (where, and words), and what Asterisk's log says."""
 
     name: str
     text: str
     said: tuple[tuple[str, str], ...]
+    """Where: behind the name of elevenlabs.conf, or in more.conf."""
     files: dict[str, str] = field(default_factory=dict)
+    logged: str = ""
 
+
+UNPARSED = (("", "Asterisk cannot parse it; Asterisk's log says where"),)
 
 FAULTS = [
-    Fault("unknown key", GOOD + "chunkms = 40\n", ((":4 [good]", "did you mean chunk_ms?"),)),
+    Fault("unknown key", GOOD + "chunkms = 40\n",
+          ((":4 [good]", " signed_url_endpoint, chunk_ms, max_sessions, "),)),
     Fault("bad value", GOOD + "chunk_ms = 7\n", ((":4 [good]", "from 20 to 1000"),)),
     Fault("hidden value", GOOD + "api_key = my secret\n", ((":4 [good]", "(not shown)"),)),
     Fault("no agent_id", "[a]\nauth = none\n", ((":2 [a]", "there is no agent_id"),)),
-    Fault("empty section", GOOD + "[a]\n", ((":4 [a]", "there is no agent_id"),)),
-    Fault("section twice", GOOD + "[GOOD]\nagent_id = x\n", ((":4 [GOOD]", "twice"),)),
-    Fault("general twice", "[general]\n[general]\n" + GOOD, ((":2 [general]", "twice"),)),
-    Fault("no equal sign", GOOD + "chunk_ms 40\n", ((":4", "a line is [section]"),)),
-    Fault("no key", GOOD + "= 40\n", ((":4", "there is no key in front"),)),
-    Fault("backslash", GOOD + "\\\n", ((":4", "nothing behind the backslash"),)),
-    Fault("no section", "auth = none\n" + GOOD, ((":1", "no [section] above"),)),
-    Fault("directive", GOOD + "#api_key=secret\n", ((":4", "no directive #api_key;"),)),
-    Fault("include of nothing", GOOD + "#include\n", ((":4", "needs a file"),)),
-    Fault("include of none", GOOD + "#include none.conf\n", ((":4", "none.conf that Ast"),)),
-    Fault("pattern of none", GOOD + "#include none/*.conf\n", ((":4", "there is no file"),)),
-    Fault("include of itself", GOOD + "#include elevenlabs.conf\n", ((":4", "includes itself"),)),
-    Fault("exec", GOOD + "#exec /bin/true\n", ((":4", "execincludes"),)),
+    Fault("empty section", GOOD + "[a]\n", ((" [a]", "there is no agent_id"),)),
+    Fault("only a template's", "[t](!)\nauth = none\n[a](t)\n",
+          ((" [a]", "there is no agent_id"),)),
+    Fault("section twice", GOOD + "[GOOD]\nagent_id = x\n", ((":5 [GOOD]", "twice"),)),
+    Fault("section twice, with a template",
+          f"[t](!)\nauth = none\n{GOOD}\n[good](t)\n\nsilence = no\n", ((":9 [good]", "twice"),)),
+    Fault("general twice", "[general]\n[general]\n" + GOOD, ((" [general]", "twice"),)),
     Fault("key file", GOOD + "api_key_file = /none\n", ((":4 [good]", "readable file"),)),
-    Fault("bracket", GOOD + "[b\n", ((":4", "the ] behind"),)),
-    Fault("parenthesis", GOOD + "[b](good\nagent_id = x\n", ((":4", "the ) behind"),)),
-    Fault("comment", GOOD + ";-- [b]\nagent_id = x\n", ((":4", "is not ended"),)),
-    Fault("end of no comment", GOOD + "silence = no --; x\n", ((":4", "no ;-- has begun"),)),
-    Fault("no template", GOOD + "[b](none)\nagent_id = x\n", ((":4", "no template [none]"),)),
-    Fault("blank in a list", "[t](!)\n[u](!)\n[b](t, u)\nagent_id = x\n", ((":3", "[ u]"),)),
-    Fault("nothing to add to", GOOD + "[b](+)\nsilence = no\n", ((":4", "no section [b]"),)),
-    Fault("template to add to", "[t](!)\nauth = none\n[t](+)\n" + GOOD, ((":3", "[t] above"),)),
-    Fault("blank in a head", "[t](!)\nauth = none\n[b] (t)\nagent_id = x\n",
-          ((":3", "has no effect here"),)),
-    Fault("no name", GOOD + "[]\nagent_id = x\n", ((":4", "name is not empty"),)),
-    Fault("long line", GOOD + f"tools = {'x' * 9000}\n", ((":4", "less than 8191"),)),
-    Fault("faults behind one that ends the parser's reading",
-          GOOD + "[b\n[c]\nfoo = bar\n#include more.conf\nauth = x\n",
-          ((":4", "the ] behind"), (":6 [c]", "no key foo"), ("/more.conf:1 [c]", "silence"),
-           (":8 [c]", "signed_url")),
+    Fault("several, also in an included file",
+          GOOD + "[c]\nagent_id = y\nfoo = bar\n#include more.conf\nauth = x\n",
+          ((":6 [c]", "no key foo"), ("/more.conf:1 [c]", "silence"), (":8 [c]", "signed_url")),
           {"more.conf": "silence = loud\n"}),
-    Fault("a fault that ends an included file",
-          GOOD + "#include more.conf\nsilence = loud\n",
-          (("/more.conf:2", "no template [none]"), ("/more.conf:3 [m]", "chunk_ms = 1"),
-           (":5 [good]", "silence = loud")),
-          {"more.conf": "\n[m](none)\nchunk_ms = 1\n"}),
-    Fault("an included file without keys", GOOD + "#include more.conf\n",
-          (("/more.conf:1", "a line is [section]"),), {"more.conf": "auth none\n"}),
-    Fault("files of one pattern", GOOD + "#include part*.conf\n",
-          (("/part2.conf:2 [c]", "agent_id"),),
-          {"part1.conf": GOOD.replace("good", "b") + "\n\n", "part2.conf": "\n[c]\n"}),
     Fault("a file included twice", GOOD + "#include more.conf\n[b]\n#include more.conf\n",
           (("more.conf:2 [good]", "chunk_ms = 1"), ("more.conf:2 [b]", "chunk_ms = 1")),
           {"more.conf": "agent_id = x\nchunk_ms = 1\n"}),
+    Fault("no section", "auth = none\n" + GOOD, UNPARSED,
+          logged="No category context for line 1 of"),
+    Fault("include of none", GOOD + "#include none.conf\n", UNPARSED,
+          logged="'none.conf' was listed as a #include but it does not exist"),
+    Fault("bracket", GOOD + "[b\n", UNPARSED, logged="no closing ']', line 4 of"),
+    Fault("no template", GOOD + "[b](none)\nagent_id = x\n", UNPARSED,
+          logged="category 'none' does not exist, line 4 of"),
+    Fault("nothing to add to", GOOD + "[b](+)\nsilence = no\n", UNPARSED,
+          logged="category 'b' does not exist, line 4 of"),
 ]  # fmt: skip
 
 
@@ -210,7 +195,7 @@ def check_said(lines: list[str], fault: Fault) -> None:
     """Each fault once, with its place and its words, and no other."""
     assert len(lines) == len(fault.said), lines
     for place, words in fault.said:
-        where = f"elevenlabs.conf{place}" if place.startswith(":") else place
+        where = place if "more.conf" in place else f"elevenlabs.conf{place}"
         [line] = [line for line in lines if f"{where}: " in line]
         assert words in line
         assert "secret" not in line
@@ -218,7 +203,8 @@ def check_said(lines: list[str], fault: Fault) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
 def test_fault(pbx: Instance, live: Callers, fault: Fault) -> None:
-    """Named on the CLI and in the log, with file and line; nothing changes, the call goes on."""
+    """Named on the CLI and in the log; nothing changes, the call goes on."""
+    start = len(pbx.log())
     agents = pbx.cli("elevenlabs show agents")
     for name, text in fault.files.items():
         (pbx.etc / name).write_text(text, encoding="utf-8")
@@ -230,12 +216,52 @@ def test_fault(pbx: Instance, live: Callers, fault: Fault) -> None:
         logged = module_reload(pbx, "the old configuration stays in use")
         *faults, _ = [line for line in logged if line.startswith("ERROR ")]
         check_said([line.removeprefix("ERROR ") for line in faults], fault)
+        assert fault.logged in pbx.log()[start:]
     finally:
         for name in fault.files:
             (pbx.etc / name).unlink()
     assert pbx.cli("elevenlabs show agents") == agents
     assert live[0].ended_at is None
     assert "talking" in pbx.cli("elevenlabs show sessions")
+
+
+SKIPPED = {
+    "no equal sign": ("chunk_ms 40\n", "No '=' (equal sign) in line 4 of"),
+    "no key": ("= 40\n", "No variable name in line 4 of"),
+    "directive": ("#chunk_ms = 40\n", "Unknown directive '#chunk_ms' at line 4 of"),
+    "include of nothing": ("#include\n", "needs an argument (filename) at line 4 of"),
+    "include of none that may be missing": ("#tryinclude none.conf\n", ""),
+    "exec": ("#exec /bin/true\n", "Cannot perform #exec unless execincludes"),
+    "comment": (";-- chunk_ms = 40\n", "Unterminated comment detected beginning on line 4"),
+    "long line": (f"chunk_ms = 40{' ' * 9000}\n", "Line 4 too long, skipping"),
+}
+"""A line that Asterisk skips, and what its log says of it."""
+
+
+@pytest.mark.parametrize("name", SKIPPED)
+def test_a_line_that_asterisk_skips(pbx: Instance, live: Callers, name: str) -> None:
+    """It is in Asterisk's log; the file is taken without it, and the call goes on."""
+    line, logged = SKIPPED[name]
+    configure(pbx, GOOD)
+    start = len(pbx.log())
+    assert changes(configure(pbx, GOOD + line)) == ["nothing changed"]
+    pbx.wait_log(re.escape(logged), start=start)
+    assert live[0].ended_at is None
+
+
+def test_an_included_file_of_which_asterisk_reads_a_part(pbx: Instance, live: Callers) -> None:
+    """Asterisk takes it as a whole one; what is missing afterwards is listed."""
+    more = pbx.etc / "more.conf"
+    try:
+        more.write_text("[b]\nagent_id = x\nauth = none\n[c]\nagent_id = x\nauth = none\n")
+        assert "3 agents" in configure(pbx, GOOD + "#include more.conf\n")
+        more.write_text(more.read_text().replace("[c]", "[oops\n[c]"))
+        start = len(pbx.log())
+        assert changes(pbx.cli("elevenlabs reload")) == ["removed: c"]
+        pbx.wait_log("no closing ']', line 4 of .*/more.conf", start=start)
+    finally:
+        more.unlink()
+    assert live[0].ended_at is None
 
 
 def test_the_call_ends_as_ever(pbx: Instance, live: Callers) -> None:

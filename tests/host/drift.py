@@ -144,7 +144,7 @@ def _expressions(names: Names) -> list[str]:
 # Macros that are not expressions of constants: compared as the compiler expands them.
 _TEXTS = {
     "LOG_NOTICE", "LOG_WARNING", "LOG_ERROR", "AST_LOG_DEBUG", "_A_", "AST_MODULE_SELF",
-    "attribute_warn_unused_result", "ast_opt_exec_includes", "ast_opt_dbg_module",
+    "attribute_warn_unused_result", "ast_opt_dbg_module",
 }  # fmt: skip
 
 

@@ -193,6 +193,18 @@ TEST(a_refused_file_changes_nothing_and_says_nothing_of_changes)
 	end();
 }
 
+/*! Asterisk takes such a file; only what is missing afterwards shows it */
+TEST(an_included_file_of_which_Asterisk_reads_only_a_part)
+{
+	begin();
+	host_write_config("more.conf", B "[c]\nagent_id=agent_c\nauth=none\n");
+	host_write_config(CONF, A "#include more.conf\n");
+	CHECK_HAS(host_cli("elevenlabs reload"), DONE "3 agents\n");
+	host_write_config("more.conf", B "[oops\n[c]\nagent_id=agent_c\nauth=none\n");
+	CHECK_STR(host_cli("elevenlabs reload"), DONE "2 agents\n  removed: c\n");
+	end();
+}
+
 TEST(out_of_memory)
 {
 	unsigned int without_names = 0;

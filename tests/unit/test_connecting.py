@@ -451,23 +451,42 @@ def test_a_host_without_room_is_passed_over(engine: Engine) -> None:
 # ---- A service that says nothing ----
 
 
-def test_a_service_that_falls_silent(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ping is enough; without any message the conversation is over."""
-    monkeypatch.setattr(limits, "SERVICE_QUIET_SECONDS", 0.5 * SECOND)
+def test_a_service_that_only_answers_pings_is_there(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S6: whatever comes is a sign of life, control frames included."""
+    monkeypatch.setattr(limits, "KEEPALIVE_SECONDS", 0.1 * SECOND)
 
     async def script(agent: Conversation) -> None:
         await agent.next()
         await agent.metadata()
-        for number in range(4):
-            await asyncio.sleep(0.25 * SECOND)
-            await agent.send(type="ping", ping_event={"event_id": number})
-        await agent.closed()
+        await asyncio.sleep(1 * SECOND)
+        await agent.connection.close(1000)
 
     with Service(script) as service:
         call = engine.call(settings=service.settings())
         call.wait(TALKING)
         began = time.monotonic()
         progress = call.wait(ENDED)
-        assert time.monotonic() - began > 1.2 * SECOND
+        assert time.monotonic() - began > 0.8 * SECOND
+        assert Status(progress.status) is Status.AGENT_ENDED
+
+
+def test_a_service_that_falls_silent(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing comes any more, not even the answer to a ping."""
+    monkeypatch.setattr(limits, "KEEPALIVE_SECONDS", 0.3 * SECOND)
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        agent.connection.transport.pause_reading()
+        await agent.connection.wait_closed()
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        began = time.monotonic()
+        progress = call.wait(ENDED)
+        assert 0.5 * SECOND < time.monotonic() - began < 3 * SECOND
         assert Status(progress.status) is Status.ERROR
-        assert "nothing came from the service" in ended(call)[1]
+        assert "keepalive ping timeout: nothing came for" in ended(call)[1]

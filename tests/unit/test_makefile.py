@@ -107,6 +107,17 @@ def test_two_at_once_do_not_disturb_each_other(sources: Path) -> None:
             each.result()
 
 
+@only_in_full("compiles the core")
+def test_a_change_is_compiled_whatever_its_date(sources: Path) -> None:
+    """As of a file that is saved while it is compiled, or that comes from an archive."""
+    make(sources, "core", CFLAGS="-O0")
+    header = sources / "pyconvai" / "core" / "session.h"
+    header.write_text(header.read_text(encoding="utf-8") + "\n#error changed\n", encoding="utf-8")
+    os.utime(header, (0, 0))
+    with pytest.raises(AssertionError, match="#error changed"):
+        make(sources, "core", CFLAGS="-O0")
+
+
 def test_flags_of_the_command_line_win(sources: Path) -> None:
     """Commands are only printed here."""
     words = [f"CFLAGS={SANITIZE}", f"LDFLAGS={LINKER}"]

@@ -53,19 +53,28 @@ def test_under_valgrind() -> None:
 
 
 def test_a_configuration_with_faults(tmp_path: Path) -> None:
-    """Each is named with file, line, key and remedy; included files count."""
+    """Each is named with file, line, key and what is allowed; included files count."""
     (tmp_path / "more.conf").write_text("[b]\nagent_id = y\nauth = none\nbase_ulr = us\n")
-    conf = "[general]\n[a]\nagent_id = x\nauth = none\nchunk_ms = 7\n#include more.conf\n"
+    conf = "[general]\n[a]\nagent_id = x\nauth = none\nchunk_ms = 7\n#include more.conf\nno\n"
     (tmp_path / "mine.conf").write_text(conf)
     said = run(tmp_path, 1, str(FOLDER / "test_config"), "mine.conf")
     assert f"ERROR: {tmp_path}/mine.conf:5 [a]: chunk_ms = 7: allowed is " in said
-    assert "more.conf:4 [b]: there is no key base_ulr; did you mean base_url?" in said
+    assert f"ERROR: {tmp_path}/more.conf:4 [b]: there is no key base_ulr; allowed are " in said
+    assert f"WARNING: No '=' (equal sign), line 7 of {tmp_path}/mine.conf\n" in said
     assert said.endswith(f"{tmp_path}/mine.conf: would be refused\n")
 
 
 def test_a_configuration_without_faults() -> None:
     said = run(FOLDER, 0, "./test_config", f"../{EXAMPLE.name}")
     assert said == f"{EXAMPLE}: valid\n"
+
+
+def test_a_configuration_that_asterisk_does_not_take(tmp_path: Path) -> None:
+    (tmp_path / "mine.conf").write_text("[a]\nagent_id = x\n[b\n")
+    said = run(tmp_path, 1, str(FOLDER / "test_config"), "mine.conf")
+    assert f"line 3 of {tmp_path}/mine.conf\n" in said
+    assert f"ERROR: {tmp_path}/mine.conf: Asterisk cannot parse it; " in said
+    assert said.endswith(f"{tmp_path}/mine.conf: would be refused\n")
 
 
 def test_a_configuration_that_is_not_there() -> None:

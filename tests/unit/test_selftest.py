@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -57,10 +56,7 @@ def raises(patch: pytest.MonkeyPatch) -> None:
 
 
 def hangs_politely(patch: pytest.MonkeyPatch) -> None:
-    async def never(self: Any) -> None:
-        await asyncio.sleep(3600)
-
-    patch.setattr(session.Session, "_listen", never)
+    patch.setattr(session.Session, "closed", lambda self, closed: None)
 
 
 def cut_farewell(patch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pyconvai import __version__, log
+from pyconvai.conversation import protocol
 from pyconvai.conversation.effects import Level
 from tests.timing import SECOND
 from tests.unit.engine import ENDED, TALKING, Engine
@@ -195,6 +196,71 @@ def test_bad_audio_is_left_out(engine: Engine) -> None:
         assert call.hear(4) == b"good"
         assert "agent audio left out" in engine.text()
         call.release()
+
+
+def test_a_queue_that_is_full_is_told_once(engine: Engine) -> None:
+    """Ten minutes may wait: one piece that is longer, twice, and the call goes on."""
+    ten_minutes = bytes(600 * 8000)
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        for _ in range(2):
+            await agent.speak(ten_minutes + b"\x01")
+        await agent.speak(b"good")
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[0] == "AGENT_ENDED"
+        assert call.hear(4) == b"good"
+        assert call.counters().overflow_dropped_bytes == 2 * (len(ten_minutes) + 1)
+        assert engine.text().count("agent audio dropped: 0 s wait to be played already") == 1
+        call.release()
+
+
+@pytest.mark.parametrize(
+    ("formats", "key"),
+    [
+        (("mp3_44100", "ulaw_8000"), "agent_output_audio_format is mp3_44100"),
+        (("ulaw_8000", "opus_48000"), "user_input_audio_format is opus_48000"),
+    ],
+)
+def test_a_format_that_is_not_known(engine: Engine, formats: tuple[str, str], key: str) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata(*formats)
+        assert await agent.closed() == 1000
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        status, reason = call.ending()
+        assert (status, reason.startswith(f"the agent's {key}; set it to one of ulaw_")) == (
+            "REJECTED",
+            True,
+        ), reason
+        call.release()
+        service.outcome()
+
+
+def test_a_fault_ends_the_call_and_is_told(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.send(type="ping", ping_event={"event_id": 1})
+        assert await agent.closed() == 1000
+
+    def slip(event_id: int) -> str:
+        raise ZeroDivisionError("a slip")
+
+    monkeypatch.setattr(protocol, "pong", slip)
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        ending = ("ERROR", "fault in the engine: ZeroDivisionError('a slip')")
+        assert call.ending() == ending
+        call.release()
+        service.outcome()
+    assert "fault in the engine: Traceback (most recent call last): |" in engine.text()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@
 
 #include "asterisk/utils.h"	/* struct ast_flags */
 
+struct ast_category;
 struct ast_comment;
 struct ast_config;
 
@@ -43,10 +44,11 @@ struct ast_config *ast_config_load2(const char *filename, const char *who_asked,
 #define ast_config_load(filename, flags) ast_config_load2(filename, AST_MODULE, flags)
 void ast_config_destroy(struct ast_config *config);
 
-char *ast_category_browse(struct ast_config *config, const char *prev_name);
+struct ast_category *ast_category_browse_filtered(struct ast_config *config,
+	const char *category_name, struct ast_category *prev, const char *filter);
+const char *ast_category_get_name(const struct ast_category *category);
+struct ast_variable *ast_category_first(struct ast_category *cat);
 struct ast_variable *ast_variable_browse(const struct ast_config *config,
 	const char *category_name);
-
-int ast_realtime_is_mapping_defined(const char *family);
 
 #endif /* CONTEXT_CONFIG_H */

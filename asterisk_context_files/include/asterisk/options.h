@@ -17,14 +17,12 @@
 #include "asterisk/utils.h"	/* struct ast_flags64 */
 
 enum ast_option_flags {
-	AST_OPT_FLAG_EXEC_INCLUDES = 1 << 0,
 	AST_OPT_FLAG_DEBUG_MODULE = 1 << 23,
 };
 
 extern struct ast_flags64 ast_options;
 extern int option_debug;
 
-#define ast_opt_exec_includes ast_test_flag64(&ast_options, AST_OPT_FLAG_EXEC_INCLUDES)
 #define ast_opt_dbg_module ast_test_flag64(&ast_options, AST_OPT_FLAG_DEBUG_MODULE)
 
 #endif /* CONTEXT_OPTIONS_H */

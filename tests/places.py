@@ -2,7 +2,8 @@
 
 A name is that of a definition. In Python: a function, class, method (``Class.method``) or variable
 of the module. In C: a function, a variable with an initialiser in braces, an enum, struct or union;
-what a macro defines has the name of its first argument, as in ``TEST(name)``. In Markdown: a heading.
+what a macro defines has the name of its first argument, as in ``TEST(name)``. In Markdown: a
+heading.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ PARTS = {
 
 COMPILED = {".pyx", ".pxi", ".pxd", ".h", ".c"}
 _FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
-_SELFTEST = re.compile(r"^E +\S*SelfTestFailed: (.+)$", re.MULTILINE)
+_SELFTEST = re.compile(r"^E +\S*SelfTestFailed: (.{,72})", re.MULTILINE)
 _BUILT = re.compile(r"^\d+ passed, \d+ failed$", re.MULTILINE)
 
 

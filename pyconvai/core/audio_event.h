@@ -25,7 +25,7 @@
 #define CONVAI_AUDIO_EVENT_DEPTH 8
 
 struct convai_audio_event {
-	const uint8_t *base64;	/*!< within the text: printable ASCII, which need not be base64's */
+	const uint8_t *base64;	/*!< within the text: ASCII without blanks, not yet known to be base64 */
 	size_t base64_length;	/*!< a multiple of 4, not 0 */
 	uint64_t event_id;	/*!< below 10^18 */
 };

@@ -92,7 +92,7 @@ static int is_last(const struct convai_frame_reader *reader, const struct frame 
 /*! \brief Whether a frame that is not the last may be audio, as far as its header and first character tell */
 static int may_be_audio(const struct frame *frame, const uint8_t *bytes, size_t length)
 {
-	return frame->first == (FINAL | OPCODE_TEXT) && frame->text && frame->text <= CONVAI_FRAME_TEXT_MAX
+	return frame->first == (FINAL | OPCODE_TEXT) && frame->text <= CONVAI_FRAME_TEXT_MAX
 		&& (length == frame->header || bytes[frame->header] == '{');
 }
 

@@ -259,6 +259,7 @@ def compare(c: Any, pieces: Iterable[bytes], *, has_head: bool = False) -> list[
     for piece in pieces:
         caller.feed(piece)
         alone.feed(piece)
+        assert len(caller.library.log) == len(alone.log), "something waits that is whole"
     caller.end()
     assert caller.library.outcome() == alone.outcome()
     return caller.taken

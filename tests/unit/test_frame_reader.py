@@ -110,6 +110,7 @@ TAKEN = {
     "behind a pong": frame(PONG, "") + AUDIO,
     "behind a ping": frame(PING, "x" * 125) + AUDIO,
     "behind a binary message": frame(BINARY, AUDIO) + AUDIO,
+    "in front of an empty message": AUDIO + frame(TEXT, ""),
     "behind an empty message": frame(TEXT, "") + AUDIO,
     "behind a brace": frame(TEXT, "{") + AUDIO,
     "behind another message": OTHER + AUDIO,
@@ -122,7 +123,7 @@ TAKEN = {
     + AUDIO,
     "behind a large message": frame(TEXT, "{" + "x" * TEXT_MAX) + AUDIO,
 }
-"""Frames of which just the last is taken."""
+"""Frames of which just one is taken."""
 
 LEFT = {
     "too long": frame(TEXT, padded(TEXT_MAX + 1)),
@@ -156,7 +157,7 @@ LAST = {
     "text in a fragmented message": frame(0x01, "{"),
     "binary in a fragmented message": frame(0x01, "{") + frame(BINARY, "") + frame(0x80, ""),
     "fragment in a fragmented message": frame(0x01, "{") + frame(0x01, "{") + frame(0x80, ""),
-    "fragmented ping": frame(0x09, "") + frame(0x80, ""),
+    "fragmented ping": frame(0x09, ""),
     "fragmented close": frame(0x08, b"\x03\xe8"),
     "long ping": frame(PING, "x" * 126),
     "ping of 64 bits": frame(PING, "x" * 200, width=64),

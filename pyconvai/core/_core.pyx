@@ -183,8 +183,7 @@ cdef class SessionHandle:
         cdef int bad
         if segment is NULL:
             raise MemoryError("no memory for agent audio")
-        with nogil:
-            bad = base64_decode_into(segment.data, text, n, padding)
+        bad = base64_decode_into(segment.data, text, n, padding)
         if bad:
             free(segment)
             return False

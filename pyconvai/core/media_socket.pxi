@@ -40,6 +40,7 @@ cdef class MediaSocket:
     cdef Py_ssize_t offered     # of it, what was refused: TLS wants to be offered the same again
     cdef uint64_t response      # event id of what is queued: more audio of it is taken
     cdef bint has_response, wished, is_closed
+    cdef bint has_more          # of a flood: epoll need not know of it
     cdef Ticker ticker
     cdef readonly int fd
     cdef readonly uint64_t received_bytes, sent_bytes
@@ -120,6 +121,7 @@ cdef class MediaSocket:
         """Read what has come, a bounded part of a flood."""
         cdef Py_ssize_t n
         cdef int i
+        self.has_more = False
         for i in range(READS_AT_ONCE):
             if self.is_closed:
                 return 0
@@ -144,6 +146,7 @@ cdef class MediaSocket:
             # What TLS has decrypted is not seen by epoll. What is left in the kernel is.
             if n < RECORD_BYTES and not (self.pending is not None and self.pending()):
                 return 0
+        self.has_more = True
         return 0
 
     def feed(self, const uint8_t[::1] data not None):
@@ -167,8 +170,8 @@ cdef class MediaSocket:
         cdef size_t at = 0, used = 0
         self.kept_bytes = 0
         while at < length and not self.is_closed:
-            with nogil:
-                verdict = convai_frame_read(&self.reader, data + at, length - at, &used, &event)
+            # With the GIL: to let go of it for a microsecond may cost 5 ms, until it comes back.
+            verdict = convai_frame_read(&self.reader, data + at, length - at, &used, &event)
             if verdict == CONVAI_FRAME_MORE:
                 self.keep(data + at, length - at)
                 return 0
@@ -274,13 +277,17 @@ cdef class Ticker:
         self.sockets, self.free_slots = [], []
 
     def __dealloc__(self):
-        self.close()
+        self.let_go()
 
-    cpdef close(self):
+    def close(self):
         """Let go of both epolls. No socket is left."""
-        for fd in (self.hot, self.quiet_fd):
-            if fd >= 0:
-                close_fd(fd)
+        self.let_go()
+
+    cdef void let_go(self) noexcept:
+        if self.hot >= 0:
+            close_fd(self.hot)
+        if self.quiet_fd >= 0:
+            close_fd(self.quiet_fd)
         self.hot = self.quiet_fd = -1
 
     def add(self, MediaSocket socket not None):
@@ -323,8 +330,7 @@ cdef class Ticker:
         cdef int count, i
         cdef uint64_t taken
         cdef MediaSocket socket
-        with nogil:
-            count = epoll_wait(epoll, events, EVENTS_AT_ONCE, 0)
+        count = epoll_wait(epoll, events, EVENTS_AT_ONCE, 0)
         for i in range(count):
             socket = self.sockets[<Py_ssize_t>events[i].data.u64]
             if socket is None:
@@ -358,6 +364,8 @@ cdef class Ticker:
                 continue
             if socket.backlog:
                 socket.flush()
+            if socket.has_more:
+                self.guard(socket)
             if socket.watched == HOT and self.ticks - socket.last_tick > QUIET_TICKS:
                 self.move(socket, QUIET)
         self.look(self.hot)

@@ -77,14 +77,16 @@ cdef class MediaSocket:
             self.put(&data[0], data.shape[0])
 
     cdef int put(self, const uint8_t *data, Py_ssize_t length) except -1:
-        cdef Py_ssize_t taken = 0
-        if self.is_closed:
-            return 0
-        if not self.backlog:
-            taken = self.offer(PyMemoryView_FromMemory(<char *>data, length, PyBUF_READ))
-            if taken == length or self.is_closed:
-                return 0
-        self.backlog += PyMemoryView_FromMemory(<char *>data + taken, length - taken, PyBUF_READ)
+        cdef Py_ssize_t taken = 0, piece, some
+        while taken < length and not self.backlog and not self.is_closed:
+            piece = min(length - taken, <Py_ssize_t>RECORD_BYTES)
+            some = self.offer(PyMemoryView_FromMemory(<char *>data + taken, piece, PyBUF_READ))
+            taken += some
+            if some < piece:
+                break
+        if taken < length and not self.is_closed:
+            self.backlog += PyMemoryView_FromMemory(
+                <char *>data + taken, length - taken, PyBUF_READ)
         return 0
 
     cdef Py_ssize_t offer(self, data) except -1:

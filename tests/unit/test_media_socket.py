@@ -250,6 +250,25 @@ def test_bytes_that_are_no_record(joined: Joined, kind: str) -> None:
     assert line.peer.alerts
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_last_words_are_heard_though_nothing_can_be_sent_any_more(
+    joined: Joined, kind: str
+) -> None:
+    """The peer has said why, and has gone with our audio unread: writing fails before reading."""
+    line = joined(kind)
+    line.socket.send(b"audio")
+    line.peer.send(b"the reason")
+    line.peer.raw.close()  # with something unread: a reset
+    for _ in range(3):
+        line.socket.send(b"more audio")
+    line.ticker.tick()
+    line.ticker.first_word()
+    line.ticker.tick()
+    assert line.came == b"the reason"
+    assert len(line.ends) == 1
+    assert line.sock.fileno() == -1
+
+
 @pytest.mark.parametrize("kind", TLS)
 def test_we_say_goodbye(joined: Joined, kind: str) -> None:
     line = joined(kind)

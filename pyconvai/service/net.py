@@ -272,8 +272,17 @@ def _look_up(host: str, port: int) -> list[Address]:
 
 
 def _make_context(ca_file: str, verify: bool) -> ssl.SSLContext:
-    """Pool thread. Reads files."""
-    context = ssl.create_default_context(cafile=ca_file or None)
+    """Pool thread. Reads files.
+
+    Not Python's default context: that one is stricter from 3.13 on, so an upgrade of Python could
+    end the trust in a ``ca_file``; and it may write its keys to a file.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    else:
+        context.load_default_certs()
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -8,6 +8,7 @@ serves whole conversations to an engine, frame by frame.
 from __future__ import annotations
 
 import _ssl
+import base64
 import ctypes
 import json
 import socket
@@ -33,6 +34,8 @@ from tests.timing import SECOND
 READ_BYTES = 65_536
 WAIT = 10 * SECOND
 
+Tls = ssl.SSLObject | ssl.SSLSocket
+
 
 # ---- Certificates ----
 
@@ -44,9 +47,9 @@ class Certificates:
         self.ca = folder / "ca.pem"
         self._folder = folder
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        authority = ["-addext", "basicConstraints=critical,CA:TRUE"]
-        self._run("req", "-x509", *key, "-subj", "/CN=test-ca", "-days", "30", *authority,
-                  "-addext", "keyUsage=critical,keyCertSign,cRLSign",
+        # As old scripts make them: strict X.509 wants basicConstraints critical, and keyUsage.
+        self._run("req", "-x509", *key, "-subj", "/CN=test-ca", "-days", "30",
+                  "-addext", "basicConstraints=CA:TRUE",
                   "-keyout", "ca.key", "-out", "ca.pem")  # fmt: skip
         self._run("req", "-new", *key, "-subj", "/CN=agent", "-keyout", "key.pem",
                   "-out", "request.pem")  # fmt: skip
@@ -92,22 +95,22 @@ class OpenSSL:
             pytest.skip(f"not known where Python {sys.version} keeps OpenSSL's connection")
         self._library = ctypes.CDLL(_ssl.__file__)
 
-    def _do(self, name: str, tls: ssl.SSLObject, *arguments: int) -> None:
-        inner = tls._sslobj  # type: ignore[attr-defined]
+    def _do(self, name: str, tls: Tls, *arguments: int) -> None:
+        inner = tls._sslobj  # type: ignore[union-attr]
         place = id(inner) + object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)
         function = getattr(self._library, name)
         function.argtypes = [ctypes.c_void_p] + [ctypes.c_int] * len(arguments)
         assert function(ctypes.c_void_p.from_address(place), *arguments) == 1, name
 
-    def update_keys(self, tls: ssl.SSLObject, *, both: bool) -> None:
+    def update_keys(self, tls: Tls, *, both: bool) -> None:
         """Change our key with the next write; ``both``: ask the other end to change its own."""
         self._do("SSL_key_update", tls, int(both))
 
-    def new_ticket(self, tls: ssl.SSLObject) -> None:
+    def new_ticket(self, tls: Tls) -> None:
         """Send a session ticket with the next write."""
         self._do("SSL_new_session_ticket", tls)
 
-    def renegotiate(self, tls: ssl.SSLObject) -> None:
+    def renegotiate(self, tls: Tls) -> None:
         """TLS 1.2: ask the other end to shake hands again."""
         self._do("SSL_renegotiate", tls)
         self._do("SSL_do_handshake", tls)
@@ -334,6 +337,12 @@ def metadata(agent: str = "ulaw_8000", caller: str = "ulaw_8000") -> bytes:
     )
 
 
+def audio(data: bytes, event_id: int = 1) -> bytes:
+    """The frame of a piece of agent audio, as the service writes it."""
+    encoded = base64.b64encode(data).decode()
+    return text(audio_event={"audio_base_64": encoded, "event_id": event_id}, type="audio")
+
+
 def close_frame(code: int, words: str = "") -> bytes:
     return frame(Opcode.CLOSE, Close(code, words).serialize())
 
@@ -344,6 +353,7 @@ class Connection:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.frames: list[Frame] = []
+        self.heard = bytearray()
         self.protocol = ServerProtocol(max_size=None)
         self._accepted: bytes = b""
 
@@ -363,11 +373,23 @@ class Connection:
         self.request()
         self.sock.sendall(self._accepted + behind)
 
-    def begin(self) -> None:
+    def begin(self, *formats: str) -> None:
         """A conversation, up to its metadata."""
         self.accept()
         self.next(Opcode.TEXT)
-        self.sock.sendall(metadata())
+        self.sock.sendall(metadata(*formats))
+
+    @property
+    def tls(self) -> ssl.SSLSocket:
+        assert isinstance(self.sock, ssl.SSLSocket)
+        return self.sock
+
+    def hear(self, size: int) -> bytes:
+        """Wait until this much caller audio has come."""
+        while len(self.heard) < size:
+            message = json.loads(bytes(self.next(Opcode.TEXT).data))
+            self.heard += base64.b64decode(message.get("user_audio_chunk", ""))
+        return bytes(self.heard)
 
     def _receive(self) -> None:
         data = self.sock.recv(READ_BYTES)

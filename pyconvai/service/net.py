@@ -321,10 +321,14 @@ def handshake_failure(endpoint: Endpoint, error: OSError) -> SetupFailed:
                 " check base_url, or set ca_file",
             )
         )
-    words = getattr(error, "reason", None) or error.strerror or str(error)
     return _unreachable(
-        f"no {'TLS' if endpoint.secure else 'conversation'} with {endpoint}: {words}"
+        f"no {'TLS' if endpoint.secure else 'conversation'} with {endpoint}: {words_of(error)}"
     )
+
+
+def words_of(error: OSError) -> str:
+    """What has happened, without a place in Python's source, which errors of TLS name."""
+    return getattr(error, "reason", None) or error.strerror or str(error)
 
 
 def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:

@@ -21,6 +21,7 @@ from websockets.protocol import State
 
 from .. import limits
 from ..core._core import MediaSocket, SessionHandle, Ticker
+from .net import words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class WebSocket:
         """The stream is over."""
         self._protocol.receive_eof()
         received = self._protocol.close_rcvd
-        words = "" if error is None else error.strerror or str(error)
+        words = "" if error is None else words_of(error)
         self._tell(Closed(received.code, received.reason) if received else Closed(None, words))
         self._end()
 

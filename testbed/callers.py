@@ -135,6 +135,13 @@ class Callers:
             if call.ended_at is None:
                 call.hangup()
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that make the calls: what they cost is not Asterisk's."""
+        if self._endpoint is None or self._sipp is None:
+            raise TestbedError("the calls have not been placed yet: enter the context first")
+        return {"rtp": self._endpoint.pid, "sipp": self._sipp.pid}
+
     # --- life ---
 
     def __enter__(self) -> Callers:

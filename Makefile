@@ -40,6 +40,9 @@ CONVAI_LDFLAGS ?=
 DESTDIR ?=
 ASTERISK_CONF ?= /etc/asterisk/asterisk.conf
 PORT ?= 8765
+# Seconds that make fuzz looks for; KEEP=1 adds what it found to its corpus.
+TIME ?= 60
+KEEP ?= 0
 # Added to pytest's arguments: make test-unit PYTEST_ARGS='-k ring'
 PYTEST_ARGS ?=
 # Files of tests that run at once. Most tests wait for calls; those marked `alone` run by themselves.
@@ -153,7 +156,7 @@ $(LINT_STAMP): requirements/lint.txt $(TEST_STAMP)
 
 # --- tests ------------------------------------------------------------------------------------------
 
-.PHONY: test test-unit test-sanitize test-full test-all test-live test-mutations host-core root mock-server demo bench
+.PHONY: test test-unit test-sanitize test-full test-all test-live test-mutations fuzz host-core root mock-server demo bench
 
 TESTS := tests/unit tests/asterisk tests/conformance
 AT_ONCE := -n $(JOBS) --dist loadfile
@@ -188,6 +191,9 @@ test-live: ## Call a real agent: ELEVENLABS_API_KEY, ELEVENLABS_AGENT_ID; costs 
 
 test-mutations: host-core ## Put faults into copies of the code; each must make a test fail
 	$(Q)$(HOST) -m tests.mutations.run
+
+fuzz: host-core ## Look for bytes that the reader of frames mishandles: TIME=60 (seconds), KEEP=1
+	$(Q)KEEP='$(KEEP)' tests/fuzz/run.sh '$(TIME)' $(HOST)
 
 mock-server: ## Run the mock agent in the foreground; PORT=8765
 	$(Q)python=$$(for each in $(HOST) '$(PYTHON)'; do \

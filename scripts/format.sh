@@ -16,7 +16,7 @@ fi
 bin=${1:?the directory of the formatters}
 
 python=(setup.py pyconvai testbed scripts tests app_elevenlabs_convai/*/*.py)
-c=(app_elevenlabs_convai/*.[ch] app_elevenlabs_convai/*/*.[ch] pyconvai/core/*.[ch] testbed/*.[ch] tests/native/*.c asterisk_context_files/host/*.[ch])
+c=(app_elevenlabs_convai/*.[ch] app_elevenlabs_convai/*/*.[ch] pyconvai/core/*.[ch] testbed/*.[ch] tests/native/*.c tests/fuzz/*.c asterisk_context_files/host/*.[ch])
 shell=(.ci/run scripts/*.sh testbed/*.sh tests/*/*.sh app_elevenlabs_convai/tests/*.sh
     app_elevenlabs_convai/tests/test_{audio,config,integration,websocket})
 blanks=(pyconvai/core/*.pyx pyconvai/core/*.pxi pyconvai/core/*.pxd tests/host/*.[ch] tests/host/engine/*.[ch])

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Install what the machine lacks:  install-deps.sh module | tests PYTHON | lint
+# Install what the machine lacks:  install-deps.sh module | tests PYTHON | lint | fuzz
 #
 #   module         what building and running the module needs, Asterisk's headers included
 #   tests PYTHON   a compiler, and the headers and ensurepip of PYTHON, for the tests' build/venv
 #   lint           the C checkers
+#   fuzz           clang, with libFuzzer and the sanitizers
 #
 # Packages come from wherever this machine's package manager is configured to take them. Where the
 # distribution's Python packages are too old, a virtual environment at $SYSTEM_VENV takes their place;
@@ -185,7 +186,7 @@ install_module_brew() {
     say "    make PYTHON=$PWD/build/venv-module/bin/python ASTERISK_INCLUDE=$(brew --prefix)/include"
 }
 
-# --- tests and lint ---------------------------------------------------------------------------------
+# --- tests, lint, fuzz ---------------------------------------------------------------------------------
 
 has_headers() { # has_headers PYTHON
     "$1" -c 'import pathlib, sys, sysconfig
@@ -215,6 +216,12 @@ install_lint() {
     fi
 }
 
+install_fuzz() {
+    if [ "$(manager)" = apt-get ] && [ "$(id -u)" = 0 ]; then
+        apt_install clang libclang-rt-dev
+    fi
+}
+
 # The distribution's Python, or the environment that this script made for it.
 module_complete() {
     local python=$SYSTEM_PYTHON
@@ -238,5 +245,6 @@ case "${1:-}" in
     module) install_module ;;
     tests) install_tests "${2:?which Python?}" ;;
     lint) install_lint ;;
-    *) fail "usage: install-deps.sh module | tests PYTHON | lint" ;;
+    fuzz) install_fuzz ;;
+    *) fail "usage: install-deps.sh module | tests PYTHON | lint | fuzz" ;;
 esac

@@ -18,8 +18,8 @@
 
 #include "audio_event.h"
 
-/*! More digits may not fit a number; ids count turns */
-#define ID_DIGITS 18
+/*! Of a whole number, and before the point of another. With more, other readers may find it too large. */
+#define DIGITS_MAX 18
 
 struct text {
 	const uint8_t *at;
@@ -50,11 +50,6 @@ static int take(struct text *text, char c)
 	}
 	text->at++;
 	return 1;
-}
-
-static int is_digit(const struct text *text)
-{
-	return text->at < text->end && *text->at >= '0' && *text->at <= '9';
 }
 
 /*! \brief Length of the UTF-8 character at the front; 0 if it is none */
@@ -91,7 +86,32 @@ static size_t utf8_length(const struct text *text)
 	return length;
 }
 
-/*! \brief A string; of escapes those of one letter, the others are rare */
+/*!
+ * \brief What stands behind a backslash
+ *
+ * Halves of a surrogate pair are not taken: to put pairs together is not worth it, and one alone is an error.
+ */
+static int take_escape(struct text *text)
+{
+	int i;
+
+	if (text->at == text->end) {
+		return 0;
+	}
+	if (*text->at++ != 'u') {
+		return !!memchr("\"\\/bfnrt", text->at[-1], 8);
+	}
+	if (text->end - text->at < 4 || ((text->at[0] | 0x20) == 'd' && text->at[1] > '7')) {
+		return 0;
+	}
+	for (i = 0; i < 4; i++, text->at++) {
+		if (!memchr("0123456789abcdefABCDEF", *text->at, 22)) {
+			return 0;
+		}
+	}
+	return 1;
+}
+
 static int take_string(struct text *text, struct span *span)
 {
 	if (!take(text, '"')) {
@@ -101,16 +121,15 @@ static int take_string(struct text *text, struct span *span)
 	while (text->at < text->end && *text->at != '"') {
 		size_t length;
 
-		if (*text->at < ' ') {
-			return 0;
-		}
 		if (*text->at == '\\') {
-			if (++text->at == text->end || !*text->at || !strchr("\"\\/bfnrt", *text->at)) {
+			text->at++;
+			if (!take_escape(text)) {
 				return 0;
 			}
+			continue;
 		}
 		length = utf8_length(text);
-		if (!length) {
+		if (!length || *text->at < ' ') {
 			return 0;
 		}
 		text->at += length;
@@ -119,7 +138,27 @@ static int take_string(struct text *text, struct span *span)
 	return take(text, '"');
 }
 
-/*! \brief A string without escapes that is not looked into: base64, which whoever decodes it checks */
+/*!
+ * \brief Whether it stands for itself: ASCII above the blank, without a backslash
+ *
+ * Four bytes at a time. The highest bit of one of them gets set by a byte beyond ASCII, and, if there is none, where
+ * a subtraction falls below 0: by a byte below '!', or equal to the backslash.
+ *
+ * \param span of a multiple of 4 bytes
+ */
+static int is_plain(const struct span *span)
+{
+	uint32_t four, bad = 0;
+	size_t i;
+
+	for (i = 0; i < span->length; i += sizeof(four)) {
+		memcpy(&four, span->at + i, sizeof(four));
+		bad |= four | (four - 0x21212121u) | ((four ^ 0x5c5c5c5cu) - 0x01010101u);
+	}
+	return !(bad & 0x80808080u);
+}
+
+/*! \brief A string that may be base64: whoever decodes it looks at the alphabet */
 static int take_base64(struct text *text, struct span *span)
 {
 	const uint8_t *quote;
@@ -134,54 +173,56 @@ static int take_base64(struct text *text, struct span *span)
 	span->at = text->at;
 	span->length = quote - text->at;
 	text->at = quote + 1;
-	return span->length && span->length % 4 == 0;
+	return span->length && span->length % 4 == 0 && is_plain(span);
 }
 
-/*! \brief A number without an exponent: with one it might be too large for others */
-static int take_number(struct text *text)
+static int is_digit(const struct text *text)
 {
-	skip_blanks(text);
-	if (text->at < text->end && *text->at == '-') {
-		text->at++;
-	}
-	if (!is_digit(text)) {
-		return 0;
-	}
-	if (*text->at++ != '0') {
-		while (is_digit(text)) {
-			text->at++;
-		}
-	} else if (is_digit(text)) {
-		return 0;
-	}
-	if (text->at < text->end && *text->at == '.') {
-		text->at++;
-		if (!is_digit(text)) {
-			return 0;
-		}
-		while (is_digit(text)) {
-			text->at++;
-		}
-	}
-	return text->at == text->end || !strchr("eE", *text->at) || !*text->at;
+	return text->at < text->end && *text->at >= '0' && *text->at <= '9';
 }
 
-/*! \brief A whole number from 0 on */
-static int take_id(struct text *text, uint64_t *id)
+/*! \brief A whole number from 0 on. What may not stand behind it is found where something else is expected. */
+static int take_whole(struct text *text, uint64_t *number)
 {
 	const uint8_t *begin;
 
 	skip_blanks(text);
 	begin = text->at;
-	*id = 0;
+	*number = 0;
 	while (is_digit(text)) {
-		if (text->at - begin == ID_DIGITS) {
+		if (text->at - begin == DIGITS_MAX) {
 			return 0;
 		}
-		*id = *id * 10 + (*text->at++ - '0');
+		*number = *number * 10 + (*text->at++ - '0');
 	}
-	/* Behind it comes what ends a member; a fraction or an exponent is caught there. */
 	return text->at > begin && (*begin != '0' || text->at == begin + 1);
+}
+
+/*! \brief A number without an exponent */
+static int take_number(struct text *text)
+{
+	uint64_t whole;
+
+	if (*text->at == '-') {
+		text->at++;
+		if (!is_digit(text)) {
+			return 0;
+		}
+	}
+	if (!take_whole(text, &whole)) {
+		return 0;
+	}
+	if (text->at == text->end || *text->at != '.') {
+		return 1;
+	}
+	text->at++;
+	if (!is_digit(text)) {
+		return 0;
+	}
+	while (is_digit(text)) {
+		text->at++;
+	}
+	return 1;
 }
 
 static int take_word(struct text *text, const char *word)
@@ -250,6 +291,16 @@ static int is(const struct span *span, const char *word)
 	return span->length == strlen(word) && !memcmp(span->at, word, span->length);
 }
 
+/*!
+ * \brief The value of a key that nobody is interested in
+ *
+ * A key with an escape may be one that somebody is interested in: then it is not ours.
+ */
+static int take_other(struct text *text, const struct span *key)
+{
+	return !memchr(key->at, '\\', key->length) && take_value(text);
+}
+
 /*! \brief The value of audio_event. Of a key that comes twice the last would count: it is not ours. */
 static int take_audio(struct text *text, struct convai_audio_event *event)
 {
@@ -260,19 +311,19 @@ static int take_audio(struct text *text, struct convai_audio_event *event)
 		return 0;
 	}
 	do {
+		int good;
+
 		if (!take_string(text, &key) || !take(text, ':')) {
 			return 0;
 		}
 		if (is(&key, "audio_base_64")) {
-			if (audio.at || !take_base64(text, &audio)) {
-				return 0;
-			}
+			good = !audio.at && take_base64(text, &audio);
 		} else if (is(&key, "event_id")) {
-			if (ids++ || !take_id(text, &event->event_id)) {
-				return 0;
-			}
-		} else if (memchr(key.at, '\\', key.length) || !take_value(text)) {
-			/* An escaped key may be one of the two. */
+			good = !ids++ && take_whole(text, &event->event_id);
+		} else {
+			good = take_other(text, &key);
+		}
+		if (!good) {
 			return 0;
 		}
 	} while (take(text, ','));
@@ -284,29 +335,30 @@ static int take_audio(struct text *text, struct convai_audio_event *event)
 int convai_audio_event_read(const uint8_t *bytes, size_t length, struct convai_audio_event *event)
 {
 	struct text text = { .at = bytes, .end = bytes + length };
-	struct span key, type = { .at = NULL };
-	int audios = 0;
+	struct span key, type;
+	int types = 0, audios = 0;
 
 	if (!take(&text, '{')) {
 		return 0;
 	}
 	do {
+		int good;
+
 		if (!take_string(&text, &key) || !take(&text, ':')) {
 			return 0;
 		}
-		if (is(&key, "type") && !type.at) {
-			if (!take_string(&text, &type) || !is(&type, "audio")) {
-				return 0;
-			}
-		} else if (is(&key, "audio_event") && !audios++) {
-			if (!take_audio(&text, event)) {
-				return 0;
-			}
+		if (is(&key, "type")) {
+			good = !types++ && take_string(&text, &type) && is(&type, "audio");
+		} else if (is(&key, "audio_event")) {
+			good = !audios++ && take_audio(&text, event);
 		} else {
+			good = take_other(&text, &key);
+		}
+		if (!good) {
 			return 0;
 		}
 	} while (take(&text, ','));
-	if (!type.at || !audios || !take(&text, '}')) {
+	if (!types || !audios || !take(&text, '}')) {
 		return 0;
 	}
 	skip_blanks(&text);

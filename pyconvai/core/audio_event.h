@@ -25,7 +25,7 @@
 #define CONVAI_AUDIO_EVENT_DEPTH 8
 
 struct convai_audio_event {
-	const uint8_t *base64;	/*!< within the text; not checked for its alphabet */
+	const uint8_t *base64;	/*!< within the text: ASCII without blanks, not yet known to be base64 */
 	size_t base64_length;	/*!< a multiple of 4, not 0 */
 	uint64_t event_id;	/*!< below 10^18 */
 };
@@ -33,9 +33,11 @@ struct convai_audio_event {
 /*!
  * \brief Recognize {"type":"audio","audio_event":{"audio_base_64":"...","event_id":N,...}}
  *
- * Keys in any order, blanks as JSON allows them, and other keys within audio_event.
+ * Keys in any order, other keys and blanks wherever JSON allows them. Unusual are: keys that come twice, escapes
+ * in keys or in the base64, surrogate pairs as escapes, exponents, whole numbers of more than 18 digits.
  *
  * \param text JSON, not terminated
+ * \param[out] event meaningful if 1 is returned
  * \return 1 with the event, or 0 if it is something else, malformed, or unusual
  */
 int convai_audio_event_read(const uint8_t *text, size_t length, struct convai_audio_event *event);

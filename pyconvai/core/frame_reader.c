@@ -14,22 +14,26 @@
 #include "frame_reader.h"
 
 enum {
-	FINAL_TEXT = 0x81,
 	FINAL = 0x80,
-	CONTROL = 0x08,
+	RESERVED = 0x70,
 	OPCODE = 0x0f,
-	OPCODE_CLOSE = 0x08,
+	OPCODE_CONTINUATION = 0x00,
+	OPCODE_TEXT = 0x01,
+	OPCODE_BINARY = 0x02,
+	OPCODE_CLOSE = 0x08,	/* from here on: control frames */
+	OPCODE_PONG = 0x0a,
 	MASKED = 0x80,
+	CONTROL_TEXT_MAX = 125,
 	LENGTH_16 = 126,
 	LENGTH_64 = 127,
 };
 
-/*! The head of one frame */
+/*! The header of one frame that a server sent */
 struct frame {
 	uint8_t first;
 	int is_masked;
-	size_t header;		/*!< bytes before mask and text */
-	uint64_t text;		/*!< bytes behind the header, a mask included */
+	size_t header;		/*!< its bytes */
+	uint64_t text;		/*!< bytes behind it, if it is not masked */
 };
 
 /*! \brief Bytes up to the end of the HTTP answer, as far as they are there */
@@ -66,19 +70,29 @@ static int read_header(const uint8_t *bytes, size_t length, struct frame *frame)
 	for (i = 0; i < extra; i++) {
 		frame->text = (i ? frame->text << 8 : 0) | bytes[2 + i];
 	}
-	if (frame->is_masked) {
-		frame->text += 4;
-	}
 	return 1;
 }
 
-/*! \brief Whether a frame may be audio, as far as its header and the first of its text tell */
-static int may_be_audio(const struct convai_frame_reader *reader, const struct frame *frame,
-	const uint8_t *bytes, size_t length)
+/*! \brief Whether the connection ends with this frame: a close, or one for which the library fails it */
+static int is_last(const struct convai_frame_reader *reader, const struct frame *frame)
 {
-	return frame->first == FINAL_TEXT && !frame->is_masked && !reader->fragmented
-		&& !reader->bypass && frame->text && frame->text <= CONVAI_FRAME_TEXT_MAX
-		&& (length <= frame->header || bytes[frame->header] == '{');
+	int opcode = frame->first & OPCODE;
+
+	if (frame->is_masked || frame->first & RESERVED) {
+		return 1;
+	}
+	if (opcode >= OPCODE_CLOSE) {
+		return opcode == OPCODE_CLOSE || opcode > OPCODE_PONG || !(frame->first & FINAL)
+			|| frame->text > CONTROL_TEXT_MAX;
+	}
+	return opcode > OPCODE_BINARY || reader->fragmented != (opcode == OPCODE_CONTINUATION);
+}
+
+/*! \brief Whether a frame that is not the last may be audio, as far as its header and first character tell */
+static int may_be_audio(const struct frame *frame, const uint8_t *bytes, size_t length)
+{
+	return frame->first == (FINAL | OPCODE_TEXT) && frame->text <= CONVAI_FRAME_TEXT_MAX
+		&& (length == frame->header || bytes[frame->header] == '{');
 }
 
 /*! \brief Leave a frame to the library, as far as it is there. \return how many bytes that is */
@@ -86,9 +100,7 @@ static size_t pass(struct convai_frame_reader *reader, const struct frame *frame
 {
 	size_t there = length - frame->header;
 
-	if ((frame->first & OPCODE) == OPCODE_CLOSE) {
-		reader->bypass = 1;
-	} else if (!(frame->first & CONTROL)) {
+	if ((frame->first & OPCODE) < OPCODE_CLOSE) {
 		reader->fragmented = !(frame->first & FINAL);
 	}
 	if (there >= frame->text) {
@@ -115,8 +127,8 @@ enum convai_frame_verdict convai_frame_read(struct convai_frame_reader *reader,
 
 	while (at < length) {
 		if (reader->head < CONVAI_FRAME_HEAD) {
+			/* By itself: it may refuse the upgrade, and then no frames follow. */
 			at = read_head(reader, bytes, length);
-			/* It may refuse the upgrade: then no frames follow. */
 			break;
 		}
 		if (reader->bypass) {
@@ -125,18 +137,18 @@ enum convai_frame_verdict convai_frame_read(struct convai_frame_reader *reader,
 			at += read_passing(reader, length - at);
 		} else if (!read_header(bytes + at, length - at, &frame)) {
 			break;
-		} else if (may_be_audio(reader, &frame, bytes + at, length - at)) {
-			if (at || length < frame.header + frame.text) {
-				/* What came before it goes first; then it is looked at when all of it is there. */
-				break;
-			}
-			if (convai_audio_event_read(bytes + frame.header, frame.text, event)) {
-				*used = frame.header + frame.text;
-				return CONVAI_FRAME_AUDIO;
-			}
-			at += pass(reader, &frame, length);
-		} else {
+		} else if (is_last(reader, &frame)) {
+			reader->bypass = 1;
+		} else if (!may_be_audio(&frame, bytes + at, length - at)) {
 			at += pass(reader, &frame, length - at);
+		} else if (at || length < frame.header + frame.text) {
+			/* What came before it goes first; then it is looked at when all of it is there. */
+			break;
+		} else if (convai_audio_event_read(bytes + frame.header, frame.text, event)) {
+			*used = frame.header + frame.text;
+			return CONVAI_FRAME_AUDIO;
+		} else {
+			at += pass(reader, &frame, length);
 		}
 	}
 	*used = at;

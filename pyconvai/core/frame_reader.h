@@ -11,8 +11,9 @@
  * \brief Takes audio events off the bytes of a WebSocket before the library sees them
  *
  * Whole, unfragmented, unmasked text frames (RFC 6455, section 5.2) whose text is an audio
- * event are taken; everything else is the library's, byte for byte and in order. Loop thread;
- * no allocation, no Python.
+ * event are taken; everything else is the library's, byte for byte and in order. After a close
+ * frame, or one for which the library fails the connection, nothing is taken. Loop thread; no
+ * allocation, no Python.
  */
 
 #ifndef CONVAI_FRAME_READER_H
@@ -43,13 +44,17 @@ struct convai_frame_reader {
 	uint64_t passing;	/*!< bytes of a frame that is passed on which are still to come */
 	unsigned int head:3;	/*!< of the CR LF CR LF that ends the HTTP answer: 4 when frames follow */
 	unsigned int fragmented:1;	/*!< the message that is under way has come in part */
-	unsigned int bypass:1;	/*!< a close frame, or what is no frame, was seen: no audio any more */
+	unsigned int bypass:1;	/*!< everything is the library's: the connection ends. Set here, and by the caller. */
 };
 
 /*!
  * \brief Say what the bytes at the front are
  *
- * Called until it wants more, each time with the bytes behind those that were used.
+ * Called until it wants more, each time with the bytes behind those that were used; those that were not used come
+ * again, with more behind them. Whatever is passed the caller gives to the library before it calls again. If frames
+ * follow then and the library's connection is not open, the caller sets bypass: the library has more reasons to fail
+ * one than are known here, such as a refusal in the HTTP answer or the size of a message. At the end of the stream,
+ * what still waits is the library's.
  *
  * \param[out] used how many bytes the verdict is about; 0 for CONVAI_FRAME_MORE
  * \param[out] event set for CONVAI_FRAME_AUDIO; it points into the bytes

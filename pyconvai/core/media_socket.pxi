@@ -133,6 +133,10 @@ cdef class MediaSocket:
                 self.end(error)
                 return 0
             if n <= 0:
+                if self.kept_bytes:
+                    # Half a frame, which the library knows what to say about.
+                    self.owner.received(PyBytes_FromStringAndSize(
+                        <const char *>self.kept, self.kept_bytes))
                 self.end(None)
                 return 0
             self.received_bytes += n

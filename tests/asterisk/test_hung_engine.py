@@ -34,7 +34,7 @@ def _hang():
         os.unlink({file!r} + "-now")
 
 
-_converse, _listen = Session._converse, Session._listen
+_converse, _talk = Session._converse, Session._talk
 
 
 async def _hanging_converse(self):
@@ -43,13 +43,13 @@ async def _hanging_converse(self):
     return await _converse(self)
 
 
-async def _hanging_listen(self):
+def _hanging_talk(self, metadata):
     if self.handle.agent == "deaf":
         asyncio.get_running_loop().call_later(0.5, _hang)
-    return await _listen(self)
+    _talk(self, metadata)
 
 
-Session._converse, Session._listen = _hanging_converse, _hanging_listen
+Session._converse, Session._talk = _hanging_converse, _hanging_talk
 """
 
 CONNECT_TIMEOUT = 1

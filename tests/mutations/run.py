@@ -3,9 +3,11 @@
 python -m tests.mutations.run [-k WORDS] [--also TESTS]...
 
 A fault that no test catches is a test that is missing: status 1. So is one that cannot be put in,
-for the text it replaces has changed: then faults.toml has to follow. Before all, the named tests
-must pass without any fault. Each file of tests is run up to its first failure, so that several can
-be seen to catch a fault and none is waited for long. Nothing is changed in the tree itself.
+for the place it names has changed: then faults.toml has to follow (tests/unit/test_mutations.py
+tells that at once). Before all, the named tests must pass without any fault. Each file of tests is
+run up to its first failure, so that several can be seen to catch a fault and none is waited for
+long. An engine that fails its self-test gets no calls: that, too, catches a fault. Nothing is
+changed in the tree itself.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.places import PlaceError, Span, definition, definitions, fragment
+
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_name("faults.toml")
 
@@ -32,8 +36,16 @@ RUN_SECONDS = 300.0
 NEEDED_OF_BUILD = ("cpython-", "host")
 """Beginnings of what makes building in the copy quick; the rest of build/ is large."""
 
+PARTS = {
+    "engine": ("pyconvai", "pyconvai/mock"),
+    "module": ("app_elevenlabs_convai", "app_elevenlabs_convai/tests"),
+    "mock": ("pyconvai/mock", "pyconvai/mock/scenarios"),
+}
+"""Of each part of the tree: its folder, and one inside that is no part of it."""
+
 COMPILED = {".pyx", ".pxi", ".pxd", ".h", ".c"}
 _FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
+_SELFTEST = re.compile(r"^E +\S*SelfTestFailed: (.{,72})", re.MULTILINE)
 _BUILT = re.compile(r"^\d+ passed, \d+ failed$", re.MULTILINE)
 
 
@@ -47,16 +59,38 @@ class Fault:
 
     name: str
     where: str
-    file: str
     old: str
     new: str
+    place: str = ""
+    file: str = ""
     tests: tuple[str, ...] = ()
     suites: tuple[str, ...] = ()
 
-    @property
-    def in_core(self) -> bool:
-        """Whether the engine's compiled part is to be built anew."""
-        return self.file.startswith("pyconvai/") and Path(self.file).suffix in COMPILED
+    def put(self, root: Path) -> tuple[Path, str]:
+        """The file of a tree that it changes, and that file's text with the fault in it."""
+        try:
+            path, text, within = self._find(root)
+            start, end = fragment(text, within, self.old)
+        except PlaceError as error:
+            place = ", ".join(filter(None, (self.where, self.file, self.place)))
+            raise BrokenError(f"{place}: {error}: {TABLE.name} has to follow the code") from None
+        return path, text[:start] + self.new + text[end:]
+
+    def _find(self, root: Path) -> tuple[Path, str, Span]:
+        folder, other = PARTS[self.where]
+        found = []
+        for path in sorted((root / folder).rglob(self.file or "*")):
+            if path.suffix not in COMPILED | {".py"} or path.is_relative_to(root / other):
+                continue
+            text = path.read_text(encoding="utf-8")
+            if not self.place or self.place in definitions(text, path.suffix):
+                found.append((path, text))
+        if len(found) != 1:
+            names = " and ".join(path.name for path, _ in found) or "no file"
+            raise PlaceError(f"{self.place or self.file} is in {names}")
+        path, text = found[0]
+        whole = Span(0, len(text))
+        return path, text, definition(text, path.suffix, self.place) if self.place else whole
 
 
 def faults(words: str) -> list[Fault]:
@@ -64,11 +98,12 @@ def faults(words: str) -> list[Fault]:
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))["fault"]
     found = [
         Fault(
-            **{key: entry[key] for key in ("name", "where", "file", "old", "new")},
-            tests=tuple(entry.get("tests", ())),
-            suites=tuple(entry.get("suites", ())),
+            **{
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in each.items()
+            }
         )
-        for entry in table
+        for each in table
     ]
     return [fault for fault in found if words in f"{fault.where}: {fault.name}"]
 
@@ -91,16 +126,15 @@ class Tree:
 
     def caught_by(self, fault: Fault, also: Sequence[str]) -> list[str]:
         """Return the tests that fail by a fault."""
-        file = self.folder / fault.file
+        file, faulty = fault.put(self.folder)
         healthy = file.read_text(encoding="utf-8")
-        if (times := healthy.count(fault.old)) != 1:
-            raise BrokenError(f"its text is {times} times in {fault.file}: faults.toml is outdated")
-        file.write_text(healthy.replace(fault.old, fault.new), encoding="utf-8")
+        in_core = file.is_relative_to(self.folder / "pyconvai") and file.suffix in COMPILED
+        file.write_text(faulty, encoding="utf-8")
         try:
-            return self.failed([*fault.tests, *also], fault.suites, core=fault.in_core)
+            return self.failed([*fault.tests, *also], fault.suites, core=in_core)
         finally:
             file.write_text(healthy, encoding="utf-8")
-            if fault.in_core:
+            if in_core:
                 self._build_core()
 
     def failed(self, tests: Sequence[str], suites: Sequence[str], *, core: bool) -> list[str]:
@@ -113,10 +147,13 @@ class Tree:
     def _pytest(self, tests: str) -> Iterable[str]:
         options = ("-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-rf")
         done = self._run([sys.executable, "-m", "pytest", *options, tests])
-        found = _FAILED.findall(done.stdout)
+        found = [
+            name.partition("[")[0].removeprefix("tests/") for name in _FAILED.findall(done.stdout)
+        ]
+        found += {f"the engine's {said}" for said in _SELFTEST.findall(done.stdout)}
         if done.returncode not in (0, 1) or (done.returncode == 1) != bool(found):
             raise BrokenError(f"pytest ended with {done.returncode}:\n{_tail(done)}")
-        return (name.partition("[")[0].removeprefix("tests/") for name in found)
+        return found
 
     def _host(self, suites: Sequence[str]) -> Iterable[str]:
         if not suites:
@@ -128,7 +165,10 @@ class Tree:
         return (f"host/{name}" for name in _FAILED.findall(done.stdout))
 
     def _build_core(self) -> None:
-        done = self._run([sys.executable, "setup.py", "--quiet", "build_ext", "--inplace"])
+        # Its dates are compared in whole seconds: a fault put in within the second in which the
+        # core was built would not be built.
+        setup = [sys.executable, "setup.py", "--quiet"]
+        done = self._run([*setup, "build_ext", "--inplace", "--force"])
         if done.returncode:
             raise BrokenError(f"the core was not built:\n{_tail(done)}")
 

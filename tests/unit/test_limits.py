@@ -9,6 +9,7 @@ from pathlib import Path
 from pyconvai import limits
 
 PACKAGE = Path(limits.__file__).parent
+ROOT = PACKAGE.parent
 MODULE = ast.parse(Path(limits.__file__).read_text(encoding="utf-8"))
 ELSEWHERE = re.compile(r"^_?[A-Z_]+_(?:MS|SECONDS|BYTES|CHARACTERS)\b.* = ", re.MULTILINE)
 
@@ -30,10 +31,11 @@ def test_no_other_file_of_the_engine_has_limits() -> None:
 
 
 def test_the_order() -> None:
-    """Not yet of CLOSE_SECONDS and CLOSE_ALL_SECONDS."""
-    core = (PACKAGE / "core" / "_core.pyx").read_text(encoding="utf-8")
-    found = re.search(r"SEND_BUFFER_LIMIT = (\d+)", core)
+    """H2: one closing handshake fits into the time for all, and that into the module's."""
+    module = ROOT / "app_elevenlabs_convai" / "app_elevenlabs_convai.c"
+    found = re.search(r"#define EXIT_LIMIT_MS (\d+)", module.read_text(encoding="utf-8"))
     assert found
+    assert limits.CLOSE_SECONDS < limits.CLOSE_ALL_SECONDS < int(found[1]) / 1000
     assert limits.SELFTEST_POLL_SECONDS < limits.SELFTEST_SECONDS < 5
     assert limits.ADDRESS_SECONDS < 10 < limits.HANDSHAKE_SECONDS
     assert limits.SIGNED_URL_LIFE_SECONDS < 900 - limits.HANDSHAKE_SECONDS
@@ -42,8 +44,9 @@ def test_the_order() -> None:
         < limits.BACKOFF_LONGEST_SECONDS
         < limits.BACKOFF_RETRY_AFTER_SECONDS
     )
-    assert limits.UNSENT_BYTES < int(found[1]) < limits.WRITE_LIMIT_BYTES
-    assert 2 * limits.KEEPALIVE_SECONDS < limits.SERVICE_QUIET_SECONDS
+    assert limits.UNSENT_BYTES < limits.BACKLOG_BYTES < limits.MAX_MESSAGE_BYTES
+    ticks = [seconds for _, seconds in limits.TICK_SECONDS]
+    assert [*ticks, limits.TICK_MANY_SECONDS] == sorted({*ticks, limits.TICK_MANY_SECONDS})
     assert limits.TOOL_SECONDS < 20
     assert limits.SETTLE_SECONDS < limits.REPLY_SECONDS < limits.FAREWELL_SECONDS
     assert limits.MAX_SHOWN_CHARACTERS < limits.MAX_REASON_CHARACTERS < limits.MAX_LOGGED_CHARACTERS

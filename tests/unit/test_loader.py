@@ -266,7 +266,7 @@ async def _spin(self):
     while True:
         pass
 
-Session._listen = _spin
+Session._converse = _spin
 """
 BLOCK_IN_LOOP = """
 
@@ -274,7 +274,7 @@ async def _block(self):
     import time
     time.sleep(1.5)
 
-Session._listen = _block
+Session._converse = _block
 """
 HOLD_THE_GIL = "\nimport ctypes\nctypes.PyDLL(None).usleep(2000000)\n"
 LATE = """

@@ -79,7 +79,7 @@ def since(
 ) -> dict[str, Histogram]:
     """Return what has been added, without those that nothing was added to.
 
-    The largest value is known exactly only if it is a new record; else it is the upper edge of the
+    The largest value is known exactly if it is a new record; else it is the upper edge of the
     highest bucket that has grown.
     """
     result = {}
@@ -88,7 +88,5 @@ def since(
         grown = {u: n - old.buckets.get(u, 0) for u, n in histogram.buckets.items()}
         grown = {u: n for u, n in grown.items() if n > 0}
         if grown:
-            record = histogram.max_us > old.max_us
-            most = histogram.max_us if record else min(max(grown), histogram.max_us)
-            result[name] = Histogram(most, grown)
+            result[name] = Histogram(min(max(grown), histogram.max_us), grown)
     return result

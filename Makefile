@@ -156,7 +156,7 @@ $(LINT_STAMP): requirements/lint.txt $(TEST_STAMP)
 
 # --- tests ------------------------------------------------------------------------------------------
 
-.PHONY: test test-unit test-sanitize test-full test-all test-live test-mutations fuzz host-core root mock-server demo bench
+.PHONY: test test-unit test-sanitize test-full test-all test-live test-mutations fuzz host-core root mock-server demo bench bench-core
 
 TESTS := tests/unit tests/asterisk tests/conformance
 AT_ONCE := -n $(JOBS) --dist loadfile
@@ -204,8 +204,13 @@ mock-server: ## Run the mock agent in the foreground; PORT=8765
 demo: host-core ## Place a real call to a talking mock agent and show the conversation
 	$(Q)$(HOST) -m testbed.demo
 
-bench: host-core ## Measure what a call costs, as a multiple of Echo()
+bench: export QUICK := $(QUICK)
+bench: export FULL := $(FULL)
+bench: host-core root ## Measure what a call costs: ten minutes; QUICK=1: two; FULL=1: first words near and far as well
 	$(Q)$(HOST) -m testbed.bench
+
+bench-core: host-core ## Measure the small parts that each frame goes through, in ns (seconds)
+	$(Q)$(HOST) -m testbed.bench_core
 
 # --- care -------------------------------------------------------------------------------------------
 

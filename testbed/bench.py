@@ -1,13 +1,14 @@
 r"""`make bench`: what a call costs, as a multiple of what `Echo()` costs in the same run.
 
-Real RTP both ways, agents over TLS that speak all the time in pieces of 200 ms, every call with
-noise of its own. A busy machine changes absolute figures, so only ratios from one run mean
-something; the order is Echo, agents, Echo again, and the mean of both Echoes is the yardstick.
-Before that, with nothing else going on: how soon an agent is heard (`testbed.latency`), near and
-over a link of 40 ms each way, with a signed URL that was fetched ahead (warm) and without (cold).
-Nothing here fails a build.
+Real RTP both ways, agents over TLS that speak half of the time, default settings. A busy machine
+changes absolute figures, so only multiples from one run mean something: Echo() is measured before
+and after, and the mean of both is the yardstick. docs/performance.md explains each figure.
 
-Leaves build/bench/results.json.
+QUICK=1 takes under two minutes and leaves out what takes long; FULL=1 adds the first words of
+agents near and far, cold and warm. Nothing here fails a build: the exit status is 1 only when
+something did not work.
+
+Leaves build/bench/results.json and build/bench/report.html.
 """
 
 from __future__ import annotations
@@ -17,222 +18,222 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from testbed import latency
-from testbed.callers import Callers
-from testbed.echo import Cost, cpu_per_call
+from testbed import bench_report, bench_steps, bench_targets
+from testbed.bench_bed import FOLDER, Started, started
+from testbed.bench_figures import figures
+from testbed.bench_load import Held, hold
 from testbed.errors import TestbedError
-from testbed.instance import Instance
-from testbed.measure import CpuWindow
-from testbed.mock import MockAgent
-from testbed.paths import BUILD
-from testbed.root import Root
-from testbed.rtp import CODECS
-from testbed.slow_link import SlowLink
-from testbed.tls import certificate
 
-FOLDER = BUILD / "bench"
+RESULTS = FOLDER / "results.json"
+REPORT = FOLDER / "report.html"
+
+WARM_UP_CALLS = 10
 CALLS = 40
-WINDOW_SECONDS = 20.0
-SETTLE_SECONDS = 6.0
-"""Between the last answer and the window: set-up is not what is measured."""
-
-AFTER_SECONDS = 10.0
-"""For which agents speak on after the window, so that it is never half empty."""
-
-CHUNKS_MS = (20, 100)
-FIRST_WORDS = 50
-
-ULAW = CODECS["ulaw"]
-
-DIALPLAN = """\
-[callers]
-exten => echo,1,Answer()
- same => n,Echo()
-exten => _[a-z].,1,ElevenLabsConvAI(${EXTEN})
- same => n,Hangup()
-"""
-
-SCENARIO = """\
-title = "bench"
-[limits]
-gap_ms = 3000
-[agents.default]
-format = "ulaw_8000"
-chunk_ms = 200
-pace = 1.1
-first_message = {{ text = "Noise.", sound = "noise:1:{ms}", interruptible = false }}
-"""
-
-
-LINK_SECONDS = 0.040
-"""Each way, for the agents that are far away."""
-
-FAR_CALLS_A_SECOND = 1.0
-"""There it takes some round trips until the next call's URL has come."""
+MANY_CALLS = 200
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure."""
+    """How much to measure."""
 
-    calls: int
-    seconds: float
-    first_words: int
-
-
-def section(name: str, url: str, ca: str, chunk_ms: int) -> str:
-    """One agent of elevenlabs.conf."""
-    keys = {"agent_id": name, "api_key": "any", "base_url": url, "ca_file": ca}
-    lines = (f"{key} = {value}\n" for key, value in (keys | {"chunk_ms": str(chunk_ms)}).items())
-    return f"[{name}]\n{''.join(lines)}"
+    quick: bool = False
+    full: bool = False
+    seconds: float = 15.0
+    few: int = 10
+    calls: int = CALLS
+    more: int = 100
+    many: int = MANY_CALLS
+    first_words: int = 40
 
 
-def percentile(values: list[float], share: float) -> float:
-    """The value that this share of the values does not exceed; 0 of none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+QUICK = Options(quick=True, seconds=3.0, first_words=20)
+
+Step = tuple[str, str, Callable[[Started], Any]]
+"""Key in the results, words for the screen, what to do."""
 
 
-def measure_agents(asterisk: Instance, name: str, options: Options) -> dict[str, Any]:
-    """Hold the calls and measure in a window in their middle."""
-    length = SETTLE_SECONDS + options.seconds
-    before = asterisk.counters()
-    with Callers(
-        asterisk, options.calls, name, send=lambda i: ULAW.noise(length + 2, seed=i)
-    ) as calls:
-        calls.wait_up()
-        time.sleep(SETTLE_SECONDS)
-        window = CpuWindow(asterisk.pid)
-        time.sleep(options.seconds)
-        percent = window.percent()
-        during = asterisk.counters()
-        intervals = [ms for call in calls for ms in call.so_far().intervals_ms]
-    asterisk.wait_no_channels()
-    calls.delete_files()
-    return {
-        "cpu_percent_per_call": round(percent / options.calls, 3),
-        "pss_kb_per_call": round((during.pss_kb - before.pss_kb) / options.calls),
-        "threads_per_call": round((during.threads - before.threads) / options.calls, 2),
-        "frame_interval_ms": {
-            "p50": round(percentile(intervals, 0.5), 2),
-            "p99": round(percentile(intervals, 0.99), 2),
-            "max": round(max(intervals, default=0.0), 2),
-        },
-    }
+@dataclass
+class Run:
+    """One run of the benchmark, as it goes on."""
+
+    options: Options
+    results: dict[str, Any] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+    def say(self, text: str) -> None:
+        """Show progress."""
+        seconds = int(time.monotonic() - self.began)
+        print(f"[{seconds // 60}:{seconds % 60:02}] {text}", flush=True)
+
+    def carry_out(self, bed: Started, steps: list[Step]) -> None:
+        """Take the steps in order; one that does not work is told of, and the others go on."""
+        for number, (key, text, step) in enumerate(steps, 1):
+            self.say(f"{number}/{len(steps)} {text}")
+            try:
+                found = step(bed)
+            except TestbedError as error:
+                self.failures.append(f"{text}: {error}")
+                self.say(f"FAILED: {error}")
+                bed.asterisk.cli("channel request hangup all")
+                bed.asterisk.wait_no_channels()
+                continue
+            self.results[key] = found.as_dict() if isinstance(found, Held) else found
+            self.say(f"      {_short(self.results[key])}")
 
 
-def measure_echo(asterisk: Instance, options: Options) -> Cost:
-    """The yardstick."""
-    cost = cpu_per_call(asterisk, "echo", calls=options.calls, seconds=options.seconds)
-    asterisk.wait_no_channels()
-    return cost
+def plan(options: Options, words: dict[str, Any]) -> list[Step]:
+    """All steps in order. words: where the first words beside many calls are left."""
+    few, calls, more, many = options.few, options.calls, options.more, options.many
+
+    def held(key: str, text: str, extension: str, count: int) -> Step:
+        return key, f"{text}, {count} calls", lambda bed: hold(bed, extension, count)
+
+    def most(bed: Started) -> Held:
+        def afterwards() -> None:
+            words.update(bench_steps.first_words(bed, "warm", options.first_words))
+
+        count = calls if options.quick else many
+        return hold(bed, "chunk20", count, afterwards=afterwards)
+
+    echo = "Echo()"
+    ours_many: Step = ("ours_200", f"ours, {many} calls, then first words beside them", most)
+    ours_words: Step = ("ours_40", f"ours, {calls} calls, then first words beside them", most)
+    quick: list[Step] = [
+        held("warm_up", "warming up", "chunk20", WARM_UP_CALLS),
+        held("echo_40_before", echo, "echo", calls),
+        ours_words if options.quick else held("ours_40", "ours", "chunk20", calls),
+        held("ours_40_chunk100", "ours, 100 ms chunks", "chunk100", calls),
+        (
+            "peer_40",
+            f"chan_websocket and a bridge in Python, {calls} calls",
+            lambda bed: bench_steps.peer(bed, calls),
+        ),
+        (
+            "debug_40",
+            f"ours with debug on, {calls} calls",
+            lambda bed: bench_steps.with_debug(bed, calls),
+        ),
+        held("mixmonitor_40", "ours beside a MixMonitor", "recchunk20", calls),
+        (
+            "reloads_40",
+            f"ours with a reload a second, {calls} calls",
+            lambda bed: bench_steps.with_reloads(bed, calls),
+        ),
+    ]
+    long: list[Step] = [
+        held("ours_10", "ours", "chunk20", few),
+        held("echo_200_before", echo, "echo", many),
+        held("ours_100", "ours", "chunk20", more),
+        ours_many,
+        held("echo_200_after", f"{echo} again", "echo", many),
+    ]
+    last: list[Step] = [
+        ("interruptions", "callers who interrupt", bench_steps.interruptions),
+        ("cold_burst", "many cold calls in a second", bench_steps.cold_burst),
+        ("overload", "1.5 x max_sessions at once", bench_steps.overload),
+        held("echo_40_after", f"{echo} again", "echo", calls),
+    ]
+    full: Step = (
+        "near_and_far",
+        "first words, near and far, cold and warm",
+        lambda bed: bench_steps.near_and_far(bed, options.first_words),
+    )
+    return [
+        *quick,
+        *([] if options.quick else long),
+        *last,
+        *([full] if options.full else []),
+    ]
 
 
-def run(options: Options) -> dict[str, Any]:
-    """Measure everything; returns what goes into results.json."""
-    root = Root.find(lambda line: print(f"    {line}", flush=True))
-    tls = certificate(root, "tls-bench")
-    speech_ms = int((SETTLE_SECONDS + options.seconds + AFTER_SECONDS) * 1000)
-    with (
-        MockAgent(root, SCENARIO.format(ms=speech_ms), tls=tls) as mock,
-        SlowLink(mock.url, delay=LINK_SECONDS) as link,
-    ):
-        ca = root.path(tls.ca)
-        agents = {f"chunk{ms}": section(f"chunk{ms}", mock.url, ca, ms) for ms in CHUNKS_MS}
-        kinds = latency_agents(options.first_words)
-        urls = {"near": mock.url, "far": link.url}
-        sections = [
-            section(name, urls[kind.split("_")[0]], ca, CHUNKS_MS[0])
-            for kind, names in kinds.items()
-            for name in dict.fromkeys(names)
-        ]
-        asterisk = Instance(
-            root,
-            "bench",
-            dialplan=DIALPLAN,
-            elevenlabs="".join([*agents.values(), *sections]),
-            verbose=0,
-            debug=0,
-        )
-        asterisk.prepare()
-        print("==> building a release and installing it", flush=True)
-        asterisk.build_and_install("MODE=release")
-        asterisk.start()
-        try:
-            first_words = measure_first_words(asterisk, mock.url, kinds)
-            return measure(asterisk, tuple(agents), options) | {"first_words": first_words}
-        finally:
-            asterisk.stop()
+def run(options: Options) -> Run:
+    """Measure everything."""
+    this = Run(options)
+    words: dict[str, Any] = {}
+    with started(options.seconds, options.first_words if options.full else 0, this.say) as bed:
+        this.results["about"] = {
+            "asterisk_version": bed.asterisk.root.versions()["asterisk"],
+            "python_version": bed.asterisk.root.versions()["python"],
+            "engine_build": bed.asterisk.engine_build(),
+            "processors": os.cpu_count(),
+            "window_seconds": options.seconds,
+            "quick": options.quick,
+            "date": time.strftime("%Y-%m-%d"),
+            "load_before": os.getloadavg()[0],
+        }
+        this.carry_out(bed, plan(options, words))
+    if words:
+        this.results["first_words"] = words
+    this.results["failures"] = this.failures
+    this.results["figures"] = figures(this.results)
+    this.say("done")
+    return this
 
 
-def latency_agents(count: int) -> dict[str, list[str]]:
-    """Whom to call for each kind: a warm agent over and over, a cold one never twice."""
-    return {
-        f"{place}_{state}": [f"{place}-{i if state == 'cold' else 'warm'}" for i in range(count)]
-        for place in ("near", "far")
-        for state in ("cold", "warm")
-    }
+def _short(found: dict[str, Any]) -> str:
+    """The most telling of a step's results, in one line."""
+    if "percent" not in found:
+        return ", ".join(f"{k} {v}" for k, v in found.items() if isinstance(v, int | float))
+    busy = ", ".join(f"{name} {percent:.0f} %" for name, percent in found["callers"].items())
+    cost = f"{found['percent']:.3f} % of a core for a call"
+    if found["loop"]:
+        cost += f" (channel {found['channel']:.3f}, loop {found['loop']:.3f})"
+    return f"{cost}; beside it {busy}"
 
 
-def measure_first_words(
-    asterisk: Instance, service: str, kinds: dict[str, list[str]]
-) -> dict[str, Any]:
-    """How soon the agent is heard, of each kind."""
-    results = {}
-    for kind, agents in kinds.items():
-        print(f"==> first words: {kind}, {len(agents)} calls", flush=True)
-        latency.measure(asterisk, service, agents[:1])  # the connection's way is known then
-        rate = FAR_CALLS_A_SECOND if kind.startswith("far") else latency.CALLS_A_SECOND
-        results[kind] = latency.measure(asterisk, service, agents[1:], rate).as_dict()
-    return results
-
-
-def measure(asterisk: Instance, agents: tuple[str, ...], options: Options) -> dict[str, Any]:
-    """Echo, each kind of agent, Echo."""
-    results: dict[str, Any] = {
-        "asterisk_version": asterisk.root.versions()["asterisk"],
-        "engine_build": asterisk.engine_build(),
-        "processors": os.cpu_count(),
-        "calls": options.calls,
-        "window_seconds": options.seconds,
-    }
-    print(f"==> Echo(), {options.calls} calls, {options.seconds:g} s", flush=True)
-    first = measure_echo(asterisk, options)
-    for name in agents:
-        print(f"==> {name}", flush=True)
-        results[name] = measure_agents(asterisk, name, options)
-    print("==> Echo() again", flush=True)
-    second = measure_echo(asterisk, options)
-    echo = (first.percent + second.percent) / 2
-    results["echo"] = {
-        "cpu_percent_per_call": [round(first.percent, 3), round(second.percent, 3)],
-        "pss_kb_per_call": round(second.pss_kb),
-        "threads_per_call": round(second.threads, 2),
-    }
-    for name in agents:
-        results[name]["times_echo"] = round(results[name]["cpu_percent_per_call"] / echo, 2)
-    return results
+def show(results: dict[str, Any]) -> None:
+    """Print the table, and what it has to be read with."""
+    print(f"\n{bench_targets.plain(results['figures'])}")
+    for name, times in bench_report.multiples(results):
+        print(f"{times:6.2f} x Echo()  {name}")
+    for note in bench_report.notes(results):
+        print(f"NOTE: {note}")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Exit status: 0, or 1 when something did not work."""
     parser = argparse.ArgumentParser(prog="python3 -m testbed.bench", description=__doc__)
-    parser.add_argument("--calls", type=int, default=CALLS)
-    parser.add_argument("--seconds", type=float, default=WINDOW_SECONDS, help="of each window")
-    parser.add_argument("--first-words", type=int, default=FIRST_WORDS, help="calls of each kind")
+    parser.add_argument("--quick", action="store_true", default=os.environ.get("QUICK") == "1")
+    parser.add_argument("--full", action="store_true", default=os.environ.get("FULL") == "1")
+    parser.add_argument("--seconds", type=float, help="of each window")
+    parser.add_argument("--calls", type=int, help="instead of 40")
+    parser.add_argument("--many", type=int, help="instead of 200")
+    parser.add_argument("--table", action="store_true", help="show the last run's as Markdown")
+    parser.add_argument("--report", action="store_true", help="write the last run's page again")
     arguments = parser.parse_args(argv)
+    if arguments.table or arguments.report:
+        return _again(arguments.table)
+    options = QUICK if arguments.quick else Options()
+    given = {name: getattr(arguments, name) for name in ("seconds", "calls", "many", "full")}
+    changed = {name: value for name, value in given.items() if value is not None}
     try:
-        results = run(Options(arguments.calls, arguments.seconds, arguments.first_words + 1))
+        this = run(Options(**{**vars(options), **changed}))
     except TestbedError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1
     FOLDER.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(results, indent=2)
-    (FOLDER / "results.json").write_text(text + "\n", encoding="utf-8")
-    print(text)
+    RESULTS.write_text(json.dumps(this.results, indent=2) + "\n", encoding="utf-8")
+    REPORT.write_text(bench_report.page(this.results), encoding="utf-8")
+    show(this.results)
+    print(f"\n{RESULTS}\n{REPORT}")
+    return 1 if this.failures else 0
+
+
+def _again(table: bool) -> int:
+    """Show what the last run has left."""
+    if not RESULTS.exists():
+        print(f"FAILED: no {RESULTS}: run make bench first", file=sys.stderr)
+        return 1
+    results = json.loads(RESULTS.read_text(encoding="utf-8"))
+    if table:
+        print(bench_targets.markdown(results["figures"]), end="")
+    else:
+        REPORT.write_text(bench_report.page(results), encoding="utf-8")
     return 0
 
 

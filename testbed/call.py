@@ -126,6 +126,10 @@ class Call:
             self._recording = Recording.read(self.record, self.codec)
         return self._recording
 
+    def forget(self) -> None:
+        """Let go of what was read of the recording: long calls fill the memory."""
+        self._recording = None
+
     @property
     def sent(self) -> bytes:
         """All audio payload that went out, the silence included."""

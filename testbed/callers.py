@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
+from typing import overload
 
 from testbed.call import END_SECONDS, UP_SECONDS, Call
 from testbed.errors import TestbedError
@@ -115,7 +116,13 @@ class Callers:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def __getitem__(self, index: int) -> Call:
+    @overload
+    def __getitem__(self, index: int) -> Call: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Call]: ...
+
+    def __getitem__(self, index: int | slice) -> Call | list[Call]:
         return self._calls[index]
 
     def __iter__(self) -> Iterator[Call]:
@@ -134,6 +141,13 @@ class Callers:
         for call in self._calls:
             if call.ended_at is None:
                 call.hangup()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The processes that make the calls: what they cost is not Asterisk's."""
+        if self._endpoint is None or self._sipp is None:
+            raise TestbedError("the calls have not been placed yet: enter the context first")
+        return {"rtp": self._endpoint.pid, "sipp": self._sipp.pid}
 
     # --- life ---
 

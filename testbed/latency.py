@@ -15,7 +15,7 @@ import ssl
 import statistics
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -59,6 +59,7 @@ class Latency:
 
     calls: int
     median: float
+    p95: float
     worst: float
     conversation_median: float
     first_word_median: float
@@ -74,13 +75,16 @@ class Latency:
 def measure(
     asterisk: Instance, service: str, agents: Sequence[str], rate: float = CALLS_A_SECOND
 ) -> Latency:
-    """Call each of the agents, a few at a time. service: the mock's own URL."""
+    """Call each of the agents, a few at a time; other calls may be up. service: the mock's URL."""
     batches = [agents[at : at + AT_ONCE] for at in range(0, len(agents), AT_ONCE)]
-    began = [each for batch in batches for each in _call(asterisk, service, batch, rate)]
-    ours = [each.ours for each in began]
+    told = [each for batch in batches for each in _call(asterisk, batch, rate)]
+    took = _own_delays(service)
+    began = [Began(up, heard, in_rtp, took[name]) for name, up, heard, in_rtp in told]
+    ours = sorted(each.ours for each in began)
     return Latency(
         len(began),
         round(statistics.median(ours), 1),
+        round(ours[min(len(ours) - 1, int(0.95 * len(ours)))], 1),
         round(max(ours), 1),
         round(statistics.median(each.talking for each in began), 1),
         round(statistics.median(each.heard - each.talking for each in began), 1),
@@ -89,32 +93,48 @@ def measure(
     )
 
 
-def _call(asterisk: Instance, service: str, agents: Sequence[str], rate: float) -> list[Began]:
-    """Some calls, until their agents have been heard. In the order of the agents."""
+def _call(
+    asterisk: Instance, agents: Sequence[str], rate: float
+) -> list[tuple[str, float, float, float]]:
+    """Some calls, until their agents have been heard: conversation, and three times in ms.
+
+    In the order of the agents.
+    """
     with Callers(asterisk, len(agents), lambda i: agents[i], rate=rate) as callers:
         callers.wait_up()
-        told = _wait_heard(asterisk, len(agents))
+        told = _wait_heard(asterisk, agents)
         callers.hangup_all()
         callers.wait()
-    asterisk.wait_no_channels()
-    took = _own_delays(service)
-    return [
-        Began(talking, heard, _first_word(call), took[conversation])
-        for call, (conversation, talking, heard) in zip(callers, told, strict=True)
-    ]
+    _wait(lambda: not _channels(asterisk, agents), "the calls were not over")
+    return [(*each, _first_word(call)) for call, each in zip(callers, told, strict=True)]
 
 
-def _wait_heard(asterisk: Instance, count: int) -> list[tuple[str, float, float]]:
+def _channels(asterisk: Instance, agents: Sequence[str]) -> list[str]:
+    """The channels that talk with these agents, the oldest first."""
+    sessions = asterisk.cli("elevenlabs show sessions")
+    found = re.findall(r"^(\S+/\S+) +(\S+) ", sessions, re.MULTILINE)
+    return sorted(channel for channel, agent in found if agent in agents)
+
+
+def _wait_heard(asterisk: Instance, agents: Sequence[str]) -> list[tuple[str, float, float]]:
     """What the module tells of its sessions, the oldest first, once all agents were heard."""
+    told: list[tuple[str, float, float]] = []
+
+    def heard() -> bool:
+        channels = _channels(asterisk, agents)
+        told[:] = [_told(asterisk.cli(f"elevenlabs show session {name}")) for name in channels]
+        return len(told) == len(agents) and all(heard for _, _, heard in told)
+
+    _wait(heard, f"{len(agents)} agents were not heard")
+    return told
+
+
+def _wait(reached: Callable[[], bool], missed: str) -> None:
     deadline = time.monotonic() + LIMIT_SECONDS
-    while time.monotonic() < deadline:
-        sessions = asterisk.cli("elevenlabs show sessions")
-        channels = sorted(re.findall(r"^(\S+/\S+) ", sessions, re.MULTILINE))
-        told = [_told(asterisk.cli(f"elevenlabs show session {name}")) for name in channels]
-        if len(told) == count and all(heard for _, _, heard in told):
-            return told
+    while not reached():
+        if time.monotonic() > deadline:
+            raise TestbedError(f"{missed} within {LIMIT_SECONDS:g} s")
         time.sleep(POLL_SECONDS)
-    raise TestbedError(f"{count} agents were not heard within {LIMIT_SECONDS:g} s")
 
 
 def _told(shown: str) -> tuple[str, float, float]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -58,6 +59,45 @@ def cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     after_name = fields.rpartition(")")[2].split()
     return (int(after_name[11]) + int(after_name[12])) / CLOCK_TICKS
+
+
+def thread_seconds(pid: int) -> dict[int, tuple[str, float]]:
+    """Return the name and the CPU seconds of each of a process's threads, by thread id."""
+    found = {}
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            text = (task / "stat").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            continue  # it has just ended
+        head, _, tail = text.rpartition(")")
+        fields = tail.split()
+        name = head.partition("(")[2]
+        found[int(task.name)] = (name, (int(fields[11]) + int(fields[12])) / CLOCK_TICKS)
+    return found
+
+
+class ThreadWindow:
+    """The CPU use of a process's threads from one moment on.
+
+    Threads that begin or end meanwhile count only in `CpuWindow`, which has the whole process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._before, self._time = thread_seconds(pid), time.monotonic()
+
+    def percent(self, group: Callable[[int, str], str]) -> dict[str, float]:
+        """Return the use since the window was opened, in percent of one core, by group.
+
+        group: the group of a thread, given its id and its name.
+        """
+        elapsed = time.monotonic() - self._time
+        sums: dict[str, float] = {}
+        for tid, (name, seconds) in thread_seconds(self.pid).items():
+            if tid in self._before and elapsed > 0:
+                used = 100.0 * (seconds - self._before[tid][1]) / elapsed
+                sums[group(tid, name)] = sums.get(group(tid, name), 0.0) + used
+        return sums
 
 
 class CpuWindow:

@@ -83,6 +83,13 @@ class MockAgent:
         self.stop()
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        if self._process is None:
+            raise TestbedError("the mock agent does not run")
+        return self._process.pid
+
+    @property
     def output(self) -> str:
         """Return all that the mock has printed."""
         return self._text("output")

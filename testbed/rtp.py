@@ -231,6 +231,11 @@ class RtpEndpoint:
             stderr=subprocess.DEVNULL,
         )
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def fileno(self) -> int:
         """Return the descriptor that the answers come from."""
         assert self._process.stdout is not None

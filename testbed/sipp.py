@@ -111,6 +111,11 @@ class Sipp:
         return self._events
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         """Whether SIPp still runs; it ends by itself after its last call."""
         return self._process.poll() is None

@@ -24,6 +24,7 @@ AGENT = """
 format = "ulaw_8000"
 chunk_ms = 200
 pace = {pace}
+max_duration_s = {limit}
 first_message = {{ text = "Noise.", sound = "noise:{number}:{ms}", interruptible = false }}
 """
 
@@ -39,7 +40,8 @@ def noise_agents(count: int, seconds: float, pace: float = 1.2) -> str:
     pace: how much faster than real time they send it.
     """
     ms = int(seconds * 1000)
-    agents = (AGENT.format(number=number, ms=ms, pace=pace) for number in range(count))
+    limit = seconds + 60
+    agents = (AGENT.format(number=n, ms=ms, pace=pace, limit=limit) for n in range(count))
     # Many calls that hang up at once take their time: no audio comes meanwhile.
     return 'title = "noise"\n[limits]\ngap_ms = 3000\n[agents.default]\n' + "".join(agents)
 
@@ -73,6 +75,7 @@ def check_samples(mock: MockAgent, calls: Iterable[Call], seconds: float) -> Non
     sessions = {session["agent_id"]: session for session in mock.report["sessions"]}
     for number, call in enumerate(calls):
         check_call(mock, call, sessions[f"agent{number}"], seconds)
+        call.forget()
 
 
 def check_call(mock: MockAgent, call: Call, session: dict[str, Any], seconds: float) -> None:

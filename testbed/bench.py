@@ -31,6 +31,9 @@ from testbed.errors import TestbedError
 RESULTS = FOLDER / "results.json"
 REPORT = FOLDER / "report.html"
 
+FAILURE_SHOWN = 200
+"""Characters of a failure that go into the results; all of it is on the screen."""
+
 WARM_UP_CALLS = 10
 CALLS = 40
 MANY_CALLS = 200
@@ -77,7 +80,7 @@ class Run:
             try:
                 found = step(bed)
             except TestbedError as error:
-                self.failures.append(f"{text}: {error}")
+                self.failures.append(f"{text}: {str(error)[:FAILURE_SHOWN]}")
                 self.say(f"FAILED: {error}")
                 bed.asterisk.cli("channel request hangup all")
                 bed.asterisk.wait_no_channels()
@@ -164,7 +167,7 @@ def run(options: Options) -> Run:
             "window_seconds": options.seconds,
             "quick": options.quick,
             "date": time.strftime("%Y-%m-%d"),
-            "load_before": os.getloadavg()[0],
+            "load_before": round(os.getloadavg()[0], 1),
         }
         this.carry_out(bed, plan(options, words))
     if words:

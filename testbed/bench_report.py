@@ -28,7 +28,7 @@ LOADS = {
 }
 PARTS = ("channel", "loop", "rest")
 
-BAR, GAP, LEFT, WIDTH = 18, 8, 250, 420
+BAR, GAP, LEFT, WIDTH = 18, 8, 290, 420
 Bars = Sequence[tuple[str, Sequence[tuple[str, float]]]]
 """Rows: a name, and parts as (class of CSS, value)."""
 
@@ -93,6 +93,8 @@ def multiples(results: Mapping[str, Any]) -> list[tuple[str, float]]:
 def notes(results: Mapping[str, Any]) -> list[str]:
     """What has to be known before the figures are believed."""
     found = [f"did not work: {failure}" for failure in results.get("failures", [])]
+    if results.get("about", {}).get("quick"):
+        found.append("a quick run: its short windows show only whether something is badly wrong")
     for key, text in loads(results).items():
         if results[key]["audible"] < AUDIBLE:
             found.append(f"{text}: callers heard their agents for too little of the time")

@@ -34,6 +34,7 @@ struct watchdog {
 	int64_t quiet_us;	/*!< since when the caller's silence counts */
 	unsigned int loud_ms;	/*!< how long the caller has been loud without a pause */
 	unsigned int agent_heard:1;
+	unsigned int agent_talks:1;	/*!< as looked at last: what the caller says does not count */
 	unsigned int greeting_over:1;
 	int64_t greeting_quiet_us;	/*!< since when nothing of the greeting is queued; 0: it is */
 };

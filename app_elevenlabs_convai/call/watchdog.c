@@ -92,8 +92,14 @@ static unsigned int mean_amplitude(const struct ast_frame *frame)
 
 void watchdog_hear(struct watchdog *watchdog, const struct ast_frame *frame, int64_t now)
 {
-	unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
+	unsigned int rate;
 
+	if (!watchdog->agent->silence_timeout || watchdog->agent_talks) {
+		/* Nobody asks how long the caller has been silent. */
+		watchdog->loud_ms = 0;
+		return;
+	}
+	rate = ast_format_get_sample_rate(frame->subclass.format);
 	if (!rate || mean_amplitude(frame) < SPEECH_LEVEL) {
 		watchdog->loud_ms = 0;
 		return;
@@ -148,6 +154,7 @@ static int people_are_silent(struct watchdog *watchdog, const struct watchdog_fa
 	unsigned int silence = watchdog->agent->silence_timeout;
 	unsigned int patience = watchdog->agent->agent_timeout;
 
+	watchdog->agent_talks = facts->agent_queued;
 	if (facts->agent_queued) {
 		watchdog->agent_heard = 1;
 		/* Whoever listens need not speak. */
@@ -168,6 +175,12 @@ static int people_are_silent(struct watchdog *watchdog, const struct watchdog_fa
 		return 1;
 	}
 	return 0;
+}
+
+int watchdog_wants_queue(const struct watchdog *watchdog, uint32_t state)
+{
+	return state == CONVAI_STATE_TALKING && (watchdog->agent->silence_timeout
+			|| (watchdog->agent->agent_timeout && !watchdog->agent_heard));
 }
 
 int watchdog_look(struct watchdog *watchdog, const struct watchdog_facts *facts,

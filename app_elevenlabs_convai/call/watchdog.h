@@ -34,6 +34,7 @@ struct watchdog {
 	int64_t quiet_us;	/*!< since when the caller's silence counts */
 	unsigned int loud_ms;	/*!< how long the caller has been loud without a pause */
 	unsigned int agent_heard:1;
+	unsigned int agent_talks:1;	/*!< as looked at last: what the caller says does not count */
 	unsigned int greeting_over:1;
 	int64_t greeting_quiet_us;	/*!< since when nothing of the greeting is queued; 0: it is */
 };
@@ -42,7 +43,7 @@ struct watchdog {
 struct watchdog_facts {
 	int64_t now;
 	uint32_t state;			/*!< enum convai_state */
-	unsigned int agent_queued:1;	/*!< agent audio waits to be heard */
+	unsigned int agent_queued:1;	/*!< agent audio waits to be heard; if watchdog_wants_queue */
 	unsigned int on_hold:1;
 };
 
@@ -60,6 +61,9 @@ void watchdog_hear(struct watchdog *watchdog, const struct ast_frame *frame, int
 
 /*! \brief The caller has done something that is no speech: pressed a key */
 void watchdog_notice(struct watchdog *watchdog, int64_t now);
+
+/*! \brief Whether watchdog_look is to be told what of the agent's is queued: to ask costs */
+int watchdog_wants_queue(const struct watchdog *watchdog, uint32_t state);
 
 /*!
  * \brief Say whether a limit has been reached. On every wake.

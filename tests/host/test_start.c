@@ -218,6 +218,19 @@ TEST(a_caller_who_speaks)
 	script_end();
 }
 
+TEST(a_caller_who_speaks_over_the_agent_and_on)
+{
+	struct ast_channel *channel = script_begin(CONFIG "silence_timeout = 1\n");
+
+	script_metadata_at(10 * MS);
+	script_say_at(20 * MS, 160 * 100);
+	host_channel_talk(channel, 10 * MS, 4000 * MS, 20 * MS, 20 * MS);
+	script_run("sales");
+	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "TIMEOUT");
+	CHECK(host_now() > 4900 * MS && host_now() < 5100 * MS);
+	script_end();
+}
+
 TEST(an_agent_who_says_nothing)
 {
 	struct ast_channel *channel = script_begin(CONFIG "agent_timeout = 2\n");

@@ -3,7 +3,7 @@
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport errno
-from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -24,7 +24,6 @@ cdef extern from "<sys/random.h>" nogil:
 cdef extern from "convai_ops.h" nogil:
     enum:
         CONVAI_ABI_VERSION
-        CONVAI_LOG_WARNING
         CONVAI_PAIR_SETTING
     struct convai_session       # its fields: session.h
     struct convai_format:

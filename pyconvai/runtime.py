@@ -69,6 +69,7 @@ class Runtime:
         Sessions are left only after a fault. Tasks may be fetching signed URLs for next calls.
         """
         _core.refuse()
+        self._wish = _core.WISH_NONE  # the last session is not to stop the loop under what follows
         self._loop.remove_reader(_core.wake_fd())
         self._loop.remove_reader(self.network.ticker.quiet_fd)
         self._end_all(Ending(Status.ERROR, "the engine's loop has failed"))

@@ -24,7 +24,6 @@ cdef extern from "<sys/random.h>" nogil:
 cdef extern from "convai_ops.h" nogil:
     enum:
         CONVAI_ABI_VERSION
-        CONVAI_LOG_WARNING
         CONVAI_PAIR_SETTING
     struct convai_session       # its fields: session.h
     struct convai_format:

@@ -255,14 +255,17 @@ def tick_began(double due):
 def send_waiting_audio(list handles not None):
     """Send what callers have said since the last tick. The hot path: a look at every session."""
     cdef SessionHandle handle
+    cdef MediaSocket socket
     for handle in handles:
         if handle.chunk_bytes and convai_ring_waiting(&handle.session.uplink) >= handle.chunk_bytes:
             try:
                 handle.send_waiting()
             except Exception as fault:
-                # One call's fault is not to silence the others.
+                # One call's fault ends that call, and does not silence the others.
+                socket = handle.socket
                 handle.detach()
-                log(CONVAI_LOG_WARNING, handle.channel, f"caller audio can't be sent: {fault!r}")
+                if socket is not None:
+                    socket.owner.failed(fault)
 
 
 # ---- The engine: its start, its end, and what other threads want of it ----

@@ -236,12 +236,11 @@ class Network:
         stream = await self.open(endpoint, context)
         try:
             await stream.send(_request(endpoint, headers))
-            answer = await _read_to_end(stream)
+            return await _read_answer(stream, endpoint)
         except OSError as error:
             raise _unreachable(f"{endpoint} broke the connection: {error}") from None
         finally:
             stream.close()
-        return _parse_response(answer, endpoint)
 
 
 def _pool() -> ThreadPoolExecutor:
@@ -339,24 +338,15 @@ def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-async def _read_to_end(stream: Stream) -> bytes:
-    """All that the server sends until it closes, as Connection: close obliges it to."""
-    answer = bytearray()
-    while len(answer) < limits.MAX_RESPONSE_BYTES:
+async def _read_answer(stream: Stream, endpoint: Endpoint) -> Answer:
+    """The answer, as soon as it is whole: not every server closes when asked to."""
+    come = b""
+    while True:
         piece = await stream.receive()
-        if not piece or _is_complete(answer := answer + piece):
-            break
-    return bytes(answer)
-
-
-def _is_complete(answer: bytearray) -> bool:
-    """Whether the body has its announced length: not every server closes when asked to."""
-    head, separator, body = answer.partition(b"\r\n\r\n")
-    for line in head.lower().split(b"\r\n"):
-        if separator and line.startswith(b"content-length:"):
-            length = line.partition(b":")[2].strip()
-            return length.isdigit() and len(body) >= int(length)
-    return False
+        come += piece
+        is_all = not piece or len(come) >= limits.MAX_RESPONSE_BYTES
+        if answer := _parse_response(come, endpoint, is_all):
+            return answer
 
 
 class _Replay:
@@ -369,10 +359,17 @@ class _Replay:
         return io.BytesIO(self._answer)
 
 
-def _parse_response(answer: bytes, endpoint: Endpoint) -> Answer:
-    response = http.client.HTTPResponse(_Replay(answer), method="GET")  # type: ignore[arg-type]
+def _parse_response(come: bytes, endpoint: Endpoint, is_all: bool) -> Answer | None:
+    """None if more is to come. One parser decides where an answer ends."""
+    if not is_all and b"\r\n\r\n" not in come:
+        return None
+    response = http.client.HTTPResponse(_Replay(come), method="GET")  # type: ignore[arg-type]
     try:
         response.begin()
+        if not is_all and response.length is None and not response.chunked:
+            return None
         return Answer(response.status, response.read(), response.getheader("Retry-After"))
-    except (http.client.HTTPException, ValueError, OSError):
+    except (http.client.HTTPException, ValueError, OSError) as error:
+        if not is_all and isinstance(error, http.client.IncompleteRead):
+            return None
         raise _unreachable(f"{endpoint} did not answer in HTTP; check base_url") from None

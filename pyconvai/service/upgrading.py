@@ -6,6 +6,9 @@ nobody asks a proxy or follows a redirect.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
 from websockets.protocol import State
@@ -34,13 +37,20 @@ async def upgrade(stream: Stream, url: str, ticker: Ticker) -> WebSocket:
 
 
 async def _shake_hands(stream: Stream, protocol: ClientProtocol, websocket: WebSocket) -> None:
-    """Ask for the upgrade, and read until it has been granted or refused."""
+    """Ask for the upgrade, and read until it has been granted or refused.
+
+    A refusal's body may end only with the connection: each part of it has ``CLOSE_SECONDS``.
+    """
     request = protocol.connect()
     request.headers["User-Agent"] = f"app_elevenlabs_convai/{__version__}"
     protocol.send_request(request)
     await stream.send(b"".join(protocol.data_to_send()))
     while protocol.state is State.CONNECTING and protocol.handshake_exc is None:
-        if data := await stream.receive():
+        data = b""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limits.CLOSE_SECONDS if websocket.is_answered else None):
+                data = await stream.receive()
+        if data:
             websocket.feed(data)
         else:
             protocol.receive_eof()

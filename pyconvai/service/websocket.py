@@ -57,6 +57,7 @@ class WebSocket:
         self._told: Closed | None = None
         self._gone = asyncio.get_running_loop().create_future()
         self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
         self._received = self._sent = 0
         self._silent = self._stuck = 0
         """Looks of the keep-alive without a byte, in and out."""
@@ -72,6 +73,11 @@ class WebSocket:
     def is_open(self) -> bool:
         """Whether the upgrade is through, and nobody has closed the connection."""
         return self._protocol.state is State.OPEN
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the head of the answer to the upgrade has come; a refusal has a body as well."""
+        return self._socket.has_head
 
     def start(self) -> None:
         """Let the tick read and write; ask from time to time whether the other end is there."""
@@ -224,7 +230,10 @@ class WebSocket:
         self._end()
 
     def _end_soon(self) -> None:
-        """The closing handshake is under way: its rest has a limit of its own."""
+        """The closing handshake is under way: its rest has a limit, which nothing prolongs."""
+        if self._closing:
+            return
+        self._closing = True
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(limits.CLOSE_SECONDS, self._end)
@@ -237,8 +246,9 @@ class WebSocket:
             self._gone.set_result(None)
 
     def mute(self) -> None:
-        """Hand nothing on any more."""
+        """Hand nothing on any more, nor queue any audio."""
         self._receiver, self._muted = None, True
+        self._socket.expect(None)
         self._early.clear()
 
     def abort(self) -> None:

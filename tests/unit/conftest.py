@@ -1,12 +1,16 @@
-"""One engine for all unit tests: it is started once a process, as in Asterisk."""
+"""What several files of tests use."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 
+from pyconvai import limits
+from tests.timing import SECOND
 from tests.unit.engine import Engine
+from tests.unit.peer import Certificates
 
 
 @pytest.fixture
@@ -15,3 +19,24 @@ def engine() -> Iterator[Engine]:
     running = Engine()
     yield running
     assert running.stop() == 0, "the loop did not end"
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """An authority for the services of all tests."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def quickly(monkeypatch: pytest.MonkeyPatch) -> float:
+    """The limit on closing handshakes, made short; in seconds."""
+    monkeypatch.setattr(limits, "CLOSE_SECONDS", 0.2 * SECOND)
+    return 0.2 * SECOND
+
+
+@pytest.fixture
+def stay() -> Iterator[threading.Event]:
+    """What a service waits for that does nothing any more; set when the test is over."""
+    event = threading.Event()
+    yield event
+    event.set()

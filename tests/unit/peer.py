@@ -34,7 +34,18 @@ from tests.timing import SECOND
 READ_BYTES = 65_536
 WAIT = 10 * SECOND
 
+SOON = 0.5 * SECOND
+"""Within this, something that waits for nothing has happened."""
+
 Tls = ssl.SSLObject | ssl.SSLSocket
+
+
+def until(reached: Callable[[], bool], seconds: float = WAIT) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.002)
 
 
 # ---- Certificates ----

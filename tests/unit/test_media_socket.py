@@ -27,11 +27,6 @@ SMALL_BUFFER = 8192
 Joined = Callable[..., Line]
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
 @pytest.fixture
 def joined(certificates: Certificates) -> Iterator[Joined]:
     """Makes lines of a kind."""
@@ -170,6 +165,29 @@ def test_renegotiation_in_mid_stream(joined: Joined, full: bool) -> None:
     line.until(lambda: len(line.came) == 10)
     assert line.peer.got == said
     assert line.ends == []
+
+
+def test_a_read_that_gets_nowhere_does_not_keep_the_loop_busy() -> None:
+    """Something is there, but TLS wants to write first: the tick asks again, not the loop."""
+
+    class WantsToWrite(socket.socket):
+        def recv_into(self, *_: object) -> int:
+            raise BlockingIOError
+
+    near, far = socket.socketpair()
+    stubborn = WantsToWrite(fileno=near.detach())
+    ticker = Ticker()
+    media = MediaSocket(Owner(), stubborn)
+    ticker.add(media)
+    far.send(b"x")
+    ready = select.poll()
+    ready.register(ticker.quiet_fd, select.POLLIN)
+    assert ready.poll(0)
+    ticker.first_word()
+    assert not ready.poll(0)
+    media.close()
+    far.close()
+    ticker.close()
 
 
 # ---- The end ----

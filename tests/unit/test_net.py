@@ -83,9 +83,11 @@ def test_an_answer_with_a_length(close: bool) -> None:
     assert get(answering(answer, close)) == (200, b"{}")
 
 
-def test_an_answer_in_chunks() -> None:
+@pytest.mark.parametrize("close", [True, False])
+def test_an_answer_in_chunks(close: bool) -> None:
+    """S14: also on a connection that stays open."""
     answer = b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
-    assert get(answering(answer)) == (401, b"abc")
+    assert get(answering(answer, close)) == (401, b"abc")
 
 
 def test_an_answer_without_length() -> None:

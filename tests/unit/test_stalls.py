@@ -1,0 +1,260 @@
+"""A service that takes nothing, faults of our own, and stopping: what has a limit keeps it.
+
+Every test is a call through the contract against a service that is scripted frame by frame.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.frames import Opcode
+
+from pyconvai import limits
+from pyconvai.conversation.session import Session
+from pyconvai.core import _core
+from pyconvai.service import net
+from tests.timing import SECOND
+from tests.unit.engine import TALKING, Engine
+from tests.unit.peer import (
+    SOON,
+    Certificates,
+    Connection,
+    RawService,
+    audio,
+    close_frame,
+    text,
+    until,
+)
+
+LAG_MS = 500
+"""As in ``_core.pyx``."""
+
+
+# ---- A service that takes nothing ----
+
+
+def test_hanging_up_on_a_service_that_reads_nothing(quickly: float, stay: threading.Event) -> None:
+    """S8: 300 KiB of messages wait; the session ends in time, and so does its generation."""
+
+    def script(service: Connection) -> None:
+        service.begin()
+        stay.wait(10 * SECOND)
+
+    engine = Engine()
+    with RawService(script, buffer_bytes=4096) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        message, sent = "x" * 8000, 0
+        end = time.monotonic() + 10 * SECOND
+        while sent < 300 * 1024:
+            assert time.monotonic() < end
+            if call.send(0, message) == 0:
+                sent += len(message)
+            elif sent > 16 * len(message):
+                break  # the rest waits in the outbox
+        call.hangup()
+        assert call.ending(SOON)[0] == "HANGUP"
+        call.release()
+        engine.ops.finish()
+        until(lambda: not engine.ops.running(), quickly + SOON)
+        assert engine.stop() == 0
+        stay.set()
+
+
+@pytest.mark.parametrize(
+    ("formats", "chunk_ms", "rate"),
+    [(("ulaw_8000", "ulaw_8000"), 20, 8), (("ulaw_8000", "pcm_48000"), 100, 96)],
+)
+@pytest.mark.parametrize("secure", [True, False])
+def test_audio_that_waits_is_bounded_in_ms(
+    engine: Engine,
+    certificates: Certificates,
+    secure: bool,
+    formats: tuple[str, str],
+    chunk_ms: int,
+    rate: int,
+) -> None:
+    """S13: of a stall of 3 s the agent hears its beginning, as far as kernels hold it, and its end.
+
+    What waits at our end is at most UNSENT_MS and LAG_MS. Each frame carries its number.
+    """
+    go_on, frames = threading.Event(), 150
+    heard: list[bytes] = []
+
+    def script(service: Connection) -> None:
+        service.begin(*formats)
+        assert go_on.wait(10 * SECOND)
+        service.sock.settimeout(0.3 * SECOND)
+        with pytest.raises(TimeoutError):
+            service.hear(1 << 30)
+        heard.append(bytes(service.heard))
+
+    context = certificates.server() if secure else None
+    with RawService(script, context, buffer_bytes=4096) as service:
+        more = {"ca_file": str(certificates.ca), "chunk_ms": str(chunk_ms)}
+        call = engine.call(settings=service.settings(**more))
+        call.wait(TALKING)
+        size = 20 * rate
+        for number in range(frames):
+            assert call.push(number.to_bytes(2, "big") * (size // 2)) == size
+            time.sleep(0.002)
+        go_on.set()
+        service.outcome()
+        dropped = call.counters().send_dropped_bytes
+        call.release()
+    numbers = [int.from_bytes(heard[0][at : at + 2], "big") for at in range(0, len(heard[0]), size)]
+    assert numbers == sorted(set(numbers)), "in order, none twice"
+    gaps = [b for a, b in itertools.pairwise(numbers) if b != a + 1]
+    assert dropped == (frames - len(numbers)) * size
+    fresh = [number for number in numbers if number >= gaps[-1]]
+    assert len(fresh) * 20 <= LAG_MS + chunk_ms
+    there_ms = (
+        16_384 * 20 // (size * 4 // 3 + 30)
+    )  # both kernels' buffers on the loopback interface
+    assert (len(numbers) - len(fresh)) * 20 <= limits.UNSENT_MS + there_ms
+
+
+# ---- Faults of our own ----
+
+
+def test_a_fault_ends_its_own_call(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S9: the one whose fault it is is told; others hear and are heard, and the tick goes on."""
+    message = Session.message
+
+    def slip(self: Session, data: bytes) -> None:
+        if self.handle.channel == "bad" and b"ping" in data:
+            raise ZeroDivisionError("a slip")
+        message(self, data)
+
+    monkeypatch.setattr(Session, "message", slip)
+    struck = threading.Event()
+
+    def bad(service: Connection) -> None:
+        service.begin()
+        service.sock.sendall(text(type="ping", ping_event={"event_id": 1}))
+        service.next(Opcode.CLOSE)
+        struck.set()
+
+    def good(service: Connection) -> None:
+        service.begin()
+        assert struck.wait(10 * SECOND)
+        service.sock.sendall(audio(b"a" * 160) + audio(b"b" * 160))
+        assert service.hear(320) == b"u" * 320
+        service.sock.sendall(close_frame(1000))
+
+    with RawService(bad) as first, RawService(good) as second:
+        other = engine.call(settings=second.settings())
+        other.wait(TALKING)
+        call = engine.call(settings=first.settings(), channel="bad")
+        assert call.ending() == ("ERROR", "fault in the engine: ZeroDivisionError('a slip')")
+        for _ in range(2):
+            other.push(b"u" * 160)
+        assert other.ending()[0] == "AGENT_ENDED"
+        assert other.hear(320) == b"a" * 160 + b"b" * 160
+        for each in (call, other):
+            each.release()
+        second.outcome()
+
+
+def test_a_fault_while_sending_ends_its_own_call(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S9: no call goes on that nobody hears."""
+    broken = threading.Event()
+
+    class Socket(socket.socket):
+        def send(self, *arguments: Any) -> int:
+            if broken.is_set():
+                broken.clear()
+                raise ZeroDivisionError("a slip")
+            return super().send(*arguments)
+
+    async def connect(family: socket.AddressFamily, address: Any) -> socket.socket:
+        sock = Socket(family, socket.SOCK_STREAM)
+        sock.connect(address)
+        sock.setblocking(False)
+        return sock
+
+    monkeypatch.setattr(net, "_connect_one", connect)
+
+    def script(service: Connection) -> None:
+        service.begin()
+        service.next(Opcode.CLOSE)
+
+    with RawService(script) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        broken.set()
+        call.push(bytes(160))
+        assert call.ending() == ("ERROR", "fault in the engine: ZeroDivisionError('a slip')")
+        call.release()
+        service.outcome()
+
+
+# ---- Stopping ----
+
+
+def test_limits_of_stopping_are_in_order() -> None:
+    """H2: one closing handshake, all of them, what Asterisk's end gives the engine."""
+    module = Path("app_elevenlabs_convai/app_elevenlabs_convai.c").read_text()
+    found = re.search(r"^#define EXIT_LIMIT_MS (\d+)$", module, re.MULTILINE)
+    assert found
+    assert limits.CLOSE_SECONDS < limits.CLOSE_ALL_SECONDS < int(found.group(1)) / 1000
+
+
+def test_stop_with_a_service_that_does_not_close(stay: threading.Event) -> None:
+    """H2: within the time that Asterisk's end leaves."""
+
+    def script(service: Connection) -> None:
+        service.begin()
+        stay.wait(10 * SECOND)
+
+    engine = Engine()
+    with RawService(script) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        began = time.monotonic()
+        assert engine.stop(2.0) == 0
+        assert time.monotonic() - began < 2.0
+        assert call.ending()[0] == "UNLOADED"
+        call.release()
+        stay.set()
+
+
+def count_threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+def test_a_fault_of_the_loop_while_it_is_to_finish(
+    monkeypatch: pytest.MonkeyPatch, quickly: float
+) -> None:
+    """H2: cleaning up cannot fail, and leaves no thread."""
+
+    def script(service: Connection) -> None:
+        service.begin()
+        service.next(Opcode.CLOSE)
+
+    def fail(_handles: object) -> None:
+        raise SystemExit("a fault that nothing catches")
+
+    threads = count_threads()
+    engine = Engine()
+    with RawService(script) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        engine.ops.finish()
+        monkeypatch.setattr(_core, "send_waiting_audio", fail)
+        assert call.ending() == ("ERROR", "the engine's loop has failed")
+        call.release()
+        service.outcome()
+        until(lambda: not engine.ops.running())
+    assert engine.stop() == 0
+    assert "Event loop stopped" not in engine.text()
+    until(lambda: count_threads() <= threads)

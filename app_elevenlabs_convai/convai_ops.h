@@ -19,7 +19,8 @@
  *
  *   channel thread   open .. release. None of them blocks, takes the GIL or does network I/O. push,
  *                    push_silence, pop and poll do not allocate or take a lock either.
- *   any thread       counters, send, set_session_debug, attach, set_debug, end_all, finish, running, stop.
+ *   any thread       counters, timings, send, set_session_debug, attach, set_debug, end_all, finish,
+ *                    running, stop.
  *                    Only stop waits, for as long as it is told to.
  *
  * A session has two owners, the channel thread and the engine's loop thread; each lets go once and
@@ -33,7 +34,7 @@
 
 #include <stdint.h>
 
-#define CONVAI_ABI_VERSION 4
+#define CONVAI_ABI_VERSION 5
 
 struct convai_host;
 
@@ -124,6 +125,34 @@ struct convai_counters {
 	uint64_t interruptions;
 };
 
+/*! Buckets of a histogram of times. An enum, for tests read it without a preprocessor. */
+enum {
+	CONVAI_TIMING_BUCKETS = 336,
+};
+
+/*! What an engine measures the times of, over all its sessions */
+enum convai_timing_kind {
+	CONVAI_TIMING_TICK = 0,		/*!< the loop's tick ran so long after its time */
+	CONVAI_TIMING_UPLINK = 1,	/*!< push of the last byte of a chunk -> the chunk given to the socket */
+	CONVAI_TIMING_DOWNLINK = 2,	/*!< agent audio read while none was queued -> pop of its first byte */
+	CONVAI_TIMING_INTERRUPTION = 3,	/*!< queued audio made stale -> the first pop that skipped it */
+	CONVAI_TIMING_GAP = 4,		/*!< from one pop that gave agent audio to the next, if that did too */
+	CONVAI_TIMING_COUNT = 5,
+};
+
+/*! A histogram of times. All only grows, from when the engine's files were first imported. */
+struct convai_timing {
+	uint64_t max_us;	/*!< the longest, in microseconds */
+	uint64_t counts[CONVAI_TIMING_BUCKETS];
+};
+
+/*! All histograms of an engine */
+struct convai_timings {
+	/*! The longest time that a bucket counts, in microseconds, rising; the last one counts all beyond */
+	uint64_t upper_us[CONVAI_TIMING_BUCKETS];
+	struct convai_timing timings[CONVAI_TIMING_COUNT];	/*!< by enum convai_timing_kind */
+};
+
 /*! What may be said to the agent during a call, beside audio */
 enum convai_say {
 	CONVAI_SAY_MESSAGE = 0,		/*!< a turn of the caller's in text; the agent answers */
@@ -174,9 +203,11 @@ struct convai_ops {
 
 	/*!
 	 * \brief Queue caller audio, in the caller format of the progress
+	 * \param now_us when it was read from the channel: CLOCK_MONOTONIC in microseconds; 0 leaves it
+	 *        out of the timings
 	 * \return bytes taken: all of them, or 0 (ring full or not talking; counted)
 	 */
-	uint32_t (*push)(struct convai_session *session, const uint8_t *audio, uint32_t bytes);
+	uint32_t (*push)(struct convai_session *session, const uint8_t *audio, uint32_t bytes, int64_t now_us);
 
 	/*! \brief Queue silence in the caller format in place of audio that did not come; as push */
 	uint32_t (*push_silence)(struct convai_session *session, uint32_t ms);
@@ -186,9 +217,10 @@ struct convai_ops {
 	 *
 	 * Fills all of audio: with queued audio, and with silence where the queue ends (zero bytes
 	 * while connecting, when no format is known).
+	 * \param now_us as push has it: when the channel thread woke for this; 0 leaves it out of the timings
 	 * \return bytes that were agent audio; 0 means nothing was queued and all is silence
 	 */
-	uint32_t (*pop)(struct convai_session *session, uint8_t *audio, uint32_t bytes);
+	uint32_t (*pop)(struct convai_session *session, uint8_t *audio, uint32_t bytes, int64_t now_us);
 
 	/*! \brief Agent audio waiting to be popped, in bytes */
 	uint64_t (*queued)(const struct convai_session *session);
@@ -205,6 +237,9 @@ struct convai_ops {
 
 	/*! \brief Copy the counters. The caller must hold the session (from open, before release). */
 	void (*counters)(const struct convai_session *session, struct convai_counters *counters);
+
+	/*! \brief Copy the histograms of all sessions, those that are over included. Takes no lock. */
+	void (*timings)(struct convai_timings *timings);
 
 	/*!
 	 * \brief Say something to the agent beside audio; the engine sends it soon, in order

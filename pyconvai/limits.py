@@ -118,11 +118,20 @@ UNSENT_BYTES = 16_384
 BACKLOG_BYTES = 1_048_576
 """Of messages that the network does not take."""
 
-# A dead network is found by two intervals of the keep-alive. Whatever comes is a sign of life.
+# A connection is looked at every KEEPALIVE_SECONDS. Whatever comes is a sign of life.
 
-KEEPALIVE_SECONDS = 10.0
-"""Without a byte for so long, a WebSocket ping is sent; without one for as long again, the
-connection is given up. TCP alone would take many minutes."""
+KEEPALIVE_SECONDS = 5.0
+"""Between two looks at what has come and what was taken."""
+
+PING_AFTER_LOOKS = 2
+"""Without a byte: then a WebSocket ping is sent."""
+
+SILENT_LOOKS = 4
+"""Without a byte, not even the answer to a ping: then, after 20 s, the connection is given up. TCP
+alone would take many minutes."""
+
+STUCK_LOOKS = 3
+"""Something waits and no byte of it is taken: then, after 15 to 20 s, it is given up as well."""
 
 # ---- Tools ----
 

@@ -114,7 +114,7 @@ class Runtime:
         task.add_done_callback(self._gone)
         if self._next_tick is None:
             self._next_tick = self._loop.time()
-            self._tick()
+            self._tick(self._next_tick)
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         session = self._sessions.pop(task)
@@ -147,11 +147,15 @@ class Runtime:
 
     # ---- The tick ----
 
-    def _tick(self) -> None:
-        """Write and read all sockets at once. Runs while any call is up; idle, the loop sleeps."""
+    def _tick(self, due: float) -> None:
+        """Write and read all sockets at once. Runs while any call is up; idle, the loop sleeps.
+
+        ``due``: when this was to happen, had no tick taken longer than there is between two.
+        """
         if not self._handles or self._next_tick is None:
             self._next_tick = None
             return
+        _core.tick_began(due)
         try:
             _core.send_waiting_audio(self._handles)
             self.network.ticker.tick()
@@ -159,8 +163,9 @@ class Runtime:
                 self._send_outboxes()
         except Exception:  # the next tick is everybody's
             _core.log(log.ERROR, "", f"a fault in the tick: {traceback.format_exc()}")
-        self._next_tick = max(self._next_tick + self._tick_seconds(), self._loop.time())
-        self._loop.call_at(self._next_tick, self._tick)
+        due = self._next_tick + self._tick_seconds()
+        self._next_tick = max(due, self._loop.time())
+        self._loop.call_at(self._next_tick, self._tick, due)
 
     def _tick_seconds(self) -> float:
         """Few calls are served soon, many together: a round costs more than what is done in it."""

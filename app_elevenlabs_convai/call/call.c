@@ -105,7 +105,7 @@ static void push_voice(struct call *call, struct ast_frame *frame, int64_t now)
 		return;
 	}
 	watchdog_pushed(&call->watchdog,
-		call->ops->push(call->session, frame->data.ptr, frame->datalen) != 0, now);
+		call->ops->push(call->session, frame->data.ptr, frame->datalen, now) != 0, now);
 }
 
 /*! \brief One frame of the pre-roll, as media_preroll_drain hands it over */
@@ -213,7 +213,7 @@ static void note_write(struct call *call, int failed)
 	}
 }
 
-static void write_frame(struct call *call)
+static void write_frame(struct call *call, int64_t now)
 {
 	struct media *media = &call->media;
 
@@ -225,7 +225,7 @@ static void write_frame(struct call *call)
 		}
 		return;
 	}
-	if (!call->ops->pop(call->session, media_audio(media), media->frame_bytes)) {
+	if (!call->ops->pop(call->session, media_audio(media), media->frame_bytes, now)) {
 		/* While a farewell is played out, its tail is silence in any case. */
 		if (!call->agent->silence && call->progress.state != CONVAI_STATE_ENDED) {
 			return;
@@ -254,7 +254,7 @@ static void write_due(struct call *call, int64_t now, int64_t caller_frame_us)
 	due = playout_clock_due(&call->clock, now, caller_frame_us);
 	statistics_take_clock(&call->statistics, &call->clock);
 	while (due--) {
-		write_frame(call);
+		write_frame(call, now);
 	}
 }
 

@@ -221,6 +221,21 @@ COMMAND(cli_show_session, "elevenlabs show session",
 	"Usage: elevenlabs show session <channel>\n"
 	"       Shows one call with all its counters.\n", run(a, complete_session))
 
+static char *complete_stats(struct ast_cli_args *a)
+{
+	static const char * const words[] = { "buckets", NULL };
+
+	return a->pos == 3 ? ast_cli_complete(a->word, words, a->n) : NULL;
+}
+
+COMMAND(cli_show_stats, "elevenlabs show stats",
+	"Usage: elevenlabs show stats [buckets]\n"
+	"       Shows how long things take in the engine that is in service, over all its calls,\n"
+	"       those that are over included: half of the times (p50) and 99 of 100 (p99) are no\n"
+	"       longer than this. With 'buckets', for programs, a line for each: its name, the\n"
+	"       longest in us, and how often a time up to so many us was counted, <us>:<count>.\n",
+	complete_stats(a))
+
 COMMAND(cli_show_version, "elevenlabs show version",
 	"Usage: elevenlabs show version\n"
 	"       Shows the versions of the module, Python and Asterisk, and every generation of\n"
@@ -318,6 +333,7 @@ static struct ast_cli_entry commands[] = {
 	AST_CLI_DEFINE(handle_cli_show_agents, "List ElevenLabs agents"),
 	AST_CLI_DEFINE(handle_cli_show_sessions, "List calls with ElevenLabs agents"),
 	AST_CLI_DEFINE(handle_cli_show_session, "Show one call with an ElevenLabs agent"),
+	AST_CLI_DEFINE(handle_cli_show_stats, "Show how long things take in ElevenLabs calls"),
 	AST_CLI_DEFINE(handle_cli_show_version, "Show versions of the ElevenLabs module"),
 	AST_CLI_DEFINE(handle_cli_test_agent, "Reach an ElevenLabs agent without a call"),
 	AST_CLI_DEFINE(handle_reload, "Reload elevenlabs.conf"),

@@ -21,6 +21,7 @@ struct call;
 char *cli_show_agents(struct ast_cli_args *a);
 char *cli_show_sessions(struct ast_cli_args *a);
 char *cli_show_session(struct ast_cli_args *a);
+char *cli_show_stats(struct ast_cli_args *a);
 char *cli_show_version(struct ast_cli_args *a);
 
 /*! \brief Waits for the service, some seconds at most, and no longer than the module stays */

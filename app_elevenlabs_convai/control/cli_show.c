@@ -252,6 +252,101 @@ char *cli_show_session(struct ast_cli_args *a)
 	return CLI_SUCCESS;
 }
 
+#define STATS_FORMAT "%-48s %10s %10s %10s %10s\n"
+
+/*! Of each histogram: its name for programs, and in words */
+static const struct {
+	const char *name;
+	const char *words;
+} timing_names[CONVAI_TIMING_COUNT] = {
+	[CONVAI_TIMING_TICK] = { "tick", "The engine's tick, behind its time" },
+	[CONVAI_TIMING_UPLINK] = { "uplink", "Caller's frame read, until given to the socket" },
+	[CONVAI_TIMING_DOWNLINK] = { "downlink", "Agent's first audio read, until it is played" },
+	[CONVAI_TIMING_INTERRUPTION] = { "interruption", "Interruption read, until playing stops" },
+	[CONVAI_TIMING_GAP] = { "gap", "From one frame of the agent's to the next" },
+};
+
+static uint64_t count_of(const struct convai_timing *timing)
+{
+	uint64_t count = 0;
+	size_t i;
+
+	for (i = 0; i < CONVAI_TIMING_BUCKETS; i++) {
+		count += timing->counts[i];
+	}
+	return count;
+}
+
+/*! \brief The time that so many percent of those counted do not exceed; there is one at least */
+static uint64_t percentile_us(const struct convai_timings *timings,
+	const struct convai_timing *timing, unsigned int percent)
+{
+	uint64_t wanted = (count_of(timing) * percent + 99) / 100;
+	uint64_t seen = timing->counts[0];
+	size_t i = 0;
+
+	while (seen < wanted) {
+		seen += timing->counts[++i];
+	}
+	return MIN(timings->upper_us[i], timing->max_us);
+}
+
+static void show_timing(int fd, const struct convai_timings *timings, size_t kind)
+{
+	const struct convai_timing *timing = &timings->timings[kind];
+	uint64_t count = count_of(timing);
+	char counted[24];
+	char times[3][24] = { "-", "-", "-" };
+
+	snprintf(counted, sizeof(counted), "%" PRIu64, count);
+	if (count) {
+		snprintf(times[0], sizeof(times[0]), "%.2f", percentile_us(timings, timing, 50) / 1000.0);
+		snprintf(times[1], sizeof(times[1]), "%.2f", percentile_us(timings, timing, 99) / 1000.0);
+		snprintf(times[2], sizeof(times[2]), "%.2f", timing->max_us / 1000.0);
+	}
+	ast_cli(fd, STATS_FORMAT, timing_names[kind].words, counted, times[0], times[1], times[2]);
+}
+
+static void show_buckets(int fd, const struct convai_timings *timings, size_t kind)
+{
+	const struct convai_timing *timing = &timings->timings[kind];
+	size_t i;
+
+	ast_cli(fd, "%s %" PRIu64 " ", timing_names[kind].name, timing->max_us);
+	for (i = 0; i < CONVAI_TIMING_BUCKETS; i++) {
+		if (timing->counts[i]) {
+			ast_cli(fd, " %" PRIu64 ":%" PRIu64, timings->upper_us[i], timing->counts[i]);
+		}
+	}
+	ast_cli(fd, "\n");
+}
+
+char *cli_show_stats(struct ast_cli_args *a)
+{
+	int buckets = a->argc == 4 && !strcasecmp(a->argv[3], "buckets");
+	struct generation *generation;
+	struct convai_timings timings;
+	size_t kind;
+
+	if (a->argc != 3 && !buckets) {
+		return CLI_SHOWUSAGE;
+	}
+	generation = generation_take();
+	if (!generation) {
+		ast_cli(a->fd, "No engine is in service\n");
+		return CLI_FAILURE;
+	}
+	generation_ops(generation)->timings(&timings);
+	generation_leave(generation);
+	if (!buckets) {
+		ast_cli(a->fd, STATS_FORMAT, "Times in ms", "Count", "p50", "p99", "Max");
+	}
+	for (kind = 0; kind < CONVAI_TIMING_COUNT; kind++) {
+		(buckets ? show_buckets : show_timing)(a->fd, &timings, kind);
+	}
+	return CLI_SUCCESS;
+}
+
 #define GENERATIONS_FORMAT "  %-14s %-20.20s %4s %6s %10s  %s\n"
 
 static const char *generation_state(const struct generation_view *view)

@@ -10,8 +10,9 @@
  * \file
  * \brief The Python interpreter, and how engines come into it
  *
- * embed.c is the only file of the module that includes Python.h. It is entered from the
- * threads that load, reload and unload the module, one at a time, never from a channel's.
+ * embed.c is the only file of the module that includes Python.h. Only threads that load,
+ * reload or unload the module enter it, one at a time: so nothing in it is locked. Any thread
+ * may ask for embed_python_version.
  * It takes the GIL once, when the module is loaded, to start the loader (loader.py), and
  * holds no Python object afterwards. It does so on a thread that has ended before the load
  * has, because nothing bounds a wait for the GIL but leaving it. From then on it talks with

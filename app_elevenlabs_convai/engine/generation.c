@@ -114,6 +114,7 @@ static int is_gone(const struct generation *generation)
 		&& !generation->ops->running() && !generation->ops->stop(0);
 }
 
+/*! \brief Strike off what has gone, and let Python forget it. Only threads that may enter embed.c. */
 static void prune(void)
 {
 	size_t i = 0;
@@ -371,13 +372,15 @@ size_t generation_list(struct generation_view *views, size_t count)
 	size_t i;
 	SCOPED_MUTEX(locked, &lock);
 
-	prune();
 	if (in_service && count) {
 		describe(in_service, &views[listed++]);
 	}
 	for (i = AST_VECTOR_SIZE(&alive); i-- > 0 && listed < count;) {
-		if (AST_VECTOR_GET(&alive, i) != in_service) {
-			describe(AST_VECTOR_GET(&alive, i), &views[listed++]);
+		const struct generation *generation = AST_VECTOR_GET(&alive, i);
+
+		/* What has gone is struck off by the next reload. */
+		if (generation != in_service && !is_gone(generation)) {
+			describe(generation, &views[listed++]);
 		}
 	}
 	return listed;

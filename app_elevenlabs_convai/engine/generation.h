@@ -77,6 +77,9 @@ int generation_serves(void);
 
 /*!
  * \brief Describe those that are alive, the one in service first, then from new to old
+ *
+ * Any thread: takes a mutex for a moment. What has gone is left out; a reload strikes it off.
+ *
  * \return how many were written to views
  */
 size_t generation_list(struct generation_view *views, size_t count);

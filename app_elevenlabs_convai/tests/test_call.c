@@ -94,7 +94,7 @@ static void fake_poll(struct convai_session *session, struct convai_progress *pr
 }
 
 static uint32_t fake_push(struct convai_session *session, const uint8_t *audio,
-	uint32_t bytes)
+	uint32_t bytes, int64_t now_us)
 {
 	if (session->heard_bytes + bytes > sizeof(session->heard)) {
 		return 0;
@@ -110,7 +110,8 @@ static uint32_t fake_push_silence(struct convai_session *session, uint32_t ms)
 	return ms;
 }
 
-static uint32_t fake_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes)
+static uint32_t fake_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes,
+	int64_t now_us)
 {
 	uint32_t taken = MIN(session->to_say, bytes);
 

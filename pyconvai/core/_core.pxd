@@ -3,7 +3,7 @@
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport errno
-from libc.stdint cimport int16_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
@@ -48,11 +48,16 @@ cdef extern from "convai_ops.h" nogil:
     struct convai_ops:
         convai_session *(*open)(const convai_request *request) noexcept nogil
         void (*poll)(convai_session *session, convai_progress *progress) noexcept nogil
-        uint32_t (*push)(convai_session *session, const uint8_t *audio, uint32_t size) noexcept nogil
-        uint32_t (*pop)(convai_session *session, uint8_t *audio, uint32_t size) noexcept nogil
+        uint32_t (*push)(convai_session *session, const uint8_t *audio, uint32_t size,
+                         int64_t now_us) noexcept nogil
+        uint32_t (*pop)(convai_session *session, uint8_t *audio, uint32_t size,
+                        int64_t now_us) noexcept nogil
         void (*release)(convai_session *session) noexcept nogil
         int (*running)() noexcept nogil
         int (*stop)(uint32_t limit_ms) noexcept nogil
+
+cdef extern from "monotonic.h" nogil:
+    int64_t monotonic_us()
 
 cdef extern from "ring.h" nogil:
     struct convai_ring:
@@ -63,6 +68,7 @@ cdef extern from "ring.h" nogil:
 
 cdef extern from "playout.h" nogil:
     struct convai_segment:
+        int64_t idle_us
         uint8_t *data
     struct convai_playout:
         pass
@@ -70,7 +76,7 @@ cdef extern from "playout.h" nogil:
     void convai_playout_append(convai_playout *playout, convai_segment *segment)
     uint64_t convai_playout_queued(const convai_playout *playout)
     uint64_t convai_playout_appended(const convai_playout *playout)
-    uint64_t convai_playout_flush(convai_playout *playout)
+    uint64_t convai_playout_flush(convai_playout *playout, int64_t now_us)
 
 cdef extern from "session.h" nogil:
     enum:
@@ -106,6 +112,8 @@ cdef extern from "session.h" nogil:
                             const char *conversation_id)
     void convai_session_end(convai_session *session, uint32_t status, const char *reason,
                             uint32_t play_out)
+    void convai_session_sent(convai_session *session, uint64_t chunk_bytes, uint32_t chunks)
+    void convai_tick_began(int64_t due_us)
     int convai_session_misaligned(const convai_session *session)
     void convai_session_unref(convai_session *session)
     convai_message *convai_session_take_outbox(convai_session *session)

@@ -150,6 +150,7 @@ cdef class SessionHandle:
                 waiting -= self.chunk_bytes
                 convai_tally(&self.held().tally.chunks_sent, 1)
             self.socket.put(frames, used)
+            convai_session_sent(self.held(), self.chunk_bytes, used // most)
         return 0
 
     def play(self, str audio_base64 not None):
@@ -183,12 +184,13 @@ cdef class SessionHandle:
         cdef int bad
         if segment is NULL:
             raise MemoryError("no memory for agent audio")
-        with nogil:
-            bad = base64_decode_into(segment.data, text, n, padding)
+        bad = base64_decode_into(segment.data, text, n, padding)
         if bad:
             free(segment)
             return False
         first = convai_playout_appended(&self.held().playout) == 0
+        if convai_playout_queued(&self.held().playout) == 0:
+            segment.idle_us = monotonic_us()
         convai_playout_append(&self.held().playout, segment)
         convai_tally(&self.held().tally.received_bytes, length)
         if first:
@@ -213,7 +215,7 @@ cdef class SessionHandle:
         """Let nothing that is queued be heard any more. Returns the ms of audio thrown away."""
         cdef uint64_t stale
         self.align()
-        stale = convai_playout_flush(&self.held().playout)
+        stale = convai_playout_flush(&self.held().playout, monotonic_us())
         convai_tally(&self.held().tally.flushed_bytes, stale)
         convai_tally(&self.held().tally.interruptions, 1)
         return self.to_ms(stale)
@@ -243,6 +245,11 @@ cdef class SessionHandle:
     def count_stale(self, Py_ssize_t characters):
         """Count one piece of agent audio that was older than the interruption, by its base64."""
         convai_tally(&self.held().tally.stale_dropped_bytes, characters // 4 * 3)
+
+
+def tick_began(double due):
+    """The loop's tick begins, and was to begin at this time of its clock: record how late it is."""
+    convai_tick_began(<int64_t>(due * 1e6))
 
 
 def send_waiting_audio(list handles not None):

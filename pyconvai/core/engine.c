@@ -405,6 +405,7 @@ static struct convai_ops table = {
 	.hangup = convai_op_hangup,
 	.release = convai_op_release,
 	.counters = convai_op_counters,
+	.timings = convai_op_timings,
 	.send = convai_op_send,
 	.set_session_debug = convai_op_set_session_debug,
 	.set_debug = convai_op_set_debug,

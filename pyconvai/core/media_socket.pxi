@@ -37,9 +37,11 @@ cdef class MediaSocket:
     cdef uint8_t *kept          # the beginning of a frame, between two reads
     cdef size_t kept_bytes, kept_room
     cdef bytearray backlog      # what the socket has not taken yet
+    cdef object broken          # why it takes nothing any more: the end, once what has come is read
     cdef Py_ssize_t offered     # of it, what was refused: TLS wants to be offered the same again
     cdef uint64_t response      # event id of what is queued: more audio of it is taken
     cdef bint has_response, wished, is_closed
+    cdef bint has_more          # of a flood: epoll need not know of it
     cdef Ticker ticker
     cdef readonly int fd
     cdef readonly uint64_t received_bytes, sent_bytes
@@ -77,18 +79,22 @@ cdef class MediaSocket:
             self.put(&data[0], data.shape[0])
 
     cdef int put(self, const uint8_t *data, Py_ssize_t length) except -1:
-        cdef Py_ssize_t taken = 0
-        if self.is_closed:
+        cdef Py_ssize_t taken = 0, piece, some
+        if self.is_closed or self.broken is not None:
             return 0
-        if not self.backlog:
-            taken = self.offer(PyMemoryView_FromMemory(<char *>data, length, PyBUF_READ))
-            if taken == length or self.is_closed:
-                return 0
-        self.backlog += PyMemoryView_FromMemory(<char *>data + taken, length - taken, PyBUF_READ)
+        while taken < length and not self.backlog:
+            piece = min(length - taken, <Py_ssize_t>RECORD_BYTES)
+            some = self.offer(PyMemoryView_FromMemory(<char *>data + taken, piece, PyBUF_READ))
+            taken += some
+            if some < piece:
+                break
+        if taken < length and self.broken is None:
+            self.backlog += PyMemoryView_FromMemory(
+                <char *>data + taken, length - taken, PyBUF_READ)
         return 0
 
     cdef Py_ssize_t offer(self, data) except -1:
-        """Bytes that the socket has taken. A failure ends the connection."""
+        """Bytes that the socket has taken. A failure is left for the tick to end the connection."""
         cdef Py_ssize_t taken
         try:
             taken = self.send_some(data)
@@ -97,13 +103,13 @@ cdef class MediaSocket:
         except (SSLWantWriteError, SSLWantReadError, BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
-            self.end(error)
+            self.broken = error
             return 0
 
     cdef int flush(self) except -1:
         """Offer the backlog once more, a record at a time."""
         cdef Py_ssize_t taken
-        while self.backlog and not self.is_closed:
+        while self.backlog and self.broken is None and not self.is_closed:
             if not self.offered:
                 self.offered = min(len(self.backlog), <Py_ssize_t>RECORD_BYTES)
             taken = self.offer(PyMemoryView_FromMemory(
@@ -120,6 +126,7 @@ cdef class MediaSocket:
         """Read what has come, a bounded part of a flood."""
         cdef Py_ssize_t n
         cdef int i
+        self.has_more = False
         for i in range(READS_AT_ONCE):
             if self.is_closed:
                 return 0
@@ -144,6 +151,7 @@ cdef class MediaSocket:
             # What TLS has decrypted is not seen by epoll. What is left in the kernel is.
             if n < RECORD_BYTES and not (self.pending is not None and self.pending()):
                 return 0
+        self.has_more = True
         return 0
 
     def feed(self, const uint8_t[::1] data not None):
@@ -167,8 +175,8 @@ cdef class MediaSocket:
         cdef size_t at = 0, used = 0
         self.kept_bytes = 0
         while at < length and not self.is_closed:
-            with nogil:
-                verdict = convai_frame_read(&self.reader, data + at, length - at, &used, &event)
+            # With the GIL: to let go of it for a microsecond may cost 5 ms, until it comes back.
+            verdict = convai_frame_read(&self.reader, data + at, length - at, &used, &event)
             if verdict == CONVAI_FRAME_MORE:
                 self.keep(data + at, length - at)
                 return 0
@@ -223,7 +231,7 @@ cdef class MediaSocket:
         """The stream has ended, or is broken: let go of the socket, then tell the owner."""
         if not self.is_closed:
             self.close()
-            self.owner.lost(error)
+            self.owner.lost(self.broken if error is None else error)
         return 0
 
     def bypass(self):
@@ -274,13 +282,17 @@ cdef class Ticker:
         self.sockets, self.free_slots = [], []
 
     def __dealloc__(self):
-        self.close()
+        self.let_go()
 
-    cpdef close(self):
+    def close(self):
         """Let go of both epolls. No socket is left."""
-        for fd in (self.hot, self.quiet_fd):
-            if fd >= 0:
-                close_fd(fd)
+        self.let_go()
+
+    cdef void let_go(self) noexcept:
+        if self.hot >= 0:
+            close_fd(self.hot)
+        if self.quiet_fd >= 0:
+            close_fd(self.quiet_fd)
         self.hot = self.quiet_fd = -1
 
     def add(self, MediaSocket socket not None):
@@ -323,8 +335,7 @@ cdef class Ticker:
         cdef int count, i
         cdef uint64_t taken
         cdef MediaSocket socket
-        with nogil:
-            count = epoll_wait(epoll, events, EVENTS_AT_ONCE, 0)
+        count = epoll_wait(epoll, events, EVENTS_AT_ONCE, 0)
         for i in range(count):
             socket = self.sockets[<Py_ssize_t>events[i].data.u64]
             if socket is None:
@@ -345,6 +356,17 @@ cdef class Ticker:
             socket.owner.failed(fault)
         return 0
 
+    cdef int finish(self, MediaSocket socket) except -1:
+        """It takes nothing any more: read what has come before, which may tell why, then end it."""
+        cdef uint64_t received
+        cdef int i
+        for i in range(READS_AT_ONCE):
+            received = socket.received_bytes
+            self.guard(socket)
+            if socket.is_closed or socket.received_bytes == received:
+                break
+        return socket.end(socket.broken)
+
     def first_word(self):
         """A socket that was quiet has something."""
         self.look(self.quiet_fd)
@@ -358,6 +380,10 @@ cdef class Ticker:
                 continue
             if socket.backlog:
                 socket.flush()
+            if socket.has_more:
+                self.guard(socket)
+            if socket.broken is not None:
+                self.finish(socket)
             if socket.watched == HOT and self.ticks - socket.last_tick > QUIET_TICKS:
                 self.move(socket, QUIET)
         self.look(self.hot)

@@ -33,6 +33,7 @@
 struct convai_segment {
 	_Atomic(struct convai_segment *) next;
 	uint64_t end;		/*!< position of the first byte after this segment */
+	int64_t idle_us;	/*!< when it was read, if nothing was queued then; else 0 */
 	uint32_t length;
 	uint8_t data[];
 };
@@ -43,11 +44,15 @@ struct convai_playout {
 	struct convai_segment *newest;
 	atomic_uint_fast64_t appended;		/*!< bytes appended since the start */
 	atomic_uint_fast64_t flush_mark;	/*!< everything before this position is stale */
+	atomic_int_fast64_t flushed_us;		/*!< since when */
 	/* Channel thread */
 	_Alignas(CONVAI_CACHE_LINE) struct convai_segment *reading;
 	uint32_t offset;			/*!< into reading */
 	atomic_uint_fast64_t position;		/*!< bytes played or skipped since the start */
 	atomic_uint_fast64_t skipped;		/*!< of these, skipped at a flush */
+	/* What the reader has met since it last looked, in microseconds; 0: nothing of the kind */
+	int64_t met_idle_us;			/*!< the idle_us of a segment that it has begun */
+	int64_t met_flush_us;			/*!< when what it has skipped was made stale */
 };
 
 /*! \brief A segment for length bytes, which the caller fills in and appends. NULL: no memory. */
@@ -59,6 +64,7 @@ static inline struct convai_segment *convai_segment_new(uint32_t length)
 		atomic_init(&segment->next, NULL);
 		segment->length = length;
 		segment->end = 0;
+		segment->idle_us = 0;
 	}
 	return segment;
 }
@@ -71,7 +77,9 @@ static inline int convai_playout_init(struct convai_playout *playout)
 	playout->oldest = playout->newest = playout->reading = empty;
 	playout->offset = 0;
 	atomic_init(&playout->appended, 0);
+	playout->met_idle_us = playout->met_flush_us = 0;
 	atomic_init(&playout->flush_mark, 0);
+	atomic_init(&playout->flushed_us, 0);
 	atomic_init(&playout->position, 0);
 	atomic_init(&playout->skipped, 0);
 	return empty ? 0 : -1;
@@ -135,11 +143,17 @@ static inline uint64_t convai_playout_appended(const struct convai_playout *play
 	return atomic_load_explicit(&playout->appended, memory_order_relaxed);
 }
 
-/*! \brief Make all that is queued stale. Loop thread. \return bytes that will not be played */
-static inline uint64_t convai_playout_flush(struct convai_playout *playout)
+/*!
+ * \brief Make all that is queued stale. Loop thread.
+ * \param now_us of CLOCK_MONOTONIC
+ * \return bytes that will not be played
+ */
+static inline uint64_t convai_playout_flush(struct convai_playout *playout, int64_t now_us)
 {
 	uint64_t stale = convai_playout_queued(playout);
 
+	/* Before the mark: whoever sees that has this time, or that of a flush behind it. */
+	atomic_store_explicit(&playout->flushed_us, now_us, memory_order_relaxed);
 	atomic_store_explicit(&playout->flush_mark,
 		atomic_load_explicit(&playout->appended, memory_order_relaxed), memory_order_release);
 	return stale;
@@ -157,6 +171,9 @@ static inline uint32_t convai_playout_advance(struct convai_playout *playout)
 		}
 		playout->reading = next;
 		playout->offset = 0;
+		if (next->idle_us) {
+			playout->met_idle_us = next->idle_us;
+		}
 	}
 	return playout->reading->length - playout->offset;
 }
@@ -200,6 +217,8 @@ static inline uint32_t convai_playout_take(struct convai_playout *playout, uint8
 		uint64_t stale = convai_playout_move(playout, NULL, mark - position);
 
 		position += stale;
+		playout->met_idle_us = 0;	/* of what nobody heard */
+		playout->met_flush_us = atomic_load_explicit(&playout->flushed_us, memory_order_relaxed);
 		atomic_fetch_add_explicit(&playout->skipped, stale, memory_order_relaxed);
 	}
 	waiting = atomic_load_explicit(&playout->appended, memory_order_acquire) - position;

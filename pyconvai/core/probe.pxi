@@ -55,11 +55,11 @@ cdef class Probe:
         )
 
     def push(self, bytes audio not None):
-        """Bytes taken: all or 0."""
-        return convai_engine_ops().push(self.held(), audio, len(audio))
+        """Bytes taken: all or 0. The timings leave it out, as they do what ``pop`` takes."""
+        return convai_engine_ops().push(self.held(), audio, len(audio), 0)
 
     def pop(self, uint32_t size):
         """The agent audio that is due, at most size bytes, without the silence behind it."""
         cdef bytes audio = PyBytes_FromStringAndSize(NULL, size)
-        taken = convai_engine_ops().pop(self.held(), <uint8_t *>PyBytes_AS_STRING(audio), size)
+        taken = convai_engine_ops().pop(self.held(), <uint8_t *>PyBytes_AS_STRING(audio), size, 0)
         return audio[:taken]

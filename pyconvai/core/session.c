@@ -19,6 +19,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "histogram.h"
+#include "monotonic.h"
+
 /*!
  * Caller audio that may wait for the loop thread, in ms: 2 s from before the conversation was up, and
  * as much again for a loop that is held up
@@ -33,6 +36,9 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "PCM needs swapping on
 /*! Sessions that have not been freed */
 static atomic_int session_count;
 
+/*! Of all sessions, by enum convai_timing_kind */
+static struct convai_histogram histograms[CONVAI_TIMING_COUNT];
+
 static uint32_t state_of(const struct convai_session *session)
 {
 	return atomic_load_explicit(&session->state, memory_order_acquire);
@@ -41,6 +47,14 @@ static uint32_t state_of(const struct convai_session *session)
 static int silence_byte(const struct convai_format *format)
 {
 	return format->encoding == CONVAI_ENCODING_ULAW ? CONVAI_ULAW_SILENCE : 0;
+}
+
+/*! \brief Record the time from one moment to another, unless one of them (0) is not known. Any thread. */
+static void record(enum convai_timing_kind kind, int64_t from_us, int64_t until_us)
+{
+	if (from_us && until_us) {
+		convai_histogram_add(&histograms[kind], until_us - from_us);
+	}
 }
 
 /* ---- Event descriptors ---- */
@@ -199,6 +213,23 @@ void convai_session_end(struct convai_session *session, uint32_t status, const c
 	convai_signal(session->event_fd);
 }
 
+void convai_session_sent(struct convai_session *session, uint64_t chunk_bytes, uint32_t chunks)
+{
+	uint64_t end = atomic_load_explicit(&session->uplink.taken, memory_order_relaxed)
+		- chunks * chunk_bytes;
+	int64_t now_us = monotonic_us();
+
+	while (chunks--) {
+		end += chunk_bytes;
+		record(CONVAI_TIMING_UPLINK, convai_stamps_find(&session->stamps, end - 1), now_us);
+	}
+}
+
+void convai_tick_began(int64_t due_us)
+{
+	record(CONVAI_TIMING_TICK, due_us, monotonic_us());
+}
+
 struct convai_message *convai_session_take_outbox(struct convai_session *session)
 {
 	struct convai_message *newest = atomic_exchange(&session->outbox, NULL);
@@ -248,25 +279,43 @@ void convai_op_poll(struct convai_session *session, struct convai_progress *prog
 	}
 }
 
-static uint32_t push_bytes(struct convai_session *session, const uint8_t *audio, uint32_t bytes)
+/*! \brief Put bytes of the channel's rate, NULL for silence, that were read at this time or (0) never */
+static uint32_t put_bytes(struct convai_session *session, const uint8_t *audio, uint32_t bytes,
+	int64_t now_us)
 {
+	struct convai_ring *uplink = &session->uplink;
+	uint64_t from = atomic_load_explicit(&uplink->put, memory_order_relaxed);
 	uint32_t taken;
 
-	if (state_of(session) != CONVAI_STATE_TALKING) {
-		taken = 0;
-	} else if (convai_needs_converter(&session->caller_format)) {
-		taken = convai_converter_put(&session->converter, &session->uplink, audio, bytes);
+	if (convai_needs_converter(&session->caller_format)) {
+		taken = convai_converter_put(&session->converter, uplink, audio, bytes);
 	} else {
-		taken = convai_ring_put(&session->uplink, audio,
-				silence_byte(&session->caller_format), bytes);
+		taken = convai_ring_put(uplink, audio, silence_byte(&session->caller_format), bytes);
+	}
+	/* A loop that is quicker than this finds no time for these bytes, and leaves them out. */
+	if (taken && now_us) {
+		convai_stamps_put(&session->stamps, from,
+			atomic_load_explicit(&uplink->put, memory_order_relaxed), now_us);
+	}
+	return taken;
+}
+
+static uint32_t push_bytes(struct convai_session *session, const uint8_t *audio, uint32_t bytes,
+	int64_t now_us)
+{
+	uint32_t taken = 0;
+
+	if (state_of(session) == CONVAI_STATE_TALKING) {
+		taken = put_bytes(session, audio, bytes, now_us);
 	}
 	convai_tally(taken ? &session->tally.pushed_bytes : &session->tally.push_dropped_bytes, bytes);
 	return taken;
 }
 
-uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, uint32_t bytes)
+uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, uint32_t bytes,
+	int64_t now_us)
 {
-	return push_bytes(session, audio, bytes);
+	return push_bytes(session, audio, bytes, now_us);
 }
 
 uint32_t convai_op_push_silence(struct convai_session *session, uint32_t ms)
@@ -278,14 +327,15 @@ uint32_t convai_op_push_silence(struct convai_session *session, uint32_t ms)
 		return 0;
 	}
 	format = convai_channel_format(session->caller_format);
-	taken = push_bytes(session, NULL, convai_ms_to_bytes(&format, ms));
+	taken = push_bytes(session, NULL, convai_ms_to_bytes(&format, ms), 0);
 	if (taken) {
 		convai_tally(&session->tally.silence_ms, ms);
 	}
 	return taken;
 }
 
-uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes)
+/*! \brief Take what is due, in the channel's rate. \return bytes up to the last that is the agent's */
+static uint32_t pop_bytes(struct convai_session *session, uint8_t *audio, uint32_t bytes)
 {
 	uint32_t taken;
 
@@ -305,6 +355,21 @@ uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t 
 			convai_sample_bytes(&session->agent_format));
 	convai_tally(&session->tally.played_bytes, taken);
 	memset(audio + taken, silence_byte(&session->agent_format), bytes - taken);
+	return taken;
+}
+
+uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes, int64_t now_us)
+{
+	struct convai_playout *playout = &session->playout;
+	uint32_t taken = pop_bytes(session, audio, bytes);
+
+	record(CONVAI_TIMING_DOWNLINK, playout->met_idle_us, now_us);
+	record(CONVAI_TIMING_INTERRUPTION, playout->met_flush_us, now_us);
+	playout->met_idle_us = playout->met_flush_us = 0;
+	if (taken) {
+		record(CONVAI_TIMING_GAP, session->spoken_us, now_us);
+	}
+	session->spoken_us = taken ? now_us : 0;
 	return taken;
 }
 
@@ -412,4 +477,18 @@ void convai_op_counters(const struct convai_session *session, struct convai_coun
 	COPY(interruptions);
 #undef COPY
 	convert_to_channel(session, counters);
+}
+
+/* ---- Any thread ---- */
+
+void convai_op_timings(struct convai_timings *timings)
+{
+	uint32_t i;
+
+	for (i = 0; i < CONVAI_TIMING_BUCKETS; i++) {
+		timings->upper_us[i] = convai_histogram_upper(i);
+	}
+	for (i = 0; i < CONVAI_TIMING_COUNT; i++) {
+		convai_histogram_copy(&histograms[i], &timings->timings[i]);
+	}
 }

@@ -26,6 +26,7 @@
 #include "convai_ops.h"
 #include "playout.h"
 #include "ring.h"
+#include "stamps.h"
 
 /*!
  * Agent audio that may wait to be played, in ms. Agents send whole answers at once, so this is long: it
@@ -72,8 +73,10 @@ struct convai_session {
 	_Atomic(struct convai_message *) outbox;
 	atomic_uint outbox_count;
 	struct convai_ring uplink;		/*!< caller audio for the loop thread */
+	struct convai_stamps stamps;		/*!< when it was read from the channel */
 	struct convai_playout playout;		/*!< agent audio for the channel thread */
 	struct convai_converter converter;	/*!< channel thread */
+	int64_t spoken_us;			/*!< channel thread: of the last pop, if it gave agent audio; else 0 */
 	struct convai_tallies tally;
 };
 
@@ -154,6 +157,15 @@ void convai_session_end(struct convai_session *session, uint32_t status, const c
 /*! \brief Whether the agent audio that was queued ends in half a sample */
 int convai_session_misaligned(const struct convai_session *session);
 
+/*!
+ * \brief The last chunks taken from the uplink have been given to the socket: record how long that took
+ * \param chunk_bytes of each
+ */
+void convai_session_sent(struct convai_session *session, uint64_t chunk_bytes, uint32_t chunks);
+
+/*! \brief The loop's tick begins, and was to begin at this time in microseconds of CLOCK_MONOTONIC */
+void convai_tick_began(int64_t due_us);
+
 /*! \brief Take all that waits to be said to the agent, oldest first. convai_outbox_free frees it. */
 struct convai_message *convai_session_take_outbox(struct convai_session *session);
 
@@ -164,9 +176,10 @@ void convai_outbox_free(struct convai_message *message);
 
 int convai_op_event_fd(const struct convai_session *session);
 void convai_op_poll(struct convai_session *session, struct convai_progress *progress);
-uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, uint32_t bytes);
+uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, uint32_t bytes,
+	int64_t now_us);
 uint32_t convai_op_push_silence(struct convai_session *session, uint32_t ms);
-uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes);
+uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes, int64_t now_us);
 uint64_t convai_op_queued(const struct convai_session *session);
 
 /* ---- Any thread that holds the session ---- */
@@ -181,5 +194,9 @@ int convai_session_say(struct convai_session *session, uint32_t kind, const char
 /* Entries of struct convai_ops */
 void convai_op_set_session_debug(struct convai_session *session, uint32_t debug);
 void convai_op_counters(const struct convai_session *session, struct convai_counters *counters);
+
+/* ---- Any thread: an entry of struct convai_ops ---- */
+
+void convai_op_timings(struct convai_timings *timings);
 
 #endif /* CONVAI_SESSION_H */

@@ -272,8 +272,17 @@ def _look_up(host: str, port: int) -> list[Address]:
 
 
 def _make_context(ca_file: str, verify: bool) -> ssl.SSLContext:
-    """Pool thread. Reads files."""
-    context = ssl.create_default_context(cafile=ca_file or None)
+    """Pool thread. Reads files.
+
+    Not Python's default context: that one is stricter from 3.13 on, so an upgrade of Python could
+    end the trust in a ``ca_file``; and it may write its keys to a file.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    else:
+        context.load_default_certs()
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -312,10 +321,14 @@ def handshake_failure(endpoint: Endpoint, error: OSError) -> SetupFailed:
                 " check base_url, or set ca_file",
             )
         )
-    words = getattr(error, "reason", None) or error.strerror or str(error)
     return _unreachable(
-        f"no {'TLS' if endpoint.secure else 'conversation'} with {endpoint}: {words}"
+        f"no {'TLS' if endpoint.secure else 'conversation'} with {endpoint}: {words_of(error)}"
     )
+
+
+def words_of(error: OSError) -> str:
+    """What has happened, without a place in Python's source, which errors of TLS name."""
+    return getattr(error, "reason", None) or error.strerror or str(error)
 
 
 def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:

@@ -21,6 +21,7 @@ from websockets.protocol import State
 
 from .. import limits
 from ..core._core import MediaSocket, SessionHandle, Ticker
+from .net import words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,8 @@ class WebSocket:
         self._gone = asyncio.get_running_loop().create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._received = self._sent = 0
-        self._still = self._stuck = 0
-        """Intervals of the keep-alive without a byte, in and out."""
+        self._silent = self._stuck = 0
+        """Looks of the keep-alive without a byte, in and out."""
         self._muted = False
 
     # ---- Beginning ----
@@ -143,7 +144,7 @@ class WebSocket:
         """The stream is over."""
         self._protocol.receive_eof()
         received = self._protocol.close_rcvd
-        words = "" if error is None else error.strerror or str(error)
+        words = "" if error is None else words_of(error)
         self._tell(Closed(received.code, received.reason) if received else Closed(None, words))
         self._end()
 
@@ -197,20 +198,23 @@ class WebSocket:
         nothing hears neither the caller nor our pings, whatever it says itself.
         """
         socket = self._socket
-        self._still = self._still + 1 if socket.received_bytes == self._received else 0
+        self._silent = self._silent + 1 if socket.received_bytes == self._received else 0
         stuck = socket.backlog_bytes and socket.sent_bytes == self._sent
         self._stuck = self._stuck + 1 if stuck else 0
         self._received, self._sent = socket.received_bytes, socket.sent_bytes
-        seconds = f"{2 * limits.KEEPALIVE_SECONDS:.0f} s"
-        if self._still >= 2:
-            self._break(f"keepalive ping timeout: nothing came for {seconds}")
-        elif self._stuck >= 2:
-            self._break(f"keepalive ping timeout: nothing was taken for {seconds}")
+        if self._silent >= limits.SILENT_LOOKS:
+            self._give_up("nothing came", self._silent)
+        elif self._stuck >= limits.STUCK_LOOKS:
+            self._give_up("nothing was taken", self._stuck)
         else:
-            if self._still:
+            if self._silent == limits.PING_AFTER_LOOKS:
                 self._protocol.send_ping(b"")
                 self._flush()
             self._ask_later()
+
+    def _give_up(self, what: str, looks: int) -> None:
+        seconds = looks * limits.KEEPALIVE_SECONDS
+        self._break(f"keepalive ping timeout: {what} for {seconds:.0f} s")
 
     # ---- The end ----
 

@@ -230,7 +230,14 @@ def test_application_and_commands_are_documented(pbx: Instance) -> None:
                  "AGENT_ENDED", "HANGUP", "TRANSFER", "TIMEOUT", "LIMIT", "NOAGENT", "AUTH",
                  "REJECTED", "UNREACHABLE", "ERROR", "UNLOADED"):  # fmt: skip
         assert word in shown, word
-    for command in ("show agents", "show sessions", "show version", "reload", "debug"):
+    for command in (
+        "show agents",
+        "show sessions",
+        "show stats",
+        "show version",
+        "reload",
+        "debug",
+    ):
         usage = pbx.cli(f"core show help elevenlabs {command}")
         assert f"elevenlabs {command}" in usage
         assert "No such command" not in usage

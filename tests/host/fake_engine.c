@@ -157,7 +157,7 @@ static uint32_t bytes_of(const struct convai_format *format, uint32_t ms)
 }
 
 static uint32_t fake_push_audio(struct convai_session *session, const uint8_t *audio,
-	uint32_t bytes)
+	uint32_t bytes, int64_t now_us)
 {
 	pthread_mutex_lock(&session->lock);
 	if (session->progress.state != CONVAI_STATE_TALKING || session->refuses) {
@@ -186,7 +186,8 @@ static uint32_t fake_push_silence(struct convai_session *session, uint32_t ms)
 	return bytes;
 }
 
-static uint32_t fake_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes)
+static uint32_t fake_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes,
+	int64_t now_us)
 {
 	int silence = session->progress.agent.encoding == CONVAI_ENCODING_ULAW ? 0xff : 0;
 	uint32_t taken = 0;
@@ -241,6 +242,11 @@ static void fake_counters(const struct convai_session *session,
 	pthread_mutex_lock(&own->lock);
 	*counters = session->counters;
 	pthread_mutex_unlock(&own->lock);
+}
+
+static void fake_timings(struct convai_timings *timings)
+{
+	*timings = fake.timings;
 }
 
 static int fake_send(struct convai_session *session, uint32_t kind, const char *text)
@@ -379,6 +385,7 @@ static int attach(const struct convai_host *host)
 	.hangup = fake_hangup, \
 	.release = fake_release, \
 	.counters = fake_counters, \
+	.timings = fake_timings, \
 	.send = fake_send, \
 	.set_session_debug = fake_set_session_debug, \
 	.set_debug = set_debug_##n, \

@@ -48,6 +48,7 @@ extern struct fake {
 	/*! \brief Called at the end of each open, if set */
 	void (*opened)(struct convai_session *session);
 	struct fake_build builds[FAKE_BUILDS];
+	struct convai_timings timings;	/*!< of each build */
 	/* What it was asked. */
 	unsigned int starts;
 	unsigned int stops;	/*!< that wait; being only asked to is not counted */

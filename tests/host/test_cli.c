@@ -85,6 +85,46 @@ TEST(show_version)
 	script_end();
 }
 
+TEST(show_stats)
+{
+	struct convai_timing *gap = &fake.timings.timings[CONVAI_TIMING_GAP];
+	struct convai_timing *tick = &fake.timings.timings[CONVAI_TIMING_TICK];
+	const char *output;
+
+	script_begin(NULL);
+	fake.timings.upper_us[0] = 400;
+	fake.timings.upper_us[7] = 20479;
+	fake.timings.upper_us[CONVAI_TIMING_BUCKETS - 1] = 16777215;
+	tick->counts[0] = 1;
+	tick->max_us = 349;
+	gap->counts[7] = 98;
+	gap->counts[CONVAI_TIMING_BUCKETS - 1] = 2;
+	gap->max_us = 16500000;
+	output = host_cli("elevenlabs show stats");
+	CHECK_HAS(output, "Times in ms                                           Count        p50        "
+		"p99        Max\n");
+	CHECK_HAS(output, "The engine's tick, behind its time                        1       0.35       "
+		"0.35       0.35\n");
+	CHECK_HAS(output, "Caller's frame read, until given to the socket            0          -          "
+		"-          -\n");
+	CHECK_HAS(output, "From one frame of the agent's to the next               100      20.48   "
+		"16500.00   16500.00\n");
+	gap->counts[7] = 198;
+	CHECK_HAS(host_cli("elevenlabs show stats"), "200      20.48      20.48   16500.00\n");
+	CHECK_STR(host_cli("elevenlabs show stats buckets"), "tick 349  400:1\nuplink 0 \n"
+		"downlink 0 \ninterruption 0 \ngap 16500000  20479:198 16777215:2\n");
+	script_end();
+}
+
+TEST(show_stats_of_an_engine_that_has_failed)
+{
+	script_begin(NULL);
+	fake.builds[0].fails = 1;
+	CHECK_HAS(host_cli("elevenlabs show stats"), "No engine is in service\n");
+	CHECK_HAS(host_cli("elevenlabs show stats buckets"), "failed");
+	script_end();
+}
+
 TEST(reload)
 {
 	script_begin(NULL);
@@ -140,6 +180,8 @@ TEST(usage)
 		{ "elevenlabs show sessions x", "Usage: elevenlabs show sessions\n" },
 		{ "elevenlabs show session", "Usage: elevenlabs show session <channel>\n" },
 		{ "elevenlabs show session a b", "Usage: elevenlabs show session <channel>\n" },
+		{ "elevenlabs show stats x", "Usage: elevenlabs show stats [buckets]\n" },
+		{ "elevenlabs show stats buckets x", "Usage: elevenlabs show stats [buckets]\n" },
 		{ "elevenlabs show version x", "Usage: elevenlabs show version\n" },
 		{ "elevenlabs reload x", "Usage: elevenlabs reload\n" },
 		{ "elevenlabs debug", "Usage: elevenlabs debug on|off [channel]\n" },
@@ -182,6 +224,8 @@ TEST(completion_without_calls)
 	CHECK_STR(host_complete("elevenlabs hangup x"), "");
 	CHECK_STR(host_complete("elevenlabs show session "), "");
 	CHECK_STR(host_complete("elevenlabs show agents "), "");
+	CHECK_STR(host_complete("elevenlabs show stats "), "buckets");
+	CHECK_STR(host_complete("elevenlabs show stats buckets "), "");
 	CHECK_STR(host_complete("elevenlabs reload "), "");
 	script_end();
 }

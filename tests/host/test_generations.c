@@ -85,7 +85,10 @@ TEST(without_calls_the_one_before_ends_at_once)
 	reload_with(1);
 	CHECK_INT(fake.builds[0].finishes, 1);
 	CHECK_HAS(host_cli("elevenlabs show version"), "Engine:    0.1, build build-1, ");
+	/* A command shows it no more, but leaves it to a reload to forget it. */
 	CHECK_HAS(host_cli("elevenlabs show version"), "1 generation alive:\n");
+	CHECK_INT(fake.builds[0].forgets, 0);
+	reload_with(1);
 	CHECK_INT(fake.builds[0].forgets, 1);
 	short_call();
 	CHECK_INT(fake_build_of(fake_session(0)), 1);

@@ -158,6 +158,7 @@ static void type_all(void *data)
 	static const char * const lines[] = {
 		"elevenlabs show agents", "elevenlabs show sessions",
 		"elevenlabs show session PJSIP/caller-00000001", "elevenlabs show version",
+		"elevenlabs show stats", "elevenlabs show stats buckets",
 		"elevenlabs reload", "elevenlabs hangup nobody",
 	};
 	size_t i;

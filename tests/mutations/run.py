@@ -184,6 +184,7 @@ class Tree:
                 env=environment,
                 capture_output=True,
                 text=True,
+                errors="backslashreplace",  # what a failed check shows may be no UTF-8
                 timeout=RUN_SECONDS,
                 check=False,
             )

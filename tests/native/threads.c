@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "engine.h"
+#include "histogram.h"
 
 #define STREAM_BYTES 4000000
 #define SESSIONS 2000
@@ -93,6 +94,67 @@ static void test_ring(void)
 	convai_ring_free(&ring);
 }
 
+/* ---- Their times: channel thread puts, loop thread looks ---- */
+
+static struct convai_stamps stamps;
+static struct convai_histogram histogram;
+
+/* The stamp of each byte follows from its position; every third piece has none. */
+static void *stamps_writer(void *arg)
+{
+	struct convai_ring *ring = arg;
+	const uint8_t frame[200] = { 0 };
+	uint32_t seed = 5;
+	uint64_t at = 0;
+
+	while (at < STREAM_BYTES) {
+		uint32_t n = convai_ring_put(ring, frame, 0, next_size(&seed, sizeof(frame)));
+
+		if (n && seed % 3) {
+			convai_stamps_put(&stamps, at, at + n, at + 1);
+		}
+		at += n;
+		convai_histogram_add(&histogram, n);
+	}
+	return NULL;
+}
+
+static void test_stamps(void)
+{
+	struct convai_ring ring;
+	struct convai_timing timing;
+	pthread_t writer;
+	uint64_t at = 0, found = 0, counted = 0;
+	uint32_t i;
+	uint8_t chunk[160];
+
+	CHECK(convai_ring_init(&ring, 4000) == 0);
+	CHECK(pthread_create(&writer, NULL, stamps_writer, &ring) == 0);
+	while (at + sizeof(chunk) <= STREAM_BYTES) {
+		int64_t put_us;
+
+		if (convai_ring_waiting(&ring) < sizeof(chunk)) {
+			convai_histogram_copy(&histogram, &timing);
+			continue;
+		}
+		convai_ring_take(&ring, chunk, sizeof(chunk));
+		at += sizeof(chunk);
+		put_us = convai_stamps_find(&stamps, at - 1);
+		CHECK(!put_us || ((uint64_t) put_us <= at && put_us + 200 > (int64_t) at));
+		found += put_us != 0;
+		convai_histogram_add(&histogram, -1);
+	}
+	pthread_join(writer, NULL);
+	CHECK(found > STREAM_BYTES / sizeof(chunk) / 10);
+	convai_histogram_copy(&histogram, &timing);
+	for (i = 0; i < CONVAI_TIMING_BUCKETS; i++) {
+		counted += timing.counts[i];
+	}
+	CHECK(counted > STREAM_BYTES / 200 + STREAM_BYTES / sizeof(chunk));
+	CHECK(timing.max_us == 200);
+	convai_ring_free(&ring);
+}
+
 /* ---- Playout: loop thread appends and flushes, channel thread takes ---- */
 
 static void *playout_writer(void *arg)
@@ -112,7 +174,7 @@ static void *playout_writer(void *arg)
 		at += segment->length;
 		convai_playout_append(playout, segment);
 		if (next_size(&seed, 50) == 1) {
-			convai_playout_flush(playout);
+			convai_playout_flush(playout, at);
 		}
 		while (convai_playout_queued(playout) > 100000) {
 			sched_yield();
@@ -196,6 +258,7 @@ static void *channel_thread(void *arg)
 	for (i = 0; i < SESSIONS; i++) {
 		struct convai_session *session = ops->open(&request);
 		struct convai_progress progress;
+		struct convai_timings timings;
 		uint8_t frame[160] = { 0 };
 
 		if (!session) {
@@ -203,8 +266,9 @@ static void *channel_thread(void *arg)
 			return NULL;
 		}
 		do {
-			ops->push(session, frame, sizeof(frame));
-			ops->pop(session, frame, sizeof(frame));
+			ops->push(session, frame, sizeof(frame), i + 1);
+			ops->pop(session, frame, sizeof(frame), i + 1);
+			ops->timings(&timings);
 			ops->poll(session, &progress);
 		} while (progress.state != CONVAI_STATE_ENDED);
 		CHECK(progress.status == CONVAI_STATUS_AGENT_ENDED
@@ -328,9 +392,10 @@ static void test_outbox(void)
 int main(void)
 {
 	test_ring();
+	test_stamps();
 	test_playout();
 	test_engine();
 	test_outbox();
-	puts("4 passed, 0 failed");
+	puts("5 passed, 0 failed");
 	return 0;
 }

@@ -23,6 +23,7 @@ from tests.timing import SECOND
 CONTRACT = Path(__file__).parents[2] / "app_elevenlabs_convai" / "convai_ops.h"
 CONNECTING, TALKING, ENDED = range(3)
 START_SECONDS = 5 * SECOND
+TIMINGS = ("tick", "uplink", "downlink", "interruption", "gap")
 
 
 def _definitions() -> str:
@@ -71,6 +72,16 @@ class Engine:
     def stop(self, seconds: float = 5 * SECOND) -> int:
         """Stop the engine: 0 when it has ended in time."""
         return int(self.ops.stop(int(seconds * 1000)))
+
+    def timings(self) -> dict[str, dict[int, int]]:
+        """For each histogram, by its name: how often each upper bound, in us, was counted."""
+        timings: Any = ffi.new("struct convai_timings *")
+        self.ops.timings(timings)
+        counts = {name: list(timings.timings[kind].counts) for kind, name in enumerate(TIMINGS)}
+        return {
+            name: {timings.upper_us[i]: count for i, count in enumerate(row) if count}
+            for name, row in counts.items()
+        }
 
     def text(self) -> str:
         """Everything logged so far."""
@@ -128,13 +139,13 @@ class Call:
         progress = self.wait(ENDED, seconds)
         return Status(progress.status).name, string(progress.reason)
 
-    def push(self, audio: bytes) -> int:
-        return int(self.engine.ops.push(self.session, audio, len(audio)))
+    def push(self, audio: bytes, now_us: int = 0) -> int:
+        return int(self.engine.ops.push(self.session, audio, len(audio), now_us))
 
-    def pop(self, size: int) -> tuple[bytes, int]:
+    def pop(self, size: int, now_us: int = 0) -> tuple[bytes, int]:
         """(size bytes, how many of them were agent audio)."""
         out = ffi.new("uint8_t[]", size)
-        taken = self.engine.ops.pop(self.session, out, size)
+        taken = self.engine.ops.pop(self.session, out, size, now_us)
         return bytes(ffi.buffer(out)), int(taken)
 
     @property

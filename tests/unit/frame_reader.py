@@ -21,7 +21,8 @@ from websockets.http11 import Response
 from websockets.protocol import CLIENT, OPEN, Protocol
 from websockets.uri import parse_uri
 
-from pyconvai.conversation.protocol import Audio, Conversation
+from pyconvai.conversation.effects import Play
+from pyconvai.conversation.protocol import Conversation
 from tests.timing import FULL
 
 ROOT = Path(__file__).parents[2]
@@ -100,8 +101,9 @@ def event_of(c: Any, event: Any) -> Recognized:
 
 def understand(text: bytes) -> Recognized | None:
     """What Python makes of it; None if it is no audio that could be played."""
-    event = Conversation().receive(text)
-    return (event.audio_base64, event.event_id) if isinstance(event, Audio) else None
+    effects = Conversation().receive(text)
+    effect = effects[0] if effects else None
+    return (effect.audio_base64, effect.event_id) if isinstance(effect, Play) else None
 
 
 def assert_same_meaning(c: Any, text: bytes) -> bool:

@@ -219,13 +219,13 @@ def events(draw: st.DrawFn) -> bytes:
 usual = st.sampled_from([text.encode() for text in RECOGNIZED.values()])
 
 
-@examples(150, 50000)
+@examples(150, 5000)
 @given(text=mutated(usual | events()))
 def test_mutated_texts_keep_their_meaning(c: Any, text: bytes) -> None:
     assert_same_meaning(c, text)
 
 
-@examples(100, 20000)
+@examples(100, 5000)
 @given(more=st.lists(words, max_size=20).map(b"".join))
 def test_random_texts_keep_their_meaning(c: Any, more: bytes) -> None:
     """Words in any order within an audio event."""
@@ -240,7 +240,7 @@ alignments = st.lists(
 )
 
 
-@examples(50, 3000)
+@examples(50, 1000)
 @given(
     audio=st.binary(min_size=1, max_size=60),
     event_id=st.integers(0, 10**6),

@@ -231,7 +231,7 @@ streams = st.tuples(frames, st.sampled_from([b"", b"", *short_errors]), frames).
 places = st.lists(st.integers(0, 2000), max_size=8)
 
 
-@examples(40, 10000)
+@examples(40, 2000)
 @given(stream=streams, where=places, has_head=st.booleans())
 def test_streams_mean_the_same(c: Any, stream: bytes, where: list[int], has_head: bool) -> None:
     stream = HEAD + stream if has_head else stream
@@ -239,7 +239,7 @@ def test_streams_mean_the_same(c: Any, stream: bytes, where: list[int], has_head
     assert taken == compare(c, cut_in_turn(stream, [1]), has_head=has_head)
 
 
-@examples(100, 30000)
+@examples(100, 4000)
 @given(stream=mutated(streams), where=places, has_head=st.booleans())
 def test_mutated_streams_mean_the_same(
     c: Any, stream: bytes, where: list[int], has_head: bool
@@ -249,7 +249,7 @@ def test_mutated_streams_mean_the_same(
     assert taken == compare(c, [stream], has_head=has_head)
 
 
-@examples(40, 10000)
+@examples(40, 2000)
 @given(head=mutated(st.sampled_from([HEAD, REFUSAL])), where=places)
 def test_mutated_answers_mean_the_same(c: Any, head: bytes, where: list[int]) -> None:
     compare(c, cut(head + SERVICE, where), has_head=True)

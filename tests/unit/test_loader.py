@@ -343,7 +343,7 @@ def test_an_engine_that_comes_too_late_ends(install: Install) -> None:
     assert child["running"] == []
 
 
-@pytest.mark.parametrize(("abi", "size"), [(ABI + 1, SIZE), (ABI, SIZE + 8)])
+@pytest.mark.parametrize(("abi", "size"), [(ABI + 1, SIZE), (ABI - 1, SIZE - 8), (ABI, SIZE + 8)])
 def test_another_contract_is_refused_before_anything_runs(
     module: Module, install: Install, abi: int, size: int
 ) -> None:

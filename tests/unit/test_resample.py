@@ -40,7 +40,7 @@ int convai_playout_init(struct convai_playout *playout);
 void convai_playout_free(struct convai_playout *playout);
 void convai_playout_append(struct convai_playout *playout, struct convai_segment *segment);
 uint64_t convai_playout_queued(const struct convai_playout *playout);
-uint64_t convai_playout_flush(struct convai_playout *playout);
+uint64_t convai_playout_flush(struct convai_playout *playout, int64_t now_us);
 
 struct convai_converter { ...; };
 void convai_resample_init(void);
@@ -293,7 +293,7 @@ def test_a_flush_silences_all_but_what_the_filter_holds(c: Any) -> None:
     playout.take(960)
     held = DELAY
     assert c.lib.convai_converter_held(playout.converter) == held
-    stale = c.lib.convai_playout_flush(playout.playout)
+    stale = c.lib.convai_playout_flush(playout.playout, 1)
     out, heard, played = playout.take(960)
     samples = array.array("h", out)
     assert (stale, played) == (2 * (LOW - 441), 0)

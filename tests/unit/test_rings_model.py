@@ -36,7 +36,7 @@ int convai_playout_init(struct convai_playout *playout);
 void convai_playout_free(struct convai_playout *playout);
 void convai_playout_append(struct convai_playout *playout, struct convai_segment *segment);
 uint64_t convai_playout_queued(const struct convai_playout *playout);
-uint64_t convai_playout_flush(struct convai_playout *playout);
+uint64_t convai_playout_flush(struct convai_playout *playout, int64_t now_us);
 uint32_t convai_playout_take(struct convai_playout *playout, uint8_t *out, uint32_t length,
 	uint32_t sample_bytes);
 """
@@ -129,7 +129,7 @@ def test_the_playout_is_a_queue_that_can_be_flushed(
             lib.convai_playout_append(playout, segment)
             model += value
         elif what == "flush":
-            assert lib.convai_playout_flush(playout) == len(model)
+            assert lib.convai_playout_flush(playout, 1) == len(model)
             model.clear()
         else:
             out = ffi.new("uint8_t[]", max(1, value))

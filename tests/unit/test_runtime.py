@@ -219,14 +219,24 @@ def test_finish_without_sessions_ends_the_loop() -> None:
 
 
 def test_finish_waits_for_the_last_session() -> None:
+    """The conversation goes on: the loop has seen the wish when the answer has come."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.hear(160)
+        await agent.speak(b"\x11" * 160)
+        await agent.closed()
+
     engine = Engine()
-    with Service(talk_until_closed) as service:
+    with Service(script) as service:
         call = engine.call(settings=service.settings())
         call.wait(TALKING)
         engine.ops.finish()
         with pytest.raises(OSError, match="open"):
             engine.call(settings=service.settings())
         assert call.push(bytes(160)) == 160
+        assert call.hear(160) == b"\x11" * 160
         assert engine.ops.running()
         call.release()
         service.outcome()

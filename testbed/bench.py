@@ -234,6 +234,8 @@ def _again(table: bool) -> int:
         return 1
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     if table:
+        if results["about"]["quick"]:
+            print("NOTE: the last run was a quick one, too short to document", file=sys.stderr)
         print(bench_targets.markdown(results["figures"]), end="")
     else:
         REPORT.write_text(bench_report.page(results), encoding="utf-8")

@@ -16,7 +16,7 @@ from pyconvai.mock.audio import FORMATS, level
 from testbed import bench_report, bench_targets
 from testbed.bench_figures import figures, times_echo, yardstick
 from testbed.bench_histogram import Histogram, parse, since
-from testbed.bench_load import line_noise, percentile
+from testbed.bench_load import _Window, line_noise, percentile
 from testbed.measure import ThreadWindow, thread_seconds
 from testbed.paths import PROJECT
 from tests.timing import SECOND
@@ -216,6 +216,23 @@ def test_threads_are_told_apart_by_name() -> None:
     assert {name for name, _ in thread_seconds(os.getpid()).values()} >= {
         Path(f"/proc/{os.getpid()}/comm").read_text().strip()
     }
+
+
+def test_work_that_no_threads_ticks_show_is_the_channels() -> None:
+    """As that of many young threads: here, of one that has come and gone."""
+    window = _Window(os.getpid(), {})
+    worker = threading.Thread(target=_use_cpu, args=(0.2 * SECOND,))
+    worker.start()
+    worker.join()
+    cost = window.close(1, set())
+    assert cost["channel"] > 0.8 * cost["percent"] > 0
+    assert cost["percent"] == pytest.approx(cost["channel"] + cost["loop"] + cost["rest"], abs=0.01)
+
+
+def _use_cpu(seconds: float) -> None:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
 
 
 def test_line_noise_is_noise_but_no_speech() -> None:

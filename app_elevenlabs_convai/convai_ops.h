@@ -242,14 +242,15 @@ struct convai_ops {
 	 */
 	void (*finish)(void);
 
-	/*! \brief Whether the loop thread runs; once it does not, stop succeeds at once */
+	/*! \brief Whether the loop thread runs; once it does not, stop waits only for a call into the host */
 	int (*running)(void);
 
 	/*!
 	 * \brief Refuse new sessions, close all conversations, end the loop thread, and let go of the host table
 	 *
 	 * The caller must not hold the GIL. May be called again after a failure.
-	 * \param limit_ms 0 only asks for all this, and keeps the host table until the loop has ended
+	 * \param limit_ms 0 only asks for all this, never waits, and keeps the host table until the loop has
+	 *         ended
 	 * \return 0, or -1 if the loop had not ended within the limit. Even then the host table has been
 	 *         withdrawn unless a call into it is still under way.
 	 */

@@ -107,7 +107,10 @@ static void strike_off(struct generation *generation)
 	free_if_let_go(generation);
 }
 
-/*! \brief Whether a generation has ended, nobody knows of it any more, and it has given the host back */
+/*!
+ * \brief Whether a generation has ended, nobody knows of it any more, and it has given the host
+ * back. Does not wait.
+ */
 static int is_gone(const struct generation *generation)
 {
 	return generation != in_service && !generation->users && !generation->waiters

@@ -106,7 +106,12 @@ struct convai_progress {
 	const char *reason;		/*!< "" before the end */
 };
 
-/*! Counters of one session since its start; every one only grows */
+/*!
+ * Counters of one session since its start; every one only grows
+ *
+ * Not counted: caller audio that still waits to be sent when the conversation ends, and silence that
+ * is refused because it is not up.
+ */
 struct convai_counters {
 	uint64_t pushed_bytes;		/*!< taken from the channel, silence included */
 	uint64_t push_dropped_bytes;	/*!< refused: ring full or not talking */
@@ -178,7 +183,10 @@ struct convai_ops {
 	 */
 	uint32_t (*push)(struct convai_session *session, const uint8_t *audio, uint32_t bytes);
 
-	/*! \brief Queue silence in the caller format in place of audio that did not come; as push */
+	/*!
+	 * \brief Queue silence in the caller format in place of audio that did not come
+	 * \return as push; what is refused because it is not talking is not counted
+	 */
 	uint32_t (*push_silence)(struct convai_session *session, uint32_t ms);
 
 	/*!

@@ -299,6 +299,7 @@ static void begin_talking(struct call *call)
 	}
 	watchdog_begin(&call->watchdog, monotonic_us());
 	media_preroll_drain(&call->media, push_kept, call);
+	statistics_set(&call->statistics.preroll_dropped_ms, call->media.preroll_dropped_ms);
 	caller_start(&call->caller, monotonic_us());
 	events_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
 		"ConversationId", call->conversation_id, SENTINEL);

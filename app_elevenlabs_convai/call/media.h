@@ -42,7 +42,8 @@ struct media {
 	struct ast_format *agent;	/*!< what the agent speaks, likewise */
 	AST_LIST_HEAD_NOLOCK(, ast_frame) preroll;	/*!< owned */
 	unsigned int preroll_ms;
-	unsigned int preroll_dropped_ms;	/*!< what was too old for it */
+	/*! of what the pre-roll has dropped: too old, no memory, or no way into the agent's format */
+	unsigned int preroll_dropped_ms;
 	unsigned int frame_bytes;	/*!< of one frame of agent's audio */
 	struct ast_frame frame;		/*!< the one that is written, again and again */
 	/*! headroom and its audio */
@@ -75,6 +76,9 @@ void media_preroll_keep(struct media *media, struct ast_frame *frame);
 
 /*!
  * \brief Hand over the pre-roll in the caller format, oldest first, and forget it
+ *
+ * Without a translation a frame is dropped, and counted.
+ *
  * \param take is given each frame; it does not keep it
  */
 void media_preroll_drain(struct media *media,

@@ -32,6 +32,10 @@ struct ast_format;
 /*! Caller audio kept while the agent is not there yet; what is older is stale by then */
 #define MEDIA_PREROLL_MS_MAX 2000
 
+/*!
+ * The formats of one call. "Caller format" is what the agent hears of the caller, "agent
+ * format" what it speaks; the channel's own are native_read and native_write.
+ */
 struct media {
 	struct ast_channel *channel;	/*!< borrowed from the call */
 	/*! what the channel had before us; restored at the end */

@@ -151,10 +151,11 @@ static int find_installed(char *directory, char *error, size_t size)
 }
 
 /*!
- * \brief Whether this engine can simply serve: it does already, or its loop is still there
- * for its last calls. It is in service then.
+ * \brief Let an engine serve that is alive: it does already, or its loop still runs for its
+ * last calls
+ * \return 1 with the verdict if it is in service now, else 0
  */
-static int take_back(const char *directory, enum generation_verdict *verdict)
+static int serve_again(const char *directory, enum generation_verdict *verdict)
 {
 	struct generation *generation;
 	SCOPED_MUTEX(locked, &lock);
@@ -303,7 +304,7 @@ enum generation_verdict generation_renew(const struct convai_host *host, char *e
 	if (find_installed(directory, error, size)) {
 		return GENERATION_REFUSED;
 	}
-	if (take_back(directory, &verdict)) {
+	if (serve_again(directory, &verdict)) {
 		return verdict;
 	}
 	if (see_off(directory, reason, sizeof(reason))

@@ -107,7 +107,12 @@ struct convai_progress {
 	const char *reason;		/*!< "" before the end */
 };
 
-/*! Counters of one session since its start; every one only grows */
+/*!
+ * Counters of one session since its start; every one only grows
+ *
+ * Not counted: caller audio that still waits to be sent when the conversation ends, and silence that
+ * is refused because it is not up.
+ */
 struct convai_counters {
 	uint64_t pushed_bytes;		/*!< taken from the channel, silence included */
 	uint64_t push_dropped_bytes;	/*!< refused: ring full or not talking */
@@ -209,7 +214,10 @@ struct convai_ops {
 	 */
 	uint32_t (*push)(struct convai_session *session, const uint8_t *audio, uint32_t bytes, int64_t now_us);
 
-	/*! \brief Queue silence in the caller format in place of audio that did not come; as push */
+	/*!
+	 * \brief Queue silence in the caller format in place of audio that did not come
+	 * \return as push; what is refused because it is not talking is not counted
+	 */
 	uint32_t (*push_silence)(struct convai_session *session, uint32_t ms);
 
 	/*!
@@ -277,14 +285,15 @@ struct convai_ops {
 	 */
 	void (*finish)(void);
 
-	/*! \brief Whether the loop thread runs; once it does not, stop succeeds at once */
+	/*! \brief Whether the loop thread runs; once it does not, stop waits only for a call into the host */
 	int (*running)(void);
 
 	/*!
 	 * \brief Refuse new sessions, close all conversations, end the loop thread, and let go of the host table
 	 *
 	 * The caller must not hold the GIL. May be called again after a failure.
-	 * \param limit_ms 0 only asks for all this, and keeps the host table until the loop has ended
+	 * \param limit_ms 0 only asks for all this, never waits, and keeps the host table until the loop has
+	 *         ended
 	 * \return 0, or -1 if the loop had not ended within the limit. Even then the host table has been
 	 *         withdrawn unless a call into it is still under way.
 	 */

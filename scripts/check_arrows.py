@@ -2,12 +2,15 @@
 """Check that includes and imports run one way, and that no files include each other in a ring.
 
 ``check_arrows.py [ROOT]`` names every arrow that runs up and every ring; then its status is 1.
-``docs/design.md`` shows the floors.  A unit is a C file with its header, or a Python module.
+``docs/design.md`` shows the floors.  A unit is a C file with its header, or a module of Python or
+Cython.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -15,50 +18,68 @@ from pathlib import Path
 
 C_TOP, PYTHON_TOP = "app_elevenlabs_convai", "pyconvai"
 
+C_ANY = {"convai_ops", "monotonic"}
 C_MAY = {
-    "": {"call", "config", "control", "engine", "tests"},
-    "control": {"call", "config", "engine"},
-    "call": {"config", "engine"},
-    "config": set[str](),
-    "engine": set[str](),
-    "tests": {"", "call", "config", "control", "engine"},
+    "": {"call", "config", "control", "engine", "tests", *C_ANY},
+    "control": {"call", "config", "engine", *C_ANY},
+    "call": {"config", "engine", *C_ANY},
+    "config": C_ANY,
+    "engine": C_ANY,
+    "tests": {"", "call", "config", "control", "engine", *C_ANY},
     "convai_ops": set[str](),
     "monotonic": set[str](),
 }
-"""Folders of the C module, and which others each may include; "" is the top folder.
+"""Folders of the C module, and what each may include; "" is the top folder.
 
-Names behind it are headers of the top folder that every folder may include.
+The last two, ``C_ANY``, are headers of the top folder that every folder may include.
 """
 
+CONTRACT = f"../{C_TOP}/convai_ops"
+PYTHON_ANY = {"__init__", "limits", "log"}
 PYTHON_MAY = {
-    "": {"conversation", "service", "core"},
-    "conversation": {"service", "core"},
-    "service": {"core"},
-    "core": set[str](),
-    "mock": set[str](),
+    "": {"conversation", "service", "core", *PYTHON_ANY},
+    "conversation": {"service", "core", *PYTHON_ANY},
+    "service": {"core", *PYTHON_ANY},
+    "core": {CONTRACT},
+    "mock": {"__init__"},
     "__init__": set[str](),
     "limits": set[str](),
     "log": {"core"},
+    CONTRACT: set[str](),
 }
-"""Packages of the engine, and which others each may import; as above."""
+"""Packages of the engine, and what each may import, or include in C and Cython; as above."""
 
-INCLUDE = re.compile(r'^\s*#\s*include\s+"([\w/]+)\.h"', re.MULTILINE)
+INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
+CYTHON_INCLUDE = re.compile(r'^\s*(?:include|cdef\s+extern\s+from)\s+["\']([^"\']+)', re.MULTILINE)
+CYTHON_IMPORT = re.compile(
+    r"^[ \t]*((?:from[ \t]+[.\w]+[ \t]+)?)c?(import\b[ \t]*(?:\([^)]*\)|[^\n;#]*))", re.MULTILINE
+)
+
+CYTHON_ENDS = {".pyx", ".pxd", ".pxi"}
+PYTHON_ENDS = {".py", ".pyi", *CYTHON_ENDS}
 
 Arrows = dict[str, set[str]]
 
 
 def unit(path: Path, top: Path) -> str:
-    """Return a unit's name: its place below the top folder, without what its file ends with."""
-    return path.relative_to(top).with_suffix("").as_posix()
+    """Return a unit's name: its place from the top folder, without what its file ends with."""
+    return Path(os.path.relpath(path, top)).with_suffix("").as_posix()
+
+
+def included(path: Path, names: Iterable[str], top: Path) -> Iterable[str]:
+    """Yield the units that a file includes, those that are found where the compiler looks."""
+    for name in names:
+        for folder in (path.parent, top.parent / C_TOP):
+            if (folder / name).is_file():
+                yield unit(folder / name, top)
+                break
 
 
 def c_arrows(top: Path) -> Arrows:
-    """Return what each unit of the C module includes, of the module's own."""
+    """Return what each C unit below a folder includes, of our own."""
     arrows: Arrows = {}
-    files = [*top.glob("*.[ch]"), *top.glob("*/*.[ch]")]
-    for path in files:
-        found = set(INCLUDE.findall(path.read_text("utf-8")))
-        own = {name for name in found if (top / f"{name}.h").exists()}
+    for path in top.rglob("*.[ch]"):
+        own = set(included(path, INCLUDE.findall(path.read_text("utf-8")), top))
         arrows.setdefault(unit(path, top), set()).update(own - {unit(path, top)})
     return arrows
 
@@ -82,18 +103,33 @@ def imported(tree: ast.Module, package: tuple[str, ...]) -> Iterable[tuple[str, 
                 yield (*parts, name.name)
 
 
+def parsed(path: Path) -> ast.Module:
+    """Return a module's tree; of Cython only the imports."""
+    text = path.read_text("utf-8")
+    if path.suffix in {".py", ".pyi"}:
+        return ast.parse(text, str(path))
+    tree = ast.Module([], [])
+    for words in CYTHON_IMPORT.findall(text.replace("\\\n", " ")):
+        # A line of a docstring may look like an import.
+        with contextlib.suppress(SyntaxError):
+            tree.body += ast.parse("".join(words)).body
+    return tree
+
+
 def python_arrows(top: Path) -> Arrows:
-    """Return what each module of the engine imports, of the engine's own."""
-    arrows: Arrows = {}
-    for path in [*top.rglob("*.py"), *top.rglob("*.pyi")]:
-        package = path.relative_to(top).parent.parts
-        tree = ast.parse(path.read_text("utf-8"), str(path))
+    """Return what each module of the engine imports and includes, of our own."""
+    arrows = c_arrows(top)
+    for path in top.rglob("*.p*"):
+        if path.suffix not in PYTHON_ENDS:
+            continue
         to = arrows.setdefault(unit(path, top), set())
-        for name in imported(tree, package):
+        if path.suffix in CYTHON_ENDS:
+            to.update(included(path, CYTHON_INCLUDE.findall(path.read_text("utf-8")), top))
+        for name in imported(parsed(path), path.relative_to(top).parent.parts):
             # A name in a module, a module, or a name of a package's face.
             for parts in (name, name[:-1], (*name[:-1], "__init__")):
                 there = top.joinpath(*parts)
-                if parts and any(there.with_suffix(end).is_file() for end in (".py", ".pyx")):
+                if parts and any(there.with_suffix(end).is_file() for end in PYTHON_ENDS):
                     to.add("/".join(parts))
                     break
         to.discard(unit(path, top))
@@ -101,7 +137,7 @@ def python_arrows(top: Path) -> Arrows:
 
 
 def floor(name: str, may: Mapping[str, set[str]]) -> str:
-    """Return the folder of a unit, or its own name where every folder may have it."""
+    """Return the folder of a unit, or its own name where that has a rule."""
     return name if name in may else name.rpartition("/")[0].partition("/")[0]
 
 
@@ -110,7 +146,7 @@ def upward(arrows: Arrows, may: Mapping[str, set[str]]) -> Iterable[tuple[str, s
     for start, ends in sorted(arrows.items()):
         for end in sorted(ends):
             above, below = floor(start, may), floor(end, may)
-            if below not in (above, end) and below not in may[above]:
+            if below != above and below not in may[above]:
                 yield start, end
 
 

@@ -78,10 +78,10 @@ static void take_over_debug(struct call *call)
 {
 	enum convai_debug debug = CONVAI_DEBUG_AS_ALL;
 
-	if (call->before) {
-		ao2_lock(call->before);
-		debug = call->before->debug;
-		ao2_unlock(call->before);
+	if (call->failed_attempt) {
+		ao2_lock(call->failed_attempt);
+		debug = call->failed_attempt->debug;
+		ao2_unlock(call->failed_attempt);
 	}
 	if (debug != CONVAI_DEBUG_AS_ALL) {
 		ao2_lock(call);
@@ -93,7 +93,7 @@ static void take_over_debug(struct call *call)
 /*! \brief Take up a call that the registry has admitted, and note its result */
 static void carry_out(struct attempt *attempt, struct call *call)
 {
-	call->before = ao2_bump(attempt->first);
+	call->failed_attempt = ao2_bump(attempt->first);
 	take_over_debug(call);
 	call_run(call, attempt->options);
 	registry_remove(call);

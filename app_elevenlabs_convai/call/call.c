@@ -117,7 +117,7 @@ static void push_kept(void *data, struct ast_frame *frame)
 /*! \return length of the frame in microseconds */
 static int64_t take_voice(struct call *call, struct ast_frame *frame, int64_t now)
 {
-	int is_tone = dtmf_is_heard(&call->dtmf, now);
+	int is_tone = dtmf_covers_audio(&call->dtmf, now);
 
 	statistics_count(&call->statistics.voice_frames_read);
 	switch (caller_voice(&call->caller, call->progress.state, is_tone, now)) {
@@ -299,6 +299,7 @@ static void begin_talking(struct call *call)
 	}
 	watchdog_begin(&call->watchdog, monotonic_us());
 	media_preroll_drain(&call->media, push_kept, call);
+	statistics_set(&call->statistics.preroll_dropped_ms, call->media.preroll_dropped_ms);
 	caller_start(&call->caller, monotonic_us());
 	events_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
 		"ConversationId", call->conversation_id, SENTINEL);
@@ -425,7 +426,7 @@ static void call_destructor(void *object)
 	struct call *call = object;
 
 	media_preroll_drop(&call->media);
-	ao2_cleanup(call->before);
+	ao2_cleanup(call->failed_attempt);
 	ao2_cleanup(call->agent);
 	ast_channel_cleanup(call->channel);
 }
@@ -504,9 +505,9 @@ void call_run(struct call *call, const struct call_options *options)
 {
 	call->options = options;
 	media_open(&call->media, call->channel);
-	if (call->before) {
-		media_preroll_move(&call->media, &call->before->media);
-		call->dtmf = call->before->dtmf;
+	if (call->failed_attempt) {
+		media_preroll_move(&call->media, &call->failed_attempt->media);
+		call->dtmf = call->failed_attempt->dtmf;
 	}
 	if (ast_check_hangup(call->channel)) {
 		/* The h extension, or a caller who was faster. */

@@ -40,7 +40,7 @@ struct call {
 	struct config_agent *agent;	/*!< with a reference: the snapshot the call began with */
 	const struct convai_ops *ops;	/*!< of the engine the call began with */
 	/*! with a reference: the call with an agent that could not be had, or NULL */
-	struct call *before;
+	struct call *failed_attempt;
 	int64_t started_us;
 
 	/* Guarded by the object's lock. */

@@ -84,7 +84,7 @@ int dtmf_up(struct dtmf *dtmf, char digit, char end, int64_t now)
 	return !collect(dtmf, digit, end);
 }
 
-int dtmf_is_heard(const struct dtmf *dtmf, int64_t now)
+int dtmf_covers_audio(const struct dtmf *dtmf, int64_t now)
 {
 	return now < dtmf->mute_until_us;
 }

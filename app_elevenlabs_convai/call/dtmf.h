@@ -35,7 +35,7 @@ struct dtmf {
 	/*! all of the call, the oldest ones if there are too many */
 	char kept[DTMF_KEPT_SIZE];
 	int64_t last_us;	/*!< when the last digit was over */
-	int64_t mute_until_us;	/*!< what is heard before that is a tone */
+	int64_t mute_until_us;	/*!< until this time the caller's audio counts as a key's tone */
 };
 
 /*! What the agent is to be told */
@@ -54,8 +54,8 @@ void dtmf_down(struct dtmf *dtmf, int64_t now);
  */
 int dtmf_up(struct dtmf *dtmf, char digit, char end, int64_t now);
 
-/*! \brief Whether the caller's audio is a tone at the moment */
-int dtmf_is_heard(const struct dtmf *dtmf, int64_t now);
+/*! \brief Whether the caller's audio now counts as a key's tone: the agent is not to hear it */
+int dtmf_covers_audio(const struct dtmf *dtmf, int64_t now);
 
 /*!
  * \brief Say what the agent is to be told now. On every wake while the conversation is up.

@@ -198,6 +198,7 @@ void media_preroll_keep(struct media *media, struct ast_frame *frame)
 	struct ast_frame *copy = ast_frdup(frame);
 
 	if (!copy) {
+		media->preroll_dropped_ms += media_length_ms(frame);
 		return;
 	}
 	AST_LIST_INSERT_TAIL(&media->preroll, copy, frame_list);
@@ -245,6 +246,7 @@ void media_preroll_drain(struct media *media,
 		if (path) {
 			give(ast_translate(path, frame, 1), take, data);
 		} else {
+			media->preroll_dropped_ms += media_length_ms(frame);
 			ast_frfree(frame);
 		}
 	}

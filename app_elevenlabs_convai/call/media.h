@@ -32,6 +32,10 @@ struct ast_format;
 /*! Caller audio kept while the agent is not there yet; what is older is stale by then */
 #define MEDIA_PREROLL_MS_MAX 2000
 
+/*!
+ * The formats of one call. "Caller format" is what the agent hears of the caller, "agent
+ * format" what it speaks; the channel's own are native_read and native_write.
+ */
 struct media {
 	struct ast_channel *channel;	/*!< borrowed from the call */
 	/*! what the channel had before us; restored at the end */
@@ -42,7 +46,8 @@ struct media {
 	struct ast_format *agent;	/*!< what the agent speaks, likewise */
 	AST_LIST_HEAD_NOLOCK(, ast_frame) preroll;	/*!< owned */
 	unsigned int preroll_ms;
-	unsigned int preroll_dropped_ms;	/*!< what was too old for it */
+	/*! of what the pre-roll has dropped: too old, no memory, or no way into the agent's format */
+	unsigned int preroll_dropped_ms;
 	unsigned int frame_bytes;	/*!< of one frame of agent's audio */
 	struct ast_frame frame;		/*!< the one that is written, again and again */
 	/*! headroom and its audio */
@@ -75,6 +80,9 @@ void media_preroll_keep(struct media *media, struct ast_frame *frame);
 
 /*!
  * \brief Hand over the pre-roll in the caller format, oldest first, and forget it
+ *
+ * Without a translation a frame is dropped, and counted.
+ *
  * \param take is given each frame; it does not keep it
  */
 void media_preroll_drain(struct media *media,

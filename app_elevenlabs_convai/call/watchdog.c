@@ -20,11 +20,6 @@
 #include "config/config.h"
 
 /*!
- * The engine keeps to connect_timeout by itself; if so much later it has said nothing,
- * it hangs. Longer than the pauses of a loop that is only busy.
- */
-#define ENGINE_GRACE_US 3000000
-/*!
  * The engine empties its queue, which holds seconds, every few ms; if it is full for so
  * long, the engine hangs
  */

@@ -25,6 +25,12 @@
 struct ast_frame;
 struct config_agent;
 
+/*!
+ * The engine keeps to connect_timeout by itself; if so much later it has said nothing,
+ * it hangs. Longer than the pauses of a loop that is only busy.
+ */
+#define ENGINE_GRACE_US 3000000
+
 /*! One call's; zero before watchdog_open */
 struct watchdog {
 	const struct config_agent *agent;	/*!< borrowed from the call */

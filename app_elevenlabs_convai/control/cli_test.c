@@ -25,13 +25,12 @@
 #include "call/media.h"
 #include "call/registry.h"
 #include "call/variables.h"
+#include "call/watchdog.h"
 #include "config/config.h"
 #include "control/cli_commands.h"
 #include "engine/generation.h"
 #include "monotonic.h"
 
-/*! The engine keeps to connect_timeout by itself; if so much later it is silent, it hangs */
-#define ENGINE_GRACE_US 3000000
 /*! How often to look whether the module is to go */
 #define LOOK_MS 100
 

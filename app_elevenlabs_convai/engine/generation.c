@@ -107,7 +107,10 @@ static void strike_off(struct generation *generation)
 	free_if_let_go(generation);
 }
 
-/*! \brief Whether a generation has ended, nobody knows of it any more, and it has given the host back */
+/*!
+ * \brief Whether a generation has ended, nobody knows of it any more, and it has given the host
+ * back. Does not wait.
+ */
 static int is_gone(const struct generation *generation)
 {
 	return generation != in_service && !generation->users && !generation->waiters
@@ -148,10 +151,11 @@ static int find_installed(char *directory, char *error, size_t size)
 }
 
 /*!
- * \brief Whether this engine can simply serve: it does already, or its loop is still there
- * for its last calls. It is in service then.
+ * \brief Let an engine serve that is alive: it does already, or its loop still runs for its
+ * last calls
+ * \return 1 with the verdict if it is in service now, else 0
  */
-static int take_back(const char *directory, enum generation_verdict *verdict)
+static int serve_again(const char *directory, enum generation_verdict *verdict)
 {
 	struct generation *generation;
 	SCOPED_MUTEX(locked, &lock);
@@ -300,7 +304,7 @@ enum generation_verdict generation_renew(const struct convai_host *host, char *e
 	if (find_installed(directory, error, size)) {
 		return GENERATION_REFUSED;
 	}
-	if (take_back(directory, &verdict)) {
+	if (serve_again(directory, &verdict)) {
 		return verdict;
 	}
 	if (see_off(directory, reason, sizeof(reason))

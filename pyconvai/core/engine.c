@@ -29,8 +29,8 @@
 #define CONVAI_NAME_BYTES 64
 
 /*!
- * How long stop waits for a log call that is under way on the loop thread, in ms. A call into the
- * host's logger takes microseconds; one that takes this long is stuck.
+ * How long a stop that may wait waits for a log call that is under way, in ms. A call into the host's
+ * logger takes microseconds; one that takes this long is stuck.
  */
 #define CONVAI_HOST_DRAIN_MS 1000
 
@@ -332,16 +332,16 @@ static void convai_op_finish(void)
 
 /*!
  * \brief Let go of the host's table
- * \return 0, or -1 when a call into the host was still under way after CONVAI_HOST_DRAIN_MS
+ * \return 0, or -1 when a call into the host was still under way at the limit
  */
-static int withdraw_host(void)
+static int withdraw_host(int limit_ms)
 {
 	const struct timespec ms = { .tv_nsec = 1000000 };
 	int waited;
 
 	atomic_store(&convai_engine.host, NULL);
 	for (waited = 0; atomic_load(&convai_engine.host_calls); waited++) {
-		if (waited == CONVAI_HOST_DRAIN_MS) {
+		if (waited == limit_ms) {
 			return -1;
 		}
 		nanosleep(&ms, NULL);
@@ -382,7 +382,7 @@ static int convai_op_stop(uint32_t limit_ms)
 		return -1;
 	}
 	refuse_inbox();
-	if (withdraw_host() || running) {
+	if (withdraw_host(limit_ms ? CONVAI_HOST_DRAIN_MS : 0) || running) {
 		return -1;
 	}
 	pthread_mutex_lock(&convai_engine.lock);

@@ -325,6 +325,62 @@ static void test_engine(void)
 	CHECK(convai_engine_wake_fd() == -1);
 }
 
+/* ---- A stop that only asks, while a call into the host hangs ---- */
+
+static atomic_int log_entered, log_may_return;
+
+static void log_that_hangs(uint32_t level, const char *channel, const char *text)
+{
+	const struct timespec ms = { .tv_nsec = 1000000 };
+
+	(void) level;
+	(void) channel;
+	(void) text;
+	atomic_store(&log_entered, 1);
+	while (!atomic_load(&log_may_return)) {
+		nanosleep(&ms, NULL);
+	}
+}
+
+static void *logging_thread(void *arg)
+{
+	convai_engine_log(CONVAI_LOG_DEBUG, "", arg);
+	return NULL;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+static void test_stop_that_only_asks(void)
+{
+	const struct convai_host host = { CONVAI_ABI_VERSION, sizeof(host), log_that_hangs };
+	const struct convai_ops *ops = convai_engine_ops();
+	const struct timespec ms = { .tv_nsec = 1000000 };
+	pthread_t logging;
+	int64_t began;
+
+	CHECK(convai_engine_open() == 0);
+	CHECK(ops->attach(&host) == 0);
+	CHECK(pthread_create(&logging, NULL, logging_thread, "hello") == 0);
+	while (!atomic_load(&log_entered)) {
+		nanosleep(&ms, NULL);
+	}
+	convai_engine_closed();
+	began = now_ms();
+	CHECK(ops->stop(0) == -1);
+	CHECK(now_ms() - began < 500);	/* one that waits gives the host a second */
+	CHECK(ops->stop(1) == -1);
+	CHECK(now_ms() - began >= 1000);
+	atomic_store(&log_may_return, 1);
+	pthread_join(logging, NULL);
+	CHECK(ops->stop(0) == 0);
+}
+
 /* ---- What is said during a call ---- */
 
 static struct convai_session *talking;
@@ -395,6 +451,7 @@ int main(void)
 	test_stamps();
 	test_playout();
 	test_engine();
+	test_stop_that_only_asks();
 	test_outbox();
 	puts("5 passed, 0 failed");
 	return 0;

@@ -52,11 +52,25 @@ def test_all_run_one_way(sources: Path) -> None:
         ("engine/embed.c", '# include "config/config.h"', "engine/embed -> config/config runs up"),
         ("convai_ops.h", '#include "call/media.h"', "convai_ops -> call/media runs up"),
         ("call/media.h", '#include "call/call.h"', "a ring: "),
+        ("call/caller.h", '#include "../control/say.h"', "call/caller -> control/say runs up"),
+        ("call/caller.h", '#include "./../control/say.h"', "call/caller -> control/say runs up"),
+        ("call/caller.h", "#include <control/say.h>", "call/caller -> control/say runs up"),
+        (
+            "engine/embed.c",
+            '#include "../../pyconvai/core/session.h"',
+            "engine/embed -> ../pyconvai/core/session runs up",
+        ),
     ],
 )
 def test_an_include_that_runs_up(sources: Path, file: str, line: str, found: str) -> None:
     append(sources / TOPS[0] / file, line)
     assert any(found in fault for fault in check(sources))
+
+
+def test_a_header_with_other_characters_in_its_name(sources: Path) -> None:
+    (sources / TOPS[0] / "control" / "a-b.2.h").write_text("", encoding="utf-8")
+    append(sources / TOPS[0] / "call" / "caller.h", '#include "../control/a-b.2.h"')
+    assert check(sources) == ["app_elevenlabs_convai: call/caller -> control/a-b.2 runs up"]
 
 
 @pytest.mark.parametrize(
@@ -68,9 +82,21 @@ def test_an_include_that_runs_up(sources: Path, file: str, line: str, found: str
         ("core/_core.pyi", "from ..log import ERROR", "a ring: core/_core -> log -> core/_core"),
         ("service/endings.py", "def f():\n    from . import net", "a ring: "),
         ("mock/audio.py", "from ..core import _core", "mock/audio -> core/_core runs up"),
+        ("mock/audio.py", "from ..limits import READ_BYTES", "mock/audio -> limits runs up"),
+        ("mock/audio.py", "from .. import log", "mock/audio -> log runs up"),
+        ("core/_core.pyx", "from ..service import net", "core/_core -> service/net runs up"),
+        ("core/_core.pxd", "from pyconvai.mock cimport audio", "core/_core -> mock/audio runs up"),
+        ("core/codec.pxi", "from .. import (\n    limits,\n)", "core/codec -> limits runs up"),
+        ("core/probe.pxi", "def f():\n    import pyconvai.log", "core/probe -> log runs up"),
+        ("core/_core.pyx", 'include "../service/x.pxi"', "core/_core -> service/x runs up"),
+        ("core/_core.pxd", 'cdef extern from "call/call.h":', "call/call runs up"),
+        ("core/session.h", '#include "call/media.h"', "call/media runs up"),
+        ("core/engine.c", '#include "monotonic.h"', "monotonic runs up"),
+        ("core/ring.h", '#include "session.h"', "a ring: "),
     ],
 )
 def test_an_import_that_runs_up(sources: Path, file: str, line: str, found: str) -> None:
+    (sources / TOPS[1] / "service" / "x.pxi").write_text("", encoding="utf-8")
     append(sources / TOPS[1] / file, line)
     assert any(found in fault for fault in check(sources))
 

@@ -34,18 +34,18 @@ C_MAY = {
 The last two, ``C_ANY``, are headers of the top folder that every folder may include.
 """
 
-CONTRACT = f"../{C_TOP}/convai_ops"
+C_SHARED = {f"../{C_TOP}/{name}" for name in C_ANY}
 PYTHON_ANY = {"__init__", "limits", "log"}
 PYTHON_MAY = {
     "": {"conversation", "service", "core", *PYTHON_ANY},
     "conversation": {"service", "core", *PYTHON_ANY},
     "service": {"core", *PYTHON_ANY},
-    "core": {CONTRACT},
+    "core": C_SHARED,
     "mock": {"__init__"},
     "__init__": set[str](),
     "limits": set[str](),
     "log": {"core"},
-    CONTRACT: set[str](),
+    **{name: set[str]() for name in C_SHARED},
 }
 """Packages of the engine, and what each may import, or include in C and Cython; as above."""
 

@@ -91,7 +91,6 @@ def test_a_header_with_other_characters_in_its_name(sources: Path) -> None:
         ("core/_core.pyx", 'include "../service/x.pxi"', "core/_core -> service/x runs up"),
         ("core/_core.pxd", 'cdef extern from "call/call.h":', "call/call runs up"),
         ("core/session.h", '#include "call/media.h"', "call/media runs up"),
-        ("core/engine.c", '#include "monotonic.h"', "monotonic runs up"),
         ("core/ring.h", '#include "session.h"', "a ring: "),
     ],
 )

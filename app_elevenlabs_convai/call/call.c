@@ -99,7 +99,7 @@ static void push_voice(struct call *call, struct ast_frame *frame, int64_t now)
 		return;
 	}
 	watchdog_hear(&call->watchdog, frame, now);
-	if (call->options->protect_greeting
+	if (call->options->protect_greeting && !call->watchdog.greeting_over
 		&& watchdog_greeting(&call->watchdog, is_agent_queued(call), now)) {
 		push_silence(call, media_length_ms(frame), now);
 		return;
@@ -373,7 +373,8 @@ static void watch(struct call *call, int64_t now)
 	const struct watchdog_facts facts = {
 		.now = now,
 		.state = call->progress.state,
-		.agent_queued = is_agent_queued(call),
+		.agent_queued = watchdog_wants_queue(&call->watchdog, call->progress.state)
+			&& is_agent_queued(call),
 		.on_hold = call->caller.on_hold,
 	};
 	struct ending ending;

@@ -177,6 +177,12 @@ static int people_are_silent(struct watchdog *watchdog, const struct watchdog_fa
 	return 0;
 }
 
+int watchdog_wants_queue(const struct watchdog *watchdog, uint32_t state)
+{
+	return state == CONVAI_STATE_TALKING && (watchdog->agent->silence_timeout
+			|| (watchdog->agent->agent_timeout && !watchdog->agent_heard));
+}
+
 int watchdog_look(struct watchdog *watchdog, const struct watchdog_facts *facts,
 	struct ending *ending)
 {

@@ -43,7 +43,7 @@ struct watchdog {
 struct watchdog_facts {
 	int64_t now;
 	uint32_t state;			/*!< enum convai_state */
-	unsigned int agent_queued:1;	/*!< agent audio waits to be heard */
+	unsigned int agent_queued:1;	/*!< agent audio waits to be heard; if watchdog_wants_queue */
 	unsigned int on_hold:1;
 };
 
@@ -61,6 +61,9 @@ void watchdog_hear(struct watchdog *watchdog, const struct ast_frame *frame, int
 
 /*! \brief The caller has done something that is no speech: pressed a key */
 void watchdog_notice(struct watchdog *watchdog, int64_t now);
+
+/*! \brief Whether watchdog_look is to be told what of the agent's is queued: to ask costs */
+int watchdog_wants_queue(const struct watchdog *watchdog, uint32_t state);
 
 /*!
  * \brief Say whether a limit has been reached. On every wake.

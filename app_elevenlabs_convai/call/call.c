@@ -345,22 +345,25 @@ static void take_progress(struct call *call)
 
 /*!
  * \brief Wait for the channel, the engine, or the next frame that is due; take what comes
+ * \param[in,out] now the time, which what is due is waited for by; then that of the wake
  * \return length of the voice frame that woke us, in microseconds, or 0
  */
-static int64_t wait_and_read(struct call *call)
+static int64_t wait_and_read(struct call *call, int64_t *now)
 {
-	int ms = playout_clock_wait_ms(&call->clock, monotonic_us());
+	int ms = playout_clock_wait_ms(&call->clock, *now);
 	int ready_fd = -1;
 	struct ast_channel *ready;
 
 	ready = ast_waitfor_nandfds(&call->channel, 1, &call->event_fd, 1, NULL, &ready_fd,
 			&ms);
+	*now = monotonic_us();
 	if (ready) {
-		return read_frame(call, monotonic_us());
+		return read_frame(call, *now);
 	}
 	if (ready_fd == call->event_fd) {
 		/* The channel may be ready as well; the next round tells. */
 		take_progress(call);
+		*now = monotonic_us();	/* to answer the channel may have taken a while */
 	} else if (ms < 0) {
 		end_with(call, CONVAI_STATUS_ERROR, "waiting for the channel failed");
 	}
@@ -387,18 +390,24 @@ static void watch(struct call *call, int64_t now)
 static void talk(struct call *call)
 {
 	int64_t now = monotonic_us();
+	int64_t caller_frame_us = 0;
 
 	call->event_fd = call->ops->event_fd(call->session);
 	caller_start(&call->caller, now);
 	playout_clock_start(&call->clock, now);
 	take_progress(call);
 	while (!call->over) {
-		int64_t caller_frame_us = wait_and_read(call);
-
+		if (!caller_frame_us) {
+			/*
+			 * A write may have blocked, and nothing but the time-out wakes us for the
+			 * next frame. Where the caller's frames do, the time-out only stands in.
+			 */
+			now = monotonic_us();
+		}
+		caller_frame_us = wait_and_read(call, &now);
 		if (call->over) {
 			break;
 		}
-		now = monotonic_us();
 		write_due(call, now, caller_frame_us);
 		if (call->progress.state == CONVAI_STATE_TALKING) {
 			push_what_is_due(call, now);

@@ -43,6 +43,7 @@ struct ast_channel {
 	char told[256];	/*!< host_channel_told */
 	int generates;	/*!< a tone or music, which keeps what is written out */
 	int64_t answer_us;
+	int64_t write_us;
 	int64_t lateness_us;
 	struct host_written *written;
 	size_t written_count;
@@ -127,6 +128,11 @@ void host_channel_dialed(struct ast_channel *channel, const char *number)
 void host_channel_answer_takes(struct ast_channel *channel, int64_t us)
 {
 	channel->answer_us = us;
+}
+
+void host_channel_write_takes(struct ast_channel *channel, int64_t us)
+{
+	channel->write_us = us;
 }
 
 void host_channel_write_fails(struct ast_channel *channel, int fails)
@@ -510,6 +516,9 @@ int ast_write(struct ast_channel *chan, struct ast_frame *frame)
 	written->samples = frame->samples;
 	written->bytes = frame->datalen;
 	memcpy(written->audio, frame->data.ptr, frame->datalen);
+	if (chan->write_us) {
+		host_sleep(chan->write_us);
+	}
 	return 0;
 }
 

@@ -129,6 +129,8 @@ void host_channel_dialed(struct ast_channel *channel, const char *number);
 void host_channel_answer_takes(struct ast_channel *channel, int64_t us);
 /*! \brief Writes fail from now on (1), or succeed (0) */
 void host_channel_write_fails(struct ast_channel *channel, int fails);
+/*! \brief ast_write takes so long */
+void host_channel_write_takes(struct ast_channel *channel, int64_t us);
 /*! \brief The dialplan has started a tone or music: writes succeed, and nobody hears them */
 void host_channel_generator(struct ast_channel *channel);
 /*! \brief Tones and music that the channel was told to begin and to end, a word each */

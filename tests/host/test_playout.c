@@ -89,6 +89,33 @@ TEST(without_callers_frames_the_time_out_paces)
 	script_end();
 }
 
+/*! \brief What the caller hears of an agent while each write takes 12 ms */
+static void check_slow_writes(struct ast_channel *channel)
+{
+	script_metadata_at(50 * MS);
+	host_channel_write_takes(channel, 12 * MS);
+	script_say_at(100 * MS, 8000);
+	script_hangup_at(2000 * MS);
+	script_run("sales");
+	CHECK_INT(check_audio(channel), 8000);
+	check_pace(channel, 1, 1 * MS);
+	CHECK(host_written_count(channel) >= 98 && host_written_count(channel) <= 100);
+	script_end();
+}
+
+TEST(writes_that_block_change_no_pace_without_callers_frames)
+{
+	check_slow_writes(script_begin(NULL));
+}
+
+TEST(writes_that_block_change_no_pace_with_callers_frames)
+{
+	struct ast_channel *channel = script_begin(NULL);
+
+	host_channel_talk(channel, 3 * MS, 2000 * MS, 20 * MS, 20 * MS);
+	check_slow_writes(channel);
+}
+
 TEST(a_caller_who_stops_and_starts_again_is_no_hiccup)
 {
 	struct ast_channel *channel = script_begin(NULL);

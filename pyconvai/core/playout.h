@@ -28,7 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ring.h"	/* CONVAI_CACHE_LINE */
+#include "ring.h"	/* CONVAI_CACHE_LINE, convai_advance */
 
 struct convai_segment {
 	_Atomic(struct convai_segment *) next;
@@ -219,7 +219,7 @@ static inline uint32_t convai_playout_take(struct convai_playout *playout, uint8
 		position += stale;
 		playout->met_idle_us = 0;	/* of what nobody heard */
 		playout->met_flush_us = atomic_load_explicit(&playout->flushed_us, memory_order_relaxed);
-		atomic_fetch_add_explicit(&playout->skipped, stale, memory_order_relaxed);
+		convai_advance(&playout->skipped, stale, memory_order_relaxed);
 	}
 	waiting = atomic_load_explicit(&playout->appended, memory_order_acquire) - position;
 	waiting -= waiting % sample_bytes;

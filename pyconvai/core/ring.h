@@ -26,6 +26,13 @@
 /*! Writers of different threads must not share a cache line */
 #define CONVAI_CACHE_LINE 64
 
+/*! \brief Add to what one thread writes and others read, as it may. That thread. */
+static inline void convai_advance(atomic_uint_fast64_t *position, uint64_t n, memory_order order)
+{
+	/* Not one step of the processor's, which is only needed for several writers, and costs. */
+	atomic_store_explicit(position, atomic_load_explicit(position, memory_order_relaxed) + n, order);
+}
+
 struct convai_ring {
 	uint8_t *data;
 	uint64_t capacity;				/*!< bytes; fixed before the ring is shared */
@@ -121,7 +128,7 @@ static inline void convai_ring_take(struct convai_ring *ring, uint8_t *out, uint
 /*! \brief Throw waiting bytes away. Loop thread. */
 static inline void convai_ring_skip(struct convai_ring *ring, uint64_t length)
 {
-	atomic_fetch_add_explicit(&ring->taken, length, memory_order_release);
+	convai_advance(&ring->taken, length, memory_order_release);
 }
 
 #endif /* CONVAI_RING_H */

@@ -95,7 +95,7 @@ static inline uint64_t convai_ms_to_bytes(const struct convai_format *format, ui
 /*! \brief Add to a counter. Only its writer. */
 static inline void convai_tally(atomic_uint_fast64_t *counter, uint64_t n)
 {
-	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+	convai_advance(counter, n, memory_order_relaxed);
 }
 
 /* ---- Event descriptors (eventfd) ---- */

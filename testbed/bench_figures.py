@@ -71,7 +71,8 @@ def _beside_echo(results: Results, calls: int) -> dict[str, float | None]:
     echo = results.get(f"echo_{calls}_before")
     found: dict[str, float | None] = {f"loop_us_{calls}": ours["loop"] * US_PER_PERCENT}
     if echo is not None and echo["calls"] == calls:
-        found[f"memory_mb_{calls}"] = (ours["pss_kb"] - echo["pss_kb"]) / calls / KB_PER_MB
+        more_kb = ours["anonymous_kb"] - echo["anonymous_kb"]
+        found[f"memory_mb_{calls}"] = more_kb / calls / KB_PER_MB
         found[f"threads_{calls}"] = max(0, round((ours["threads"] - echo["threads"]) / calls))
     return found
 

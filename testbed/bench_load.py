@@ -68,7 +68,9 @@ class Held:
     callers: dict[str, float]
     """All calls, in each of the processes that make them; 100 is one core, and too much."""
     pss_kb: int
-    """All of Asterisk's process."""
+    """All of Asterisk's process; moves with other processes that map the same libraries."""
+    anonymous_kb: int
+    """Of that, what is its own."""
     threads: int
     intervals_ms: dict[str, float]
     """Between the packets that callers receive."""
@@ -150,6 +152,7 @@ def hold(
         calls,
         **cost,
         pss_kb=counters.pss_kb,
+        anonymous_kb=counters.anonymous_kb,
         threads=counters.threads,
         intervals_ms=spread(intervals),
         audible=round(audible, 2),

@@ -33,6 +33,8 @@ class Counters:
     threads: int
     rss_kb: int
     pss_kb: int
+    anonymous_kb: int
+    """Memory that is this process's alone. PSS moves with others that map the same libraries."""
 
     def grown_since(self, before: Counters) -> dict[str, int]:
         """Return which of channels, descriptors and threads have grown, and by how much."""
@@ -50,6 +52,7 @@ def process_counters(pid: int, channels: int = 0) -> Counters:
         threads=len(list((proc / "task").iterdir())),
         rss_kb=_kilobytes(proc / "smaps_rollup", "Rss"),
         pss_kb=_kilobytes(proc / "smaps_rollup", "Pss"),
+        anonymous_kb=_kilobytes(proc / "smaps_rollup", "Anonymous"),
     )
 
 

@@ -90,7 +90,7 @@ def test_many_calls(pbx: Instance, root: Root, tls: Certificate) -> None:
             calls.wait((TALK_SECONDS + 30) * SECOND)
         grown = settled(pbx, before)
         wait_records(mock.folder / "record")
-    grown_kb = (late.pss_kb - during.pss_kb) / CALLS
+    grown_kb = (late.anonymous_kb - during.anonymous_kb) / CALLS
     report(percent, echo, before, during, grown_kb)
     assert not grown
     assert TALK_SECONDS < SOAK_SECONDS or grown_kb < GROWN_KB
@@ -115,7 +115,7 @@ def report(percent: float, echo: Cost, before: Counters, during: Counters, grown
         "echo_cpu_percent_per_call": round(echo.percent, 3),
         "times_echo": round(percent / echo.percent, 2),
         "pss_kb_per_call": round((during.pss_kb - before.pss_kb) / CALLS),
-        "pss_kb_per_call_grown": round(grown_kb, 1),
+        "anonymous_kb_per_call_grown": round(grown_kb, 1),
         "echo_pss_kb_per_call": round(echo.pss_kb),
         "threads_per_call": round((during.threads - before.threads) / CALLS, 2),
         "echo_threads_per_call": round(echo.threads, 2),

@@ -31,7 +31,13 @@ gap 0
 def load(calls: int, percent: float, **more: Any) -> dict[str, Any]:
     """What a held load leaves in the results, as far as it matters here."""
     parts = {"channel": percent / 2, "loop": percent / 4, "rest": percent / 4}
-    around = {"callers": {"mock": 40.0}, "stages": {}, "audible": 0.5, "pss_kb": 0, "threads": 0}
+    around = {
+        "callers": {"mock": 40.0},
+        "stages": {},
+        "audible": 0.5,
+        "anonymous_kb": 0,
+        "threads": 0,
+    }
     return {"calls": calls, "percent": percent, **parts, **around, **more}
 
 
@@ -91,8 +97,8 @@ def test_each_number_of_calls_has_its_own_yardstick() -> None:
 
 def test_figures_above_echo() -> None:
     results = {
-        "echo_40_before": load(40, 0.2, pss_kb=100_000, threads=60),
-        "ours_40": load(40, 0.4, pss_kb=100_000 + 40 * 512, threads=61),
+        "echo_40_before": load(40, 0.2, pss_kb=1, anonymous_kb=100_000, threads=60),
+        "ours_40": load(40, 0.4, pss_kb=0, anonymous_kb=100_000 + 40 * 512, threads=61),
     }
     found = figures(results)
     assert found["loop_us_40"] == pytest.approx(1000)

@@ -13,7 +13,8 @@
  *
  * Everything here runs on the channel thread, which never attaches to Python and never
  * waits for anything but its channel and the session's event descriptor, until the next
- * playout deadline.
+ * playout deadline; mutexes that are held for a moment, and Asterisk's own functions
+ * (answering, formats, writing, the log), aside.
  */
 
 #include "asterisk.h"

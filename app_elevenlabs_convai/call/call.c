@@ -185,7 +185,7 @@ static int64_t read_frame(struct call *call, int64_t now)
 	return length_us;
 }
 
-/*! \brief What is due to the agent although no frame has come: silence, and digits */
+/*! \brief Push silence for a gap in the caller's audio, and send digits that are complete */
 static void push_what_is_due(struct call *call, int64_t now)
 {
 	unsigned int missing_ms = caller_gap_ms(&call->caller, now);

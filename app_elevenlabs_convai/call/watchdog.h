@@ -41,7 +41,7 @@ struct watchdog {
 	unsigned int loud_ms;	/*!< how long the caller has been loud without a pause */
 	unsigned int agent_heard:1;
 	unsigned int greeting_over:1;
-	int64_t greeting_quiet_us;	/*!< since when nothing of the greeting is queued; 0: it is */
+	int64_t greeting_quiet_us;	/*!< when the greeting's queue ran empty; 0 while audio is queued */
 };
 
 /*! What the watchdog looks at on each wake */

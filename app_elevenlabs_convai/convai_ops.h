@@ -59,7 +59,7 @@ enum convai_state {
 	CONVAI_STATE_ENDED = 2,		/*!< status, reason and play_out are set; nothing changes any more */
 };
 
-/*! How a call ended. The names an operator sees are in call.c. */
+/*! How a call ended. status_name in call/variables.c has the names that an operator sees. */
 enum convai_status {
 	CONVAI_STATUS_NONE = 0,
 	CONVAI_STATUS_AGENT_ENDED = 1,
@@ -76,7 +76,7 @@ enum convai_status {
 };
 
 enum convai_pair_kind {
-	CONVAI_PAIR_SETTING = 0,	/*!< a key of elevenlabs.conf, already checked by config.c */
+	CONVAI_PAIR_SETTING = 0,	/*!< a key of elevenlabs.conf, already checked (config/keys.c) */
 	CONVAI_PAIR_VARIABLE = 1,	/*!< a dynamic variable, sent as a string */
 	CONVAI_PAIR_JSON = 2,		/*!< a dynamic variable whose value is JSON text */
 	CONVAI_PAIR_OVERRIDE = 3,	/*!< a conversation override */

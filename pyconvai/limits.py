@@ -2,8 +2,8 @@
 
 Limits that must stay in an order stand together, and the comment above them says which. What an
 operator may set is a key of ``elevenlabs.conf`` (``service/settings.py``). The core has limits of
-its own: ``CONVAI_UPLINK_MS`` and ``CONVAI_PLAYOUT_MS`` in ``core/session.h``, ``LAG_MS`` in
-``core/_core.pyx``, the sizes of frames in ``core/frame_reader.h``.
+its own: ``CONVAI_UPLINK_MS`` in ``core/session.c``, ``CONVAI_PLAYOUT_MS`` in ``core/session.h``,
+``LAG_MS`` in ``core/_core.pyx``, the sizes of frames in ``core/frame_reader.h``.
 """
 
 # ---- The loop ----

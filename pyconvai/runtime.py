@@ -50,7 +50,7 @@ class Runtime:
             self._testing = self._loop.create_task(selftest.converse(self))
             self._loop.run_until_complete(self._testing)
             start.over.set()
-            # If the end was wished for meanwhile, that may have stopped the loop already.
+            # A stop request during the self-test may already have stopped the loop.
             if self._stopping is None:
                 self._loop.run_forever()
         finally:
@@ -88,7 +88,7 @@ class Runtime:
     def _woken(self) -> None:
         hung_up = _core.woken()
         self._wish, status, reason = _core.requests()
-        # End sessions before new ones are admitted: who asked for the end did not mean those.
+        # End sessions before admitting new ones: whoever asked for the end did not mean those.
         if status:
             self._end_all(Ending(Status(status), reason))
         for handle in _core.new_sessions():
@@ -139,7 +139,7 @@ class Runtime:
         if self._sessions:
             await asyncio.wait(self._sessions, timeout=limits.CLOSE_ALL_SECONDS)
         if self._testing is not None and not self._testing.done():
-            self._testing.cancel()  # the end of that ends the loop
+            self._testing.cancel()  # cancelling the self-test ends `run`, and with it the loop
         else:
             self._loop.stop()
 
@@ -169,7 +169,7 @@ class Runtime:
         self._loop.call_at(self._next_tick, self._tick, due)
 
     def _tick_seconds(self) -> float:
-        """Few calls are served soon, many together: a round costs more than what is done in it."""
+        """How long until the next tick: the fewer calls, the sooner (``limits.TICK_SECONDS``)."""
         for most, seconds in limits.TICK_SECONDS:
             if len(self._handles) <= most:
                 return seconds
@@ -233,13 +233,13 @@ def abandon(start: int) -> None:
 
 
 def interruptible(start: int) -> list[int]:
-    """The thread of that start's loop, if it runs."""
+    """Id of that start's loop thread in a list; empty if it does not run."""
     running = _core.engine_running() and _core.starts() == start
     return [thread for number, thread in _loop_threads.items() if running and number == start]
 
 
 def _loop_thread(start: Start) -> None:
-    """All that the loop thread ever runs. Whatever happens, it tells who waits in ``start``."""
+    """All that the loop thread ever runs. Whatever happens, it wakes whoever waits in ``start``."""
     _core.name_thread(f"convai-loop-{build_id()}")
     with log.libraries():
         try:

@@ -35,7 +35,7 @@
 #define REASON_PART 191
 #define NAME_PART 41
 
-/*! One application call: what it has come to so far */
+/*! One run of the application, and what it has come to so far */
 struct attempt {
 	struct ast_channel *channel;
 	const struct call_options *options;
@@ -47,13 +47,13 @@ struct attempt {
 	unsigned int another:1;	/*!< another agent may do better, and nobody has heard this one */
 };
 
-/*! \brief There is no call, for this reason: a status, and what printf(3) is given */
+/*! \brief End without a call, and log why. Arguments as for ending_set. */
 #define end_without_call(attempt, ...) do { \
 	ending_set(&(attempt)->ending, __VA_ARGS__); \
 	attempt_refuse((attempt)->channel, &(attempt)->ending); \
 } while (0)
 
-/*! \brief Whether the agent could not be had: the engine says so, and no caller has left */
+/*! \brief Whether another agent is to be tried: the engine could not have this one, and the caller is still there */
 static int could_not_be_had(struct call *call)
 {
 	if (call->progress.state != CONVAI_STATE_ENDED || call->media.agent
@@ -73,7 +73,7 @@ static int could_not_be_had(struct call *call)
 	}
 }
 
-/*! \brief What an operator wants to see of a call, it wants to see of the second agent as well */
+/*! \brief Copy the debug setting of the failed call to the fallback's call */
 static void take_over_debug(struct call *call)
 {
 	enum convai_debug debug = CONVAI_DEBUG_AS_ALL;
@@ -90,7 +90,7 @@ static void take_over_debug(struct call *call)
 	}
 }
 
-/*! \brief Take up a call that the registry has admitted, and note its result */
+/*! \brief Run a call that the registry has admitted, and note its result */
 static void carry_out(struct attempt *attempt, struct call *call)
 {
 	call->failed_attempt = ao2_bump(attempt->first);
@@ -164,7 +164,7 @@ static void run_on_engine(struct attempt *attempt, struct config_agent *agent)
 	}
 }
 
-/*! \brief Find out what can be found out without touching the channel, and run the call */
+/*! \brief Refuse an agent without a key before touching the channel; else run the call */
 static void run_agent(struct attempt *attempt, struct config_agent *agent)
 {
 	attempt->another = 0;
@@ -179,7 +179,7 @@ static void run_agent(struct attempt *attempt, struct config_agent *agent)
 	}
 }
 
-/*! \brief Make one reason of both: that of the second agent, and why it was tried */
+/*! \brief Join two reasons: how the second agent's call ended, and why that agent was tried */
 static void join_reasons(struct attempt *attempt, const struct ending *first,
 	const struct config_agent *agent, const struct config_agent *other)
 {
@@ -196,7 +196,7 @@ static void join_reasons(struct attempt *attempt, const struct ending *first,
 	pbx_builtin_setvar_helper(attempt->channel, "ELEVENLABSREASON", attempt->ending.reason);
 }
 
-/*! \brief Once, and never in mid-conversation; the reason names both agents */
+/*! \brief Try the fallback_agent, once. The reason then names both agents. */
 static void run_fallback(struct attempt *attempt, const struct config_agent *agent)
 {
 	struct config_agent *other = config_find_agent(attempt->config,

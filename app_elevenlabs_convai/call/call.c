@@ -13,7 +13,8 @@
  *
  * Everything here runs on the channel thread, which never attaches to Python and never
  * waits for anything but its channel and the session's event descriptor, until the next
- * playout deadline.
+ * playout deadline; mutexes that are held for a moment, and Asterisk's own functions
+ * (answering, formats, writing, the log), aside.
  */
 
 #include "asterisk.h"
@@ -184,7 +185,7 @@ static int64_t read_frame(struct call *call, int64_t now)
 	return length_us;
 }
 
-/*! \brief What is due to the agent although no frame has come: silence, and digits */
+/*! \brief Push silence for a gap in the caller's audio, and send digits that are complete */
 static void push_what_is_due(struct call *call, int64_t now)
 {
 	unsigned int missing_ms = caller_gap_ms(&call->caller, now);

@@ -51,6 +51,7 @@ struct call {
 	/*! of its messages; also for a session that is still to come */
 	enum convai_debug debug;
 
+	/* The channel thread writes, any thread reads, without a lock: see statistics.h. */
 	struct call_statistics statistics;
 
 	/* The channel thread's alone. */

@@ -34,7 +34,7 @@ struct dtmf {
 	char waiting[DTMF_WAITING_SIZE];
 	/*! all of the call, the oldest ones if there are too many */
 	char kept[DTMF_KEPT_SIZE];
-	int64_t last_us;	/*!< when the last digit was over */
+	int64_t last_us;	/*!< when the key of the last digit was released */
 	int64_t mute_until_us;	/*!< until this time the caller's audio counts as a key's tone */
 };
 

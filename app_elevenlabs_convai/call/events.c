@@ -96,6 +96,7 @@
 #define VARIABLE "ChanVariable"
 /*! Enough for a few of them; it grows */
 #define VARIABLES_SIZE 128
+
 /*! \brief Make a value fit for its line: one line, in UTF-8 */
 static void clean(char *value)
 {
@@ -121,8 +122,8 @@ static void add_field(struct ast_json *event, const char *name, const char *valu
 /*!
  * \brief One field of the channel's, out of its line
  *
- * The channelvars of manager.conf have all the same name, and an event has each name once; but
- * what a value holds goes into the event as it is.
+ * All channelvars of manager.conf arrive as ChanVariable, but a JSON object has a name only
+ * once. So we join them with CR LF, which Asterisk writes out unchanged.
  */
 static void add_line(struct ast_json *event, char *line, struct ast_str **variables)
 {

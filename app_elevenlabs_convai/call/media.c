@@ -209,7 +209,7 @@ void media_preroll_keep(struct media *media, struct ast_frame *frame)
 	}
 }
 
-/*! \brief Give a translated frame, or the several that it became, to the taker */
+/*! \brief Hand a list of frames to the taker, then free it: a translation may give several */
 static void give(struct ast_frame *frames,
 	void (*take)(void *data, struct ast_frame *frame), void *data)
 {

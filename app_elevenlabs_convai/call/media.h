@@ -38,7 +38,7 @@ struct ast_format;
  */
 struct media {
 	struct ast_channel *channel;	/*!< borrowed from the call */
-	/*! what the channel had before us; restored at the end */
+	/*! the channel's formats before us; media_close restores them */
 	struct ast_format *native_read;
 	struct ast_format *native_write;
 	/*! what the agent hears, NULL until media_agree; borrowed, cached */
@@ -46,10 +46,10 @@ struct media {
 	struct ast_format *agent;	/*!< what the agent speaks, likewise */
 	AST_LIST_HEAD_NOLOCK(, ast_frame) preroll;	/*!< owned */
 	unsigned int preroll_ms;
-	/*! of what the pre-roll has dropped: too old, no memory, or no way into the agent's format */
+	/*! ms that the pre-roll has dropped: too old, no memory, or no way into the agent's format */
 	unsigned int preroll_dropped_ms;
 	unsigned int frame_bytes;	/*!< of one frame of agent's audio */
-	struct ast_frame frame;		/*!< the one that is written, again and again */
+	struct ast_frame frame;		/*!< reused for every write */
 	/*! headroom and its audio */
 	uint8_t buffer[AST_FRIENDLY_OFFSET + MEDIA_FRAME_BYTES_MAX];
 };

@@ -49,7 +49,7 @@ struct playout_clock {
 	int64_t next_due_us;	/*!< deadline of the next frame */
 	uint64_t resyncs;	/*!< how often the clock gave up catching up */
 	uint64_t late_frames;	/*!< met more than a frame after their deadline */
-	int64_t latest_us;	/*!< the longest that one was ever met after its deadline */
+	int64_t latest_us;	/*!< greatest delay of a written frame, in us */
 };
 
 /*! \brief Make the first frame due now */

@@ -10,8 +10,9 @@
  * \file
  * \brief The calls that are up, and how many there have been
  *
- * One mutex guards all of it. It is held for a walk through the list and no longer, and
- * no channel or call is locked meanwhile.
+ * Any thread: channels come and go, CLI and AMI look calls up and drain, load, reload and
+ * unload open and close it. One mutex guards all of it. It is held for a walk through the
+ * list and no longer, and no channel or call is locked meanwhile.
  */
 
 #ifndef CALL_REGISTRY_H

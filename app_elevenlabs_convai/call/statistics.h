@@ -30,7 +30,7 @@ struct call_statistics {
 	uint64_t write_failures;
 	uint64_t resyncs;		/*!< playout was more than PLAYOUT_RESYNC_US behind */
 	uint64_t late_frames;		/*!< written more than a frame after their time */
-	uint64_t latest_us;		/*!< the longest that one was written after its time */
+	uint64_t latest_us;		/*!< greatest delay of a written frame, in us */
 	uint64_t preroll_dropped_ms;	/*!< said before the conversation, and dropped by the pre-roll */
 	/* From the application's start on, in microseconds; 0 until then */
 	uint64_t talking_us;		/*!< the conversation was up */

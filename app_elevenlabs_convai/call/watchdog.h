@@ -42,7 +42,7 @@ struct watchdog {
 	unsigned int agent_heard:1;
 	unsigned int agent_talks:1;	/*!< as looked at last: what the caller says does not count */
 	unsigned int greeting_over:1;
-	int64_t greeting_quiet_us;	/*!< since when nothing of the greeting is queued; 0: it is */
+	int64_t greeting_quiet_us;	/*!< when the greeting's queue ran empty; 0 while audio is queued */
 };
 
 /*! What the watchdog looks at on each wake */

@@ -65,7 +65,7 @@ static void level_set(struct config_report *report, struct level *level,
 	}
 }
 
-/*! \brief Name all that a section may have instead */
+/*! \brief Report a key that does not exist, and name all that the section may have */
 static void unknown_key(struct config_report *report, const char *section, int general,
 	const struct ast_variable *var)
 {
@@ -91,13 +91,13 @@ static void unknown_key(struct config_report *report, const char *section, int g
 	ast_free(names);
 }
 
-/*! \brief Of two lines that set one key the later one counts, which may not be meant */
+/*! \brief Warn of a second line that sets a key: the later one counts, which may not be meant */
 static void warn_of_repeated(struct config_report *report, const struct level *level,
 	const struct config_key *key, const struct ast_variable *var)
 {
 	const struct ast_variable *before = level->origin[key - config_keys];
 
-	/* To override what a template or another file says is what these are for. */
+	/* A section may override its template, and a file what it includes: that is what they are for. */
 	if (before && !before->inherited && before->lineno && !strcmp(before->file, var->file)) {
 		config_warning(report, level->section, var,
 			"%s has been set in line %d already; this line counts", key->name,
@@ -179,7 +179,7 @@ static void take_key(struct config_report *report, struct level *level,
 	level_set(report, level, KEY_API_KEY, canonical);
 }
 
-/*! \brief Whichever way the section names its key, leave the key itself in KEY_API_KEY */
+/*! \brief Leave the section's key itself in KEY_API_KEY, whichever way the section names it */
 static void resolve_key(struct config_report *report, struct level *level)
 {
 	const struct ast_variable *file = level->origin[KEY_API_KEY_FILE];
@@ -225,7 +225,7 @@ static int names_key(const struct level *level)
 static const char *effective(const struct level *general, const struct level *own,
 	enum config_key_id id)
 {
-	/* The three say one thing: a section that says it has nothing of [general]'s. */
+	/* The three name one key: a section that has any of them takes none from [general]. */
 	if ((id == KEY_API_KEY || id == KEY_API_KEY_FILE || id == KEY_API_KEY_ENV)
 		&& names_key(own)) {
 		return S_OR(own->values[id], "");

@@ -34,7 +34,7 @@
  */
 struct config *config_read(const char *name, struct config_report *report);
 
-/*! What a load has put in the place of what. Owns a reference to each. */
+/*! The snapshots before and after a load. Owns a reference to each. */
 struct config_change {
 	struct config *before;	/*!< NULL at the first load */
 	struct config *after;

@@ -68,7 +68,7 @@ static unsigned int say_missing(const struct config *in, const struct config *no
 	return count;
 }
 
-/*! \brief Append a name to a list. Without memory for the list, nothing. */
+/*! \brief Append a name to a list; nothing if there was no memory for the list */
 static void add_name(struct ast_str **names, int count, const char *prefix, const char *name)
 {
 	if (*names) {
@@ -76,7 +76,7 @@ static void add_name(struct ast_str **names, int count, const char *prefix, cons
 	}
 }
 
-/*! \brief Name the pairs of one snapshot that are others, or not there, in the other one */
+/*! \brief Name the pairs of one snapshot that the other one lacks, or has with another value */
 static int add_pairs(struct ast_str **names, int count, const struct config_pairs *pairs,
 	const struct config_pairs *others, int only_missing)
 {
@@ -106,7 +106,7 @@ static int key_differs(const struct config_agent *before, const struct config_ag
 /*!
  * \brief Say which keys of an agent have changed
  *
- * Without memory for their names, that some have.
+ * If there is no memory for their names, say that some have.
  *
  * \return whether any has
  */

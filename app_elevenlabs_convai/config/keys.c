@@ -110,7 +110,7 @@ static int check_readable(const struct config_key *key, const char *value,
 	struct stat info;
 	FILE *file;
 
-	/* Looked at first: to open a named pipe would wait for its other end. */
+	/* Check the type first: opening a named pipe would wait for its other end. */
 	if (value[0] != '/' || stat(value, &info) || !S_ISREG(info.st_mode)) {
 		return -1;
 	}
@@ -211,7 +211,7 @@ static int check_name(const struct config_key *key, const char *value, char *can
 	return ast_strlen_zero(value) ? -1 : keep(value, canonical, size);
 }
 
-/*! \brief Only the engine knows which there are */
+/*! \brief Names of tools; only the engine knows which tools there are */
 static int check_tools(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
 {

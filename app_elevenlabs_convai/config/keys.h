@@ -17,8 +17,8 @@
 #include <stddef.h>
 
 /*!
- * Index of a key in config_keys and in every array of values; the order is that of `show
- * agents` help
+ * Index of a key in config_keys and in every array of values. Where several keys are named,
+ * as by a fault or a reload, they come in this order; nothing depends on it.
  */
 enum config_key_id {
 	KEY_AGENT_ID,

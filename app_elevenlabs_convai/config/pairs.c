@@ -12,7 +12,7 @@
  * and overrides
  *
  * Only the service knows which variables there are. The overrides are those of
- * pyconvai/settings.py, and a test compares the two lists: a reload says at once what
+ * pyconvai/service/settings.py, and a test compares the two lists: a reload says at once what
  * would otherwise end each call.
  */
 
@@ -31,7 +31,7 @@
 
 /*! Enough for the names of all overrides; it grows */
 #define NAMES_SIZE 512
-/*! Of whole numbers; pyconvai/settings.py has the same */
+/*! Largest whole number; WHOLE_MAX in pyconvai/limits.py is the same */
 #define WHOLE_MAX 9007199254740991.0
 
 static const struct {
@@ -95,7 +95,7 @@ static const struct {
 
 /* ---- Values ---- */
 
-/*! \brief In decimal, and of whole numbers those that JSON is sure to bear: the engine's rules */
+/*! \brief Whether it is a decimal number; a whole one such that every reader of JSON keeps it exact */
 static int is_number(const char *value, enum value_type type)
 {
 	char *end;
@@ -122,7 +122,7 @@ static int is_json_type(enum ast_json_type found, enum value_type wanted)
 	}
 }
 
-/*! \brief Asterisk's parser takes lists and objects only, so it is given a list of one */
+/*! \brief Whether it is JSON of this type. Asterisk's parser takes no bare value, so it gets a list of one. */
 static int is_json(const char *value, enum value_type type)
 {
 	size_t size = strlen(value) + sizeof("[]");
@@ -157,7 +157,7 @@ static int is_of_type(const char *value, enum value_type type)
 	}
 }
 
-/*! \brief What the engine takes: it knows fewer words for yes and no */
+/*! \brief The value as the engine takes it: it knows fewer words for yes and no than Asterisk */
 static const char *canonical(const char *value, enum value_type type)
 {
 	return type != TYPE_FLAG ? value : ast_true(value) ? "yes" : "no";
@@ -240,7 +240,7 @@ static int append(struct config_pairs *pairs, uint32_t kind, const char *name,
 	return 0;
 }
 
-/*! \brief As everywhere in the file, of two lines of one name the later one counts */
+/*! \brief Add a pair, or replace the one of its name: as everywhere in the file, the later line counts */
 static int set(struct config_pairs *pairs, uint32_t kind, const char *name,
 	const char *value)
 {

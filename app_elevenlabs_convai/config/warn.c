@@ -33,7 +33,7 @@ static int is_loopback(const char *host)
 		|| (length == strlen("localhost") && !strncasecmp(host, "localhost", length));
 }
 
-/*! \brief Each address of base_url by itself */
+/*! \brief Warn about the addresses in base_url: each one, and that there are several */
 static void warn_about_bases(struct config_report *report,
 	const struct config_agent *agent, const struct ast_variable *first)
 {
@@ -98,7 +98,7 @@ void config_check_permissions(struct config_report *report, const struct config 
 
 /* ---- Where fallback_agent leads ---- */
 
-/*! \brief The line that says so; NULL if it is not known */
+/*! \brief The line that sets an agent's fallback_agent; NULL if it is not known */
 static const struct ast_variable *fallback_line(const struct ast_config *file,
 	const struct config_agent *agent)
 {
@@ -139,7 +139,7 @@ static void check_fallback(struct config_report *report, const struct ast_config
 			config_keys[KEY_FALLBACK_AGENT].allowed);
 		return;
 	}
-	/* Who only leads into a circle is not named; those in it are. */
+	/* Name the agents in a circle, not one that only leads into it. */
 	for (; next && steps; steps--, next = next_fallback(config, next)) {
 		if (next == agent) {
 			config_fault(report, agent->name, fallback_line(file, agent),

@@ -23,7 +23,7 @@
 #include "control/cli_commands.h"
 #include "engine/generation.h"
 
-/*! \brief To the session, if there is one, and to the one that is still to be opened */
+/*! \brief Set a call's debug; a session opened later takes it over */
 static void set_call(struct call *call, enum convai_debug debug)
 {
 	ao2_lock(call);
@@ -34,7 +34,7 @@ static void set_call(struct call *call, enum convai_debug debug)
 	ao2_unlock(call);
 }
 
-/*! \brief The last word on all: what was said of single calls is over with it */
+/*! \brief Set debug for all calls, and drop what was set for single ones */
 static void set_all(int on)
 {
 	struct call **calls;

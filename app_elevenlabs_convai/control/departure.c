@@ -26,8 +26,8 @@
 /*! How often a wait looks again */
 #define POLL_US 10000
 /*!
- * Between looking an application up and naming it on the channel, Asterisk holds nothing:
- * a thread that is just there takes microseconds, or a slice of a busy processor
+ * How long a thread may take from looking the application up to naming it on its channel.
+ * Asterisk holds no lock in between. It takes microseconds, or a slice of a busy processor.
  */
 #define SETTLE_US 100000
 

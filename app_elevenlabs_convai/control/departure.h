@@ -30,8 +30,8 @@ int departure_wait(const char *app, int limit_ms);
 /*!
  * \brief As departure_wait, after a pause for threads that have just looked the application up
  *
- * They name it on their channel by a pointer into what the unregistering has freed; the
- * pause lets them be seen before that memory is used again.
+ * Such a thread stores a pointer to the application's name, which unregistering has freed.
+ * The pause lets us see it before that memory is reused.
  */
 int departure_settle(const char *app, int limit_ms);
 

@@ -32,9 +32,9 @@
 #error "A free-threaded Python cannot run the engine; name another: make PYTHON=..."
 #endif
 
-/*! To get the GIL, when the module is loaded: engines let go of it every few ms */
+/*! How long a load waits for the GIL; engines let go of it every few ms */
 #define GIL_LIMIT_S 5
-/*! For an engine that nobody wants any more to end; it has no call */
+/*! How long an engine that nobody wants may take to end; it has no call */
 #define DISCARD_LIMIT_MS 1000
 
 /*! Longest answer of the loader's: a sentence and a traceback */
@@ -42,7 +42,7 @@
 
 /*! Our end of the pair of sockets, or -1 while there is no loader */
 static int loader_fd = -1;
-/*! Number of the last request: an answer that comes too late is told by it */
+/*! Number of the last request; late answers carry an older number */
 static unsigned int request_number;
 
 /* ---- The interpreter ---- */
@@ -167,7 +167,7 @@ static int run_loader(int fd, char *error, size_t size)
 	return started ? 0 : -1;
 }
 
-/*! Handed to a thread, and left to it if it does not come back */
+/*! Shared with the thread that starts the loader. It is never freed if that thread hangs. */
 struct starting {
 	int fd;
 	int failed;
@@ -246,7 +246,7 @@ static int start_loader(int fd, char *error, size_t size)
 	return join(thread, starting, error, size);
 }
 
-/*! \brief Whether the loader's thread has ended by itself; its late answers are read away */
+/*! \brief Read the loader's late answers away. \return whether its thread has ended by itself */
 static int loader_has_gone(void)
 {
 	char packet[ANSWER_SIZE];
@@ -355,7 +355,7 @@ static const struct convai_ops *read_answer(const char *answer, char *error, siz
 	return NULL;
 }
 
-/*! \brief An answer that nobody waits for any more: what it brings is not wanted either */
+/*! \brief Stop the engine that a late answer brings */
 static void discard(const char *answer)
 {
 	char error[64];
@@ -366,7 +366,7 @@ static void discard(const char *answer)
 	}
 }
 
-/*! \brief Read away what was answered too late, before the next request */
+/*! \brief Read late answers away, before the next request */
 static void discard_late_answers(void)
 {
 	char answer[ANSWER_SIZE + 1] = "";

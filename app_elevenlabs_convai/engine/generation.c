@@ -204,8 +204,10 @@ static int await_end(struct generation *generation, int limit_ms)
 /*!
  * \brief The generation of this directory, to be waited for before it may start again
  *
- * Not while calls hold it: their table is that of the build, which is to start again, and
- * the last of them would end that.
+ * Refuse while old calls use it: the restarted loop would share their table, and the last
+ * old call would stop it.
+ *
+ * \return 0 with the generation, or with NULL if there is none; -1 if calls use it
  */
 static int claim(const char *directory, struct generation **generation)
 {

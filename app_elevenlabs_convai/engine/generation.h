@@ -90,7 +90,7 @@ void generation_directory(char *directory, size_t size);
 /*! \brief Log every message of every session, of those to come as well, or not any more */
 void generation_set_debug(int on);
 
-/*! \brief Whether they do */
+/*! \brief Whether generation_set_debug(1) is in effect */
 int generation_debug(void);
 
 /*! \brief End every session of every generation. Does not wait. */

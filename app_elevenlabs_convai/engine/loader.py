@@ -34,13 +34,13 @@ PACKET_BYTES = 65_536
 """Longest request or answer."""
 
 MARGIN_SECONDS = 0.3
-"""How much sooner than its asker the loader gives an engine up: the answer still arrives."""
+"""How much sooner than its asker the loader gives an engine up: so its answer is in time."""
 
 END_SECONDS = 0.3
-"""For the loop of an engine that is not taken to end by itself; it has nothing to do."""
+"""How long a refused engine's loop may take to end by itself; it has nothing to do."""
 
 POLL_SECONDS = 0.01
-"""How often to look whether it has."""
+"""How often we check whether it has ended."""
 
 IN_USE = "in-use"
 """File in an engine's directory: a shared lock on it keeps `make install` from removing that."""
@@ -176,10 +176,10 @@ class Attempt:
             interrupt(self._thread)
 
     def _end_loop(self) -> None:
-        """Ask the loop of an engine that is not taken to end; make it, where it does not.
+        """Ask a refused engine's loop to end, and interrupt it if it does not.
 
-        It may be going round in circles beside live calls. On a thread of its own: what is asked
-        may be as broken as the rest of that engine.
+        It might run in circles beside live calls. This runs on a thread of its own, because the
+        engine's functions that are called here may hang as well.
         """
         runtime = self._runtime
         if runtime is None:
@@ -209,7 +209,7 @@ class Attempt:
             self._over.set()
             if not self._given_up:
                 return
-        self._end_loop()  # nobody waits any more, and by now there may be a loop
+        self._end_loop()  # `run` has given up, and the loop may have come up since
 
     def _bring_in(self) -> int:
         self._engines.hold(self._directory)

@@ -16,7 +16,7 @@ class Heard:
         self._told = "heard: nothing"
 
     def begin(self, event_id: int, queued_ms: int) -> None:
-        """The next audio is of this response; ``queued_ms``: of all audio queued before it."""
+        """The next audio is of this response; ``queued_ms`` of audio were queued before it."""
         self.event_id = event_id
         self._begin_ms = queued_ms
 

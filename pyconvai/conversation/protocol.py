@@ -124,7 +124,7 @@ class Conversation:
         self._told_overflow = False
 
     def receive(self, message: bytes | str) -> Effects:
-        """Take in one message of the service; what is to be done for it."""
+        """Take in one message of the service; return what the session is to do for it."""
         try:
             document = orjson.loads(message)
         except orjson.JSONDecodeError:
@@ -405,7 +405,7 @@ class Say(IntEnum):
 
 
 def utterance(kind: Say, text: str, event_id: int) -> str:
-    """The message that says this. ``event_id``: of the response that feedback is on."""
+    """Make the message that says this. ``event_id``: of the response that feedback is on."""
     if kind is Say.MESSAGE:
         return _encode({"type": "user_message", "text": text})
     if kind is Say.CONTEXT:

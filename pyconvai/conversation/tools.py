@@ -64,7 +64,7 @@ _KINDS: Mapping[type, tuple[tuple[type, ...], str]] = {
     int: ((int,), "a whole number"),
     float: ((int, float), "a number"),
 }
-"""Of a parameter's annotation: what may come for it, and that in words."""
+"""By a parameter's annotation: the types of values that it takes, and words for them."""
 
 
 def arguments(tool: Function, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Toolbox:
         self._known: deque[str] = deque(maxlen=limits.TOOL_CALLS_REMEMBERED)
 
     def call(self, call: CallTool) -> None:
-        """Have it done by a task of its own; what cannot be done is answered at once."""
+        """Run the tool in a task of its own; answer at once what cannot be carried out."""
         if not call.call_id:
             self._log.warning(one_line(f"tool {call.name} called without an id: not carried out"))
         elif call.call_id in self._known:

@@ -21,14 +21,14 @@ convai_session_fill_tables()
 cdef enum:
     LAG_MS = 500
 
-# One chunk made contiguous, and frames on their way to the socket. Loop thread only.
+# One chunk, copied out of the ring in one piece, and the frames made of chunks. Loop thread only.
 cdef uint8_t *chunk = NULL
 cdef uint8_t *frames = NULL
 cdef uint64_t chunk_room = 0, frames_room = 0
 
 
 cdef int make_room(uint8_t **buffer, uint64_t *room, uint64_t wanted) except -1:
-    """Let a buffer have so many bytes. What was in it is gone; it is never given back."""
+    """Make a buffer at least this large. Loses its content; the memory is never given back."""
     if room[0] < wanted:
         free(buffer[0])
         room[0] = 0

@@ -18,7 +18,7 @@
 
 #include "audio_event.h"
 
-/*! Of a whole number, and before the point of another. With more, other readers may find it too large. */
+/*! Most digits of a whole number, or before a decimal point: more may be too large for other readers */
 #define DIGITS_MAX 18
 
 struct text {

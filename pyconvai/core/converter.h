@@ -36,7 +36,7 @@
 /*! Channel thread */
 struct convai_converter {
 	struct convai_resampler caller, agent;
-	/*! Silence in samples, no further than CONVAI_RESAMPLE_DELAY, since the agent's last one */
+	/*! Samples of silence since the agent's last sample, counted up to CONVAI_RESAMPLE_DELAY */
 	uint32_t silent;
 };
 
@@ -46,7 +46,7 @@ static inline int convai_needs_converter(const struct convai_format *format)
 		&& (format->rate == CONVAI_RATE_LOW || format->rate == 2 * CONVAI_RATE_LOW);
 }
 
-/*! \brief What the channel is to read or write for an agent's format */
+/*! \brief The format that the channel reads or writes for an agent's format */
 static inline struct convai_format convai_channel_format(struct convai_format format)
 {
 	if (convai_needs_converter(&format)) {
@@ -55,7 +55,7 @@ static inline struct convai_format convai_channel_format(struct convai_format fo
 	return format;
 }
 
-/*! \brief Bytes of an agent's audio as they count for the channel */
+/*! \brief Convert a byte count from the agent's rate to the channel's */
 static inline uint64_t convai_channel_bytes(const struct convai_format *format, uint64_t bytes)
 {
 	if (convai_needs_converter(format)) {
@@ -73,7 +73,7 @@ static inline void convai_converter_start(struct convai_converter *converter)
 
 /* ---- Caller to agent ---- */
 
-/*! \brief Give the ring what has been converted; its room is known */
+/*! \brief Put converted samples into the ring; the caller has checked that it has room */
 static inline void convai_converter_give(struct convai_ring *ring, const int16_t *samples, uint32_t n)
 {
 	convai_ring_put(ring, (const uint8_t *) samples, 0, n * sizeof(*samples));
@@ -81,8 +81,7 @@ static inline void convai_converter_give(struct convai_ring *ring, const int16_t
 
 /*!
  * \brief As convai_ring_put, from the channel's rate; NULL is silence
- * \return length, or 0 when there is no room for what would become of it: nothing is lost then but
- * these bytes
+ * \return length, or 0 when the ring has no room for the converted audio: then only these bytes are lost
  */
 static inline uint32_t convai_converter_put(struct convai_converter *converter, struct convai_ring *ring,
 	const uint8_t *bytes, uint32_t length)
@@ -118,13 +117,13 @@ static inline uint32_t convai_converter_put(struct convai_converter *converter, 
 
 /* ---- Agent to caller ---- */
 
-/*! \brief The agent's samples that have been taken from the queue and not yet been heard */
+/*! \brief How many of the agent's samples have left the queue and are not heard yet */
 static inline uint32_t convai_converter_held(const struct convai_converter *converter)
 {
 	return CONVAI_RESAMPLE_DELAY - converter->silent;
 }
 
-/*! \brief One block of convai_converter_take. \return samples up to the last that is the agent's */
+/*! \brief One block of convai_converter_take. \return samples up to and including the last with agent audio */
 static inline uint32_t convai_converter_block(struct convai_converter *converter,
 	struct convai_playout *playout, uint8_t *out, uint32_t count, uint64_t *played)
 {
@@ -161,7 +160,7 @@ static inline uint32_t convai_converter_block(struct convai_converter *converter
 /*!
  * \brief As convai_playout_take, to the channel's rate; fills all of out, with silence at the end
  * \param played is given the bytes taken from the queue
- * \return bytes of out up to the last that is the agent's
+ * \return bytes of out up to and including the last sample with agent audio
  */
 static inline uint32_t convai_converter_take(struct convai_converter *converter,
 	struct convai_playout *playout, uint8_t *out, uint32_t length, uint64_t *played)

@@ -41,8 +41,8 @@ enum convai_frame_verdict {
 
 /*! One connection's. Zero before the first byte. */
 struct convai_frame_reader {
-	uint64_t passing;	/*!< bytes of a frame that is passed on which are still to come */
-	unsigned int head:3;	/*!< of the CR LF CR LF that ends the HTTP answer: 4 when frames follow */
+	uint64_t passing;	/*!< how many bytes of the frame that is being passed on have yet to come */
+	unsigned int head:3;	/*!< how much of the HTTP answer's final CR LF CR LF has come; at 4, frames follow */
 	unsigned int fragmented:1;	/*!< the message that is under way has come in part */
 	unsigned int bypass:1;	/*!< everything is the library's: the connection ends. Set here, and by the caller. */
 };

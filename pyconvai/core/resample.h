@@ -27,7 +27,7 @@
 #include <math.h>
 #include <stdint.h>
 
-/* What the filter is laid out for; a multiple of both rates is as good */
+/* The filter's design rates; it works equally at any multiple of both. */
 #define CONVAI_RATE_LOW 22050
 #define CONVAI_RATE_HIGH 24000
 /* The two rates, without their common divisor of 150 */

@@ -167,7 +167,7 @@ _KINDS: dict[str, type] = get_type_hints(Settings)
 
 
 def _settings(texts: dict[str, str]) -> Settings:
-    """Build Settings from texts that config.c has checked; leave out keys of the C module."""
+    """Build Settings from texts that config/keys.c has checked; leave out keys of the C module."""
     values: dict[str, Any] = {}
     for name, kind in _KINDS.items():
         if (text := texts.get(name)) is not None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import gc
 import os
 import random
+import select
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from pyconvai.core._core import MediaSocket
+from pyconvai.core._core import MediaSocket, Ticker
 from tests.timing import only_in_full
 from tests.unit.peer import Certificates, Line, OpenSSL
 

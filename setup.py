@@ -217,7 +217,7 @@ setup(
     ext_modules=extensions(),
     cmdclass={"build_ext": BuildCore},
     options={"build": {"build_base": str(BUILD)}},
-    install_requires=["websockets>=14", "orjson>=3.9"],
+    install_requires=["websockets>=15", "orjson>=3.9"],
     extras_require={"test": ["cffi>=1.15", "pytest>=8"]},
     zip_safe=False,
 )

@@ -16,7 +16,7 @@ readonly SYSTEM_VENV=/usr/local/lib/app_elevenlabs_convai/venv
 # The distribution's Python; the script's own test has another.
 readonly SYSTEM_PYTHON=${CONVAI_SYSTEM_PYTHON:-/usr/bin/python3}
 # The oldest that work; setup.py and scripts/check_deps.py name them too.
-readonly CYTHON_NEEDED=3.0 WEBSOCKETS_NEEDED=14 ORJSON_NEEDED=3.9
+readonly CYTHON_NEEDED=3.0 WEBSOCKETS_NEEDED=15 ORJSON_NEEDED=3.9
 
 say() { printf '%s\n' "$*"; }
 fail() {

@@ -18,6 +18,8 @@ from tests.asterisk.phone import DIALPLAN, configure, section
 from tests.asterisk.samples import check_samples, noise_agent_names, noise_agents, noise_callers
 from tests.timing import SECOND
 
+pytestmark = pytest.mark.alone
+
 CALLS = 4
 TALK_SECONDS = 10.0
 AT_ONCE = 60.0

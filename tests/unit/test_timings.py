@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import Counter
 from typing import Any
@@ -124,14 +123,13 @@ def test_caller_audio_is_timed_from_its_frame_to_the_socket(engine: Engine) -> N
 def test_agent_audio_is_timed_where_nothing_was_queued(engine: Engine) -> None:
     """From its arrival to the pop of its first byte; what comes behind has no time."""
     timings = Timings(engine)
-    more = asyncio.Event()
 
     async def script(agent: Conversation) -> None:
         await agent.next()
         await agent.metadata()
         await agent.speak(bytes(160))
         await agent.speak(bytes(160))
-        await more.wait()
+        await agent.hear(160)
         await agent.speak(bytes(160))
         await agent.closed()
 
@@ -147,7 +145,7 @@ def test_agent_audio_is_timed_where_nothing_was_queued(engine: Engine) -> None:
         call.pop(160, began + HOUR_US)
         call.pop(160, began + HOUR_US)
         assert len(timings.new("downlink")) == 1
-        service._loop.call_soon_threadsafe(more.set)
+        call.push(bytes(160))
         wait_queued(call, 160)
         call.pop(80, now_us())
         call.pop(80, began + HOUR_US)
@@ -158,13 +156,12 @@ def test_agent_audio_is_timed_where_nothing_was_queued(engine: Engine) -> None:
 def test_gaps_between_frames_of_one_response_are_timed(engine: Engine) -> None:
     """Silence between two of them is none, and neither is what is popped without a time."""
     timings = Timings(engine)
-    more = asyncio.Event()
 
     async def script(agent: Conversation) -> None:
         await agent.next()
         await agent.metadata()
         await agent.speak(bytes(5 * 160))
-        await more.wait()
+        await agent.hear(160)
         await agent.speak(bytes(160))
         await agent.closed()
 
@@ -177,7 +174,7 @@ def test_gaps_between_frames_of_one_response_are_timed(engine: Engine) -> None:
         call.pop(160)
         call.pop(160, HOUR_US + 400 * MS)
         assert call.pop(160, HOUR_US + 900 * MS)[1] == 0
-        service._loop.call_soon_threadsafe(more.set)
+        call.push(bytes(160))
         wait_queued(call, 160)
         assert call.pop(160, HOUR_US + 2000 * MS)[1] == 160
         first, second = timings.new("gap")
@@ -187,33 +184,34 @@ def test_gaps_between_frames_of_one_response_are_timed(engine: Engine) -> None:
 
 
 def test_an_interruption_is_timed_until_a_pop_sees_it(engine: Engine) -> None:
-    """With nothing queued there is nothing to see."""
+    """What it made stale has no time any more. With nothing queued there is nothing to see."""
     timings = Timings(engine)
-    more = asyncio.Event()
 
     async def script(agent: Conversation) -> None:
         await agent.next()
         await agent.metadata()
         await agent.speak(bytes(1600), 4)
-        await more.wait()
+        await agent.hear(160)
         await agent.interrupt(5)
+        await agent.hear(320)
         await agent.interrupt(6)
         await agent.speak(bytes(160), 7)
         await agent.closed()
 
     with Service(script) as service:
         call = engine.call(settings=service.settings())
-        began = now_us()
         call.wait(TALKING)
         wait_queued(call, 1600)
-        service._loop.call_soon_threadsafe(more.set)
-        wait_queued(call, 160)
+        began = now_us()
+        call.push(bytes(160))
+        wait_queued(call, 0)
         slack = now_us() - began
-        assert timings.new("interruption") == []
-        assert call.pop(160, began + slack + 500 * MS)[1] == 160
-        call.pop(160, began + HOUR_US)
+        assert timings.all_but_tick() == {}
+        assert call.pop(160, began + slack + 500 * MS)[1] == 0
         (found,) = timings.new("interruption")
         assert near(found, 500 * MS, slack)
-        (heard,) = timings.new("downlink")
-        assert near(heard, 500 * MS, slack)
+        call.push(bytes(160))
+        wait_queued(call, 160)
+        assert call.pop(160, began + HOUR_US)[1] == 160
+        assert len(timings.new("downlink")) == len(timings.new("interruption")) == 1
         call.release()

@@ -28,7 +28,7 @@ LOADS = {
 }
 PARTS = ("channel", "loop", "rest")
 
-BAR, GAP, LEFT, WIDTH = 18, 8, 290, 420
+BAR, GAP, LEFT, WIDTH = 18, 8, 330, 420
 Bars = Sequence[tuple[str, Sequence[tuple[str, float]]]]
 """Rows: a name, and parts as (class of CSS, value)."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -225,6 +226,8 @@ def test_a_tool_that_takes_too_long_holds_nothing_up(
 def test_not_more_than_so_many_at_once(engine: Engine, bench: dict[str, Any]) -> None:
     async def waits(context: ToolContext) -> str:
         running.append(context)
+        if len(running) == limits.TOOLS_AT_ONCE:
+            all_run.set()
         try:
             await asyncio.sleep(60)
         finally:
@@ -238,11 +241,11 @@ def test_not_more_than_so_many_at_once(engine: Engine, bench: dict[str, Any]) ->
         assert (got["tool_call_id"], got["is_error"]) == (f"c{limits.TOOLS_AT_ONCE}", True)
         assert got["result"].startswith("Too many tools at once")
         await nothing_more(agent)
-        async with asyncio.timeout(5 * SECOND):
-            while len(running) < limits.TOOLS_AT_ONCE:  # the pong may be before the last begins
-                await asyncio.sleep(0.005)
+        # The pong may be before the last begins.
+        assert await asyncio.to_thread(all_run.wait, 5 * SECOND)
 
     running: list[ToolContext] = []
+    all_run = threading.Event()
     bench["waits"] = waits
     converse(engine, script, tools="waits")
     until = time.monotonic() + 5 * SECOND

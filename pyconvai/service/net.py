@@ -59,6 +59,11 @@ class Endpoint:
         """Where a connection leads: URLs with the same place can share one."""
         return self.host, self.port, self.secure
 
+    @property
+    def authority(self) -> str:
+        """For the header Host: without the port where it is the scheme's own."""
+        return str(self).removesuffix(":443" if self.secure else ":80")
+
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
@@ -331,9 +336,7 @@ def words_of(error: OSError) -> str:
 
 
 def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:
-    default_port = 443 if endpoint.secure else 80
-    host = endpoint.host if endpoint.port == default_port else str(endpoint)
-    lines = [f"GET {endpoint.target} HTTP/1.1", f"Host: {host}", "Connection: close"]
+    lines = [f"GET {endpoint.target} HTTP/1.1", f"Host: {endpoint.authority}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 

@@ -19,6 +19,20 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @pytest.mark.parametrize(
+    ("url", "authority"),
+    [
+        ("https://service", "service"),
+        ("https://service:80", "service:80"),
+        ("http://service:80", "service"),
+        ("wss://[::1]", "[::1]"),
+        ("ws://[fe80::443]:8080", "[fe80::443]:8080"),
+    ],
+)
+def test_the_host_header_has_a_port_where_it_is_not_the_schemes(url: str, authority: str) -> None:
+    assert Endpoint.of(url).authority == authority
+
+
+@pytest.mark.parametrize(
     ("url", "host", "port", "secure", "target"),
     [
         ("https://api.elevenlabs.io", "api.elevenlabs.io", 443, True, "/"),

@@ -38,8 +38,10 @@ def run(*arguments: str, data: Path) -> None:
 
 @pytest.mark.parametrize(
     "floors",
-    [dict.fromkeys(DECIDING, 100), CARRYING_OUT],
-    ids=["deciding", "carrying out"],
+    [
+        pytest.param(dict.fromkeys(DECIDING, 100), id="deciding"),
+        pytest.param(CARRYING_OUT, id="carrying out", marks=pytest.mark.slow),
+    ],
 )
 def test_branches_are_taken(tmp_path: Path, floors: dict[str, int]) -> None:
     data = tmp_path / "coverage"

@@ -76,6 +76,7 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.slow
 def test_once_that_is_interrupted_has_failed(tmp_path: Path) -> None:
     """Whoever types `make dev ONCE=1 && ...` has nothing in service."""
     asterisk = tmp_path / "asterisk"

@@ -76,6 +76,7 @@ def compilations(said: str) -> list[str]:
     return [line for line in said.splitlines() if re.search(r"\s-o\s", line)]
 
 
+@pytest.mark.slow
 @pytest.mark.limit(120)
 def test_flags_of_the_environment_reach_the_core_and_the_module(sources: Path) -> None:
     said = make(sources, "debug", "VERBOSE=1", CFLAGS=SANITIZE, LDFLAGS=LINKER)

@@ -142,6 +142,11 @@ class Call:
     def push(self, audio: bytes, now_us: int = 0) -> int:
         return int(self.engine.ops.push(self.session, audio, len(audio), now_us))
 
+    def say(self, audio: bytes) -> None:
+        """Push it in frames of 160 bytes, all of which must be taken."""
+        for at in range(0, len(audio), 160):
+            assert self.push(audio[at : at + 160]) == 160
+
     def pop(self, size: int, now_us: int = 0) -> tuple[bytes, int]:
         """(size bytes, how many of them were agent audio)."""
         out = ffi.new("uint8_t[]", size)

@@ -58,8 +58,7 @@ def test_a_conversation(
     with RawService(script, context, family=family) as service:
         call = engine.call(settings=service.settings(ca_file=str(certificates.ca)))
         call.wait(TALKING)
-        for at in range(0, len(said), 160):
-            assert call.push(said[at : at + 160]) == 160
+        call.say(said)
         assert call.hear(len(spoken)) == spoken
         assert call.ending()[0] == "AGENT_ENDED"
         call.release()

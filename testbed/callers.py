@@ -46,6 +46,9 @@ ENDPOINT_SECONDS = 20.0
 ACK_SECONDS = 0.1
 """Between a call's answer and the first request to end it."""
 
+HANGUP_SPACING = 0.002
+"""Seconds between two calls that are hung up together: SIPp loses requests that come all at once."""
+
 CHECK_SECONDS = 0.25
 """How often to see whether SIPp is still there, which nothing announces."""
 
@@ -138,9 +141,11 @@ class Callers:
 
     def hangup_all(self) -> None:
         """End every call that has not ended."""
-        for call in self._calls:
-            if call.ended_at is None:
-                call.hangup()
+        up = [call for call in self._calls if call.ended_at is None]
+        now = time.monotonic()
+        with self._changed:
+            for i, call in enumerate(up):
+                heapq.heappush(self._hangups, (now + i * HANGUP_SPACING, call.number))
 
     @property
     def pids(self) -> dict[str, int]:

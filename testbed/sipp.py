@@ -32,6 +32,9 @@ from testbed.rtp import EVENT_TYPE, Codec
 ANSWER_MS = 5_000
 """Limit on Asterisk's answer to BYE, CANCEL and the like."""
 
+SOCKET_BYTES = 2 << 20
+"""SIPp's socket buffers. By default the answers to a hundred calls that end together do not fit."""
+
 LIFETIME_SECONDS = 3600
 """SIPp ends itself after that, whatever becomes of us."""
 
@@ -96,6 +99,7 @@ class Sipp:
             "-rp": "10000",
             "-timeout": str(LIFETIME_SECONDS),
             "-timer_resol": "5",
+            "-buff_size": str(SOCKET_BYTES),
         }
         words = [word for option in options.items() for word in option]
         switches = ["-nostdin", "-skip_rlimit", "-trace_logs", "-trace_err"]

@@ -31,7 +31,10 @@ AT_ONCE = 10
 CALLS_A_SECOND = 4.0
 """On loopback the URL for an agent's next call is there by then."""
 
-POLL_SECONDS = 0.05
+HEARD_SECONDS = 1.0
+"""After the last answer, before anybody asks: a command costs more than a call, and would be in its way."""
+
+POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,7 @@ def _call(
     """
     with Callers(asterisk, len(agents), lambda i: agents[i], rate=rate) as callers:
         callers.wait_up()
+        time.sleep(HEARD_SECONDS)
         told = _wait_heard(asterisk, agents)
         callers.hangup_all()
         callers.wait()

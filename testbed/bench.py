@@ -89,8 +89,8 @@ class Run:
             self.say(f"      {_short(self.results[key])}")
 
 
-def plan(options: Options, words: dict[str, Any]) -> list[Step]:
-    """All steps in order. words: where the first words beside many calls are left."""
+def plan(options: Options, beside: dict[str, Any]) -> list[Step]:
+    """All steps in order. beside: where results of what runs beside the most calls are left."""
     few, calls, more, many = options.few, options.calls, options.more, options.many
 
     def held(key: str, text: str, extension: str, count: int) -> Step:
@@ -98,7 +98,8 @@ def plan(options: Options, words: dict[str, Any]) -> list[Step]:
 
     def most(bed: Started) -> Held:
         def afterwards() -> None:
-            words.update(bench_steps.first_words(bed, "warm", options.first_words))
+            beside["first_words"] = bench_steps.first_words(bed, "warm", options.first_words)
+            beside["floor_of_gaps"] = bench_steps.floor_of_gaps(bed)
 
         count = calls if options.quick else many
         return hold(bed, "chunk20", count, afterwards=afterwards)
@@ -157,7 +158,7 @@ def plan(options: Options, words: dict[str, Any]) -> list[Step]:
 def run(options: Options) -> Run:
     """Measure everything."""
     this = Run(options)
-    words: dict[str, Any] = {}
+    beside: dict[str, Any] = {}
     with started(options.seconds, options.first_words if options.full else 0, this.say) as bed:
         this.results["about"] = {
             "asterisk_version": bed.asterisk.root.versions()["asterisk"],
@@ -169,9 +170,8 @@ def run(options: Options) -> Run:
             "date": time.strftime("%Y-%m-%d"),
             "load_before": round(os.getloadavg()[0], 1),
         }
-        this.carry_out(bed, plan(options, words))
-    if words:
-        this.results["first_words"] = words
+        this.carry_out(bed, plan(options, beside))
+    this.results |= beside
     this.results["failures"] = this.failures
     this.results["figures"] = figures(this.results)
     this.say("done")

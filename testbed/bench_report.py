@@ -109,6 +109,13 @@ def notes(results: Mapping[str, Any]) -> list[str]:
             "NO DELAYS: this module does not know `elevenlabs show stats buckets`, so the rows of"
             " uplink, downlink, interruption and gap are empty"
         )
+    if "floor_of_gaps" in results:
+        floor = results["floor_of_gaps"]
+        found.append(
+            f"of the same seconds, with the most calls up, p99: {floor['gap']['p99']:.1f} ms"
+            f" between the module's frames, {floor['echo_intervals_ms']['p99']:.1f} ms between"
+            " those of calls in Echo() beside them, which is as even as this machine runs then"
+        )
     for size in (40, 200):
         runs = [
             results.get(f"echo_{size}_{when}", {}).get("percent") for when in ("before", "after")

@@ -8,7 +8,7 @@ from typing import Any
 
 from testbed import bench_histogram, latency
 from testbed.bench_bed import COLD_CALLS, LIMIT, Started
-from testbed.bench_load import ULAW, Held, hold, longest_gap, place
+from testbed.bench_load import ULAW, Held, hold, longest_gap, place, spread
 from testbed.callers import Callers
 from testbed.errors import TestbedError
 from testbed.instance import Instance
@@ -86,6 +86,27 @@ def first_words(bed: Started, agent: str, count: int) -> dict[str, Any]:
     """How soon a warm agent is heard; other calls may be up."""
     latency.measure(bed.asterisk, bed.service, [agent])  # its next URL is fetched now
     return latency.measure(bed.asterisk, bed.service, [agent] * count).as_dict()
+
+
+def floor_of_gaps(bed: Started) -> dict[str, Any]:
+    """What calls in Echo() hear beside those that are up: so even does this machine run now.
+
+    And, of the same seconds, what the module says of its own frames.
+    """
+    asterisk = bed.asterisk
+    with place(asterisk, "echo", OTHERS, bed.seconds) as echo:
+        echo.wait_up()
+        before = bench_histogram.read(asterisk)
+        time.sleep(bed.seconds)
+        gap = bench_histogram.since(bench_histogram.read(asterisk), before)["gap"]
+        echo.hangup_all()
+        echo.wait()
+    found = {
+        "echo_intervals_ms": spread([ms for call in echo for ms in call.recording.intervals_ms]),
+        "gap": gap.as_dict(),
+    }
+    echo.delete_files()
+    return found
 
 
 def near_and_far(bed: Started, count: int) -> dict[str, Any]:

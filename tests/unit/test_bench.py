@@ -69,11 +69,15 @@ def test_a_new_record_is_known_exactly() -> None:
     assert since({"gap": Histogram(4321, {1000: 1, 5000: 1})}, before)["gap"].max_us == 4321
 
 
-def test_percentiles_are_upper_edges_but_never_above_the_largest() -> None:
-    histogram = Histogram(18_000, {10_000: 98, 20_000: 2})
-    assert histogram.percentile(0.5) == 10.0
-    assert histogram.percentile(0.98) == 10.0
-    assert histogram.percentile(0.99) == 18.0
+def test_percentiles_lie_in_their_bucket_by_proportion_but_never_above_the_largest() -> None:
+    # The buckets that end there begin at 9728 and at 19456 us.
+    histogram = Histogram(20_300, {10_239: 98, 20_479: 2})
+    assert histogram.percentile(0.49) == pytest.approx(9.983)
+    assert histogram.percentile(0.98) == 10.239
+    assert histogram.percentile(0.985) == pytest.approx(19.711, abs=0.001)
+    assert histogram.percentile(0.99) == pytest.approx(19.967)
+    assert histogram.percentile(1.0) == 20.3
+    assert Histogram(15, {7: 4}).percentile(0.5) == 0.0065
     assert Histogram(0).percentile(0.99) == 0.0
 
 

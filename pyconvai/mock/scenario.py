@@ -113,6 +113,7 @@ class Agent:
     chunk_ms: int = 250
     chunk_bytes: int = 0  # overrides chunk_ms
     pace: float = 5.0  # times real time; 0: all at once
+    ahead_ms: int = 0  # from so much on that is not played yet: in real time; 0: no limit
     fragment_bytes: int = 0  # split every message into frames of this size; 0: never
     is_final: bool = False
     event_ids: str = "number"  # number | text | zero
@@ -272,6 +273,7 @@ def _agent(name: str, table: Table, base: Path) -> Agent:
         chunk_ms=table.integer("chunk_ms", default.chunk_ms, 1, 60_000),
         chunk_bytes=table.integer("chunk_bytes", 0, 0, 16 << 20),
         pace=table.number("pace", default.pace),
+        ahead_ms=table.integer("ahead_ms", default.ahead_ms),
         fragment_bytes=table.integer("fragment_bytes", 0),
         is_final=table.flag("is_final", False),
         event_ids=table.text("event_ids", default.event_ids, ("number", "text", "zero")),

@@ -156,7 +156,8 @@ class Speaker:
             if number == (len(parts) + 1) // 2:
                 await halfway()
             if self._agent.pace:
-                await self._wait(began + sent / self._agent.pace)
+                ahead = self._agent.ahead_ms or sent
+                await self._wait(began + max(sent / self._agent.pace, sent - ahead))
             if self._barge_in.done():
                 return sent
             await self._send_chunk(text, audio[offset : offset + size], fmt, event_id)

@@ -17,13 +17,14 @@ CALLER_SEED = 1000
 AFTER_SECONDS = 3.0
 """Between the end of what both say and the end of the call."""
 
-# A little faster than real time, in pieces of 200 ms: the whole way in is busy all the time. The
-# first words of a call are its agent's; the caller is heard from the metadata on.
+# Faster than real time, in pieces of 200 ms: the whole way in is busy all the time. The first
+# words of a call are its agent's; the caller is heard from the metadata on.
 AGENT = """
 [agents.agent{number}]
 format = "ulaw_8000"
 chunk_ms = 200
 pace = {pace}
+ahead_ms = {ahead_ms}
 max_duration_s = {limit}
 first_message = {{ text = "Noise.", sound = "noise:{number}:{ms}", interruptible = false }}
 """
@@ -34,14 +35,15 @@ def noise_agent_names(count: int) -> list[str]:
     return [f"agent{number}" for number in range(count)]
 
 
-def noise_agents(count: int, seconds: float, pace: float = 1.2) -> str:
+def noise_agents(count: int, seconds: float, pace: float = 1.2, ahead_ms: int = 0) -> str:
     """A scenario of agents that each speak noise of their own for so long.
 
-    pace: how much faster than real time they send it.
+    pace: how much faster than real time they send it. ahead_ms: from there on in real time.
     """
     ms = int(seconds * 1000)
     limit = seconds + 60
-    agents = (AGENT.format(number=n, ms=ms, pace=pace, limit=limit) for n in range(count))
+    pacing = {"pace": pace, "ahead_ms": ahead_ms}
+    agents = (AGENT.format(number=n, ms=ms, limit=limit, **pacing) for n in range(count))
     # Many calls that hang up at once take their time: no audio comes meanwhile.
     return 'title = "noise"\n[limits]\ngap_ms = 3000\n[agents.default]\n' + "".join(agents)
 

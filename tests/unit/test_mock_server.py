@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -546,6 +547,28 @@ def test_chunks_of_any_size_join_to_the_same_audio() -> None:
             await asyncio.gather(*(one(mock, name) for name in names))
 
     asyncio.run(run())
+
+
+def test_an_agent_is_no_further_ahead_than_it_may_be() -> None:
+    said = {"text": "Noise.", "sound": "noise:1:700"}
+
+    async def run() -> tuple[list[float], bytes]:
+        at: list[float] = []
+        loop = asyncio.get_running_loop()
+        async with (
+            served(first_message=said, pace=50.0, ahead_ms=300, turns=[]) as mock,
+            talking(mock) as client,
+        ):
+            while len(at) < 7:
+                event = (await client.next("audio"))["audio_event"]
+                at.append(loop.time())
+                client.audio.append((event["event_id"], base64.b64decode(event["audio_base_64"])))
+        return at, client.heard()
+
+    at, heard = asyncio.run(run())
+    assert heard == noise(1, 700, ULAW)
+    # The last chunk begins at 600 ms, and may come 300 ms before that.
+    assert at[-1] - at[0] > 0.29
 
 
 # --- recordings --------------------------------------------------------------------------------

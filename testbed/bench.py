@@ -96,6 +96,10 @@ def plan(options: Options, beside: dict[str, Any]) -> list[Step]:
     def held(key: str, text: str, extension: str, count: int) -> Step:
         return key, f"{text}, {count} calls", lambda bed: hold(bed, extension, count)
 
+    def memory(count: int, key: str) -> Step:
+        text = f"memory, {count} calls in Echo() and then with agents"
+        return key, text, lambda bed: bench_steps.memory(bed, count)
+
     def most(bed: Started) -> Held:
         def afterwards() -> None:
             beside["first_words"] = bench_steps.first_words(bed, "warm", options.first_words)
@@ -109,9 +113,12 @@ def plan(options: Options, beside: dict[str, Any]) -> list[Step]:
     ours_words: Step = ("ours_40", f"ours, {calls} calls, then first words beside them", most)
     quick: list[Step] = [
         held("warm_up", "warming up", "chunk20", WARM_UP_CALLS),
+        memory(calls, "memory_40"),
+        *([] if options.quick else [memory(many, "memory_200")]),
         held("echo_40_before", echo, "echo", calls),
         ours_words if options.quick else held("ours_40", "ours", "chunk20", calls),
         held("ours_40_chunk100", "ours, 100 ms chunks", "chunk100", calls),
+        held("echo_40_after", f"{echo} again", "echo", calls),
         (
             "peer_40",
             f"chan_websocket and a bridge in Python, {calls} calls",
@@ -140,7 +147,6 @@ def plan(options: Options, beside: dict[str, Any]) -> list[Step]:
         ("interruptions", "callers who interrupt", bench_steps.interruptions),
         ("cold_burst", "many cold calls in a second", bench_steps.cold_burst),
         ("overload", "1.5 x max_sessions at once", bench_steps.overload),
-        held("echo_40_after", f"{echo} again", "echo", calls),
     ]
     full: Step = (
         "near_and_far",

@@ -4,7 +4,8 @@
         hold(bed, "chunk20", 40)
 
 Calls enter by extensions: `echo`; the name of an agent; `rec<agent>`, the same beside a
-MixMonitor; `peer`, the same conversation by chan_websocket and testbed.bench_bridge.
+MixMonitor; `peer`, the same conversation by chan_websocket and testbed.bench_bridge; `later`,
+`chunk20` after ECHO_FIRST_SECONDS in Echo().
 """
 
 from __future__ import annotations
@@ -40,8 +41,18 @@ LIMIT = 20
 COLD_CALLS = 100
 """Agents that nobody has called before: each can be cold once."""
 
-DIALPLAN = """\
+ECHO_FIRST_SECONDS = 10
+"""All calls of a load are up and settled by then."""
+
+DIALPLAN = f"""\
 [callers]
+exten => later,1,Answer()
+ same => n,Set(TIMEOUT(absolute)={ECHO_FIRST_SECONDS})
+ same => n,Echo()
+exten => T,1,Set(TIMEOUT(absolute)=0)
+ same => n,Goto(chunk20,1)
+"""
+DIALPLAN += """\
 exten => echo,1,Answer()
  same => n,Echo()
 exten => peer,1,Answer()

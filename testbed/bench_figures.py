@@ -44,6 +44,8 @@ def figures(results: Results) -> dict[str, float]:
     as_asked = {key: load for key, load in ours.items() if key == f"ours_{load['calls']}"}
     found: dict[str, float | None] = {}
     for calls in (40, 200):
+        if results.get(f"memory_{calls}", {}).get("calls") == calls:
+            found[f"memory_mb_{calls}"] = results[f"memory_{calls}"]["kb_for_a_call"] / KB_PER_MB
         if f"ours_{calls}" in as_asked:
             found[f"times_echo_{calls}"] = times_echo(results, f"ours_{calls}")
             found[f"channel_times_echo_{calls}"] = times_echo(results, f"ours_{calls}", "channel")
@@ -62,17 +64,11 @@ def figures(results: Results) -> dict[str, float]:
 
 
 def _beside_echo(results: Results, calls: int) -> dict[str, float | None]:
-    """The loop thread's time; memory and threads of a call above Echo() with as many calls.
-
-    Both are read in one process, Echo() first: what the allocator keeps from one to the other is
-    in both.
-    """
+    """The loop thread's time; threads of a call above Echo() with as many calls."""
     ours = results[f"ours_{calls}"]
     echo = results.get(f"echo_{calls}_before")
     found: dict[str, float | None] = {f"loop_us_{calls}": ours["loop"] * US_PER_PERCENT}
     if echo is not None and echo["calls"] == calls:
-        more_kb = ours["anonymous_kb"] - echo["anonymous_kb"]
-        found[f"memory_mb_{calls}"] = more_kb / calls / KB_PER_MB
         found[f"threads_{calls}"] = max(0, round((ours["threads"] - echo["threads"]) / calls))
     return found
 

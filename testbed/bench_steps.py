@@ -7,12 +7,15 @@ import time
 from typing import Any
 
 from testbed import bench_histogram, latency
-from testbed.bench_bed import COLD_CALLS, LIMIT, Started
+from testbed.bench_bed import COLD_CALLS, ECHO_FIRST_SECONDS, LIMIT, Started
 from testbed.bench_load import ULAW, Held, hold, longest_gap, place, spread
 from testbed.callers import Callers
 from testbed.errors import TestbedError
 from testbed.instance import Instance
 from testbed.measure import CpuWindow
+
+RINGS_FULL_SECONDS = 6.0
+"""By then all memory of the queues has been used once."""
 
 RELOAD_SECONDS = 1.0
 """Between two reloads."""
@@ -29,6 +32,33 @@ BURST = 0.7, 2.3
 
 FAR_CALLS_A_SECOND = 1.0
 """There it takes some round trips until the next call's URL has come."""
+
+
+def memory(bed: Started, calls: int) -> dict[str, Any]:
+    """What the same calls hold in Echo(), and a little later with their agents.
+
+    Two loads, one after the other, cannot be compared: SIP keeps what it had for a call for half a
+    minute after that has ended. What is free in the allocator is given back before, so that it
+    hides nothing.
+    """
+    asterisk = bed.asterisk
+    with place(asterisk, "later", calls, ECHO_FIRST_SECONDS + RINGS_FULL_SECONDS) as callers:
+        callers.wait_up()
+        asterisk.cli("malloc trim")
+        echo = asterisk.counters()
+        _wait_talking(asterisk, calls, ECHO_FIRST_SECONDS + COLD_SECONDS)
+        time.sleep(RINGS_FULL_SECONDS)
+        agents = asterisk.counters()
+        callers.hangup_all()
+        callers.wait()
+    asterisk.wait_no_channels()
+    callers.delete_files()
+    return {
+        "calls": calls,
+        "echo_anonymous_kb": echo.anonymous_kb,
+        "anonymous_kb": agents.anonymous_kb,
+        "kb_for_a_call": round((agents.anonymous_kb - echo.anonymous_kb) / calls, 1),
+    }
 
 
 def with_debug(bed: Started, calls: int) -> Held:
@@ -135,7 +165,7 @@ def cold_burst(bed: Started) -> dict[str, Any]:
         rate = float(COLD_CALLS)
         with Callers(asterisk, COLD_CALLS, lambda i: f"cold-{i}", rate=rate) as cold:
             cold.wait_up()
-            _wait_talking(asterisk, OTHERS + COLD_CALLS)
+            _wait_talking(asterisk, OTHERS + COLD_CALLS, COLD_SECONDS)
             up = time.monotonic()
             first = min(call.placed_at or up for call in cold)
             time.sleep(1)
@@ -155,12 +185,12 @@ def cold_burst(bed: Started) -> dict[str, Any]:
     return result
 
 
-def _wait_talking(asterisk: Instance, count: int) -> None:
-    deadline = time.monotonic() + COLD_SECONDS
+def _wait_talking(asterisk: Instance, count: int, limit: float) -> None:
+    deadline = time.monotonic() + limit
     while (shown := asterisk.cli("elevenlabs show sessions")).count(" talking ") < count:
         if time.monotonic() > deadline:
             up = shown.count(" talking ")
-            raise TestbedError(f"{up} of {count} conversations are up after {COLD_SECONDS:g} s")
+            raise TestbedError(f"{up} of {count} conversations are up after {limit:g} s")
         time.sleep(0.05)
 
 

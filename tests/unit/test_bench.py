@@ -101,12 +101,15 @@ def test_each_number_of_calls_has_its_own_yardstick() -> None:
 
 def test_figures_above_echo() -> None:
     results = {
-        "echo_40_before": load(40, 0.2, pss_kb=1, anonymous_kb=100_000, threads=60),
-        "ours_40": load(40, 0.4, pss_kb=0, anonymous_kb=100_000 + 40 * 512, threads=61),
+        "echo_40_before": load(40, 0.2, threads=60),
+        "ours_40": load(40, 0.4, threads=61),
+        "memory_40": {"calls": 40, "kb_for_a_call": 512.0},
+        "memory_200": {"calls": 100, "kb_for_a_call": 512.0},
     }
     found = figures(results)
     assert found["loop_us_40"] == pytest.approx(1000)
     assert found["memory_mb_40"] == pytest.approx(0.5)
+    assert "memory_mb_200" not in found, "of another number of calls"
     assert found["threads_40"] == 0, "one thread for all is none for each"
 
 

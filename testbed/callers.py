@@ -47,7 +47,7 @@ ACK_SECONDS = 0.1
 """Between a call's answer and the first request to end it."""
 
 HANGUP_SPACING = 0.002
-"""Seconds between two calls that are hung up together: SIPp loses requests that come all at once."""
+"""Seconds between two calls that are hung up together: SIPp loses what comes all at once."""
 
 CHECK_SECONDS = 0.25
 """How often to see whether SIPp is still there, which nothing announces."""

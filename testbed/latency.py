@@ -32,7 +32,7 @@ CALLS_A_SECOND = 4.0
 """On loopback the URL for an agent's next call is there by then."""
 
 HEARD_SECONDS = 1.0
-"""After the last answer, before anybody asks: a command costs more than a call, and would be in its way."""
+"""After the last answer, before anybody asks: each command costs more than a call takes."""
 
 POLL_SECONDS = 0.25
 

@@ -58,6 +58,8 @@ class Case:
     """A name of its own, of letters, digits and underscores."""
     sequence: int = 1000
     packet_ms: int = PACKET_MS
+    buffer_ms: int = 0
+    """So much more delay than at first the jitter buffer itself has in the end: with Echo() as well."""
 
     @property
     def name(self) -> str:

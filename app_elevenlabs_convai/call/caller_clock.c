@@ -120,8 +120,8 @@ static int find_place(struct caller_clock *clock, int64_t length_us, int64_t sta
 /*!
  * \brief Whether silence has taken the place of a frame
  *
- * A stall brings its frames all at once. Alone, its first frame cannot be told from that of a
- * telephone whose stamps stand still in pauses: it is heard.
+ * A stall brings its frames all at once. If they come at their pace instead, the stamps have
+ * stood still in a pause, as those of some telephones do: the second one is heard.
  *
  * \param is_burst it has come faster than audio lasts
  */
@@ -133,15 +133,13 @@ static int is_stale(struct caller_clock *clock, int64_t *at_us, int64_t length_u
 		clock->in_doubt = 0;
 		return 0;
 	}
-	if (is_burst) {
-		return 1;
-	}
-	if (clock->in_doubt) {
-		/* They come at their pace: the stamps have stood still. */
+	clock->stands_still |= clock->in_doubt && !is_burst;
+	if (clock->stands_still) {
 		*at_us = clock->covered_us;
+		return 0;
 	}
-	clock->in_doubt = !clock->in_doubt;
-	return 0;
+	clock->in_doubt = !is_burst;
+	return 1;
 }
 
 int caller_clock_frame(struct caller_clock *clock, int64_t now_us, int64_t length_us,

@@ -86,7 +86,8 @@ struct caller_clock {
 	unsigned int has_previous:1;
 	unsigned int has_frame:1;	/*!< one has come since the start */
 	unsigned int in_gap:1;	/*!< silence was inserted since the last frame */
-	unsigned int in_doubt:1;	/*!< by its stamp the last frame is late, and it was heard */
+	unsigned int in_doubt:1;	/*!< by its stamp alone the last frame was late */
+	unsigned int stands_still:1;	/*!< its stamps do in pauses: they do not tell what is late */
 	/* What is shown. */
 	int64_t behind_us;	/*!< at worst, when a frame had been given */
 	int64_t ahead_us;	/*!< likewise */

@@ -158,11 +158,11 @@ class Agent:
         self.worst_behind = 0
         self.worst_ahead = 0
 
-    def run(self, until: int) -> None:
+    def run(self, until: int, now: int = 0) -> None:
+        """Begin the account at this time, and read what comes until that one."""
         lib, clock = self._lib, self.clock
-        now = 0
         lib.caller_clock_start(clock, now)
-        playout = WAKE
+        playout = now + WAKE
         while now < until:
             wish = now + lib.caller_clock_wait_ms(clock, now) * MS
             deadline = min(playout, wish)
@@ -177,8 +177,8 @@ class Agent:
             self._look(now)
 
     def _take(self, now: int, frame: Frame) -> None:
-        if self.heard == 0 and now < self._length:
-            self.began = now - self._length  # it began before the account did
+        if self.heard == 0:
+            self.began = min(self.began, now - self._length)  # it began before the account did
         if frame.is_heard:
             is_in_time = self._lib.caller_clock_frame(
                 self.clock, now, self._length, frame.stamp, self._missing
@@ -228,6 +228,6 @@ def test_ordinary_jitter_drops_nothing(
     for each in late:
         line.send(1, late=each * MS)
     agent = Agent(c, line)
-    agent.run(line.now + 20 * MS)
+    agent.run(line.now + 20 * MS, now=line.frames[0].came)
     assert agent.clock.late_us == 0
     assert agent.clock.inserted_ms <= 60 + length

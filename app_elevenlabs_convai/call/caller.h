@@ -29,11 +29,11 @@ enum caller_verdict {
 	CALLER_DROP,	/*!< nobody hears it */
 };
 
-/*! One call's; zero before caller_start */
+/*! The caller's, whoever the agent is: a call with another agent takes it over. Zero before caller_start */
 struct caller {
 	int64_t heard_us;	/*!< when the last voice frame came */
 	int64_t covered_us;	/*!< up to here the agent has been given audio or silence */
-	unsigned int on_hold:1;	/*!< the caller's telephone has put us on hold */
+	unsigned int on_hold:1;	/*!< the caller's device has put us on hold */
 };
 
 /*! \brief Count gaps in the caller's audio from now on */
@@ -47,8 +47,20 @@ void caller_start(struct caller *caller, int64_t now);
 enum caller_verdict caller_voice(struct caller *caller, uint32_t state, int is_tone,
 	int64_t now);
 
-/*! \brief A control frame has come. \param control enum ast_control_frame_type */
-void caller_control(struct caller *caller, int control);
+/*!
+ * \brief A control frame has come
+ * \param control enum ast_control_frame_type
+ * \return 1 if on_hold has changed by it
+ */
+int caller_control(struct caller *caller, int control);
+
+/*! \brief Why a channel gives nothing any more */
+struct caller_facts {
+	int flags;			/*!< its soft hang-up flags */
+	unsigned int taken_away:1;	/*!< its device has been put into another channel */
+	unsigned int unloading:1;	/*!< the module is to go */
+	unsigned int by_operator:1;	/*!< `elevenlabs hangup` ended the call */
+};
 
 /*!
  * \brief Say how much silence the agent is to get in place of frames that did not come
@@ -63,10 +75,7 @@ unsigned int caller_gap_ms(struct caller *caller, int64_t now);
  * \brief Say why the channel gives nothing any more
  *
  * The caller is gone, sent elsewhere, or the module is to go.
- *
- * \param flags the channel's soft hang-up flags
- * \param by_operator `elevenlabs hangup` ended the call
  */
-void caller_left(int flags, int by_operator, struct ending *ending);
+void caller_left(const struct caller_facts *facts, struct ending *ending);
 
 #endif /* CALL_CALLER_H */

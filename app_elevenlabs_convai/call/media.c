@@ -74,6 +74,23 @@ void media_open(struct media *media, struct ast_channel *channel)
 	ast_channel_unlock(channel);
 }
 
+void media_follow(struct media *media)
+{
+	struct ast_channel *channel = media->channel;
+
+	ast_channel_lock(channel);
+	ao2_replace(media->native_read, ast_channel_rawreadformat(channel));
+	ao2_replace(media->native_write, ast_channel_rawwriteformat(channel));
+	ast_channel_unlock(channel);
+	/* Asterisk has set the formats that were in use: the other device's, before the agent is there. */
+	if (!media->caller && media->native_read) {
+		ast_set_read_format(channel, media->native_read);
+	}
+	if (!media->agent && media->native_write) {
+		ast_set_write_format(channel, media->native_write);
+	}
+}
+
 int64_t media_length_us(const struct ast_frame *frame)
 {
 	unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);

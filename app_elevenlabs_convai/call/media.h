@@ -57,6 +57,9 @@ struct media {
 /*! \brief Note the channel's formats, so that media_close can restore them */
 void media_open(struct media *media, struct ast_channel *channel);
 
+/*! \brief Another device is behind the channel: note its formats in the place of the other's */
+void media_follow(struct media *media);
+
 /*! \brief Restore the channel's formats. What is left of the pre-roll is kept. */
 void media_close(struct media *media);
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from .. import limits
 
+
 class Activity:
     """One session's. ``send`` sends the message."""
 

@@ -29,11 +29,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import overload
+from typing import TypeVar, overload
 
 from testbed.call import END_SECONDS, UP_SECONDS, Call
 from testbed.errors import TestbedError
 from testbed.instance import Instance
+from testbed.line import Phone
 from testbed.rtp import CODECS, RtpEndpoint
 from testbed.sipp import Line, Sipp
 
@@ -55,7 +56,10 @@ DEFAULT_RATE = 20.0
 PIECE = 65536
 
 Speech = None | bytes | Sequence[bytes] | Callable[[int], bytes]
+Play = None | Phone | Sequence[Phone | None] | Callable[[int], Phone | None]
 Seconds = None | float | Sequence[float | None] | Callable[[int], float | None]
+
+T = TypeVar("T")
 
 _runs = itertools.count(1)
 
@@ -70,25 +74,30 @@ class Callers:
         extension: str | Callable[[int], str],
         *,
         codec: str = "ulaw",
+        also: Sequence[str] = (),
         send: Speech = None,
         silence: bool = True,
+        play: Play = None,
         hangup_after: Seconds = None,
         rate: float = DEFAULT_RATE,
         caller: Callable[[int], str] = lambda i: f"{1000 + i}",
     ) -> None:
         """Describe the calls; entering the context places them.
 
-        extension, send, hangup_after, caller: one value for all, or a function of the index (from
-        0); send and hangup_after may be one value for each too. hangup_after is in seconds from
-        the answer on. silence: whether packets go on while there is nothing to say. rate: new
-        calls a second.
+        extension, send, play, hangup_after, caller: one value for all, or a function of the index
+        (from 0); send, play and hangup_after may be one value for each too. hangup_after is in
+        seconds from the answer on. silence: whether packets go on while there is nothing to say.
+        also: codecs that are offered behind `codec`. play: what the line does, see testbed.line;
+        nothing else is sent then. rate: new calls a second.
         """
         self.instance = instance
         self.codec = CODECS[codec]
         self.folder = instance.folder / "calls" / f"{os.getpid()}-{next(_runs)}"
         self._silence, self._rate = silence, rate
+        self._offer = [CODECS[name] for name in (codec, *also)]
+        self._play = [_each(play, i) for i in range(n)]
         self._speech = [_speech(send, i) for i in range(n)]
-        self._hangup_after = [_seconds(hangup_after, i) for i in range(n)]
+        self._hangup_after = [_each(hangup_after, i) for i in range(n)]
         self._calls = [
             Call(
                 number=i + 1,
@@ -184,12 +193,14 @@ class Callers:
             self._endpoint.open(number, port, record, self.codec, silence=self._silence)
             if speech:
                 call.say(speech)
+            if phone := self._play[number - 1]:
+                self._file(call, "play", phone.schedule())
         self._await(ENDPOINT_SECONDS, "RTP ports", lambda: len(self._opened) == len(self))
         self._sipp = Sipp(
             self.instance.root,
             self.folder,
             [Line(c.number, p, c.extension, c.caller) for c, p in zip(self, ports, strict=True)],
-            self.codec,
+            self._offer,
             local_port=self.instance.ports.take(),
             remote_port=self.instance.ports.sip,
             rate=self._rate,
@@ -214,9 +225,12 @@ class Callers:
 
     def say(self, call: Call, payload: bytes) -> None:
         """Queue payload."""
-        path = self.folder / f"{call.number}-{next(self._files)}.payload"
-        path.write_bytes(payload)
-        self.control(call, "say", self.instance.root.path(path))
+        self._file(call, "say", payload)
+
+    def _file(self, call: Call, command: str, content: bytes) -> None:
+        path = self.folder / f"{call.number}-{next(self._files)}.{command}"
+        path.write_bytes(content)
+        self.control(call, command, self.instance.root.path(path))
 
     def control(self, call: Call, command: str, arguments: str = "") -> None:
         """Send a command to the RTP endpoint."""
@@ -376,12 +390,11 @@ def place_call(
 
 
 def _speech(send: Speech, index: int) -> bytes:
-    if send is None or isinstance(send, bytes):
-        return send or b""
-    return send(index) if callable(send) else send[index]
+    return (send if isinstance(send, bytes) else _each(send, index)) or b""
 
 
-def _seconds(after: Seconds, index: int) -> float | None:
-    if after is None or isinstance(after, int | float):
-        return after
-    return after(index) if callable(after) else after[index]
+def _each(value: T | Sequence[T] | Callable[[int], T], index: int) -> T:
+    """Return what one call gets of a value for all, for each, or by the index."""
+    if callable(value):
+        return value(index)
+    return value[index] if isinstance(value, Sequence) else value

@@ -41,6 +41,9 @@ QUIT_SECONDS = 5.0
 RECORD = struct.Struct("=qIIHHBBBx")
 """struct record of rtp_endpoint.c."""
 
+SENT = 1
+"""A record's direction: to Asterisk."""
+
 EVENT_TYPE = 101
 """Payload type of digits (telephone-event) in every offer."""
 
@@ -58,6 +61,7 @@ class Codec:
     payload_type: int
     rtpmap: str
     packet_bytes: int
+    """0 where it differs: that is for testbed.line to send."""
     step: int
     """Timestamp units in one packet."""
     silence: int
@@ -88,6 +92,7 @@ CODECS = {
         Codec("ulaw", 0, "PCMU/8000", 160, 160, 0xFF),
         Codec("alaw", 8, "PCMA/8000", 160, 160, 0xD5),
         Codec("g722", 9, "G722/8000", 160, 160, 0xFA),
+        Codec("opus", 111, "opus/48000/2", 0, 960, 0),
         _linear("slin", 107, 8000),
         _linear("slin16", 108, 16000),
         _linear("slin24", 109, 24000),

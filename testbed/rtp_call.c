@@ -173,9 +173,38 @@ static void next_digit(struct call *call)
 	memmove(call->digits, call->digits + 1, call->digit_count * sizeof(call->digits[0]));
 }
 
+/*! due_ns stays where the schedule began. An entry that is cut off ends it. */
+static void send_scheduled(struct call *call, int64_t now_ns)
+{
+	struct speech *schedule = call->schedule;
+	struct record record;
+
+	while (schedule->size - schedule->said >= sizeof(record)) {
+		const uint8_t *payload = schedule->bytes + schedule->said + sizeof(record);
+
+		memcpy(&record, schedule->bytes + schedule->said, sizeof(record));
+		if (call->due_ns + record.at_ns > now_ns) {
+			return;
+		}
+		if (record.bytes > MAX_PACKET
+			|| record.bytes > schedule->size - schedule->said - sizeof(record)) {
+			schedule->said = schedule->size;
+			return;
+		}
+		schedule->said += sizeof(record) + record.bytes;
+		record.at_ns = now_ns;
+		record.direction = SENT;
+		send_packet(call, &record, payload);
+	}
+}
+
 void call_send_due(struct call *call, int64_t now_ns)
 {
 	if (!call->remote.sin_port) {
+		return;
+	}
+	if (call->schedule) {
+		send_scheduled(call, now_ns);
 		return;
 	}
 	for (; call->due_ns <= now_ns; call->due_ns += PTIME_NS) {
@@ -297,6 +326,7 @@ void call_release(struct call *call)
 		free(call->speech);
 		call->speech = next;
 	}
+	free(call->schedule);
 	if (call->record) {
 		fclose(call->record);
 	}

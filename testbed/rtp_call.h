@@ -79,6 +79,7 @@ struct call {
 	uint8_t payload_type;
 	size_t packet_bytes;
 	struct speech *speech;	/*!< list; the first is being said */
+	struct speech *schedule;	/*!< packets to send instead, see call_send_due; or NULL */
 	struct dtmf dtmf;
 	struct dtmf digits[DTMF_WAITING];	/*!< what follows that one, oldest first */
 	unsigned int digit_count;
@@ -93,7 +94,12 @@ int bound_socket(uint16_t port);
 /*! Start sending to a port of loopback (network byte order), or go on there */
 void call_start(struct call *call, uint16_t port);
 
-/*! Send all that is due. After a delay of ours that is several packets: no sample is left out. */
+/*!
+ * Send all that is due. After a delay of ours that is several packets: no sample is left out.
+ *
+ * With a schedule that is what stands in there and nothing else: a struct record for each packet, at_ns from
+ * the start of sending on, in order of time, and its payload behind it.
+ */
 void call_send_due(struct call *call, int64_t now_ns);
 
 /*!

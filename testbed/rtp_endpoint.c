@@ -10,6 +10,7 @@
  *                                or -1 to send nothing then
  *   remote <id> <port>           start sending to 127.0.0.1:<port>
  *   say <id> <file>              queue a file's bytes as payload, behind what is queued already
+ *   play <id> <file>             send a file's packets at their times, and nothing else (rtp_call.h)
  *   mute <id> | unmute <id>      send nothing for a while; the audio waits
  *   dtmf <id> <event> <payload type> <packets> <beside>
  *                                queue a digit as RFC 4733; beside: 0 in place of the audio, 1 beside it
@@ -148,6 +149,16 @@ static void command_say(struct call *call, unsigned int id, const char *argument
 	*last = speech;
 }
 
+static void command_play(struct call *call, unsigned int id, const char *arguments)
+{
+	char path[MAX_LINE];
+
+	if (sscanf(arguments, "%4095s", path) != 1 || call->schedule
+		|| !(call->schedule = read_speech(path))) {
+		complain(id, "cannot read what to play, or plays already:%s", arguments);
+	}
+}
+
 static void command_remote(struct call *call, unsigned int id, const char *arguments)
 {
 	unsigned int port;
@@ -213,6 +224,7 @@ static const struct {
 	{ "open", command_open },
 	{ "remote", command_remote },
 	{ "say", command_say },
+	{ "play", command_play },
 	{ "mute", command_mute },
 	{ "unmute", command_unmute },
 	{ "dtmf", command_dtmf },

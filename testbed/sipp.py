@@ -63,13 +63,13 @@ class Sipp:
         root: Root,
         folder: Path,
         lines: Sequence[Line],
-        codec: Codec,
+        codecs: Sequence[Codec],
         *,
         local_port: int,
         remote_port: int,
         rate: float,
     ) -> None:
-        """Start calling. folder: for SIPp's files; rate: new calls a second."""
+        """Start calling. folder: for SIPp's files; codecs: offered; rate: new calls a second."""
         self._token = secrets.token_hex(4)
         self._local_port = local_port
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -77,7 +77,7 @@ class Sipp:
         os.mkfifo(fifo)
         # Open for writing too: without a writer the reading end would report its end at once.
         self._events = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        (folder / "scenario.xml").write_text(scenario(codec), encoding="utf-8")
+        (folder / "scenario.xml").write_text(scenario(codecs), encoding="utf-8")
         (folder / "calls.csv").write_text(_injection(lines), encoding="ascii")
         self.error_path = folder / "sipp.errors"
         self._output = (folder / "sipp.output").open("wb")
@@ -158,7 +158,7 @@ def _injection(lines: Sequence[Line]) -> str:
     return "\n".join(["SEQUENTIAL", *rows, ""])
 
 
-def scenario(codec: Codec) -> str:
+def scenario(codecs: Sequence[Codec]) -> str:
     """Return the scenario: ring, talk until one side ends it, report."""
     refusals = "\n".join(
         f'<recv response="{status}" optional="true" next="refused">'
@@ -166,7 +166,11 @@ def scenario(codec: Codec) -> str:
         for status in REFUSALS
     )
     return SCENARIO.format(
-        invite=INVITE.format(codec=codec, events=EVENT_TYPE).strip(),
+        invite=INVITE.format(
+            types=" ".join(str(codec.payload_type) for codec in codecs),
+            maps="\n".join(f"a=rtpmap:{c.payload_type} {c.rtpmap}" for c in codecs),
+            events=EVENT_TYPE,
+        ).strip(),
         ack=_request("ACK", "1 ACK"),
         refused_ack=_request("ACK", "1 ACK", branch=INVITE_BRANCH),
         bye=_request("BYE", "2 BYE"),
@@ -197,8 +201,8 @@ o=testbed 1 1 IN IP4 [local_ip]
 s=-
 c=IN IP4 [local_ip]
 t=0 0
-m=audio [field1] RTP/AVP {codec.payload_type} {events}
-a=rtpmap:{codec.payload_type} {codec.rtpmap}
+m=audio [field1] RTP/AVP {types} {events}
+{maps}
 a=rtpmap:{events} telephone-event/8000
 a=ptime:20
 a=sendrecv

@@ -16,10 +16,11 @@ import wave
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from testbed import encoders
 from testbed.errors import TestbedError
 from testbed.paths import BUILD
 from testbed.root import Root
-from testbed.rtp import Codec
+from testbed.rtp import PACKET_MS, Codec
 
 FOLDER = BUILD / "speech"
 SPEECH_SECONDS = 30.0
@@ -36,6 +37,8 @@ SOX_FORMATS = {
     "ulaw": ["-t", "ul", "-r", "8000"],
     "alaw": ["-t", "al", "-r", "8000"],
 }
+LIBRARIES = ("g722", "opus")
+"""What sox does not know: see testbed.encoders."""
 
 
 def speech(
@@ -103,6 +106,30 @@ def encode(root: Root, wav: Path, codec: Codec) -> bytes:
         root.run(command, timeout=SPEECH_SECONDS)
         unfinished.replace(path)
     return path.read_bytes()
+
+
+def packets(root: Root, wav: Path, codec: Codec, packet_ms: int) -> list[bytes]:
+    """Return a WAV file as payload of any codec, in whole packets of so many milliseconds."""
+    if codec.name in LIBRARIES:
+        return _by_library(root, wav, codec, packet_ms)
+    payload, size = encode(root, wav, codec), codec.packet_bytes * packet_ms // PACKET_MS
+    return [payload[at : at + size] for at in range(0, len(payload) - size + 1, size)]
+
+
+def _by_library(root: Root, wav: Path, codec: Codec, packet_ms: int) -> list[bytes]:
+    root.require("sox", "sox")
+    digest = hashlib.sha256(wav.read_bytes()).hexdigest()
+    path = _cached(f"{digest}\0{codec.name}\0{packet_ms}", f".{codec.name}")
+    if not path.exists():
+        pcm, unfinished = _unfinished(path.with_suffix(".raw")), _unfinished(path)
+        linear = ["-t", "raw", "-e", "signed-integer", "-b", "16", "-r", str(encoders.RATE)]
+        source = root.path(_inside_build(wav))
+        root.run(["sox", "-D", source, "-c", "1", *linear, root.path(pcm)], timeout=SPEECH_SECONDS)
+        command = ["python3", "-m", "testbed.encoders", codec.name, str(packet_ms)]
+        root.run([*command, root.path(pcm), root.path(unfinished)], timeout=SPEECH_SECONDS)
+        pcm.unlink()
+        unfinished.replace(path)
+    return list(encoders.read(path))
 
 
 def read_wav(path: Path, rate: int = RATE) -> bytes:

@@ -96,8 +96,12 @@
 			<literal>Playtones(ring)</literal> lets the caller wait less alone.</para>
 			<para>The agent is told <literal>caller_number</literal> (unless
 			<literal>send_caller_number</literal> is off; empty where the caller withholds it),
-			<literal>called_number</literal>, <literal>channel</literal>,
-			<literal>unique_id</literal> and <literal>linked_id</literal> as dynamic variables.
+			<literal>called_number</literal>, <literal>call_direction</literal>,
+			<literal>channel</literal>, <literal>unique_id</literal> and
+			<literal>linked_id</literal> as dynamic variables. On a channel that Asterisk has
+			called <literal>call_direction</literal> is <literal>outbound</literal>,
+			<literal>called_number</literal> is whom it has dialled, and
+			<literal>caller_number</literal> is the number that was shown.
 			These variables, set on the channel before, add to them:</para>
 			<variablelist>
 				<variable name="ELEVENLABS_VAR_name">
@@ -120,6 +124,11 @@
 			<para>For every call of an agent <filename>elevenlabs.conf</filename> has the same as
 			<literal>var_name</literal>, <literal>json_name</literal> and
 			<literal>override_path</literal>; what is set on the channel goes first.</para>
+			<para>While the caller holds, the agent hears silence, and what it says is dropped.
+			Hold belongs to the device that holds: where another one takes its place, by an
+			attended transfer, it is heard, and the agent is told that the call has been moved.
+			A Local channel turns hold into music, which the agent takes for speech: give it
+			the options <literal>nm</literal>, as in <literal>Local/100@agents/nm</literal>.</para>
 			<para>The prefixes <literal>_</literal> and <literal>__</literal> hand variables on to
 			other channels as everywhere in Asterisk.</para>
 			<para>These variables are cleared at the start and set at the end:</para>

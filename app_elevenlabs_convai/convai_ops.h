@@ -17,8 +17,8 @@
  *
  * Who may call what:
  *
- *   channel thread   open .. release. None of them blocks, takes the GIL or does network I/O. push,
- *                    push_silence, pop and poll do not allocate or take a lock either.
+ *   channel thread   open .. release, hold. None of them blocks, takes the GIL or does network I/O. push,
+ *                    push_silence, pop, poll and hold do not allocate or take a lock either.
  *   any thread       counters, timings, send, set_session_debug, attach, set_debug, end_all, finish,
  *                    running, stop.
  *                    Only stop waits, for as long as it is told to.
@@ -34,7 +34,7 @@
 
 #include <stdint.h>
 
-#define CONVAI_ABI_VERSION 5
+#define CONVAI_ABI_VERSION 6
 
 struct convai_host;
 
@@ -123,9 +123,9 @@ struct convai_counters {
 	uint64_t unknown_messages;	/*!< of these, with a type the engine does not know or without one */
 	uint64_t pings_answered;
 	uint64_t received_bytes;	/*!< agent audio queued, decoded */
-	uint64_t stale_dropped_bytes;	/*!< agent audio dropped on arrival: older than the interruption */
+	uint64_t stale_dropped_bytes;	/*!< agent audio dropped on arrival: older than the interruption, or held */
 	uint64_t overflow_dropped_bytes; /*!< agent audio dropped on arrival: the playout queue was full */
-	uint64_t flushed_bytes;		/*!< queued agent audio skipped at an interruption */
+	uint64_t flushed_bytes;		/*!< queued agent audio skipped at an interruption or a hold */
 	uint64_t played_bytes;		/*!< handed to the channel by pop, padding not counted */
 	uint64_t interruptions;
 };
@@ -298,6 +298,15 @@ struct convai_ops {
 	 *         withdrawn unless a call into it is still under way.
 	 */
 	int (*stop)(uint32_t limit_ms);
+
+	/*!
+	 * \brief Say that the caller has put us on hold (1), or is back (0); in any state but the last
+	 *
+	 * While held the engine keeps the agent quiet: what is queued and what comes is dropped, and the
+	 * agent is told every second that somebody is there. The caller's audio stays the channel's: it
+	 * pushes silence.
+	 */
+	void (*hold)(struct convai_session *session, int on);
 };
 
 enum convai_log_level {

@@ -133,6 +133,15 @@ alone would take many minutes."""
 STUCK_LOOKS = 3
 """Something waits and no byte of it is taken: then, after 15 to 20 s, it is given up as well."""
 
+# ---- What the caller does beside speaking ----
+
+ACTIVITY_SECONDS = 1.0
+"""Between two ``user_activity``: the service's own clients send no more, and each keeps the agent
+quiet for 2 s. Also how often, and how soon, the agent is told while it is held."""
+
+EARLY_SECONDS = 0.001
+"""A timer may run so much before its time, which is no reason to leave one out."""
+
 # ---- Tools ----
 
 TOOL_SECONDS = 10.0

@@ -98,6 +98,9 @@ class Runtime:
         if _core.outbox_filled():
             self._unsent = set(self._sessions)
             self._send_outboxes()
+        if _core.holds_changed():
+            for session in self._sessions.values():
+                session.hold_changed()
         if self._wish == _core.WISH_STOP and self._stopping is None:
             self._stopping = self._loop.create_task(self._stop())
         self._end_if_finished()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from testbed.errors import TestbedError
 from testbed.rtp import EVENT_TYPE, EVENTS, Codec, Recording
@@ -69,13 +69,13 @@ class Call:
     """Whether the call is over and its record closed."""
     _recording: Recording | None = field(default=None, repr=False)
 
-    def say(self, payload: bytes) -> Call:
+    def say(self, payload: bytes) -> Self:
         """Queue payload behind what is queued already."""
         self.said += payload
         self.board.say(self, payload)
         return self
 
-    def press(self, digits: str, packets: int = DIGIT_PACKETS, *, beside: bool = False) -> Call:
+    def press(self, digits: str, packets: int = DIGIT_PACKETS, *, beside: bool = False) -> Self:
         """Send DTMF digits as RFC 4733 events, one after the other, behind those that wait.
 
         beside: the audio goes on meanwhile, as through a gateway that sends events and tones;
@@ -86,27 +86,27 @@ class Call:
             self.board.control(self, "dtmf", event)
         return self
 
-    def mute(self) -> Call:
+    def mute(self) -> Self:
         """Send no packets until unmute(), as a telephone does that suppresses silence."""
         self.board.control(self, "mute")
         return self
 
-    def unmute(self) -> Call:
+    def unmute(self) -> Self:
         """Go on sending."""
         self.board.control(self, "unmute")
         return self
 
-    def hangup(self) -> Call:
+    def hangup(self) -> Self:
         """End the call; give up if it still rings, or as soon as it does."""
         self.board.hangup(self)
         return self
 
-    def wait_up(self, limit: float = UP_SECONDS) -> Call:
+    def wait_up(self, limit: float = UP_SECONDS) -> Self:
         """Wait until the call is answered."""
         self.board.wait_for([self], limit, "answered", lambda call: call.answered_at is not None)
         return self
 
-    def wait(self, limit: float = END_SECONDS) -> Call:
+    def wait(self, limit: float = END_SECONDS) -> Self:
         """Wait until the call has ended."""
         self.board.wait_for([self], limit, "ended", lambda call: call.complete)
         return self

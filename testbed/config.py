@@ -65,6 +65,7 @@ class Settings:
     dialplan: str = DEFAULT_DIALPLAN
     elevenlabs: str | None = None
     codecs: Sequence[str] = DEFAULT_CODECS
+    endpoint: Mapping[str, str] = field(default_factory=dict)
     verbose: int = 3
     debug: int = 1
     files: Mapping[str, str] = field(default_factory=dict)
@@ -78,7 +79,7 @@ def render(settings: Settings) -> dict[str, str]:
         "logger.conf": LOGGER,
         "manager.conf": _manager(settings.ports.manager),
         "http.conf": _http(settings.ports.http),
-        "pjsip.conf": _pjsip(settings.ports.sip, settings.codecs),
+        "pjsip.conf": _pjsip(settings.ports.sip, settings.codecs, settings.endpoint),
         "rtp.conf": _rtp(settings.ports.rtp),
         "extensions.conf": settings.dialplan,
         "indications.conf": INDICATIONS,
@@ -124,7 +125,8 @@ def _http(port: int) -> str:
     return f"[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {port}\n"
 
 
-def _pjsip(port: int, codecs: Sequence[str]) -> str:
+def _pjsip(port: int, codecs: Sequence[str], endpoint: Mapping[str, str]) -> str:
+    options = "".join(f"{name} = {value}\n" for name, value in endpoint.items())
     return f"""\
 [global]
 type = global
@@ -149,7 +151,7 @@ force_rport = yes
 rewrite_contact = no
 dtmf_mode = auto_info
 timers = no
-
+{options}
 [caller]
 type = identify
 endpoint = caller

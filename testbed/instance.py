@@ -88,6 +88,7 @@ class Instance:
         dialplan: str = config.DEFAULT_DIALPLAN,
         elevenlabs: str | None = None,
         codecs: Sequence[str] = config.DEFAULT_CODECS,
+        endpoint: Mapping[str, str] | None = None,
         files: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
         wrapper: Sequence[str] = (),
@@ -97,9 +98,10 @@ class Instance:
         """Describe an instance; nothing is written or started yet.
 
         dialplan, elevenlabs: texts of extensions.conf (calls enter at context `callers`) and
-        elevenlabs.conf (None: no such file). files: more configuration files by name, or other
-        texts for generated ones. env: environment of Asterisk, for example LD_PRELOAD. wrapper:
-        command put in front of Asterisk, for example valgrind.
+        elevenlabs.conf (None: no such file). codecs, endpoint: what the endpoint of all callers
+        allows, and more options for it in pjsip.conf. files: more configuration files by name, or
+        other texts for generated ones. env: environment of Asterisk, for example LD_PRELOAD.
+        wrapper: command put in front of Asterisk, for example valgrind.
         """
         if not re.fullmatch(r"(?!\.)[A-Za-z0-9_.-]{1,40}", name):
             raise TestbedError(
@@ -111,6 +113,7 @@ class Instance:
         self.dialplan = dialplan
         self.elevenlabs = elevenlabs
         self.codecs = tuple(codecs)
+        self.endpoint = dict(endpoint or {})
         self.files = dict(files or {})
         self.env = dict(env or {})
         self.wrapper = tuple(wrapper)
@@ -163,6 +166,7 @@ class Instance:
             dialplan=self.dialplan,
             elevenlabs=self.elevenlabs,
             codecs=self.codecs,
+            endpoint=self.endpoint,
             verbose=self.verbose,
             debug=self.debug,
             files=self.files,

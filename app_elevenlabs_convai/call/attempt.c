@@ -24,6 +24,7 @@
 
 #include "call/attempt.h"
 #include "call/call.h"
+#include "call/device.h"
 #include "call/events.h"
 #include "call/registry.h"
 #include "call/variables.h"
@@ -40,6 +41,7 @@ struct attempt {
 	struct ast_channel *channel;
 	const struct call_options *options;
 	const struct config *config;
+	struct device *device;	/*!< whose caller it is; may be NULL */
 	struct call *first;	/*!< the call that failed, with what the caller has said meanwhile */
 	const char *agent;	/*!< the one that was tried last */
 	struct ending ending;
@@ -94,6 +96,7 @@ static void take_over_debug(struct call *call)
 static void carry_out(struct attempt *attempt, struct call *call)
 {
 	call->failed_attempt = ao2_bump(attempt->first);
+	call->device = attempt->device;
 	take_over_debug(call);
 	call_run(call, attempt->options);
 	registry_remove(call);
@@ -239,6 +242,7 @@ void attempt_run(struct ast_channel *channel, const char *name,
 	struct config_agent *agent = config ? config_find_agent(config, name) : NULL;
 	struct attempt attempt = {
 		.channel = channel, .options = options, .config = config, .agent = name,
+		.device = device_watch(channel),
 	};
 	int64_t began_us = monotonic_us();
 
@@ -251,6 +255,7 @@ void attempt_run(struct ast_channel *channel, const char *name,
 		end_without_call(&attempt, CONVAI_STATUS_NOAGENT,
 			"there is no agent \"%s\" in %s", name, CONFIG_FILE);
 	}
+	device_unwatch(attempt.device);
 	publish_end(&attempt, began_us);
 	ao2_cleanup(attempt.first);
 	ao2_cleanup(agent);

@@ -26,9 +26,11 @@
 #include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "call/call.h"
+#include "call/device.h"
 #include "call/events.h"
 #include "call/hearing.h"
 #include "call/options.h"
+#include "call/parties.h"
 #include "call/variables.h"
 #include "call/waiting.h"
 #include "config/config.h"
@@ -73,16 +75,26 @@ static void end_with(struct call *call, enum convai_status status, const char *r
 	end(call, &ending);
 }
 
-/*! \brief The channel gives nothing any more */
+/*! \brief The channel gives nothing any more, unless another module's forced unload only has woken us */
 static void end_by_channel(struct call *call)
 {
+	struct caller_facts facts = {
+		.flags = ast_channel_softhangup_internal_flag(call->channel),
+	};
 	struct ending ending;
-	unsigned int by_operator;
 
+	ast_channel_lock(call->channel);
+	facts.taken_away = ast_test_flag(ast_channel_flags(call->channel), AST_FLAG_ZOMBIE) != 0;
+	ast_channel_unlock(call->channel);
 	ao2_lock(call);
-	by_operator = call->operator_hangup;
+	facts.by_operator = call->operator_hangup;
+	facts.unloading = call->unloading;
 	ao2_unlock(call);
-	caller_left(ast_channel_softhangup_internal_flag(call->channel), by_operator, &ending);
+	if (facts.flags == AST_SOFTHANGUP_APPUNLOAD && !facts.unloading) {
+		ast_channel_clear_softhangup(call->channel, AST_SOFTHANGUP_APPUNLOAD);
+		return;
+	}
+	caller_left(&facts, &ending);
 	end(call, &ending);
 }
 
@@ -98,6 +110,55 @@ static void take_digit(struct call *call, char digit, int64_t now)
 		/* The agent waits for the rest. If that cannot be told, it may talk: no harm. */
 		call->ops->send(call->session, CONVAI_SAY_ACTIVITY, "");
 	}
+}
+
+/*! \brief Tell the engine whether the caller holds */
+static void tell_hold(struct call *call)
+{
+	if (call->caller.on_hold) {
+		statistics_count(&call->statistics.holds);
+	}
+	statistics_set(&call->statistics.on_hold, call->caller.on_hold);
+	call->ops->hold(call->session, call->caller.on_hold);
+}
+
+/*! \brief Tell the agent that somebody else may be there now */
+static void tell_move(struct call *call)
+{
+	char text[PARTIES_NUMBER_SIZE + 64];
+	struct parties parties;
+	const char *number;
+
+	if (call->progress.state != CONVAI_STATE_TALKING) {
+		return;
+	}
+	parties_read(&parties, call->channel, 0);
+	number = call->agent->send_caller_number ? parties_other(&parties) : "";
+	snprintf(text, sizeof(text), "The call has been moved to another telephone%s%s.",
+		number[0] ? ", whose number is " : "", number);
+	/* If that cannot be told, the agent hears it. */
+	call->ops->send(call->session, CONVAI_SAY_CONTEXT, text);
+}
+
+/*!
+ * \brief Where another device has taken the caller's place, begin with it anew
+ *
+ * Who holds, and what was pressed and said, belong to the device that has gone: it can say no more.
+ */
+static void follow_device(struct call *call)
+{
+	if (!device_replaced(call->device)) {
+		return;
+	}
+	ast_verb(3, "%s has taken over the call with agent %s\n",
+		ast_channel_name(call->channel), call->agent->name);
+	dtmf_forget(&call->dtmf);
+	media_preroll_drop(&call->media);
+	media_follow(&call->media);
+	if (caller_control(&call->caller, AST_CONTROL_UNHOLD)) {
+		tell_hold(call);
+	}
+	tell_move(call);
 }
 
 /*! \return length of the voice frame that was read, in microseconds, or 0 */
@@ -122,7 +183,9 @@ static int64_t read_frame(struct call *call, int64_t now)
 		take_digit(call, frame->subclass.integer, now);
 		break;
 	case AST_FRAME_CONTROL:
-		caller_control(&call->caller, frame->subclass.integer);
+		if (caller_control(&call->caller, frame->subclass.integer)) {
+			tell_hold(call);
+		}
 		break;
 	default:
 		break;
@@ -139,6 +202,9 @@ static void send_digits(struct call *call, int64_t now)
 	if (dtmf_due(&call->dtmf, call->agent, now, &message)
 		&& !call->ops->send(call->session, message.kind, message.text)) {
 		dtmf_told(&call->dtmf);
+		if (message.kind == CONVAI_SAY_MESSAGE) {
+			watchdog_asked(&call->watchdog, now);
+		}
 	}
 }
 
@@ -305,6 +371,7 @@ static int64_t wait_and_read(struct call *call, int64_t *now)
 			&ms);
 	*now = monotonic_us();
 	call->idle = !ready && ready_fd != call->event_fd;
+	follow_device(call);
 	if (ready) {
 		return read_frame(call, *now);
 	}
@@ -467,15 +534,18 @@ void call_run(struct call *call, const struct call_options *options)
 	media_open(&call->media, call->channel);
 	if (call->failed_attempt) {
 		media_preroll_move(&call->media, &call->failed_attempt->media);
+		call->caller = call->failed_attempt->caller;
 		call->dtmf = call->failed_attempt->dtmf;
 	}
 	if (ast_check_hangup(call->channel)) {
 		/* The h extension, or a caller who was faster. */
 		end_by_channel(call);
+	}
+	if (call->over || check_codec(call) || open_session(call)) {
 		goto done;
 	}
-	if (check_codec(call) || open_session(call)) {
-		goto done;
+	if (call->caller.on_hold) {
+		tell_hold(call);
 	}
 	/* The engine is on its way already: answering may take longer than a look-up. */
 	if (!options->connect_first && answer(call)) {

@@ -29,6 +29,7 @@
 struct ast_channel;
 struct call_options;
 struct config_agent;
+struct device;
 
 /*!
  * One call: an ao2 object with a lock. The channel thread makes it, runs it and lets go
@@ -48,6 +49,7 @@ struct call {
 	/*! as polled last; its strings live as long as the session */
 	struct convai_progress progress;
 	unsigned int operator_hangup:1;	/*!< `elevenlabs hangup` was the reason */
+	unsigned int unloading:1;	/*!< the module is to go */
 	/*! of its messages; also for a session that is still to come */
 	enum convai_debug debug;
 
@@ -56,6 +58,7 @@ struct call {
 
 	/* The channel thread's alone. */
 	const struct call_options *options;	/*!< while the call runs */
+	struct device *device;	/*!< behind the channel; borrowed from the attempt, may be NULL */
 	int event_fd;
 	struct media media;
 	struct caller caller;

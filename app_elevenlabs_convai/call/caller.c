@@ -34,23 +34,32 @@ enum caller_verdict caller_voice(const struct caller *caller, uint32_t state, in
 	}
 }
 
-void caller_control(struct caller *caller, int control)
+int caller_control(struct caller *caller, int control)
 {
+	unsigned int before = caller->on_hold;
+
 	if (control == AST_CONTROL_HOLD) {
 		caller->on_hold = 1;
 	} else if (control == AST_CONTROL_UNHOLD) {
 		caller->on_hold = 0;
 	}
+	return caller->on_hold != before;
 }
 
-void caller_left(int flags, int by_operator, struct ending *ending)
+void caller_left(const struct caller_facts *facts, struct ending *ending)
 {
-	if (flags & AST_SOFTHANGUP_HANGUP_EXEC) {
+	int flags = facts->flags;
+
+	if (facts->taken_away) {
+		/* Asterisk hangs up what is left of it. */
+		ending_set(ending, CONVAI_STATUS_HANGUP,
+			"the caller was taken out of the channel: redirected or bridged elsewhere");
+	} else if (flags & AST_SOFTHANGUP_HANGUP_EXEC) {
 		/* Before the h extension Asterisk sets APPUNLOAD as well, which means nothing then. */
 		ending_set(ending, CONVAI_STATUS_HANGUP, "the channel was hung up before");
-	} else if (flags & AST_SOFTHANGUP_APPUNLOAD) {
+	} else if (flags & AST_SOFTHANGUP_APPUNLOAD && facts->unloading) {
 		ending_set(ending, CONVAI_STATUS_UNLOADED, "the module was unloaded");
-	} else if (by_operator) {
+	} else if (facts->by_operator) {
 		ending_set(ending, CONVAI_STATUS_HANGUP, "hung up from the Asterisk CLI");
 	} else if (flags & AST_SOFTHANGUP_ASYNCGOTO) {
 		ending_set(ending, CONVAI_STATUS_HANGUP,

@@ -30,10 +30,10 @@ enum caller_verdict {
 	CALLER_DROP,	/*!< nobody hears it */
 };
 
-/*! One call's; zero at first */
+/*! The caller's, whoever the agent is: a call with another agent takes it over. Zero at first */
 struct caller {
 	struct caller_clock clock;	/*!< runs while the conversation is up */
-	unsigned int on_hold:1;	/*!< the caller's telephone has put us on hold */
+	unsigned int on_hold:1;	/*!< the caller's device has put us on hold */
 };
 
 /*!
@@ -43,17 +43,26 @@ struct caller {
  */
 enum caller_verdict caller_voice(const struct caller *caller, uint32_t state, int is_tone);
 
-/*! \brief A control frame has come. \param control enum ast_control_frame_type */
-void caller_control(struct caller *caller, int control);
+/*!
+ * \brief A control frame has come
+ * \param control enum ast_control_frame_type
+ * \return 1 if on_hold has changed by it
+ */
+int caller_control(struct caller *caller, int control);
+
+/*! \brief Why a channel gives nothing any more */
+struct caller_facts {
+	int flags;			/*!< its soft hang-up flags */
+	unsigned int taken_away:1;	/*!< its device has been put into another channel */
+	unsigned int unloading:1;	/*!< the module is to go */
+	unsigned int by_operator:1;	/*!< `elevenlabs hangup` ended the call */
+};
 
 /*!
  * \brief Say why the channel gives nothing any more
  *
  * The caller is gone, sent elsewhere, or the module is to go.
- *
- * \param flags the channel's soft hang-up flags
- * \param by_operator `elevenlabs hangup` ended the call
  */
-void caller_left(int flags, int by_operator, struct ending *ending);
+void caller_left(const struct caller_facts *facts, struct ending *ending);
 
 #endif /* CALL_CALLER_H */

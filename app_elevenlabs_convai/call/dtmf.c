@@ -116,6 +116,12 @@ int dtmf_due(struct dtmf *dtmf, const struct config_agent *agent, int64_t now,
 	return 1;
 }
 
+void dtmf_forget(struct dtmf *dtmf)
+{
+	dtmf->waiting[0] = '\0';
+	dtmf->mute_until_us = 0;
+}
+
 void dtmf_told(struct dtmf *dtmf)
 {
 	size_t length = group_length(dtmf);

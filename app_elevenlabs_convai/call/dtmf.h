@@ -28,7 +28,7 @@ struct config_agent;
 /*! Longest text that tells the agent of digits, with its terminator */
 #define DTMF_TEXT_SIZE 128
 
-/*! One call's; zero before */
+/*! The caller's, whoever the agent is; zero before */
 struct dtmf {
 	/*! not sent yet; each group that has been ended is followed by a line feed */
 	char waiting[DTMF_WAITING_SIZE];
@@ -66,6 +66,9 @@ int dtmf_covers_audio(const struct dtmf *dtmf, int64_t now);
  */
 int dtmf_due(struct dtmf *dtmf, const struct config_agent *agent, int64_t now,
 	struct dtmf_message *message);
+
+/*! \brief Another device is the caller's now: forget what was pressed on the one before */
+void dtmf_forget(struct dtmf *dtmf);
 
 /*! \brief The agent has been told what was due */
 void dtmf_told(struct dtmf *dtmf);

@@ -182,6 +182,24 @@ void registry_free_list(struct call **calls, size_t count)
 	ast_free(calls);
 }
 
+void registry_end_all(void)
+{
+	struct call **calls;
+	size_t count = registry_list(&calls);
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		ao2_lock(calls[i]);
+		calls[i]->unloading = 1;
+		if (calls[i]->session) {
+			/* Under the lock: without a session the call is leaving, and the flag would stay. */
+			ast_softhangup(calls[i]->channel, AST_SOFTHANGUP_APPUNLOAD);
+		}
+		ao2_unlock(calls[i]);
+	}
+	registry_free_list(calls, count);
+}
+
 void registry_channel_name(const struct call *call, char *name, size_t size)
 {
 	ast_channel_lock(call->channel);

@@ -70,6 +70,9 @@ size_t registry_list(struct call ***calls);
 
 void registry_free_list(struct call **calls, size_t count);
 
+/*! \brief Wake the channels of all calls, and have the calls end: the module is to go */
+void registry_end_all(void);
+
 /*! \brief The call on a channel, with a reference, or NULL */
 struct call *registry_find(const char *channel);
 

@@ -15,8 +15,7 @@
 
 #include <ctype.h>	/* isascii(3) */
 
-#include "asterisk/callerid.h"	/* AST_PRES_RESTRICTION */
-#include "asterisk/channel.h"	/* channel variables, caller id */
+#include "asterisk/channel.h"	/* channel variables */
 #include "asterisk/chanvars.h"	/* struct ast_var_t */
 #include "asterisk/logger.h"	/* ast_log */
 #include "asterisk/pbx.h"	/* pbx_builtin_setvar_helper */
@@ -25,6 +24,7 @@
 #include "asterisk/utils.h"	/* ast_strdup */
 
 #include "call/ending.h"
+#include "call/parties.h"
 #include "call/variables.h"
 #include "config/config.h"
 
@@ -174,33 +174,23 @@ static int append_pairs(struct pair_list *list, const char *channel,
 	return res;
 }
 
-static const char *caller_number(struct ast_channel *channel)
-{
-	const struct ast_party_number *number = &ast_channel_caller(channel)->id.number;
-
-	if (!number->valid
-		|| (number->presentation & AST_PRES_RESTRICTION) != AST_PRES_ALLOWED) {
-		return "";
-	}
-	return S_OR(number->str, "");
-}
-
 /*!
  * \brief What every agent is told, unless the dialplan has said otherwise. The channel is
  * locked.
  */
 static int append_defaults(struct pair_list *list, struct ast_channel *channel,
-	const struct config_agent *agent)
+	const struct config_agent *agent, const struct parties *parties)
 {
 	const char *name = ast_channel_name(channel);
 	int res = 0;
 
 	if (agent->send_caller_number) {
-		res |= append(list, name, CONVAI_PAIR_VARIABLE, "caller_number",
-				caller_number(channel));
+		res |= append(list, name, CONVAI_PAIR_VARIABLE, "caller_number", parties->caller);
 	}
 	res |= append(list, name, CONVAI_PAIR_VARIABLE, "called_number",
-			S_OR(ast_channel_dialed(channel)->number.str, ast_channel_exten(channel)));
+			parties->outbound && !agent->send_caller_number ? "" : parties->called);
+	res |= append(list, name, CONVAI_PAIR_VARIABLE, "call_direction",
+			parties->outbound ? "outbound" : "inbound");
 	res |= append(list, name, CONVAI_PAIR_VARIABLE, "channel", name);
 	res |= append(list, name, CONVAI_PAIR_VARIABLE, "unique_id",
 			ast_channel_uniqueid(channel));
@@ -218,17 +208,19 @@ int pair_list_fill_agent(struct pair_list *list, const struct config_agent *agen
 int pair_list_fill(struct pair_list *list, struct ast_channel *channel,
 	const struct config_agent *agent)
 {
+	struct parties parties;
 	int res;
 
 	memset(list, 0, sizeof(*list));
 	if (append_settings(list, agent)) {
 		return -1;
 	}
+	parties_read(&parties, channel, 1);
 	ast_channel_lock(channel);
 	/* Of two of one name the first counts: the dialplan's. */
 	res = append_variables(list, channel);
 	res |= append_pairs(list, ast_channel_name(channel), agent);
-	res |= append_defaults(list, channel, agent);
+	res |= append_defaults(list, channel, agent, &parties);
 	ast_channel_unlock(channel);
 	return res ? -1 : 0;
 }

@@ -31,6 +31,16 @@
 #define SPEECH_LEVEL 256
 /*! So long without a pause, in ms: a click on the line is shorter */
 #define SPEECH_MS 60
+/*!
+ * So long an agent may owe an answer: its model takes seconds, its tools 20 s. Then it is dead, or
+ * has not taken for speech what we have, and the caller has been silent all the while.
+ */
+#define ANSWER_US 30000000
+/*!
+ * Who begins to speak so long before the agent falls silent has interrupted it, and is to be
+ * answered; what was said earlier the agent has talked over
+ */
+#define OVERLAP_US 2000000
 /*! The agent may take this long for its first word until a protected greeting is given up */
 #define GREETING_BEGIN_US 5000000
 /*! The pieces of a greeting come with gaps; this long a one, in microseconds, is its end */
@@ -48,6 +58,7 @@ void watchdog_begin(struct watchdog *watchdog, int64_t now)
 {
 	watchdog->talking_us = now;
 	watchdog->quiet_us = now;
+	watchdog->looked_us = now;
 }
 
 /*! \brief Amplitude of one mu-law sample, as G.711 defines it: segments of doubling steps */
@@ -89,7 +100,7 @@ void watchdog_hear(struct watchdog *watchdog, const struct ast_frame *frame, int
 {
 	unsigned int rate;
 
-	if (!watchdog->agent->silence_timeout || watchdog->agent_talks) {
+	if (!watchdog->agent->silence_timeout) {
 		/* Nobody asks how long the caller has been silent. */
 		watchdog->loud_ms = 0;
 		return;
@@ -102,7 +113,13 @@ void watchdog_hear(struct watchdog *watchdog, const struct ast_frame *frame, int
 	watchdog->loud_ms += frame->samples * 1000 / rate;
 	if (watchdog->loud_ms >= SPEECH_MS) {
 		watchdog->quiet_us = now;
+		watchdog_asked(watchdog, now);
 	}
+}
+
+void watchdog_asked(struct watchdog *watchdog, int64_t now)
+{
+	watchdog->asked_us = now;
 }
 
 void watchdog_notice(struct watchdog *watchdog, int64_t now)
@@ -142,22 +159,49 @@ static int engine_hangs(const struct watchdog *watchdog, const struct watchdog_f
 	return 0;
 }
 
+/*! \brief Whether the agent owes the caller an answer */
+static int is_owed(struct watchdog *watchdog, const struct watchdog_facts *facts)
+{
+	int64_t patience = watchdog->agent->agent_timeout * INT64_C(1000000);
+	int64_t limit = patience > ANSWER_US ? patience : ANSWER_US;
+
+	if (facts->agent_queued && !watchdog->agent_talks) {
+		/* It answers. */
+		watchdog->asked_us = 0;
+	} else if (!facts->agent_queued && watchdog->agent_talks
+		&& facts->now - watchdog->asked_us > OVERLAP_US) {
+		watchdog->asked_us = 0;
+	}
+	watchdog->agent_talks = facts->agent_queued;
+	return watchdog->asked_us && facts->now - watchdog->asked_us < limit;
+}
+
+/*! \brief No time passes while the caller holds: nobody is there to speak, or to be spoken to */
+static void stand_still(struct watchdog *watchdog, const struct watchdog_facts *facts)
+{
+	watchdog->talking_us += facts->now - watchdog->looked_us;
+	watchdog->quiet_us = facts->now;
+	watchdog->asked_us = 0;
+}
+
 /*! \brief Whether the caller, or the agent, has been silent for too long */
 static int people_are_silent(struct watchdog *watchdog, const struct watchdog_facts *facts,
 	struct ending *ending)
 {
 	unsigned int silence = watchdog->agent->silence_timeout;
 	unsigned int patience = watchdog->agent->agent_timeout;
+	int owed = is_owed(watchdog, facts);
 
-	watchdog->agent_talks = facts->agent_queued;
 	if (facts->agent_queued) {
 		watchdog->agent_heard = 1;
+	}
+	if (facts->on_hold) {
+		stand_still(watchdog, facts);
+	} else if (facts->agent_queued) {
 		/* Whoever listens need not speak. */
 		watchdog->quiet_us = facts->now;
-	} else if (facts->on_hold) {
-		watchdog->quiet_us = facts->now;
 	}
-	if (silence && facts->now - watchdog->quiet_us >= silence * INT64_C(1000000)) {
+	if (silence && !owed && facts->now - watchdog->quiet_us >= silence * INT64_C(1000000)) {
 		ending_set(ending, CONVAI_STATUS_TIMEOUT,
 			"silence_timeout (%u s) reached: the caller has said nothing for so long",
 			silence);
@@ -181,9 +225,12 @@ int watchdog_wants_queue(const struct watchdog *watchdog, uint32_t state)
 int watchdog_look(struct watchdog *watchdog, const struct watchdog_facts *facts,
 	struct ending *ending)
 {
-	return engine_hangs(watchdog, facts, ending)
+	int reached = engine_hangs(watchdog, facts, ending)
 		|| (facts->state == CONVAI_STATE_TALKING
 			&& people_are_silent(watchdog, facts, ending));
+
+	watchdog->looked_us = facts->now;
+	return reached;
 }
 
 int watchdog_greeting(struct watchdog *watchdog, int agent_queued, int64_t now)

@@ -38,9 +38,11 @@ struct watchdog {
 	int64_t refused_us;	/*!< since then the engine takes no audio; 0 while it does */
 	int64_t talking_us;	/*!< since when the conversation is up; 0 before */
 	int64_t quiet_us;	/*!< since when the caller's silence counts */
+	int64_t asked_us;	/*!< when the caller has said what is not answered yet; 0: nothing */
+	int64_t looked_us;	/*!< when watchdog_look was called last */
 	unsigned int loud_ms;	/*!< how long the caller has been loud without a pause */
 	unsigned int agent_heard:1;
-	unsigned int agent_talks:1;	/*!< as looked at last: what the caller says does not count */
+	unsigned int agent_talks:1;	/*!< as looked at last */
 	unsigned int greeting_over:1;
 	int64_t greeting_quiet_us;	/*!< when the greeting's queue ran empty; 0 while audio is queued */
 };
@@ -67,6 +69,9 @@ void watchdog_hear(struct watchdog *watchdog, const struct ast_frame *frame, int
 
 /*! \brief The caller has done something that is no speech: pressed a key */
 void watchdog_notice(struct watchdog *watchdog, int64_t now);
+
+/*! \brief The agent has been asked something, by speech or in text: it owes an answer */
+void watchdog_asked(struct watchdog *watchdog, int64_t now);
 
 /*! \brief Whether watchdog_look is to be told what of the agent's is queued: to ask costs */
 int watchdog_wants_queue(const struct watchdog *watchdog, uint32_t state);

@@ -218,6 +218,8 @@ static void show_view(int fd, const char *agent, const struct view *view)
 		" audio chunks sent, %" PRIu64 " pings answered\n", c->messages_received,
 		c->unknown_messages, c->chunks_sent, c->pings_answered);
 	ast_cli(fd, "Digits:           %" PRIu64 " pressed by the caller\n", s->digits);
+	ast_cli(fd, "Hold:             %" PRIu64 " times%s\n", s->holds,
+		s->on_hold ? ", the caller holds now" : "");
 	ast_cli(fd, "Frames read:      %" PRIu64 " voice, %" PRIu64 " that could not be translated\n",
 		s->voice_frames_read, s->untranslated_frames);
 	ast_cli(fd, "Frames written:   %" PRIu64 ", of which %" PRIu64 " silence; %" PRIu64

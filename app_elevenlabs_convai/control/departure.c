@@ -72,6 +72,7 @@ int departure_wait(const char *app, int limit_ms)
 	int64_t deadline = monotonic_us() + (int64_t) limit_ms * 1000;
 
 	while (registry_numbers(NULL).now || any_in_application(app)) {
+		registry_end_all();
 		generation_end_all(CONVAI_STATUS_UNLOADED, "the module was unloaded");
 		if (monotonic_us() >= deadline) {
 			ast_log(LOG_ERROR, "Not unloaded: a channel has not left %s within %d ms\n",

@@ -18,6 +18,7 @@
 #include <sys/eventfd.h>
 
 #include "asterisk/chanvars.h"
+#include "asterisk/pbx.h"
 
 /*! In real time a wait looks this often whether an event is due */
 #define REAL_SLICE_MS 5
@@ -30,10 +31,15 @@ struct ast_channel {
 	char name[AST_CHANNEL_NAME];
 	char number[64];	/*!< of the caller */
 	char dialed_number[64];
+	char connected_number[64];
+	char remote_uri[128];	/*!< CHANNEL(pjsip,remote_uri) */
 	const char *application;
 	enum ast_channel_state state;
 	struct ast_party_caller caller;
+	struct ast_party_connected_line connected;
 	struct ast_party_dialed dialed;
+	struct ast_flags flags;
+	struct ast_datastore *store;	/*!< the module has no more than one */
 	struct varshead variables;
 	struct ast_format *codec;
 	struct ast_format_cap *codecs;	/*!< and the others that it has agreed on */
@@ -82,6 +88,9 @@ static void channel_destructor(void *object)
 	while ((frame = AST_LIST_REMOVE_HEAD(&channel->incoming, frame_list))) {
 		ast_frfree(frame);
 	}
+	if (channel->store) {
+		FAIL("a datastore is left on %s", channel->name);
+	}
 	while ((variable = AST_LIST_REMOVE_HEAD(&channel->variables, entries))) {
 		free(variable->value);
 		free(variable);
@@ -118,18 +127,111 @@ struct ast_channel *host_channel(const char *name, struct ast_format *codec)
 
 /* ---- What a test sets ---- */
 
+static void set_party(struct ast_party_id *id, char *room, size_t size, const char *number,
+	int presentation)
+{
+	ast_copy_string(room, number, size);
+	id->number.str = room;
+	id->number.valid = 1;
+	id->number.presentation = presentation;
+}
+
 void host_channel_caller(struct ast_channel *channel, const char *number, int presentation)
 {
-	ast_copy_string(channel->number, number, sizeof(channel->number));
-	channel->caller.id.number.str = channel->number;
-	channel->caller.id.number.valid = 1;
-	channel->caller.id.number.presentation = presentation;
+	set_party(&channel->caller.id, channel->number, sizeof(channel->number), number,
+		presentation);
 }
 
 void host_channel_dialed(struct ast_channel *channel, const char *number)
 {
 	ast_copy_string(channel->dialed_number, number, sizeof(channel->dialed_number));
 	channel->dialed.number.str = channel->dialed_number;
+}
+
+void host_channel_outgoing(struct ast_channel *channel, const char *remote_uri)
+{
+	channel->flags.flags |= AST_FLAG_OUTGOING;
+	ast_copy_string(channel->remote_uri, remote_uri, sizeof(channel->remote_uri));
+}
+
+void host_channel_connected(struct ast_channel *channel, const char *number, int presentation)
+{
+	set_party(&channel->connected.id, channel->connected_number,
+		sizeof(channel->connected_number), number, presentation);
+}
+
+int ast_func_read(struct ast_channel *chan, const char *function, char *workspace, size_t len)
+{
+	if (strcmp(function, "CHANNEL(pjsip,remote_uri)") || !chan->remote_uri[0]) {
+		return -1;
+	}
+	ast_copy_string(workspace, chan->remote_uri, len);
+	return 0;
+}
+
+/* ---- Masquerades ---- */
+
+struct ast_datastore *__ast_datastore_alloc(const struct ast_datastore_info *info,
+	const char *uid, struct ast_module *mod, const char *file, int line, const char *function)
+{
+	struct ast_datastore *store = ast_calloc(1, sizeof(*store));
+
+	if (store) {
+		store->info = info;
+		store->mod = mod;
+	}
+	return store;
+}
+
+int ast_datastore_free(struct ast_datastore *datastore)
+{
+	ast_free(datastore);
+	return 0;
+}
+
+int ast_channel_datastore_add(struct ast_channel *chan, struct ast_datastore *datastore)
+{
+	if (chan->store) {
+		FAIL("a second datastore on %s", chan->name);
+	}
+	chan->store = datastore;
+	return 0;
+}
+
+int ast_channel_datastore_remove(struct ast_channel *chan, struct ast_datastore *datastore)
+{
+	if (chan->store != datastore) {
+		return -1;
+	}
+	chan->store = NULL;
+	return 0;
+}
+
+void host_channel_masquerade(struct ast_channel *channel, const char *name,
+	struct ast_format *codec, const char *number)
+{
+	ao2_lock(channel);
+	if (channel->store && channel->store->info->chan_breakdown) {
+		channel->store->info->chan_breakdown(channel->store->data, NULL, channel);
+	}
+	ast_copy_string(channel->name, name, sizeof(channel->name));
+	ao2_replace(channel->codec, codec);
+	set_party(&channel->caller.id, channel->number, sizeof(channel->number), number, 0);
+	ao2_unlock(channel);
+}
+
+void host_channel_take_away(struct ast_channel *channel)
+{
+	ao2_lock(channel);
+	if (channel->store && channel->store->info->chan_fixup) {
+		channel->store->info->chan_fixup(channel->store->data, channel, NULL);
+	}
+	if (channel->store) {
+		FAIL("a datastore goes along with the device of %s", channel->name);
+	}
+	channel->flags.flags |= AST_FLAG_ZOMBIE;
+	ao2_unlock(channel);
+	ast_softhangup(channel, AST_SOFTHANGUP_DEV);
 }
 
 void host_channel_answer_takes(struct ast_channel *channel, int64_t us)
@@ -703,6 +805,16 @@ enum ast_channel_state ast_channel_state(const struct ast_channel *chan)
 struct ast_party_caller *ast_channel_caller(struct ast_channel *chan)
 {
 	return &chan->caller;
+}
+
+struct ast_party_connected_line *ast_channel_connected(struct ast_channel *chan)
+{
+	return &chan->connected;
+}
+
+struct ast_flags *ast_channel_flags(struct ast_channel *chan)
+{
+	return &chan->flags;
 }
 
 struct ast_party_dialed *ast_channel_dialed(struct ast_channel *chan)

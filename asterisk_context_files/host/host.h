@@ -126,6 +126,15 @@ struct host_written {
 struct ast_channel *host_channel(const char *name, struct ast_format *codec);
 void host_channel_caller(struct ast_channel *channel, const char *number, int presentation);
 void host_channel_dialed(struct ast_channel *channel, const char *number);
+/*! \brief We have called it; PJSIP says that it has dialled this, "" where it says nothing */
+void host_channel_outgoing(struct ast_channel *channel, const char *remote_uri);
+/*! \brief Our number, on a channel that we have called */
+void host_channel_connected(struct ast_channel *channel, const char *number, int presentation);
+/*! \brief Another device is put into the channel now: an attended transfer */
+void host_channel_masquerade(struct ast_channel *channel, const char *name,
+	struct ast_format *codec, const char *number);
+/*! \brief The channel's device is put into another one now: a redirect without a PBX */
+void host_channel_take_away(struct ast_channel *channel);
 /*! \brief How long the channel takes to answer */
 void host_channel_answer_takes(struct ast_channel *channel, int64_t us);
 /*! \brief Writes fail from now on (1), or succeed (0) */

@@ -21,7 +21,12 @@ class Heard:
         self._begin_ms = queued_ms
 
     def cut(self, queued_ms: int, waiting_ms: int) -> None:
-        """An interruption throws away ``waiting_ms`` of the ``queued_ms`` that were ever queued."""
+        """A flush throws away ``waiting_ms`` of the ``queued_ms`` that were ever queued.
+
+        Where nothing has been queued since the flush before, that one's words stay.
+        """
+        if self.event_id is None:
+            return
         length = queued_ms - self._begin_ms
         heard = max(0, length - waiting_ms)
         self._told = f"heard: {heard} of {length} ms of response {self.event_id}"

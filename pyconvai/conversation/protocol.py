@@ -141,14 +141,16 @@ class Conversation:
         """The audio of this response comes behind all that was ever queued."""
         self._heard.begin(event_id, queued_ms)
 
-    def flushed(self, queued_ms: int, waiting_ms: int, stale_ms: int) -> str:
+    def flushed(
+        self, queued_ms: int, waiting_ms: int, stale_ms: int, why: str = "interrupted"
+    ) -> str:
         """The queue has been emptied; returns the line for the debug log.
 
         Before that ``queued_ms`` had ever been queued, and ``waiting_ms`` of it were still to be
         heard. ``stale_ms``: as much was thrown away.
         """
         self._heard.cut(queued_ms, waiting_ms)
-        return f"interrupted: {stale_ms} ms of agent audio thrown away; {self._heard}"
+        return f"{why}: {stale_ms} ms of agent audio thrown away; {self._heard}"
 
     def overflowed(self, waiting_ms: int) -> str:
         """The queue is full and has dropped audio; returns a warning for the log, once.

@@ -19,6 +19,7 @@ from ..service.net import Endpoint
 from ..service.settings import Call, Settings
 from ..service.websocket import Closed, WebSocket
 from . import protocol
+from .activity import Activity
 from .effects import (
     CallTool,
     CountPong,
@@ -50,6 +51,8 @@ class Session:
         self._finishing = False
         self._task: asyncio.Task[None] | None = None
         self._tools: Toolbox | None = None
+        self._activity = Activity(lambda: self._send(protocol.utterance(Say.ACTIVITY, "", 0)))
+        self._talking = self._held = False
 
     # ---- Asked from outside ----
 
@@ -78,8 +81,26 @@ class Session:
         if not websocket.has_room:
             return False
         for kind, text in self.handle.outbox():
-            self._send(protocol.utterance(Say(kind), text, self._conversation.last_response))
+            if kind == Say.ACTIVITY:
+                self._activity.tell()
+            else:
+                self._send(protocol.utterance(Say(kind), text, self._conversation.last_response))
         return True
+
+    def hold_changed(self) -> None:
+        """Keep the agent quiet while the caller holds; go on with its next audio afterwards.
+
+        A conversation that is not up yet looks again when it is.
+        """
+        held = self.handle.on_hold
+        if held == self._held or not self._talking or self._finishing:
+            return
+        self._held = held
+        self._flush("the caller holds" if held else "the caller is back", interruption=False)
+        if held:
+            self._activity.hold()
+        else:
+            self._activity.release()
 
     # ---- The task ----
 
@@ -99,6 +120,7 @@ class Session:
     async def _finish(self, ending: Ending) -> None:
         """Tell the channel first, for it may have a caller waiting; then close the socket."""
         self._finishing = True
+        self._activity.release()
         if self._tools is not None:
             self._tools.close()
         self.handle.detach()
@@ -187,6 +209,8 @@ class Session:
             self._up.set_exception(failed)
         else:
             self._up.set_result(metadata)
+            self._talking = True
+            self.hold_changed()
 
     # ---- What the WebSocket tells ----
 
@@ -243,6 +267,9 @@ class Session:
 
     def _play(self, play: Play) -> None:
         assert self._websocket is not None
+        if self._held:
+            self.handle.count_stale(len(play.audio_base64))
+            return
         try:
             if play.new_response:
                 self.handle.align()
@@ -256,12 +283,12 @@ class Session:
         except ValueError as error:
             self._log.warning(f"agent audio left out: {error}")
 
-    def _flush(self) -> None:
+    def _flush(self, why: str = "interrupted", *, interruption: bool = True) -> None:
         assert self._websocket is not None
         self._websocket.expect(None)
         queued_ms, waiting_ms = self.handle.playout()
-        stale_ms = self.handle.flush()
-        self._log.debug(self._conversation.flushed(queued_ms, waiting_ms, stale_ms))
+        stale_ms = self.handle.flush(interruption)
+        self._log.debug(self._conversation.flushed(queued_ms, waiting_ms, stale_ms, why))
 
     def _new_tools(self, settings: Settings) -> Toolbox:
         """The agent's tools, for as long as this connection lasts."""

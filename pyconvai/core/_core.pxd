@@ -107,6 +107,7 @@ cdef extern from "session.h" nogil:
     uint64_t convai_ms_to_bytes(const convai_format *format, uint64_t ms)
     void convai_session_fill_tables()
     int convai_session_hung_up(convai_session *session)
+    int convai_session_held(convai_session *session)
     int convai_session_talk(convai_session *session, convai_format caller, convai_format agent,
                             const char *conversation_id)
     void convai_session_end(convai_session *session, uint32_t status, const char *reason,
@@ -132,6 +133,7 @@ cdef extern from "engine.h" nogil:
     int convai_engine_wake_fd()
     int convai_engine_woken()
     int convai_engine_outbox_filled()
+    int convai_engine_holds()
     convai_session *convai_engine_take_inbox()
     int convai_engine_requests(uint32_t *end_status, char *end_reason)
     int convai_engine_debugging(const convai_session *session, int wished)

@@ -84,6 +84,11 @@ cdef class SessionHandle:
         """True once the channel is through with this session."""
         return convai_session_hung_up(self.held()) != 0
 
+    @property
+    def on_hold(self):
+        """True while the caller has put the agent on hold."""
+        return convai_session_held(self.held()) != 0
+
     def debugging(self, bint wished):
         """Whether messages are logged: for this call, for all, or as its agent's section wishes."""
         return self.session is not NULL and convai_engine_debugging(self.session, wished) != 0
@@ -211,13 +216,16 @@ cdef class SessionHandle:
             segment.data[0] = 0
             convai_playout_append(&self.held().playout, segment)
 
-    def flush(self):
-        """Let nothing that is queued be heard any more. Returns the ms of audio thrown away."""
+    def flush(self, bint interruption=True):
+        """Let nothing that is queued be heard any more. Returns the ms of audio thrown away.
+
+        ``interruption``: the caller has barged in, which is counted; else the caller holds.
+        """
         cdef uint64_t stale
         self.align()
         stale = convai_playout_flush(&self.held().playout, monotonic_us())
         convai_tally(&self.held().tally.flushed_bytes, stale)
-        convai_tally(&self.held().tally.interruptions, 1)
+        convai_tally(&self.held().tally.interruptions, interruption)
         return self.to_ms(stale)
 
     def playout(self):
@@ -243,7 +251,7 @@ cdef class SessionHandle:
         convai_tally(&self.held().tally.pings_answered, 1)
 
     def count_stale(self, Py_ssize_t characters):
-        """Count one piece of agent audio that was older than the interruption, by its base64."""
+        """Count one piece of agent audio that nobody is to hear any more, by its base64."""
         convai_tally(&self.held().tally.stale_dropped_bytes, characters // 4 * 3)
 
 
@@ -334,6 +342,11 @@ def woken():
 def outbox_filled():
     """Whether a session has had something to say since the last call."""
     return convai_engine_outbox_filled() != 0
+
+
+def holds_changed():
+    """Whether a caller has held, or come back, since the last call."""
+    return convai_engine_holds() != 0
 
 
 def name_thread(str name not None):

@@ -41,6 +41,7 @@ struct convai_engine {
 	atomic_int debug;			/*!< messages of all sessions are logged */
 	atomic_int hangups;			/*!< a channel has hung up since the loop last looked */
 	atomic_int outbox_filled;		/*!< a text has been put into an outbox since then */
+	atomic_int holds;			/*!< a caller has held or come back since then */
 
 	_Atomic(const struct convai_host *) host;
 	atomic_int host_calls;			/*!< calls into the host that are under way */
@@ -131,6 +132,11 @@ int convai_engine_woken(void)
 int convai_engine_outbox_filled(void)
 {
 	return atomic_exchange(&convai_engine.outbox_filled, 0);
+}
+
+int convai_engine_holds(void)
+{
+	return atomic_exchange(&convai_engine.holds, 0);
 }
 
 struct convai_session *convai_engine_take_inbox(void)
@@ -280,6 +286,13 @@ static void convai_op_hangup(struct convai_session *session)
 	}
 }
 
+static void convai_op_hold(struct convai_session *session, int on)
+{
+	atomic_store(&session->held, on);
+	atomic_store(&convai_engine.holds, 1);
+	wake();
+}
+
 static int convai_op_send(struct convai_session *session, uint32_t kind, const char *text)
 {
 	int failure = convai_session_say(session, kind, text);
@@ -413,6 +426,7 @@ static struct convai_ops table = {
 	.finish = convai_op_finish,
 	.running = convai_op_running,
 	.stop = convai_op_stop,
+	.hold = convai_op_hold,
 };
 
 /* ---- Whoever starts the engine ---- */

@@ -63,6 +63,9 @@ int convai_engine_woken(void);
 /*! \brief \return 1 if a text has been put into a session's outbox since the last call */
 int convai_engine_outbox_filled(void);
 
+/*! \brief \return 1 if a caller has held, or come back, since the last call */
+int convai_engine_holds(void);
+
 /*!
  * \brief Take every new session
  * \return a list, oldest first, linked by next: the caller has a reference to each; NULL for none

@@ -68,6 +68,7 @@ struct convai_session {
 	atomic_uint state;		/*!< enum convai_state */
 
 	atomic_uint hung_up;		/*!< channel thread: the call is over */
+	atomic_int held;		/*!< channel thread: the caller has put us on hold */
 	atomic_uint debug;		/*!< enum convai_debug; any thread */
 	/*! What waits to be said to the agent, newest first: any thread puts, the loop thread takes */
 	_Atomic(struct convai_message *) outbox;
@@ -134,6 +135,12 @@ int convai_session_count(void);
 static inline int convai_session_hung_up(struct convai_session *session)
 {
 	return atomic_load_explicit(&session->hung_up, memory_order_acquire);
+}
+
+/*! \brief Whether the caller has put us on hold */
+static inline int convai_session_held(struct convai_session *session)
+{
+	return atomic_load_explicit(&session->held, memory_order_acquire);
 }
 
 /*!

@@ -1,55 +1,5 @@
-"""A client of AMI."""
+"""AMI, under the name that tests know it by."""
 
-from __future__ import annotations
+from testbed.ami import Ami
 
-import socket
-import time
-
-from testbed.config import MANAGER_SECRET, MANAGER_USER
-from testbed.instance import Instance
-from tests.timing import SECOND
-
-
-class Ami:
-    """One connection to AMI. events: which it is told of, for `wait_event`; "call", for example."""
-
-    def __init__(self, pbx: Instance, events: str = "off") -> None:
-        self._socket = socket.create_connection(("127.0.0.1", pbx.ports.manager), 5 * SECOND)
-        self._file = self._socket.makefile("rwb")
-        self._file.readline()  # the banner
-        answer = self.ask("Login", Username=MANAGER_USER, Secret=MANAGER_SECRET, Events=events)
-        assert answer["Response"] == "Success"
-
-    def __enter__(self) -> Ami:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._socket.close()
-
-    def ask(self, action: str, **headers: str) -> dict[str, str]:
-        """The response to an action; events that come before it are passed over."""
-        lines = {"Action": action, **headers}
-        text = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        self._file.write(f"{text}\r\n".encode())
-        self._file.flush()
-        while "Response" not in (block := self._block()):
-            pass
-        return block
-
-    def wait_event(self, *names: str, limit: float = 10 * SECOND) -> dict[str, str]:
-        """The next event of these names; others are passed over."""
-        until = time.monotonic() + limit
-        while (left := until - time.monotonic()) > 0:
-            self._socket.settimeout(left)
-            if (block := self._block()).get("Event") in names:
-                return block
-        raise AssertionError(f"no event {', '.join(names)} within {limit:g} s")
-
-    def _block(self) -> dict[str, str]:
-        """One answer or event. The values of a name that is there several times are lines."""
-        lines: dict[str, str] = {}
-        while line := self._file.readline().decode().strip():
-            name, _, value = line.partition(":")
-            lines[name] = f"{lines[name]}\n{value.strip()}" if name in lines else value.strip()
-        return lines
+__all__ = ["Ami"]

@@ -17,7 +17,7 @@ from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.rtp import CODECS
 from tests.asterisk.conftest import StartAsterisk
-from tests.asterisk.phone import configure, section, settled, wait_result
+from tests.asterisk.phone import configure, section, settled, wait_result, wait_talking
 from tests.timing import SECOND
 
 RESULT = "Log(NOTICE,ended|${ELEVENLABSSTATUS}|${ELEVENLABSCONVERSATIONID}|${ELEVENLABSREASON}|"
@@ -153,6 +153,32 @@ def test_sent_elsewhere(pbx: Instance) -> None:
         result = wait_result(pbx, start)
         assert "Echo" in pbx.cli("core show channels")
     assert (result.status, "sent elsewhere" in result.reason) == ("HANGUP", True), result
+    assert not settled(pbx, before)
+
+
+@pytest.mark.parametrize("action", ["Redirect", "Bridge"])
+def test_without_a_pbx_and_taken_away(pbx: Instance, action: str) -> None:
+    """L15: what is left of the channel says that its caller was taken away, not that he hung up."""
+    before = pbx.counters()
+    start = len(pbx.log())
+    with Callers(pbx, 1, "echo") as calls, Manager(pbx) as manager:
+        calls.wait_up()
+        app = {"Application": "ElevenLabsConvAI", "Data": "default"}
+        manager.ask("Originate", Channel="Local/echo@callers/n", **app)
+        wait_talking(pbx, 1)
+        ours, other = (
+            next(name for name in channels(pbx) if name.startswith(kind))
+            for kind in ("Local/echo@callers-", "PJSIP")
+        )
+        if action == "Redirect":
+            where = {"Context": "callers", "Exten": "elsewhere", "Priority": "1"}
+            manager.ask("Redirect", Channel=ours, **where)
+        else:
+            manager.ask("Bridge", Channel1=other, Channel2=ours)
+        pbx.wait_log(r"agent default HANGUP after .*: the caller was taken out", start=start)
+        assert "0 sessions" in pbx.cli("elevenlabs show sessions")
+        pbx.cli("channel request hangup all")
+        calls.wait()
     assert not settled(pbx, before)
 
 

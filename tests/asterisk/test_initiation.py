@@ -6,6 +6,7 @@ import pytest
 
 from testbed.callers import place_call
 from testbed.instance import Instance
+from tests.asterisk.ami import Ami
 from tests.asterisk.conftest import StartAgent, StartAsterisk
 from tests.asterisk.phone import configure, section
 
@@ -17,6 +18,8 @@ exten => sales_agent,1,Set(ELEVENLABS_VAR_postcode=01234)
  same => n,Set(ELEVENLABS_OVERRIDE_first_message=Grüß Gott!)
  same => n,Set(ELEVENLABS_OVERRIDE_speed=1.1)
  same => n,ElevenLabsConvAI(sales_agent)
+exten => _+X.,1,Answer()
+ same => n,Wait(1)
 """
 AGENT = """\
 title = "agent"
@@ -66,6 +69,28 @@ def test_variables_and_overrides(pbx: Instance, agent: StartAgent) -> None:
         "called_number": "sales_agent",
     }
     assert expected.items() <= init["dynamic_variables"].items()
+
+
+def test_an_outbound_call(pbx: Instance, agent: StartAgent) -> None:
+    """L13: its other party is whom Asterisk has called, unless something else is said."""
+    said = {"Variable": "ELEVENLABS_VAR_called_number=customer 7"}
+    with agent(AGENT) as mock, Ami(pbx) as ami:
+        configure(pbx, section("sales_agent", mock.url))
+        for more in ({}, said):
+            answer = ami.ask(
+                "Originate",
+                Channel="Local/+15550199@callers/n",
+                CallerID="5550100",
+                Application="ElevenLabsConvAI",
+                Data="sales_agent",
+                **more,
+            )
+            assert answer["Response"] == "Success", answer
+            pbx.wait_no_channels()
+    told = [session["init"]["dynamic_variables"] for session in mock.report["sessions"]]
+    assert [each["called_number"] for each in told] == ["+15550199", "customer 7"]
+    assert {each["caller_number"] for each in told} == {"5550100"}
+    assert {each["call_direction"] for each in told} == {"outbound"}
 
 
 def test_what_is_wrong_is_said_by_the_reload(pbx: Instance) -> None:

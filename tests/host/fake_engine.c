@@ -51,6 +51,7 @@ struct convai_session {
 	char all_sayings[4096];
 	int say_errno;
 	uint32_t debug;
+	char holds[128];
 };
 
 struct fake fake = { .builds = { { .debug = -1 }, { .debug = -1 }, { .debug = -1 }, { .debug = -1 } } };
@@ -249,6 +250,22 @@ static void fake_timings(struct convai_timings *timings)
 	*timings = fake.timings;
 }
 
+static void fake_hold(struct convai_session *session, int on)
+{
+	size_t length = strlen(session->holds);
+
+	if (session->released) {
+		FAIL("a session that was released is held");
+	}
+	snprintf(session->holds + length, sizeof(session->holds) - length, "%s%s@%lld",
+		length ? " " : "", on ? "hold" : "back", (long long) (host_now() / 1000));
+}
+
+const char *fake_holds(const struct convai_session *session)
+{
+	return session->holds;
+}
+
 static int fake_send(struct convai_session *session, uint32_t kind, const char *text)
 {
 	if (session->released) {
@@ -393,6 +410,7 @@ static int attach(const struct convai_host *host)
 	.finish = finish_##n, \
 	.running = running_##n, \
 	.stop = stop_##n, \
+	.hold = fake_hold, \
 }
 
 BUILD(0)

@@ -106,6 +106,8 @@ uint64_t fake_silence_ms(const struct convai_session *session);
 const char *fake_said(const struct convai_session *session, uint32_t *kind);
 /*! \brief All that was said, in order: the number of its kind, a colon, the text, a line feed */
 const char *fake_all_said(const struct convai_session *session);
+/*! \brief When the caller held and was back: "hold@500 back@900", in ms; "" for never */
+const char *fake_holds(const struct convai_session *session);
 /*! \brief Saying something fails with this errno from now on; 0: it does not */
 void fake_say_fails(struct convai_session *session, int failure);
 /*! \brief What was wished for its log: enum convai_debug */

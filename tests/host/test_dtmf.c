@@ -228,6 +228,19 @@ TEST(keys_are_no_silence)
 	script_end();
 }
 
+/*! S19: what is told as the caller's words is to be answered */
+TEST(an_agent_that_was_told_digits_owes_an_answer)
+{
+	caller = script_begin(CONFIG "silence_timeout = 3\n");
+	script_metadata_at(10 * MS);
+	press_at(500 * MS, 200 * MS, "12#");
+	script_say_at(9000 * MS, 160 * 50);
+	script_run("sales");
+	CHECK_STR(host_variable(caller, "ELEVENLABSSTATUS"), "TIMEOUT");
+	CHECK(host_now() > 12900 * MS && host_now() < 13100 * MS);
+	script_end();
+}
+
 /* ---- A second agent ---- */
 
 /*! \brief Digits pressed while the first agent is tried. \return what the second one was told */

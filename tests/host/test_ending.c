@@ -386,15 +386,76 @@ TEST(a_shutdown)
 	check_softhangup(AST_SOFTHANGUP_SHUTDOWN, "HANGUP", "Asterisk is stopping", -1);
 }
 
-TEST(a_forced_unload_lets_the_dialplan_go_on)
+/*! L15: only our own unload is UNLOADED */
+TEST(another_module_that_is_unloaded_by_force_ends_no_call)
 {
-	check_softhangup(AST_SOFTHANGUP_APPUNLOAD, "UNLOADED", "the module was unloaded", 0);
+	struct ast_channel *channel = script_begin(NULL);
+
+	script_metadata_at(10 * MS);
+	host_channel_talk(channel, 0, 900 * MS, 20 * MS, 20 * MS);
+	script_softhangup_at(5 * MS, AST_SOFTHANGUP_APPUNLOAD);
+	script_softhangup_at(505 * MS, AST_SOFTHANGUP_APPUNLOAD);
+	script_agent_ends_at(800 * MS, CONVAI_STATUS_AGENT_ENDED, "bye", 0);
+	CHECK_INT(script_run("sales"), 0);
+	CHECK_STR(STATUS(channel), "AGENT_ENDED");
+	/* None of the caller's frames is lost by it. */
+	CHECK_INT(fake_push_count(fake_session(0)), 40);
+	script_end();
 }
 
-TEST(a_forced_unload_and_a_hangup)
+TEST(another_module_that_is_unloaded_by_force_before_the_call)
 {
-	check_softhangup(AST_SOFTHANGUP_APPUNLOAD | AST_SOFTHANGUP_DEV, "UNLOADED",
-		"the module was unloaded", -1);
+	struct ast_channel *channel = script_begin(NULL);
+
+	ast_softhangup(channel, AST_SOFTHANGUP_APPUNLOAD);
+	script_agent_ends_at(800 * MS, CONVAI_STATUS_AGENT_ENDED, "bye", 0);
+	CHECK_INT(script_run("sales"), 0);
+	CHECK_STR(STATUS(channel), "AGENT_ENDED");
+	script_end();
+}
+
+TEST(another_module_that_is_unloaded_by_force_and_a_hangup)
+{
+	check_softhangup(AST_SOFTHANGUP_APPUNLOAD | AST_SOFTHANGUP_DEV, "HANGUP",
+		"the caller hung up", -1);
+}
+
+static void unload_by_force(void *data)
+{
+	/* On the channel's own thread, which cannot leave meanwhile: it is refused. */
+	CHECK_INT(host_unload(1), -1);
+}
+
+TEST(a_forced_unload_lets_the_dialplan_go_on)
+{
+	struct ast_channel *channel = script_begin(NULL);
+
+	script_metadata_at(10 * MS);
+	host_at(505 * MS, unload_by_force, NULL);
+	CHECK_INT(script_run("sales"), 0);
+	CHECK_STR(STATUS(channel), "UNLOADED");
+	CHECK_STR(REASON(channel), "the module was unloaded");
+	CHECK_INT(ast_check_hangup(channel), 0);
+	script_end();
+}
+
+static void take_away(void *data)
+{
+	host_channel_take_away(data);
+}
+
+/*! L15: a channel without a PBX that is redirected */
+TEST(a_channel_whose_device_is_taken_away)
+{
+	struct ast_channel *channel = script_begin(NULL);
+
+	script_metadata_at(10 * MS);
+	host_at(505 * MS, take_away, channel);
+	CHECK_INT(script_run("sales"), -1);
+	CHECK_STR(STATUS(channel), "HANGUP");
+	CHECK_STR(REASON(channel),
+		"the caller was taken out of the channel: redirected or bridged elsewhere");
+	script_end();
 }
 
 TEST(a_channel_that_is_gone_already)

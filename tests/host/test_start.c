@@ -227,7 +227,65 @@ TEST(a_caller_who_speaks_over_the_agent_and_on)
 	host_channel_talk(channel, 10 * MS, 4000 * MS, 20 * MS, 20 * MS);
 	script_run("sales");
 	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "TIMEOUT");
-	CHECK(host_now() > 4900 * MS && host_now() < 5100 * MS);
+	/* S19: as long as the agent owes an answer the silence does not count, and that is bounded. */
+	CHECK(host_now() > 33900 * MS && host_now() < 34100 * MS);
+	script_end();
+}
+
+/*! S19 */
+TEST(an_agent_that_takes_its_time_for_an_answer)
+{
+	struct ast_channel *channel = script_begin(CONFIG "silence_timeout = 5\n");
+
+	script_metadata_at(10 * MS);
+	host_channel_talk(channel, 1000 * MS, 2000 * MS, 20 * MS, 20 * MS);
+	script_say_at(14000 * MS, 160 * 50);
+	script_run("sales");
+	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "TIMEOUT");
+	/* Once it has answered, the caller's silence counts. */
+	CHECK(host_now() > 19900 * MS && host_now() < 20100 * MS);
+	script_end();
+}
+
+/*! S19 */
+TEST(an_agent_that_was_interrupted_owes_an_answer)
+{
+	struct ast_channel *channel = script_begin(CONFIG "silence_timeout = 5\n");
+
+	script_metadata_at(10 * MS);
+	script_say_at(20 * MS, 160 * 500);
+	host_channel_talk(channel, 2000 * MS, 2400 * MS, 20 * MS, 20 * MS);
+	script_interrupt_at(2800 * MS);
+	script_say_at(12000 * MS, 160 * 50);
+	script_run("sales");
+	CHECK(host_now() > 17900 * MS && host_now() < 18100 * MS);
+	script_end();
+}
+
+/*! S19 */
+TEST(an_agent_that_has_talked_over_the_caller_owes_nothing)
+{
+	struct ast_channel *channel = script_begin(CONFIG "silence_timeout = 5\n");
+
+	script_metadata_at(10 * MS);
+	script_say_at(20 * MS, 160 * 500);
+	host_channel_talk(channel, 2000 * MS, 2400 * MS, 20 * MS, 20 * MS);
+	script_run("sales");
+	CHECK(host_now() > 14900 * MS && host_now() < 15200 * MS);
+	script_end();
+}
+
+/*! S19 */
+TEST(a_longer_agent_timeout_bounds_the_answer)
+{
+	struct ast_channel *channel = script_begin(CONFIG "silence_timeout = 5\nagent_timeout = 40\n");
+
+	script_metadata_at(10 * MS);
+	script_say_at(20 * MS, 160 * 5);
+	host_channel_talk(channel, 1000 * MS, 2000 * MS, 20 * MS, 20 * MS);
+	script_run("sales");
+	CHECK_HAS(host_variable(channel, "ELEVENLABSREASON"), "silence_timeout (5 s)");
+	CHECK(host_now() > 41900 * MS && host_now() < 42100 * MS);
 	script_end();
 }
 

@@ -50,6 +50,7 @@ TEST(what_every_agent_is_told)
 	CHECK_STR(VARIABLE("channel"), "PJSIP/caller-00000001");
 	CHECK_STR(VARIABLE("unique_id"), "1700000000.1");
 	CHECK_STR(VARIABLE("linked_id"), "1700000000.0");
+	CHECK_STR(VARIABLE("call_direction"), "inbound");
 	script_end();
 }
 
@@ -77,6 +78,118 @@ TEST(a_number_that_is_not_available)
 	host_channel_caller(channel, "+431234", AST_PRES_UNAVAILABLE);
 	run();
 	CHECK_STR(VARIABLE("caller_number"), "");
+	script_end();
+}
+
+/*! L14 */
+TEST(what_stands_in_the_place_of_a_withheld_number)
+{
+	static const char * const names[] = {
+		"anonymous", "Anonymous", "RESTRICTED", "Unavailable", "unknown", "private", "withheld",
+		"blocked", "",
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		begin(NULL);
+		host_channel_caller(channel, names[i], AST_PRES_ALLOWED);
+		run();
+		CHECK_STR(VARIABLE("caller_number"), "");
+		script_end();
+	}
+	begin(NULL);
+	host_channel_caller(channel, "anonymous2", AST_PRES_ALLOWED);
+	run();
+	CHECK_STR(VARIABLE("caller_number"), "anonymous2");
+	script_end();
+}
+
+/* ---- Calls that we have made ---- */
+
+struct outbound {
+	const char *name;		/*!< of the channel */
+	const char *uri;		/*!< PJSIP's */
+	const char *reached;		/*!< caller id; NULL for none */
+	const char *ours;		/*!< connected line; NULL for none */
+	int presentation;		/*!< of both */
+	const char *caller;		/*!< what the agent is told */
+	const char *called;
+};
+
+/*! L13 */
+TEST(a_call_that_we_have_made)
+{
+	static const struct outbound cases[] = {
+		{ "PJSIP/trunk-1", "sip:+15550199@127.0.0.1:5070", "5550100", "5550100", 0,
+			"5550100", "+15550199" },
+		{ "PJSIP/trunk-1", "\"X\" <sips:5550199;phone-context=a@host>;tag=1", NULL, "5550100", 0,
+			"5550100", "5550199" },
+		{ "PJSIP/trunk-1", "<tel:+15550199;phone-context=example.com>", NULL, NULL, 0,
+			"", "+15550199" },
+		/* A telephone: its account is no number, so its identity is told. */
+		{ "PJSIP/200-1", "sip:x7f3a@10.0.0.4", "200", "5550100", 0, "5550100", "200" },
+		{ "PJSIP/anna-1", "sip:anna@10.0.0.4", "5550100", "5550100", 0, "5550100", "anna" },
+		{ "PJSIP/anna-1", "sip:10.0.0.4", NULL, "5550100", 0, "5550100", "" },
+		{ "PJSIP/anna-1", "", "200", NULL, 0, "200", "" },
+		{ "Local/5550199@dial-0001;1", "", "5550100", "5550100", 0, "5550100", "5550199" },
+		{ "DAHDI/1-1", "", "5550199", "5550100", 0, "5550100", "5550199" },
+		/* L14 */
+		{ "PJSIP/x-1", "sip:anonymous@anonymous.invalid", "anonymous", "anonymous", 0, "", "" },
+		{ "DAHDI/1-1", "", "5550199", "5550100", AST_PRES_RESTRICTED, "", "" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct outbound *one = &cases[i];
+
+		begin(NULL);
+		host_channel_masquerade(channel, one->name, ast_format_ulaw, "");
+		host_channel_outgoing(channel, one->uri);
+		host_channel_caller(channel, one->reached ? one->reached : "", one->presentation);
+		if (one->ours) {
+			host_channel_connected(channel, one->ours, one->presentation);
+		}
+		run();
+		CHECK_STR(VARIABLE("caller_number"), one->caller);
+		CHECK_STR(VARIABLE("called_number"), one->called);
+		CHECK_STR(VARIABLE("call_direction"), "outbound");
+		script_end();
+	}
+}
+
+/*! L13 */
+TEST(what_is_dialled_is_what_originate_says)
+{
+	begin(NULL);
+	host_channel_outgoing(channel, "sip:+15550199@host");
+	host_channel_dialed(channel, "5550198");
+	run();
+	CHECK_STR(VARIABLE("called_number"), "5550198");
+	script_end();
+}
+
+/*! L13 */
+TEST(the_other_party_of_an_outbound_call_is_not_to_be_told)
+{
+	begin("[sales]\nauth=none\nagent_id=a\nsend_caller_number=no\n");
+	host_channel_outgoing(channel, "sip:+15550199@host");
+	run();
+	CHECK(VARIABLE("caller_number") == NULL);
+	CHECK_STR(VARIABLE("called_number"), "");
+	script_end();
+}
+
+/*! L13 */
+TEST(the_numbers_of_an_outbound_call_can_be_set)
+{
+	begin("[sales]\nauth=none\nagent_id=a\nvar_caller_number=100\n");
+	host_channel_outgoing(channel, "sip:+15550199@host");
+	set("ELEVENLABS_VAR_called_number", "555");
+	set("ELEVENLABS_VAR_call_direction", "campaign");
+	run();
+	CHECK_STR(VARIABLE("caller_number"), "100");
+	CHECK_STR(VARIABLE("called_number"), "555");
+	CHECK_STR(VARIABLE("call_direction"), "campaign");
 	script_end();
 }
 

@@ -239,6 +239,9 @@ static void *loop_thread(void *arg)
 
 			convai_engine_log(CONVAI_LOG_DEBUG, session->channel, "hello");
 			CHECK(convai_session_talk(session, ulaw, ulaw, "conv_1") == 0);
+			if (convai_engine_holds()) {
+				CHECK((unsigned int) convai_session_held(session) <= 1);
+			}
 			convai_session_end(session, CONVAI_STATUS_AGENT_ENDED, "over", 1);
 			convai_session_unref(session);
 			session = next;
@@ -266,6 +269,7 @@ static void *channel_thread(void *arg)
 			return NULL;
 		}
 		do {
+			ops->hold(session, i % 2);
 			ops->push(session, frame, sizeof(frame), i + 1);
 			ops->pop(session, frame, sizeof(frame), i + 1);
 			ops->timings(&timings);

@@ -108,6 +108,10 @@ class Service:
         self._thread.join(10 * SECOND)
         assert not self._thread.is_alive()
 
+    def tell(self, event: asyncio.Event) -> None:
+        """Set what a script waits for."""
+        self._loop.call_soon_threadsafe(event.set)
+
     def signed(self) -> int:
         """How many signed URLs have been asked for."""
         return sum("signed" in request.path.partition("?")[0] for request in self.requests)

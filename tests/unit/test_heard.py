@@ -25,6 +25,15 @@ def test_an_earlier_response_waits_as_well() -> None:
     assert str(heard) == "heard: 0 of 1000 ms of response 8"
 
 
+def test_nothing_new_since_the_last_cut() -> None:
+    """L11: a hold that ends flushes once more, and what was heard before it stays as it was."""
+    heard = Heard()
+    heard.begin(7, 0)
+    heard.cut(3000, 1000)
+    heard.cut(3000, 0)
+    assert str(heard) == "heard: 2000 of 3000 ms of response 7"
+
+
 def test_a_reply_under_the_same_id_is_a_response_of_its_own() -> None:
     heard = Heard()
     heard.begin(7, 0)

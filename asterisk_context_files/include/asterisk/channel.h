@@ -16,6 +16,7 @@
 
 #include "asterisk/astobj2.h"
 #include "asterisk/channelstate.h"
+#include "asterisk/datastore.h"
 #include "asterisk/frame.h"
 #include "asterisk/linkedlists.h"
 #include "asterisk/utils.h"
@@ -64,6 +65,14 @@ struct ast_party_caller {
 	int ani2;
 };
 
+struct ast_party_connected_line {
+	struct ast_party_id id;
+	struct ast_party_id ani;
+	struct ast_party_id priv;
+	int ani2;
+	int source;
+};
+
 struct ast_party_dialed {
 	struct {
 		char *str;
@@ -84,6 +93,11 @@ enum {
 	AST_SOFTHANGUP_ALL = 0xFFFFFFFF,
 };
 
+enum {
+	AST_FLAG_ZOMBIE = 1 << 4,
+	AST_FLAG_OUTGOING = 1 << 10,
+};
+
 const char *ast_channel_name(const struct ast_channel *chan);
 const char *ast_channel_uniqueid(const struct ast_channel *chan);
 const char *ast_channel_linkedid(const struct ast_channel *chan);
@@ -91,7 +105,9 @@ const char *ast_channel_exten(const struct ast_channel *chan);
 const char *ast_channel_appl(const struct ast_channel *chan);
 enum ast_channel_state ast_channel_state(const struct ast_channel *chan);
 struct ast_party_caller *ast_channel_caller(struct ast_channel *chan);
+struct ast_party_connected_line *ast_channel_connected(struct ast_channel *chan);
 struct ast_party_dialed *ast_channel_dialed(struct ast_channel *chan);
+struct ast_flags *ast_channel_flags(struct ast_channel *chan);
 struct varshead *ast_channel_varshead(struct ast_channel *chan);
 struct ast_format *ast_channel_readformat(struct ast_channel *chan);
 struct ast_format *ast_channel_writeformat(struct ast_channel *chan);
@@ -101,6 +117,9 @@ struct ast_format_cap *ast_channel_nativeformats(const struct ast_channel *chan)
 /*! \brief The channel's own translation of what is read, or written; NULL if there is none */
 struct ast_trans_pvt *ast_channel_readtrans(const struct ast_channel *chan);
 struct ast_trans_pvt *ast_channel_writetrans(const struct ast_channel *chan);
+
+int ast_channel_datastore_add(struct ast_channel *chan, struct ast_datastore *datastore);
+int ast_channel_datastore_remove(struct ast_channel *chan, struct ast_datastore *datastore);
 
 int ast_raw_answer(struct ast_channel *chan);
 struct ast_channel *ast_waitfor_nandfds(struct ast_channel **chan, int n, int *fds,

@@ -14,10 +14,14 @@
 #ifndef CONTEXT_PBX_H
 #define CONTEXT_PBX_H
 
+#include <stddef.h>
+
 struct ast_channel;
 
 /*! \brief Set a channel variable; NULL deletes it */
 int pbx_builtin_setvar_helper(struct ast_channel *chan, const char *name,
 	const char *value);
+
+int ast_func_read(struct ast_channel *chan, const char *function, char *workspace, size_t len);
 
 #endif /* CONTEXT_PBX_H */

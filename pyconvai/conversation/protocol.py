@@ -77,6 +77,9 @@ class ServiceError:
     kind: str = ""
 
 
+GOES_ON = frozenset({"agent_response", "agent_tool_request", "client_tool_call", "mcp_tool_call"})
+"""The agent goes on: an error that was reported before is not why the conversation ends."""
+
 ENDING_TOOLS = frozenset({"end_call", "voicemail_detection"})
 """Tools of the service after which it closes the conversation."""
 
@@ -132,6 +135,8 @@ class Conversation:
         if not isinstance(document, dict) or not isinstance(document.get("type"), str):
             return _unknown("no type")
         kind = document["type"]
+        if kind in GOES_ON:
+            self.last_error = None
         known = MESSAGES.get(kind)
         return known[1](self, document) if known else _unknown(kind)
 
@@ -182,8 +187,6 @@ class Conversation:
 
     def _agent_response(self, message: dict[str, Any]) -> Effects:
         body = _event_body(message)
-        # The conversation has gone on: what was reported before is not why it ends.
-        self.last_error = None
         self.last_response = _number(body)
         return _debug(f"agent: {one_line(_text(body, 'agent_response'))}")
 

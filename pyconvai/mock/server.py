@@ -221,6 +221,7 @@ class MockAgent:
             "agent_id": agent_id,
             "status": response.status_code if response else 101,
             "api_key": "xi-api-key" in request.headers,
+            "user_agent": ", ".join(request.headers.get_all("User-Agent")),
         }
         self.requests.append(entry)
         self._log({"event": "request", **entry})

@@ -5,6 +5,7 @@ All of it happens at once in one Asterisk, beside a call whose every sample is c
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.rtp import CODECS, PACKET_MS
 from testbed.slow_link import SlowLink
+from tests import hostile
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.crowd import Crowd, Outcome, crowd
 from tests.asterisk.phone import DIALPLAN, configure, section
@@ -40,6 +42,21 @@ so it is for the full run."""
 
 NOTICED_SECONDS = 25 * SECOND
 """Two intervals of the keep-alive, and the close that nobody answers."""
+
+LARGE = 16 << 20
+"""Bytes of a message: official clients take as much."""
+
+SALVO = "\n".join(
+    f'    {{ name = "send", stage = "metadata", text = {json.dumps(text, ensure_ascii=False)} }},'
+    for text in hostile.ALL.values()
+)
+LARGE_SALVO = "\n".join(
+    f'    {{ name = "large_message", stage = "greeting", bytes = {size}, what = "{what}" }},'
+    for what, size in (
+        *((what, LARGE) for what in ("agent_response", "user_transcript", "tool_result", "error")),
+        ("lists", LARGE // 4),
+    )
+)
 
 SERVICE = f"""\
 title = "hostile"
@@ -66,6 +83,12 @@ faults = [
     {{ name = "large_message", stage = "greeting", bytes = 16777216 }},
     {{ name = "large_message", stage = "greeting", bytes = 16777216, fragments = 1000 }},
 ]
+[agents.salvo]
+like = "default"
+faults = [
+{SALVO}
+{LARGE_SALVO}
+]
 [agents.too-large]
 like = "default"
 faults = [{{ name = "large_message", stage = "greeting", bytes = 33554433 }}]
@@ -78,7 +101,7 @@ like = "default"
 faults = [{{ name = "silence", stage = "greeting" }}]
 """
 
-FLOODS = ("small", "pings", "tiny", "fragments", "large")
+FLOODS = ("small", "pings", "tiny", "fragments", "large", "salvo")
 """Goes on until the caller hangs up, who has heard the greeting."""
 
 ENDS = {
@@ -123,7 +146,8 @@ def seen(pbx: Instance, root: Root) -> Seen:
         patience = {"connect_timeout": "2", "connect_attempts": "1"}
         configure(
             pbx,
-            "".join(section(name, service.url) for name in direct)
+            "".join(section(name, service.url) for name in direct if name != "salvo")
+            + section("salvo", service.url, debug="yes")
             + section("slow-url", slow.url, **patience)
             + section("slow-upgrade", slow.url, auth="none", **patience)
             + section("agent0", good.url),
@@ -159,7 +183,10 @@ def wait_shown(calls: Crowd, agent: str, pattern: str, at_least: float) -> str:
 @pytest.mark.limit(200)
 @pytest.mark.parametrize("agent", FLOODS)
 def test_a_flood_is_no_hindrance(seen: Seen, agent: str) -> None:
-    """Thousands of messages a second, each with a frame of 2 bytes, and messages of 16 MiB."""
+    """Thousands of messages a second, each with a frame of 2 bytes, and messages of 16 MiB.
+
+    S7, S15: and every message that no service should send, with debug on.
+    """
     outcome = seen.outcomes[agent]
     assert outcome.result.status == "HANGUP"
     assert audible(outcome.call.heard, ULAW) == GREETING
@@ -182,7 +209,7 @@ def test_what_a_deaf_service_does_not_take_is_dropped_and_counted(seen: Seen) ->
 
 
 def test_the_other_call_hears_nothing_of_it(seen: Seen) -> None:
-    """Both directions to the last sample, in time; a late frame is one that the module counts."""
+    """S15: both directions to the last sample; a late frame is one that the module counts."""
     call = seen.outcomes["agent0"].call
     (session,) = seen.mock.report["sessions"]
     check_call(seen.mock, call, session, TALK_SECONDS)

@@ -194,6 +194,7 @@ static void reload_events(const char *line)
 	char config[256];
 
 	begin(NULL);
+	host_log_clear();
 	snprintf(config, sizeof(config), AGENT "override_client_events=%s\n", line);
 	host_write_config("elevenlabs.conf", config);
 	CHECK_INT(host_reload(), AST_MODULE_RELOAD_SUCCESS);

@@ -33,6 +33,8 @@ PACE = 2.0
 """How much faster than that its agent sends, which has to share the machine with the flooding one:
 what is looked for is what Asterisk and the engine make of it."""
 
+EARLY_MS = 400
+EARLY = audible(ULAW.noise(EARLY_MS / 1000, seed=98), ULAW)
 GREETING_MS = 1000
 GREETING = audible(ULAW.noise(GREETING_MS / 1000, seed=1), ULAW)
 """Where the service itself is late, which has much to do, there is silence in between."""
@@ -89,6 +91,12 @@ faults = [
 {SALVO}
 {LARGE_SALVO}
 ]
+[agents.early]
+like = "default"
+faults = [{{ name = "audio", stage = "init", offset = 0, sound = "noise:98:{EARLY_MS}" }}]
+[agents.other]
+like = "default"
+faults = [{{ name = "metadata_other", stage = "greeting", format = "pcm_16000" }}]
 [agents.too-large]
 like = "default"
 faults = [{{ name = "large_message", stage = "greeting", bytes = 33554433 }}]
@@ -103,6 +111,9 @@ faults = [{{ name = "silence", stage = "greeting" }}]
 
 FLOODS = ("small", "pings", "tiny", "fragments", "large", "salvo")
 """Goes on until the caller hangs up, who has heard the greeting."""
+
+ODD = ("early", "other")
+"""Goes on as well; what is heard is told below."""
 
 ENDS = {
     "slow-url": ("TIMEOUT", "connect_timeout (2 s)"),
@@ -136,7 +147,7 @@ def pbx(asterisk: StartAsterisk) -> Instance:
 
 @pytest.fixture(scope="module")
 def seen(pbx: Instance, root: Root) -> Seen:
-    direct = [*FLOODS, *(name for name in ENDS if not name.startswith("slow"))]
+    direct = [*FLOODS, *ODD, *(name for name in ENDS if not name.startswith("slow"))]
     names = [*direct, "slow-url", "slow-upgrade", "agent0"]
     with (
         MockAgent(root, SERVICE) as service,
@@ -157,7 +168,7 @@ def seen(pbx: Instance, root: Root) -> Seen:
             deaf = wait_shown(calls, "deaf", r"queue, ([\d.]+) s by the socket", 3.0)
             time.sleep(TALK_SECONDS * SECOND - 3 * SECOND)
             other = calls.shown("agent0")
-            for name in (*FLOODS, "agent0"):
+            for name in (*FLOODS, *ODD, "agent0"):
                 calls.calls[name].hangup()
             outcomes = calls.outcomes(100 * SECOND)
     return Seen(outcomes, deaf, other, good)
@@ -190,6 +201,29 @@ def test_a_flood_is_no_hindrance(seen: Seen, agent: str) -> None:
     outcome = seen.outcomes[agent]
     assert outcome.result.status == "HANGUP"
     assert audible(outcome.call.heard, ULAW) == GREETING
+
+
+def test_audio_before_the_metadata_is_heard(seen: Seen) -> None:
+    """S16."""
+    outcome = seen.outcomes["early"]
+    assert outcome.result.status == "HANGUP"
+    assert audible(outcome.call.heard, ULAW) == EARLY + GREETING
+
+
+def test_no_noise_is_heard_when_formats_change(seen: Seen, pbx: Instance) -> None:
+    """S16: of a greeting half of which comes behind another format, half is heard."""
+    outcome = seen.outcomes["other"]
+    assert outcome.result.status == "HANGUP"
+    heard = audible(outcome.call.heard, ULAW)
+    assert GREETING.startswith(heard)
+    assert 0.3 * len(GREETING) < len(heard) < 0.9 * len(GREETING)
+    assert pbx.log().count("changes the agent's formats in mid-call") == 1
+
+
+def test_nothing_was_a_fault_of_the_engine(seen: Seen, pbx: Instance) -> None:
+    """S7."""
+    assert seen.outcomes
+    assert "fault in the" not in pbx.log()
 
 
 @pytest.mark.parametrize("agent", ENDS)

@@ -39,7 +39,8 @@ SOABI: str = sysconfig.get_config_var("SOABI") or "unknown-abi"
 BUILD = Path("build") / SOABI
 CORE_SOURCE = Path("pyconvai/core/_core.pyx")
 C_SOURCES = [
-    f"pyconvai/core/{name}.c" for name in ("audio_event", "engine", "frame_reader", "session")
+    f"pyconvai/core/{name}.c"
+    for name in ("audio_event", "engine", "excerpt", "frame_reader", "session")
 ]
 # Where the core finds its own headers and the contract with the C module.
 INCLUDE_DIRS = ["pyconvai/core", "app_elevenlabs_convai"]

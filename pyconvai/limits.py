@@ -3,7 +3,8 @@
 Limits that must stay in an order stand together, and the comment above them says which. What an
 operator may set is a key of ``elevenlabs.conf`` (``service/settings.py``). The core has limits of
 its own: ``CONVAI_UPLINK_MS`` in ``core/session.c``, ``CONVAI_PLAYOUT_MS`` in ``core/session.h``,
-``LAG_MS`` in ``core/_core.pyx``, the sizes of frames in ``core/frame_reader.h``.
+``LAG_MS`` in ``core/_core.pyx``, the sizes of frames in ``core/frame_reader.h`` and those of
+excerpts in ``core/excerpt.h``.
 """
 
 # ---- The loop ----
@@ -126,6 +127,18 @@ MAX_MESSAGE_BYTES = 33_554_432
 """Of one message of the service: 32 MiB. Official clients take 16 MiB; more than this is a fault
 of the service."""
 
+MESSAGE_WHOLE_BYTES = 65_536
+"""Of a message that is read whole. Of a longer one an excerpt is read (``core/excerpt.h``), because
+Python's reader holds all other calls up meanwhile: 1 ms for as much as this at worst. What
+the service sends has a few hundred bytes, but for agent audio, which stays whole."""
+
+EARLY_AUDIO_BYTES = 2_000_000
+"""Of agent audio, as base64, that is kept until the metadata comes: 3 minutes of mu-law, 15 s of
+``pcm_48000``. It is played from its beginning; what comes behind it is left out."""
+
+EARLY_PIECE_BYTES = 100
+"""So much each piece of it counts besides: what Python needs to keep it."""
+
 # Caller audio on a network that takes nothing waits in the uplink ring, LAG_MS of it at most
 # (core/_core.pyx): the core drops what is older and counts it. Before that the kernel holds
 # UNSENT_MS. Messages wait in the socket's backlog, where pongs and results are few; a service that
@@ -177,6 +190,9 @@ TOOLS_AT_ONCE = 8
 TOOL_CALLS_REMEMBERED = 64
 """Ids of calls, to know one that the service repeats: it does so at once, or not at all."""
 
+ID_CHARACTERS = 1024
+"""Of an id that goes back as it came; the service's have some 40. What is longer is none."""
+
 # The end of a call by a tool: the wait for silence is the shortest, then the wait for a reply to
 # the tool's result, then the limit on both.
 
@@ -202,8 +218,21 @@ MAX_SHOWN_CHARACTERS = 80
 MAX_REASON_CHARACTERS = 240
 """Of a reason: it is one line in a log and a channel variable, and a server may send pages."""
 
+VARIABLE_NAME_CHARACTERS = 64
+"""Of the name of a dynamic variable that is missing, in the reason; one has some 20."""
+
+VARIABLES_CHARACTERS = 100
+"""Of all of them together, with what goes before each: the reason has to say why as well."""
+
 MAX_LOGGED_CHARACTERS = 2000
 """Of a message in the debug log."""
+
+MAX_TEXT_CHARACTERS = 2000
+"""Of a text of the service's that a person may come to see: cut before it is made one line, which
+takes a microsecond for each 20 characters."""
+
+RESPONSES_REMEMBERED = 16
+"""Of the agent's, to know one that is sent again: that happens within a turn or two."""
 
 JSON_DEPTH_MAX = 100
 """Of lists and objects in each other, in a value of the dialplan's. orjson reads more than it

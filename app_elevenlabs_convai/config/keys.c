@@ -275,6 +275,13 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.allowed = "the id of a branch of the agent, without blanks",
 		.flags = KEY_TO_ENGINE,
 	},
+	[KEY_VERSION_ID] = {
+		.name = "version_id",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the id of a version of the agent, without blanks",
+		.flags = KEY_TO_ENGINE,
+	},
 	[KEY_ENVIRONMENT] = {
 		.name = "environment",
 		.check = check_token,

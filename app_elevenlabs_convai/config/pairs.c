@@ -69,6 +69,7 @@ static const struct {
 } overrides[] = {
 	{ "branch_id", TYPE_TEXT },
 	{ "client_events", TYPE_LIST },
+	{ "clone_strength", TYPE_NUMBER },
 	{ "custom_llm_extra_body", TYPE_OBJECT },
 	{ "environment", TYPE_TEXT },
 	{ "first_message", TYPE_TEXT },
@@ -80,15 +81,22 @@ static const struct {
 	{ "max_duration_seconds", TYPE_WHOLE },
 	{ "model_id", TYPE_TEXT },
 	{ "native_mcp_server_ids", TYPE_LIST },
+	{ "noisy_environment_message", TYPE_TEXT },
+	{ "procedure_ids", TYPE_LIST },
 	{ "prompt", TYPE_TEXT },
 	{ "pronunciation_dictionary_locators", TYPE_LIST },
+	{ "reasoning_effort", TYPE_TEXT },
 	{ "similarity_boost", TYPE_NUMBER },
 	{ "soft_timeout_config", TYPE_OBJECT },
 	{ "speed", TYPE_NUMBER },
 	{ "stability", TYPE_NUMBER },
+	{ "start_procedure_ids", TYPE_LIST },
 	{ "starting_workflow_node_id", TYPE_TEXT },
+	{ "supported_voices", TYPE_LIST },
 	{ "text_only", TYPE_FLAG },
 	{ "tool_ids", TYPE_LIST },
+	{ "tool_ids_strict", TYPE_FLAG },
+	{ "tool_mock_config", TYPE_OBJECT },
 	{ "user_id", TYPE_TEXT },
 	{ "voice_id", TYPE_TEXT },
 };
@@ -261,6 +269,28 @@ static int set(struct config_pairs *pairs, uint32_t kind, const char *name,
 	return copy ? 0 : -1;
 }
 
+/*! \brief Warn of a list of events that lacks what a call needs: such an agent is silent, or deaf to the caller */
+static void warn_of_events(struct config_report *report, const char *section,
+	const struct ast_variable *line)
+{
+	static const struct {
+		const char *event;	/*!< as JSON */
+		const char *without;
+	} needed[] = {
+		{ "\"audio\"", "callers will hear nothing of the agent" },
+		{ "\"interruption\"", "callers cannot interrupt the agent" },
+		{ "\"conversation_initiation_metadata\"", "calls will not begin" },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(needed); i++) {
+		if (!strstr(line->value, needed[i].event)) {
+			config_warning(report, section, line, "%s without %s: %s; add it to the list",
+				line->name, needed[i].event, needed[i].without);
+		}
+	}
+}
+
 static void take(struct config_pairs *pairs, struct config_report *report,
 	const char *section, const struct ast_variable *line, uint32_t kind, const char *name)
 {
@@ -280,6 +310,8 @@ static void take(struct config_pairs *pairs, struct config_report *report,
 			line->value, allowed[type]);
 	} else if (set(pairs, kind, name, canonical(line->value, type))) {
 		config_fault(report, section, line, "out of memory");
+	} else if (kind == CONVAI_PAIR_OVERRIDE && !strcmp(name, "client_events")) {
+		warn_of_events(report, section, line);
 	}
 }
 

@@ -69,6 +69,10 @@ void config_check_agent(struct config_report *report,
 			"calls will end with AUTH: auth is signed_url and "
 			"there is no api_key; give one, or set auth = none for a public agent");
 	}
+	if (strcmp(agent->values[KEY_AUTH], "signed_url") && agent->values[KEY_VERSION_ID][0]) {
+		config_warning(report, agent->name, first,
+			"version_id has no effect with auth = none: the request for a signed URL tells it");
+	}
 	if (!strcmp(agent->values[KEY_TLS_VERIFY], "no")) {
 		config_warning(report, agent->name, first,
 			"tls_verify is no: anybody on the way may listen "

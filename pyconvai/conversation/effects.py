@@ -21,6 +21,21 @@ class Level(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Verbatim:
+    """A value of the service's that goes back byte for byte: JSON."""
+
+    json: bytes
+
+    def __str__(self) -> str:
+        """For the log."""
+        return self.json.decode(errors="replace")
+
+
+Id = str | Verbatim
+"""Of a call of a tool. A text stands for itself, everything else goes back as it came."""
+
+
+@dataclass(frozen=True, slots=True)
 class Play:
     """Queue a piece of agent audio.
 
@@ -38,6 +53,11 @@ class CountStale:
     """Agent audio came that is older than the last interruption; its length in base64."""
 
     characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskFirst:
+    """Take no agent audio below the conversation until it says ``Play`` again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +86,16 @@ class CallTool:
     """
 
     name: str
-    call_id: str
+    call_id: Id
+    """Empty: it has none, or one that is too long to go back."""
     parameters: dict[str, Any]
+    fault: str = ""
+    """Why its parameters can't be used: a sentence for the agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Write a line to the call's log."""
+    """Write a line to the call's log. The text is cut, and made one line by whoever writes it."""
 
     level: Level
     text: str
@@ -83,7 +106,18 @@ class CountUnknown:
     """A message came that has an unknown type, or none, or that is no message at all."""
 
 
-Effect = Play | CountStale | Flush | Send | CountPong | CallTool | Log | CountUnknown | Metadata
+Effect = (
+    Play
+    | CountStale
+    | AskFirst
+    | Flush
+    | Send
+    | CountPong
+    | CallTool
+    | Log
+    | CountUnknown
+    | Metadata
+)
 """``Metadata``: the conversation is up."""
 
 Effects = tuple[Effect, ...]

@@ -3,11 +3,13 @@
 ``Conversation`` holds all that the service's messages change. It reads no clock, waits for nothing
 and never raises, for the agent's mistakes must not end a call: a message that it can't understand
 counts as unknown. It reads bodies leniently (ids as number or string, missing keys), because the
-service's own descriptions disagree with each other.
+service's own descriptions disagree with each other; and in bounded time (``wire.py``), because all
+calls share the loop.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
@@ -16,22 +18,27 @@ from typing import Any
 import orjson
 
 from .. import __version__, limits
-from ..service.endings import one_line
+from ..core import _core
 from ..service.metadata import Metadata
 from ..service.settings import Call
+from .early import EarlyAudio
 from .effects import (
+    AskFirst,
     CallTool,
     CountPong,
     CountStale,
     CountUnknown,
     Effects,
     Flush,
+    Id,
     Level,
     Log,
     Play,
     Send,
+    Verbatim,
 )
 from .heard import Heard
+from .wire import loads, parameters_of, readable
 
 ENCODING_ULAW = 1
 ENCODING_SLIN = 2
@@ -84,16 +91,30 @@ ENDING_TOOLS = frozenset({"end_call", "voicemail_detection"})
 """Tools of the service after which it closes the conversation."""
 
 
-def _number(body: dict[str, Any], key: str = "event_id") -> int:
-    """An id as number or string; 0 where there is none, or none that could be sent back."""
+def _event_id(body: dict[str, Any], key: str = "event_id") -> int | None:
+    """An id as number or string; None where there is none that has a place among others."""
+    value = body.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
     try:
-        number = int(body.get(key) or 0)
-    except (TypeError, ValueError, OverflowError):
-        return 0
-    return number if -(2**63) <= number < 2**63 else 0
+        number = int(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if -(2**63) <= number < 2**63 else None
+
+
+def _number(body: dict[str, Any], key: str = "event_id") -> int:
+    """An id as number or string; 0 where there is none."""
+    return _event_id(body, key) or 0
 
 
 def _text(body: dict[str, Any], key: str) -> str:
+    """A text that a person may come to see: cut, for whoever shows it looks at each character."""
+    value = body.get(key)
+    return value[: limits.MAX_TEXT_CHARACTERS].strip() if isinstance(value, str) else ""
+
+
+def _audio_text(body: dict[str, Any], key: str) -> str:
     value = body.get(key)
     return value.strip() if isinstance(value, str) else ""
 
@@ -122,15 +143,32 @@ class Conversation:
         """The tool with which the agent says it ends the call."""
         self.last_response = 0
         """Id of the agent's last turn, which feedback is on."""
-        self._interrupted_at = 0
+        self._message, self._is_cut = b"", False
+        """What is read of the message that is being taken in; whether that leaves something out."""
+        self._formats: tuple[str, str] | None = None
+        """What the agent speaks and hears; None before the metadata."""
+        self._speaks_otherwise = False
+        """The service has changed the agent's format: what it says would be played as noise."""
+        self._early = EarlyAudio()
+        self._interrupted_at: int | None = None
         self._heard = Heard()
-        self._told_overflow = False
+        self._approvals: deque[Id] = deque(maxlen=limits.TOOL_CALLS_REMEMBERED)
+        self._responses: dict[str, str] = {}
+        self._told: set[str] = set()
 
     def receive(self, message: bytes | str) -> Effects:
         """Take in one message of the service; return what the session is to do for it."""
+        data = message.encode(errors="replace") if isinstance(message, str) else message
+        self._message, self._is_cut = readable(data)
         try:
-            document = orjson.loads(message)
-        except orjson.JSONDecodeError:
+            return self._read()
+        finally:
+            self._message = b""
+
+    def _read(self) -> Effects:
+        try:
+            document = loads(self._message)
+        except ValueError:
             return _unknown("no JSON")
         if not isinstance(document, dict) or not isinstance(document.get("type"), str):
             return _unknown("no type")
@@ -139,6 +177,12 @@ class Conversation:
             self.last_error = None
         known = MESSAGES.get(kind)
         return known[1](self, document) if known else _unknown(kind)
+
+    def once(self, what: str) -> bool:
+        """Whether this is to be told: once a call, for a fault seldom stays with one message."""
+        is_new = what not in self._told
+        self._told.add(what)
+        return is_new
 
     # ---- Told by the session ----
 
@@ -162,9 +206,8 @@ class Conversation:
 
         A service that floods the queue does not stop with one message.
         """
-        if self._told_overflow:
+        if not self.once("overflow"):
             return ""
-        self._told_overflow = True
         return f"agent audio dropped: {waiting_ms // 1000} s wait to be played already"
 
     # ---- Audio ----
@@ -173,38 +216,81 @@ class Conversation:
         body = _body(message, "audio_event")
         if not body:  # servers of 2024 said {"audio": {"chunk": ...}}
             body = {"audio_base_64": _body(message, "audio").get("chunk")}
-        event_id, audio_base64 = _number(body), _text(body, "audio_base_64")
-        if "event_id" in body and event_id < self._interrupted_at:
+        event_id, audio_base64 = _event_id(body), _audio_text(body, "audio_base_64")
+        if self._is_stale(event_id):
             return (CountStale(len(audio_base64)),)
+        if self._formats is None:
+            if self._early.keep(audio_base64, event_id) or not self.once("early"):
+                return ()
+            told = f"more than {limits.EARLY_AUDIO_BYTES} bytes came before the metadata"
+            return (Log(Level.WARNING, f"agent audio left out: {told}"),)
+        if self._speaks_otherwise:
+            return ()
+        if event_id is None:  # it can't be known to be of another response than what is queued
+            event_id = self._heard.event_id or 0
         return (Play(audio_base64, event_id, event_id != self._heard.event_id),)
+
+    def _is_stale(self, event_id: int | None) -> bool:
+        """Whether audio is older than the last interruption; without an id nobody can tell."""
+        if event_id is None or self._interrupted_at is None:
+            return False
+        return event_id < self._interrupted_at
 
     def _interruption(self, message: dict[str, Any]) -> Effects:
         # Audio that comes later with this very id is the reply, not the interrupted turn.
-        self._interrupted_at = _number(_event_body(message))
+        event_id = _event_id(_event_body(message))
+        if event_id is not None:
+            self._interrupted_at = event_id
+        self._early = EarlyAudio()
         return (Flush(),)
 
     # ---- Transcript ----
 
     def _agent_response(self, message: dict[str, Any]) -> Effects:
         body = _event_body(message)
+        text, response = _text(body, "agent_response"), _text(body, "response_id")
+        before = self._responses.get(response)
+        if before == text:
+            return ()  # sent again
+        if response:
+            self._responses[response] = text
+        if len(self._responses) > limits.RESPONSES_REMEMBERED:
+            del self._responses[next(iter(self._responses))]
+        if before is not None:
+            return _debug(f"agent, in other words: {text}")
         self.last_response = _number(body)
-        return _debug(f"agent: {one_line(_text(body, 'agent_response'))}")
+        return _debug(f"agent: {text}")
 
     def _correction(self, message: dict[str, Any]) -> Effects:
         """After an interruption: what the agent has said, by the service's reckoning."""
         text = _text(_event_body(message), "corrected_agent_response")
-        return _debug(f"agent, cut short: {one_line(text)}; {self._heard}")
+        return _debug(f"agent, cut short: {text}; {self._heard}")
 
     def _user_transcript(self, message: dict[str, Any]) -> Effects:
         text = _text(_body(message, "user_transcription_event"), "user_transcript")
-        return _debug(f"caller: {one_line(text)}")
+        return _debug(f"caller: {text}")
 
     # ---- Tools ----
 
     def _tool_call(self, message: dict[str, Any]) -> Effects:
         body = _body(message, "client_tool_call")
-        name, call_id = _text(body, "tool_name"), _text(body, "tool_call_id")
-        return (CallTool(name, call_id, _body(body, "parameters")),)
+        name, call_id = _text(body, "tool_name"), self._call_id(body, b"client_tool_call")
+        if self._is_cut:
+            most = limits.MESSAGE_WHOLE_BYTES
+            return (CallTool(name, call_id, {}, f"The call has more than {most} bytes."),)
+        parameters = parameters_of(body.get("parameters"))
+        if parameters is None:
+            return (CallTool(name, call_id, {}, "The parameters must be a JSON object."),)
+        return (CallTool(name, call_id, parameters),)
+
+    def _call_id(self, body: dict[str, Any], outer: bytes) -> Id:
+        """The id of a tool's call, as it has to go back; empty where there is none."""
+        value = body.get("tool_call_id")
+        if isinstance(value, str):
+            return value if len(value) <= limits.ID_CHARACTERS else ""
+        raw = _core.find_json(self._message, outer, b"tool_call_id")
+        is_none = raw in (b"", b"null") or len(raw) > limits.ID_CHARACTERS
+        return "" if is_none else Verbatim(raw)
 
     def _server_tool(self, message: dict[str, Any]) -> Effects:
         """The service calls a tool of its own, or has run it."""
@@ -225,9 +311,12 @@ class Conversation:
         body = _body(message, "mcp_tool_call")
         if _text(body, "state") != "awaiting_approval":
             return ()
-        told = one_line(f"MCP tool {_text(body, 'tool_name')} wants an approval: refused")
-        answer = mcp_approval(_text(body, "tool_call_id"), approved=False)
-        return (Log(Level.NOTICE, told), Send(answer))
+        call_id = self._call_id(body, b"mcp_tool_call")
+        if call_id in self._approvals:
+            return ()  # asked again
+        self._approvals.append(call_id)
+        told = f"MCP tool {_text(body, 'tool_name')} wants an approval: refused"
+        return (Log(Level.NOTICE, told), Send(mcp_approval(call_id, approved=False)))
 
     # ---- Errors ----
 
@@ -240,22 +329,40 @@ class Conversation:
 
     def _reported(self, error: ServiceError) -> Effects:
         self.last_error = error
-        return (Log(Level.WARNING, f"the service reports: {one_line(error.message)}"),)
+        return (Log(Level.WARNING, f"the service reports: {error.message}"),)
 
     # ---- State ----
 
     def _metadata(self, message: dict[str, Any]) -> Effects:
         body = _event_body(message)
-        return (
-            Metadata(
-                _text(body, "conversation_id"),
-                _text(body, "agent_output_audio_format") or DEFAULT_FORMAT,
-                _text(body, "user_input_audio_format") or DEFAULT_FORMAT,
-            ),
-        )
+        agent = _text(body, "agent_output_audio_format")
+        caller = _text(body, "user_input_audio_format")
+        if self._formats is not None:
+            return self._formats_again(*self._formats, agent, caller)
+        self._formats = (agent or DEFAULT_FORMAT, caller or DEFAULT_FORMAT)
+        return (Metadata(_text(body, "conversation_id"), *self._formats), *self._early.take())
+
+    def _formats_again(self, speaks: str, hears: str, agent: str, caller: str) -> Effects:
+        """A second metadata. The formats of a call stay: channel and queues are made for them."""
+        self._speaks_otherwise = (agent or speaks) != speaks
+        changes = []
+        if self._speaks_otherwise:
+            changes.append(f"it speaks {agent} now, not {speaks}, and is not heard any more")
+        if (caller or hears) != hears:
+            changes.append(f"it is to hear {caller} now, and goes on to hear {hears}")
+        if not changes:
+            return ()
+        told = f"the service changes the agent's formats in mid-call: {'; '.join(changes)}"
+        remedy = "give the agents that it leads to the formats of the first"
+        log = (Log(Level.WARNING, f"{told}; {remedy}"),) if self.once("formats") else ()
+        return (*log, AskFirst())
 
     def _ping(self, message: dict[str, Any]) -> Effects:
-        return (Send(pong(_number(_event_body(message)))), CountPong())
+        body = _event_body(message)
+        raw = _core.find_json(self._message, b"ping_event", b"event_id")
+        if len(raw) > limits.ID_CHARACTERS or (self._is_cut and raw == b"null"):
+            return _unknown("ping with an id that is too long")
+        return (Send(pong(Verbatim(raw) if raw else _number(body))), CountPong())
 
     def _queue_status(self, message: dict[str, Any]) -> Effects:
         status = _text(_event_body(message), "status")
@@ -294,11 +401,11 @@ def _debug(text: str) -> Effects:
 
 def _news(kind: str, text: str = "") -> Effects:
     """Something that a person may want to know."""
-    return (Log(Level.NOTICE, one_line(f"the service tells: {kind} {text}")),)
+    return (Log(Level.NOTICE, f"the service tells: {kind} {text}".strip()),)
 
 
 def _unknown(kind: str) -> Effects:
-    return (CountUnknown(), Log(Level.DEBUG, f"ignored: {one_line(kind)}"))
+    return (CountUnknown(), Log(Level.DEBUG, f"ignored: {kind[: limits.MAX_TEXT_CHARACTERS]}"))
 
 
 _Reader = Callable[[Conversation, dict[str, Any]], Effects]
@@ -319,6 +426,7 @@ MESSAGES: dict[str, tuple[EffectKind, _Reader]] = {
     "client_error": (EffectKind.ERROR, Conversation._error),
     "client_tool_call": (EffectKind.TOOL, Conversation._tool_call),
     "context_usage": (EffectKind.NONE, Conversation._nothing),
+    "conversation_history": (EffectKind.NONE, Conversation._nothing),
     "conversation_initiation_metadata": (EffectKind.STATE, Conversation._metadata),
     "dtmf_request": (EffectKind.STATE, Conversation._dtmf_request),
     "error": (EffectKind.ERROR, Conversation._error),
@@ -364,6 +472,10 @@ def _encode(message: dict[str, Any]) -> str:
     return orjson.dumps(message).decode()
 
 
+def _as_it_came(value: int | Id) -> Any:
+    return orjson.Fragment(value.json) if isinstance(value, Verbatim) else value
+
+
 def opening(call: Call) -> str:
     """The first message. It leaves out keys without content: to the service, empty is a value."""
     message: dict[str, Any] = {"type": "conversation_initiation_client_data", **call.overrides}
@@ -376,27 +488,31 @@ def opening(call: Call) -> str:
     return _encode(message)
 
 
-def pong(event_id: int) -> str:
+def pong(event_id: int | Verbatim) -> str:
     """The answer to a ping."""
-    return _encode({"type": "pong", "event_id": event_id})
+    return _encode({"type": "pong", "event_id": _as_it_came(event_id)})
 
 
-def tool_result(call_id: str, result: str, *, is_error: bool) -> str:
+def tool_result(call_id: Id, result: str, *, is_error: bool) -> str:
     """The answer to a tool call."""
     return _encode(
         {
             "type": "client_tool_result",
-            "tool_call_id": call_id,
+            "tool_call_id": _as_it_came(call_id),
             "result": result,
             "is_error": is_error,
         }
     )
 
 
-def mcp_approval(call_id: str, *, approved: bool) -> str:
+def mcp_approval(call_id: Id, *, approved: bool) -> str:
     """The answer to an MCP tool that waits for somebody's approval."""
     return _encode(
-        {"type": "mcp_tool_approval_result", "tool_call_id": call_id, "is_approved": approved}
+        {
+            "type": "mcp_tool_approval_result",
+            "tool_call_id": _as_it_came(call_id),
+            "is_approved": approved,
+        }
     )
 
 
@@ -419,34 +535,3 @@ def utterance(kind: Say, text: str, event_id: int) -> str:
         return _encode({"type": "user_activity"})
     score = None if text == "none" else text
     return _encode({"type": "feedback", "event_id": event_id, "score": score})
-
-
-# ---- For the log ----
-
-_CUT_KEYS = frozenset({"audio_base_64", "chunk", "user_audio_chunk", "alignment"})
-_SECRET_PREFIX = "secret__"
-
-
-def for_log(message: bytes | str) -> str:
-    """A message as one line for the log, with audio and secrets cut out."""
-    try:
-        line = orjson.dumps(_cut(orjson.loads(message))).decode()
-    except orjson.JSONDecodeError:
-        return f"(no JSON, {len(message)} bytes)"
-    except (orjson.JSONEncodeError, RecursionError):  # orjson reads deeper than it writes
-        return f"(nested too deep, {len(message)} bytes)"
-    if len(line) > limits.MAX_LOGGED_CHARACTERS:
-        return f"{line[: limits.MAX_LOGGED_CHARACTERS]}... ({len(line)} characters)"
-    return line
-
-
-def _cut(value: Any, key: str = "") -> Any:
-    if key in _CUT_KEYS and value:
-        return f"<{len(value)}>" if isinstance(value, str) else "<cut>"
-    if key.startswith(_SECRET_PREFIX):
-        return "<secret>"
-    if isinstance(value, dict):
-        return {name: _cut(item, name) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_cut(item) for item in value]
-    return value

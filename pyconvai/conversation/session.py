@@ -26,15 +26,18 @@ from ..service.endpoint import place_of
 from ..service.metadata import Metadata
 from ..service.settings import Call, Settings
 from ..service.websocket import Closed, WebSocket
-from . import protocol
+from . import protocol, wire
 from .activity import Activity
 from .effects import (
+    AskFirst,
     CallTool,
     CountPong,
     CountStale,
     CountUnknown,
     Effect,
     Flush,
+    Id,
+    Level,
     Log,
     Play,
     Send,
@@ -204,7 +207,7 @@ class Session:
         )
 
     def _began(self, metadata: Metadata) -> None:
-        """The conversation is up. A second metadata changes nothing."""
+        """The conversation is up."""
         assert self._up is not None
         if self._up.done():
             return
@@ -213,8 +216,8 @@ class Session:
         except (SetupFailed, MemoryError) as failed:
             self._up.set_exception(failed)
         else:
-            self._up.set_result(metadata)
             self._talking = True
+            self._up.set_result(metadata)
             self.hold_changed()
 
     # ---- What the WebSocket tells ----
@@ -223,7 +226,7 @@ class Session:
         """One message of the service that is not taken as audio below."""
         self.handle.count_message()
         if self._log.debugging:
-            self._log.debug(f"<- {protocol.for_log(data)}")
+            self._log.debug(f"<- {wire.for_log(data)}")
         for effect in self._conversation.receive(data):
             self._carry_out(effect)
 
@@ -249,7 +252,7 @@ class Session:
         if self._websocket is None or self._finishing:
             return
         if self._log.debugging:
-            self._log.debug(f"-> {protocol.for_log(message)}")
+            self._log.debug(f"-> {wire.for_log(message)}")
         self._websocket.send(message)
 
     def _carry_out(self, effect: Effect) -> None:
@@ -257,10 +260,8 @@ class Session:
         match effect:
             case Play():
                 self._play(effect)
-            case CountStale(characters):
-                self.handle.count_stale(characters)
-            case Flush():
-                self._flush()
+            case CountStale() | AskFirst() | Flush():
+                self._stop_audio(effect)
             case Send(text):
                 self._send(text)
             case CountPong():
@@ -269,29 +270,59 @@ class Session:
                 assert self._tools is not None
                 self._tools.call(effect)
             case Log(level, text):
-                self._log.write(level, text)
+                self._tell(level, text)
             case CountUnknown():
                 self.handle.count_unknown()
             case Metadata():
                 self._began(effect)
+
+    def _stop_audio(self, effect: CountStale | AskFirst | Flush) -> None:
+        assert self._websocket is not None
+        match effect:
+            case CountStale(characters):
+                self.handle.count_stale(characters)
+            case AskFirst():
+                self._websocket.expect(None)
+            case Flush():
+                self._flush()
+
+    def _tell(self, level: Level, text: str) -> None:
+        """A line for whoever reads it: to clean what nobody reads would hold other calls up."""
+        if level > Level.DEBUG or self._log.debugging:
+            self._log.write(level, one_line(text))
 
     def _play(self, play: Play) -> None:
         assert self._websocket is not None
         if self._held:
             self.handle.count_stale(len(play.audio_base64))
             return
+        if not self._talking:
+            return  # the formats of the metadata are not known here: the call ends
+        if play.new_response:
+            self.handle.align()
+            self._conversation.response_began(play.event_id, self.handle.playout()[0])
+        if not self._queued(play.audio_base64) and play.audio_base64:
+            waiting_ms = self.handle.playout()[1]
+            if warning := self._conversation.overflowed(waiting_ms):
+                self._log.warning(warning)
+        # More of the same response needs nobody's decision.
+        self._websocket.expect(play.event_id)
+
+    def _queued(self, audio_base64: str) -> bool:
+        """Queue a piece, also of nearly standard base64. False: the queue is full."""
         try:
-            if play.new_response:
-                self.handle.align()
-                self._conversation.response_began(play.event_id, self.handle.playout()[0])
-            if not self.handle.play(play.audio_base64) and play.audio_base64:
-                waiting_ms = self.handle.playout()[1]
-                if warning := self._conversation.overflowed(waiting_ms):
-                    self._log.warning(warning)
-            # More of the same response needs nobody's decision.
-            self._websocket.expect(play.event_id)
+            return self.handle.play(audio_base64) > 0
         except ValueError as error:
-            self._log.warning(f"agent audio left out: {error}")
+            fault = str(error)
+        try:
+            taken = self.handle.play(wire.mended_base64(audio_base64)) > 0
+        except ValueError:
+            if self._conversation.once("bad base64"):
+                self._log.warning(f"agent audio left out: {fault}")
+            return True
+        if self._conversation.once("mended base64"):
+            self._log.warning(f"agent audio is not padded standard base64, but taken: {fault}")
+        return taken
 
     def _flush(self, why: str = "interrupted", *, interruption: bool = True) -> None:
         assert self._websocket is not None
@@ -303,7 +334,7 @@ class Session:
     def _new_tools(self, settings: Settings) -> Toolbox:
         """The agent's tools, for as long as this connection lasts."""
 
-        def answer(call_id: str, text: str, is_error: bool) -> None:
+        def answer(call_id: Id, text: str, is_error: bool) -> None:
             self._send(protocol.tool_result(call_id, text, is_error=is_error))
 
         tools = allowed(settings.tools)

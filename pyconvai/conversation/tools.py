@@ -17,7 +17,7 @@ from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog, trace
 from ..service.endings import Ending, PlayOut, Status, one_line
-from .effects import CallTool
+from .effects import CallTool, Id
 
 
 class ToolFailed(Exception):
@@ -104,7 +104,7 @@ class Toolbox:
         log: ChannelLog,
         *,
         tools: Mapping[str, Function],
-        answer: Callable[[str, str, bool], None],
+        answer: Callable[[Id, str, bool], None],
         end: Callable[[Ending], None],
     ) -> None:
         """answer: send a result (id, text, whether it is an error). end: end the conversation."""
@@ -112,7 +112,7 @@ class Toolbox:
         self._tools, self._answer, self._end = tools, answer, end
         self._tasks: set[asyncio.Task[Any]] = set()
         self._calls = 0
-        self._known: deque[str] = deque(maxlen=limits.TOOL_CALLS_REMEMBERED)
+        self._known: deque[Id] = deque(maxlen=limits.TOOL_CALLS_REMEMBERED)
 
     def call(self, call: CallTool) -> None:
         """Run the tool in a task of its own; answer at once what cannot be carried out."""
@@ -131,6 +131,8 @@ class Toolbox:
             there_are = ", ".join(self._tools) or "none"
             text = f"The phone system has no tool named {call.name}; there are: {there_are}."
             self._tell(call, one_line(text), is_error=True)
+        elif call.fault:
+            self._tell(call, call.fault, is_error=True)
         elif self._calls >= limits.TOOLS_AT_ONCE:
             text = f"Too many tools at once: {limits.TOOLS_AT_ONCE} have not ended yet."
             self._tell(call, f"{text} Try again later.", is_error=True)

@@ -176,3 +176,8 @@ cdef extern from "frame_reader.h" nogil:
         unsigned int bypass
     convai_frame_verdict convai_frame_read(convai_frame_reader *reader, const uint8_t *bytes,
                                            size_t length, size_t *used, convai_audio_event *event)
+
+cdef extern from "excerpt.h" nogil:
+    size_t convai_excerpt(const uint8_t *message, size_t length, uint8_t *out, int *is_cut)
+    size_t convai_json_find(const uint8_t *message, size_t length, const char *outer,
+                            const char *inner, const uint8_t **value)

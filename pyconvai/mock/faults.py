@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .audio import FORMATS
 from .table import Table
 
 # Stages of a conversation, in order. The first two are HTTP, before the 101.
@@ -50,8 +51,9 @@ CATALOGUE: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "not_json": ((_SOCKET,), (), "send text that is not JSON"),
     "large_message": (
         (_SOCKET,),
-        ("bytes", "fragments"),
-        "send an unknown message of this size, optionally in fragments",
+        ("bytes", "fragments", "what"),
+        "send a message of this size, optionally in fragments; what: unknown, lists,"
+        " agent_response, user_transcript, tool_result, error",
     ),
     "error": (
         (_SOCKET,),
@@ -72,6 +74,12 @@ CATALOGUE: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     ),
     "flood": ((_SOCKET,), ("count", "type"), "send many messages: ping, unknown, vad_score, audio"),
     "ping": ((_SOCKET,), ("event_id",), "send a ping with this event_id (number or text)"),
+    "response_again": ((_SOCKET,), (), "send the last agent_response again, with its response_id"),
+    "metadata_other": (
+        (_SOCKET,),
+        ("format",),
+        "send a second metadata that names this format for both ways",
+    ),
     "tool_call_again": ((_SOCKET,), (), "send the tool call a second time with the same id"),
 }
 
@@ -107,7 +115,11 @@ DEFAULT_BODY = {
     429: "rate_limit",
 }
 
+LARGE = ("unknown", "lists", "agent_response", "user_transcript", "tool_result", "error")
+"""What a large message can be."""
+
 _CHOICES = {
+    "what": LARGE,
     "shape": ("client_error", "error", "text"),
     "status": ("waiting", "admitted", "timed_out"),
     "type": ("ping", "unknown", "vad_score", "audio"),
@@ -164,6 +176,8 @@ def parse_fault(table: Table) -> Fault:
 def _option(table: Table, name: str, key: str) -> Any:
     if key == "status" and name == "http_status":
         return table.integer(key, 500, 100, 599)
+    if key == "format":
+        return table.text(key, choices=tuple(FORMATS))
     if key in _CHOICES:
         return table.text(key, choices=_CHOICES[key])
     if key == "code":

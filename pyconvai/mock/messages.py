@@ -41,18 +41,21 @@ def audio_final(event_id: EventId) -> Message:
     return {"type": "audio", "audio_event": event}
 
 
-def agent_response(text: str, event_id: EventId) -> Message:
-    """Full text of the agent's turn."""
-    event = {"agent_response": text, "event_id": event_id}
+def agent_response(text: str, event_id: EventId, response_id: str) -> Message:
+    """Full text of the agent's turn. ``response_id`` stays the same when it is sent again."""
+    event = {"agent_response": text, "event_id": event_id, "response_id": response_id}
     return {"type": "agent_response", "agent_response_event": event}
 
 
-def agent_response_correction(original: str, heard: str, event_id: EventId) -> Message:
+def agent_response_correction(
+    original: str, heard: str, event_id: EventId, response_id: str
+) -> Message:
     """What of an interrupted turn was said."""
     event = {
         "original_agent_response": original,
         "corrected_agent_response": heard,
         "event_id": event_id,
+        "response_id": response_id,
     }
     return {"type": "agent_response_correction", "agent_response_correction_event": event}
 
@@ -117,6 +120,17 @@ def agent_tool_response(
             "is_called": True,
             "event_id": event_id,
         },
+    }
+
+
+def agent_tool_response_full_payload(
+    name: str, call_id: str, kind: str, result: str, event_id: EventId
+) -> Message:
+    """The same with what the tool has returned."""
+    outcome = agent_tool_response(name, call_id, kind, False, event_id)["agent_tool_response"]
+    return {
+        "type": "agent_tool_response_full_payload",
+        "agent_tool_response_full_payload": {**outcome, "full_tool_result": result},
     }
 
 

@@ -104,10 +104,27 @@ async def _not_json(session: Session, fault: Fault) -> None:
 
 
 async def _large_message(session: Session, fault: Fault) -> None:
-    message = {"type": "brand_new_event", "padding": ""}
-    size = fault.integer("bytes", _LARGE_BYTES) - len(dump(message))
-    message["padding"] = "x" * max(0, size)
-    await session.link.send_text("brand_new_event", dump(message), fault.integer("fragments", 0))
+    what = fault.text("what", "unknown")
+    size = fault.integer("bytes", _LARGE_BYTES) - len(dump(_large(what, "")))
+    message = _large(what, "x" * max(0, size))
+    if what == "lists":
+        message["padding"] = [[]] * (size // len("[],"))
+    await session.link.send_text(message["type"], dump(message), fault.integer("fragments", 0))
+
+
+def _large(what: str, padding: str) -> messages.Message:
+    """A message with this in it."""
+    match what:
+        case "agent_response":
+            return messages.agent_response(padding, 0, "resp_large")
+        case "user_transcript":
+            return messages.user_transcript(padding, 0)
+        case "error":
+            return messages.error("client_error", 1002, "unknown", padding)
+        case "tool_result":
+            return messages.agent_tool_response_full_payload("x", "c", "webhook", padding, 0)
+        case _:
+            return {"type": "brand_new_event", "padding": padding}
 
 
 async def _error(session: Session, fault: Fault) -> None:
@@ -140,6 +157,17 @@ async def _metadata_partial(session: Session, fault: Fault) -> None:
 
 async def _metadata_twice(session: Session, fault: Fault) -> None:
     await session.send_metadata()
+
+
+async def _metadata_other(session: Session, fault: Fault) -> None:
+    other = fault.text("format", "pcm_16000")
+    message = messages.metadata(session.record.conversation_id, other, other)
+    await session.link.send(message)
+
+
+async def _response_again(session: Session, fault: Fault) -> None:
+    if session.speaker.last_response is not None:
+        await session.link.send(session.speaker.last_response)
 
 
 async def _bad_base64(session: Session, fault: Fault) -> None:
@@ -219,6 +247,8 @@ _ACTIONS: dict[str, Callable[[Session, Fault], Awaitable[None]]] = {
     "metadata_missing": _metadata_missing,
     "metadata_partial": _metadata_partial,
     "metadata_twice": _metadata_twice,
+    "metadata_other": _metadata_other,
+    "response_again": _response_again,
     "bad_base64": _bad_base64,
     "half_sample": _half_sample,
     "old_audio": _old_audio,

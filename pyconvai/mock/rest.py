@@ -20,6 +20,7 @@ SIGNED_URL_PATHS = (
     "/v1/convai/conversation/get-signed-url",
     "/v1/convai/conversation/get_signed_url",
 )
+WHICH = ("branch_id", "version_id", "environment")  # of an agent, in a query
 REPORT_PATH = "/mock/report"  # of the mock's own: the JSON report so far
 
 

@@ -216,9 +216,12 @@ class MockAgent:
         return response
 
     def _note(self, path: str, agent_id: str, response: Response | None, request: Request) -> None:
+        query = rest.query_of(request.path)[1]
         entry = {
             "path": path,
             "agent_id": agent_id,
+            # Which of the agent's branches and versions; the signature is nobody's business.
+            **{key: query[key] for key in rest.WHICH if key in query},
             "status": response.status_code if response else 101,
             "api_key": "xi-api-key" in request.headers,
             "user_agent": ", ".join(request.headers.get_all("User-Agent")),

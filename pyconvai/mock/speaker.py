@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,8 @@ class Speaker:
         self._play_until = 0.0
         self.ids = EventIds(agent)
         self.interruptible = False
+        self.last_response: messages.Message | None = None
+        """The text of the turn that was begun last."""
 
     @property
     def speaking(self) -> bool:
@@ -112,7 +115,9 @@ class Speaker:
         """
         event_id = self.ids.agent_turn()
         line = self._record.said("agent", text)
-        await self._link.send(messages.agent_response(text, event_id))
+        response_id = f"resp_{secrets.token_hex(8)}"
+        self.last_response = messages.agent_response(text, event_id, response_id)
+        await self._link.send(self.last_response)
         fmt = self._agent.output_format
         start = self._play_until = self._record.now()
         span = {
@@ -136,7 +141,8 @@ class Speaker:
         if heard:
             self._record.spoke_ms += fmt.ms(len(audio))
         else:
-            await self._interrupted(event_id, text, line, fmt.ms(len(audio)), sent, start)
+            whole = fmt.ms(len(audio))
+            await self._interrupted(event_id, response_id, text, line, whole, sent, start)
         return heard
 
     async def _stream(
@@ -194,6 +200,7 @@ class Speaker:
     async def _interrupted(
         self,
         event_id: EventId,
+        response_id: str,
         text: str,
         line: dict[str, object],
         whole_ms: float,
@@ -220,4 +227,6 @@ class Speaker:
             heard_ms=round(heard_ms),
             unplayed_ms=round(sent_ms - heard_ms),
         )
-        await self._link.send(messages.agent_response_correction(text, heard, event_id))
+        await self._link.send(
+            messages.agent_response_correction(text, heard, event_id, response_id)
+        )

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from .. import limits
+from . import missing
 
 
 class Status(IntEnum):
@@ -76,6 +77,7 @@ class SetupFailed(Exception):
 
 def one_line(text: str) -> str:
     """Make text fit for a log line and a channel variable: one line, no control characters."""
+    text = text[: limits.MAX_TEXT_CHARACTERS]
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if len(line) > limits.MAX_REASON_CHARACTERS:
         return line[: limits.MAX_REASON_CHARACTERS - 3] + "..."
@@ -287,6 +289,8 @@ def from_close(
         meaning = f"{meaning} with its tool {tool}"
     remedy = "" if close.key == "1000" + EARLY else _REMEDY.get(winner.status, "")
     told = "; ".join(dict.fromkeys(part for part in (words, said) if part))
+    if winner.status is Status.REJECTED:
+        remedy = missing.remedy(told, error) or remedy
     return Ending(
         winner.status,
         _sentence(meaning, told, remedy),
@@ -303,6 +307,11 @@ def _play_out(*, normal: bool, talking: bool) -> PlayOut:
 
 
 def _sentence(meaning: str, words: str, remedy: str) -> str:
+    """What it means, in whose words, and what to do; of these the words are cut."""
+    room = limits.MAX_REASON_CHARACTERS - len(f"{meaning}: ; {remedy}")
+    words = one_line(words)
+    if len(words) > room:
+        words = f"{words[: max(0, room - 3)]}..."
     sentence = f"{meaning}: {words}" if words else meaning
     return one_line(f"{sentence}; {remedy}" if remedy else sentence)
 

@@ -49,13 +49,12 @@ class Settings:
     debug: bool = False
     tools: str = "end_call"
     branch_id: str = ""
+    version_id: str = ""
     environment: str = ""
 
-    @property
-    def _query(self) -> str:
-        """Which agent, in which branch and environment."""
-        names = ("agent_id", "branch_id", "environment")
-        values = {name: getattr(self, name) for name in names}
+    def _query(self, *names: str) -> str:
+        """Which agent, and what else of these is set, as a query of a URL."""
+        values = {name: getattr(self, name) for name in ("agent_id", *names)}
         return urlencode({n: v for n, v in values.items() if v}, quote_via=quote, safe="")
 
     @property
@@ -70,7 +69,7 @@ class Settings:
         if "://" not in endpoint:
             endpoint = self.base_url.rstrip("/") + endpoint
         joint = "&" if "?" in endpoint else "?"
-        return f"{endpoint}{joint}{self._query}"
+        return f"{endpoint}{joint}{self._query('branch_id', 'version_id', 'environment')}"
 
     @property
     def first_url(self) -> str:
@@ -81,7 +80,7 @@ class Settings:
     def public_url(self) -> str:
         """The WebSocket address of an agent that wants no authentication."""
         base = "ws" + self.base_url.rstrip("/").removeprefix("http")
-        return f"{base}{CONVERSATION_PATH}?{self._query}"
+        return f"{base}{CONVERSATION_PATH}?{self._query('branch_id', 'environment')}"
 
 
 _CONFIG = "conversation_config_override"
@@ -97,7 +96,9 @@ OVERRIDES: dict[str, tuple[tuple[str, ...], type]] = {
     ),
     "prompt": ((_CONFIG, "agent", "prompt", "prompt"), str),
     "llm": ((_CONFIG, "agent", "prompt", "llm"), str),
+    "reasoning_effort": ((_CONFIG, "agent", "prompt", "reasoning_effort"), str),
     "tool_ids": ((_CONFIG, "agent", "prompt", "tool_ids"), list),
+    "tool_ids_strict": ((_CONFIG, "agent", "prompt", "tool_ids_strict"), bool),
     "native_mcp_server_ids": ((_CONFIG, "agent", "prompt", "native_mcp_server_ids"), list),
     "knowledge_base": ((_CONFIG, "agent", "prompt", "knowledge_base"), list),
     "voice_id": ((_CONFIG, "tts", "voice_id"), str),
@@ -109,8 +110,11 @@ OVERRIDES: dict[str, tuple[tuple[str, ...], type]] = {
         (_CONFIG, "tts", "pronunciation_dictionary_locators"),
         list,
     ),
+    "supported_voices": ((_CONFIG, "tts", "supported_voices"), list),
+    "clone_strength": ((_CONFIG, "tts", "clone_strength"), float),
     "keywords": ((_CONFIG, "asr", "keywords"), list),
     "soft_timeout_config": ((_CONFIG, "turn", "soft_timeout_config"), dict),
+    "noisy_environment_message": ((_CONFIG, "turn", "noisy_environment_message"), str),
     "text_only": ((_CONFIG, "conversation", "text_only"), bool),
     "max_duration_seconds": ((_CONFIG, "conversation", "max_duration_seconds"), int),
     "client_events": ((_CONFIG, "conversation", "client_events"), list),
@@ -119,7 +123,12 @@ OVERRIDES: dict[str, tuple[tuple[str, ...], type]] = {
     "branch_id": (("branch_id",), str),
     "environment": (("environment",), str),
     "starting_workflow_node_id": (("starting_workflow_node_id",), str),
+    "procedure_ids": (("procedure_ids",), list),
+    "start_procedure_ids": (("start_procedure_ids",), list),
+    "tool_mock_config": (("tool_mock_config",), dict),
 }
+
+_NAMES = ", ".join(sorted(OVERRIDES))
 
 WANTED: dict[type, str] = {
     str: "text",
@@ -131,7 +140,10 @@ WANTED: dict[type, str] = {
 }
 """What a value of each type has to be, in words for a reason."""
 
-_FLAGS = {"yes": True, "true": True, "no": False, "false": False}
+_FLAGS = dict.fromkeys(("yes", "true", "y", "t", "1", "on"), True) | dict.fromkeys(
+    ("no", "false", "n", "f", "0", "off"), False
+)
+"""As Asterisk knows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +242,8 @@ def _json_value(name: str, text: str) -> Any:
 def _put_override(overrides: dict[str, Any], name: str, text: str) -> None:
     """Put one override at its place in the tree. An empty value is left out, not sent as empty."""
     if name not in OVERRIDES:
-        raise _rejected(
-            f"channel variable ELEVENLABS_OVERRIDE_{_shown(name)} names no override;"
-            f" there are: {', '.join(sorted(OVERRIDES))}"
-        )
+        what = f"channel variable ELEVENLABS_OVERRIDE_{_shown(name)} names no override"
+        raise _rejected(one_line(f"{what}; docs/protocol.md lists them; there are: {_NAMES}"))
     if not text:
         return
     path, kind = OVERRIDES[name]

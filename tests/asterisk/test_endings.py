@@ -45,7 +45,7 @@ FAULTS = [
     ("handshake-silent", "TIMEOUT", "connect_timeout (2 s)"),
     ("handshake-reset", "UNREACHABLE", ""),
     ("close-open", "REJECTED", "does not exist"),
-    ("close-init", "REJECTED", "customer"),
+    ("close-init", "REJECTED", "ELEVENLABS_VAR_customer"),
     ("close-metadata", "REJECTED", "first_message"),
     ("close-greeting", "LIMIT", "quota"),
     ("close-caller", "ERROR", "boom"),
@@ -65,9 +65,10 @@ FAULTS = [
 ]
 
 # Faults that a caller must not even notice.
-HARMLESS = ("http-500-once", "metadata-late", "metadata-twice", "odd-messages", "large", "largest",
-            "large-fragmented", "fragmented", "flood", "queue-first", "half-sample", "old-audio",
-            "tiny-chunks", "odd-chunks", "one-chunk", "slow-metadata")  # fmt: skip
+HARMLESS = ("http-500-once", "metadata-late", "metadata-twice", "metadata-other", "odd-messages",
+            "large", "largest", "large-fragmented", "fragmented", "flood", "queue-first",
+            "half-sample", "old-audio", "response-again", "tiny-chunks", "odd-chunks", "one-chunk",
+            "slow-metadata")  # fmt: skip
 
 # Agents that are silent or slow at one stage, for callers who hang up just then.
 STAGES = ("http-silent", "handshake-silent", "silent-open", "silent-metadata", "silent-turn")

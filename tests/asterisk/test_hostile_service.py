@@ -5,6 +5,7 @@ All of it happens at once in one Asterisk, beside a call whose every sample is c
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.rtp import CODECS, PACKET_MS
 from testbed.slow_link import SlowLink
+from tests import hostile
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.crowd import Crowd, Outcome, crowd
 from tests.asterisk.phone import DIALPLAN, configure, section
@@ -31,6 +33,8 @@ PACE = 2.0
 """How much faster than that its agent sends, which has to share the machine with the flooding one:
 what is looked for is what Asterisk and the engine make of it."""
 
+EARLY_MS = 400
+EARLY = audible(ULAW.noise(EARLY_MS / 1000, seed=98), ULAW)
 GREETING_MS = 1000
 GREETING = audible(ULAW.noise(GREETING_MS / 1000, seed=1), ULAW)
 """Where the service itself is late, which has much to do, there is silence in between."""
@@ -40,6 +44,21 @@ so it is for the full run."""
 
 NOTICED_SECONDS = 25 * SECOND
 """Two intervals of the keep-alive, and the close that nobody answers."""
+
+LARGE = 16 << 20
+"""Bytes of a message: official clients take as much."""
+
+SALVO = "\n".join(
+    f'    {{ name = "send", stage = "metadata", text = {json.dumps(text, ensure_ascii=False)} }},'
+    for text in hostile.ALL.values()
+)
+LARGE_SALVO = "\n".join(
+    f'    {{ name = "large_message", stage = "greeting", bytes = {size}, what = "{what}" }},'
+    for what, size in (
+        *((what, LARGE) for what in ("agent_response", "user_transcript", "tool_result", "error")),
+        ("lists", LARGE // 4),
+    )
+)
 
 SERVICE = f"""\
 title = "hostile"
@@ -66,6 +85,18 @@ faults = [
     {{ name = "large_message", stage = "greeting", bytes = 16777216 }},
     {{ name = "large_message", stage = "greeting", bytes = 16777216, fragments = 1000 }},
 ]
+[agents.salvo]
+like = "default"
+faults = [
+{SALVO}
+{LARGE_SALVO}
+]
+[agents.early]
+like = "default"
+faults = [{{ name = "audio", stage = "init", offset = 0, sound = "noise:98:{EARLY_MS}" }}]
+[agents.other]
+like = "default"
+faults = [{{ name = "metadata_other", stage = "greeting", format = "pcm_16000" }}]
 [agents.too-large]
 like = "default"
 faults = [{{ name = "large_message", stage = "greeting", bytes = 33554433 }}]
@@ -78,8 +109,11 @@ like = "default"
 faults = [{{ name = "silence", stage = "greeting" }}]
 """
 
-FLOODS = ("small", "pings", "tiny", "fragments", "large")
+FLOODS = ("small", "pings", "tiny", "fragments", "large", "salvo")
 """Goes on until the caller hangs up, who has heard the greeting."""
+
+ODD = ("early", "other")
+"""Goes on as well; what is heard is told below."""
 
 ENDS = {
     "slow-url": ("TIMEOUT", "connect_timeout (2 s)"),
@@ -113,7 +147,7 @@ def pbx(asterisk: StartAsterisk) -> Instance:
 
 @pytest.fixture(scope="module")
 def seen(pbx: Instance, root: Root) -> Seen:
-    direct = [*FLOODS, *(name for name in ENDS if not name.startswith("slow"))]
+    direct = [*FLOODS, *ODD, *(name for name in ENDS if not name.startswith("slow"))]
     names = [*direct, "slow-url", "slow-upgrade", "agent0"]
     with (
         MockAgent(root, SERVICE) as service,
@@ -123,7 +157,8 @@ def seen(pbx: Instance, root: Root) -> Seen:
         patience = {"connect_timeout": "2", "connect_attempts": "1"}
         configure(
             pbx,
-            "".join(section(name, service.url) for name in direct)
+            "".join(section(name, service.url) for name in direct if name != "salvo")
+            + section("salvo", service.url, debug="yes")
             + section("slow-url", slow.url, **patience)
             + section("slow-upgrade", slow.url, auth="none", **patience)
             + section("agent0", good.url),
@@ -133,7 +168,7 @@ def seen(pbx: Instance, root: Root) -> Seen:
             deaf = wait_shown(calls, "deaf", r"queue, ([\d.]+) s by the socket", 3.0)
             time.sleep(TALK_SECONDS * SECOND - 3 * SECOND)
             other = calls.shown("agent0")
-            for name in (*FLOODS, "agent0"):
+            for name in (*FLOODS, *ODD, "agent0"):
                 calls.calls[name].hangup()
             outcomes = calls.outcomes(100 * SECOND)
     return Seen(outcomes, deaf, other, good)
@@ -159,10 +194,36 @@ def wait_shown(calls: Crowd, agent: str, pattern: str, at_least: float) -> str:
 @pytest.mark.limit(200)
 @pytest.mark.parametrize("agent", FLOODS)
 def test_a_flood_is_no_hindrance(seen: Seen, agent: str) -> None:
-    """Thousands of messages a second, each with a frame of 2 bytes, and messages of 16 MiB."""
+    """Thousands of messages a second, each with a frame of 2 bytes, and messages of 16 MiB.
+
+    S7, S15: and every message that no service should send, with debug on.
+    """
     outcome = seen.outcomes[agent]
     assert outcome.result.status == "HANGUP"
     assert audible(outcome.call.heard, ULAW) == GREETING
+
+
+def test_audio_before_the_metadata_is_heard(seen: Seen) -> None:
+    """S16."""
+    outcome = seen.outcomes["early"]
+    assert outcome.result.status == "HANGUP"
+    assert audible(outcome.call.heard, ULAW) == EARLY + GREETING
+
+
+def test_no_noise_is_heard_when_formats_change(seen: Seen, pbx: Instance) -> None:
+    """S16: of a greeting half of which comes behind another format, half is heard."""
+    outcome = seen.outcomes["other"]
+    assert outcome.result.status == "HANGUP"
+    heard = audible(outcome.call.heard, ULAW)
+    assert GREETING.startswith(heard)
+    assert 0.3 * len(GREETING) < len(heard) < 0.9 * len(GREETING)
+    assert pbx.log().count("changes the agent's formats in mid-call") == 1
+
+
+def test_nothing_was_a_fault_of_the_engine(seen: Seen, pbx: Instance) -> None:
+    """S7."""
+    assert seen.outcomes
+    assert "fault in the" not in pbx.log()
 
 
 @pytest.mark.parametrize("agent", ENDS)
@@ -182,7 +243,7 @@ def test_what_a_deaf_service_does_not_take_is_dropped_and_counted(seen: Seen) ->
 
 
 def test_the_other_call_hears_nothing_of_it(seen: Seen) -> None:
-    """Both directions to the last sample, in time; a late frame is one that the module counts."""
+    """S15: both directions to the last sample; a late frame is one that the module counts."""
     call = seen.outcomes["agent0"].call
     (session,) = seen.mock.report["sessions"]
     check_call(seen.mock, call, session, TALK_SECONDS)

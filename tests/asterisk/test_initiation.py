@@ -17,6 +17,8 @@ exten => sales_agent,1,Set(ELEVENLABS_VAR_postcode=01234)
  same => n,Set(ELEVENLABS_VAR_shop=from the dialplan)
  same => n,Set(ELEVENLABS_OVERRIDE_first_message=Grüß Gott!)
  same => n,Set(ELEVENLABS_OVERRIDE_speed=1.1)
+ same => n,Set(ELEVENLABS_OVERRIDE_clone_strength=0.5)
+ same => n,Set(ELEVENLABS_OVERRIDE_procedure_ids=["p1","p2"])
  same => n,ElevenLabsConvAI(sales_agent)
 exten => _+X.,1,Answer()
  same => n,Wait(1)
@@ -26,7 +28,10 @@ title = "agent"
 [agents.default]
 format = "ulaw_8000"
 first_message = "Good morning."
-overrides = ["agent.first_message", "agent.language", "tts.speed"]
+overrides = [
+    "agent.first_message", "agent.language", "agent.prompt", "tts.speed", "tts.clone_strength",
+    "turn.noisy_environment_message",
+]
 turns = []
 """
 
@@ -37,7 +42,12 @@ def pbx(asterisk: StartAsterisk) -> Instance:
 
 
 def test_variables_and_overrides(pbx: Instance, agent: StartAgent) -> None:
+    """S22: those of autumn 2026 among them."""
     keys = {
+        "version_id": "agtvrsn_1",
+        "override_tool_ids_strict": "on",
+        "override_reasoning_effort": "low",
+        "override_noisy_environment_message": "Pardon?",
         "var_shop": "from the file",
         "var_Region": "south",
         "json_open": "false",
@@ -54,9 +64,17 @@ def test_variables_and_overrides(pbx: Instance, agent: StartAgent) -> None:
     assert session["violations"] == []
     init = session["init"]
     assert init["conversation_config_override"] == {
-        "agent": {"first_message": "Grüß Gott!", "language": "de"},
-        "tts": {"speed": 1.1},
+        "agent": {
+            "first_message": "Grüß Gott!",
+            "language": "de",
+            "prompt": {"tool_ids_strict": True, "reasoning_effort": "low"},
+        },
+        "tts": {"speed": 1.1, "clone_strength": 0.5},
+        "turn": {"noisy_environment_message": "Pardon?"},
     }
+    assert init["procedure_ids"] == ["p1", "p2"]
+    signed = [each for each in mock.report["requests"] if "signed" in each["path"]]
+    assert {each.get("version_id") for each in signed} == {"agtvrsn_1"}
     assert init["custom_llm_extra_body"] == {"temperature": {"first": 0.5}}
     assert init["user_id"] == "customer 7"
     expected = {
@@ -103,3 +121,12 @@ def test_what_is_wrong_is_said_by_the_reload(pbx: Instance) -> None:
         "there is no override tone",
     ):
         assert words in said
+
+
+def test_a_list_of_events_that_lacks_one_is_warned_about(pbx: Instance) -> None:
+    """S23."""
+    keys = {"override_client_events": '["audio", "conversation_initiation_metadata"]'}
+    said = configure(pbx, section("sales_agent", "http://127.0.0.1:9", **keys))
+    assert "WARNING: elevenlabs.conf:5" in said
+    assert 'without "interruption": callers cannot interrupt the agent; add it to the list' in said
+    assert "reloaded successfully" in said

@@ -128,9 +128,7 @@ def pbx(asterisk: StartAsterisk) -> Instance:
 
 
 @pytest.fixture(scope="module")
-def trials(
-    root: Root, pbx: Instance, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Trial]:
+def trials(root: Root, pbx: Instance, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trial]:
     """All the calls, by what they do."""
     wav = write_sweep(tmp_path_factory.mktemp("sweep") / "sweep.wav")
     opus = has_opus(pbx)

@@ -8,7 +8,7 @@
 
 /*!
  * \file
- * \brief What must hold whatever bytes come: the readers of frames and of audio events, for libFuzzer
+ * \brief What must hold whatever bytes come: the readers of frames, of audio events and of long messages, for libFuzzer
  *
  * An input is flags, the sizes of the pieces that the bytes come in, and the bytes. tests/unit/test_frame_reader.py
  * reads it in the same way, and holds the outcome against orjson and the library.
@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "excerpt.h"
 #include "frame_reader.h"
 
 #define CHECK(condition) do { \
@@ -122,6 +123,30 @@ static void check_stream(const uint8_t *bytes, size_t length, int has_head, cons
 	free(cut);
 }
 
+/*! \brief An excerpt is no longer than the text, and its own excerpt; a value lies within the text */
+static void check_excerpt(const uint8_t *bytes, size_t length)
+{
+	uint8_t *copy = copy_exactly(bytes, length), *once = malloc(length), *twice = malloc(length);
+	const uint8_t *value = NULL;
+	int is_cut = 0;
+	size_t first = convai_excerpt(copy, length, once, &is_cut), second, found;
+
+	CHECK(first <= length);
+	if (first) {
+		uint8_t *exactly = copy_exactly(once, first);
+
+		second = convai_excerpt(exactly, first, twice, &is_cut);
+		/* A string with a wrong escape may be cut where it makes no sense any more. */
+		CHECK(!second || (second == first && !memcmp(once, twice, first) && !is_cut));
+		free(exactly);
+	}
+	found = convai_json_find(copy, length, "audio_event", "event_id", &value);
+	CHECK(!found || (value > copy && value + found <= copy + length));
+	free(copy);
+	free(once);
+	free(twice);
+}
+
 /*! \brief A text is recognized by itself exactly if it is within a frame */
 static void check_text(const uint8_t *bytes, size_t length, const uint8_t *sizes)
 {
@@ -158,6 +183,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (data[0] & IS_TEXT) {
 		check_text(data + LEADING, size - LEADING, data + 1);
+		check_excerpt(data + LEADING, size - LEADING);
 	} else {
 		check_stream(data + LEADING, size - LEADING, data[0] & HAS_HEAD, data + 1);
 	}

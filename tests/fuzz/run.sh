@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 
 readonly SECONDS_TO_RUN=${1:?for how many seconds?} PYTHON=${2:?which Python?}
 readonly CORPUS=tests/fuzz/corpus OUT=build/fuzz
-readonly SOURCES=(tests/fuzz/frames.c pyconvai/core/audio_event.c pyconvai/core/frame_reader.c)
+readonly SOURCES=(tests/fuzz/frames.c pyconvai/core/{audio_event,excerpt,frame_reader}.c)
 
 can_fuzz() { echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
     clang -fsanitize=fuzzer,address,undefined -x c - -o "$OUT/probe" 2>/dev/null; }

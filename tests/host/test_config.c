@@ -114,6 +114,9 @@ static const struct key_case key_cases[] = {
 	{ "branch_id", KEY_BRANCH_ID,
 		{ { "agtbrch_1", "agtbrch_1" } },
 		{ "", "two words" } },
+	{ "version_id", KEY_VERSION_ID,
+		{ { "agtvrsn_1", "agtvrsn_1" } },
+		{ "", "two words" } },
 	{ "environment", KEY_ENVIRONMENT,
 		{ { "staging", "staging" } },
 		{ "", "two words" } },
@@ -705,6 +708,8 @@ TEST(what_is_allowed_but_rarely_meant)
 	CHECK_INT(host_logged("tls_verify is no"), 1);
 	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://example.com\n");
 	CHECK_INT(host_logged("base_url is not encrypted"), 1);
+	accept("[a]\nagent_id=x\nauth=none\nversion_id=v\n");
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:2 [a]: version_id has no effect with auth = none"), 1);
 	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://127.0.0.1:1\n");
 	CHECK_INT(host_logged("WARNING"), 0);
 	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://[::1]:1\n");

@@ -135,6 +135,16 @@ static const struct {
 	{ "override_custom_llm_extra_body = {\"a\": {\"b\": []}}", "{\"a\": {\"b\": []}}" },
 	{ "override_custom_llm_extra_body = []", NULL },
 	{ "override_first_message = \xff", NULL },
+	{ "override_supported_voices = [{\"label\": \"Ann\"}]", "[{\"label\": \"Ann\"}]" },
+	{ "override_clone_strength = 0.5", "0.5" },
+	{ "override_clone_strength = much", NULL },
+	{ "override_reasoning_effort = low", "low" },
+	{ "override_tool_ids_strict = on", "yes" },
+	{ "override_tool_ids_strict = [\"a\"]", NULL },
+	{ "override_noisy_environment_message = Pardon?", "Pardon?" },
+	{ "override_procedure_ids = [\"p1\"]", "[\"p1\"]" },
+	{ "override_start_procedure_ids = p1", NULL },
+	{ "override_tool_mock_config = {}", "{}" },
 	{ "var_ = x", NULL },
 	{ "override_nothing = x", NULL },
 };
@@ -176,6 +186,45 @@ TEST(a_fault_names_what_is_allowed)
 	host_reload();
 	CHECK_HAS(host_log(), "there is no override lanuage; there are: branch_id, client_events");
 	CHECK_HAS(host_log(), "override_speed = fast: allowed is a number");
+	script_end();
+}
+
+static void reload_events(const char *line)
+{
+	char config[256];
+
+	begin(NULL);
+	host_log_clear();
+	snprintf(config, sizeof(config), AGENT "override_client_events=%s\n", line);
+	host_write_config("elevenlabs.conf", config);
+	CHECK_INT(host_reload(), AST_MODULE_RELOAD_SUCCESS);
+}
+
+/*! \brief S23 */
+TEST(a_list_of_events_without_what_a_call_needs)
+{
+	reload_events("[\"conversation_initiation_metadata\", \"audio\", \"interruption\", \"x\"]");
+	CHECK_INT(host_logged("WARNING elevenlabs.conf"), 0);
+	script_end();
+
+	reload_events("[\"conversation_initiation_metadata\",\"interruption\"]");
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:4 [sales]: override_client_events without "
+		"\"audio\": callers will hear nothing of the agent; add it to the list"), 1);
+	CHECK_INT(host_logged("WARNING elevenlabs.conf"), 1);
+	script_end();
+
+	reload_events("[\"conversation_initiation_metadata\",\"audio\",\"interruptions\"]");
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:4 [sales]: override_client_events without "
+		"\"interruption\": callers cannot interrupt the agent; add it to the list"), 1);
+	script_end();
+
+	reload_events("[]");
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:4"), 3);
+	script_end();
+
+	/* Takes back the list of [general]. */
+	reload_events("");
+	CHECK_INT(host_logged("WARNING elevenlabs.conf"), 0);
 	script_end();
 }
 

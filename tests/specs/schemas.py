@@ -1,4 +1,4 @@
-"""Says whether a message is one of the service's protocol, by its own two descriptions.
+"""Says whether a message is one of the service's protocol, by its own descriptions.
 
 faults("server", {"type": "ping", "ping_event": {"event_id": 1, "ping_ms": None}})  -> []
 """
@@ -21,16 +21,17 @@ HERE = Path(__file__).parent
 Sender = Literal["client", "server"]
 Schema = dict[str, Any]
 
-# One description is written from the client's point of view, the other from the server's.
+# Some are written from the server's point of view, one from the client's.
 FILES: dict[str, dict[Sender, str]] = {
     "agent.asyncapi.yaml": {"server": "publish", "client": "subscribe"},
+    "agent.asyncapi.2026-11.yaml": {"server": "publish", "client": "subscribe"},
     "agent.asyncapi.swift-sdk.yaml": {"server": "subscribe", "client": "publish"},
 }
 AUDIO = "user_audio_chunk"
 """Stands for the type of the one message that has none."""
 
 BASE64_KEYS = {AUDIO, "audio_base_64"}
-"""What holds audio, which only one description says of only one of them."""
+"""What holds audio, which not every description says of each of them."""
 
 _LITERAL = re.compile(r'literal<"(\w+)">')
 _formats = FormatChecker(formats=())
@@ -143,7 +144,7 @@ def _close(schema: Schema, out: Schema) -> None:
 
 @functools.cache
 def specifications() -> tuple[Specification, ...]:
-    """Both descriptions; read once, for that takes a moment."""
+    """All descriptions; read once, for that takes a moment."""
     return tuple(Specification(name) for name in FILES)
 
 

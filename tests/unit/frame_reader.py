@@ -26,7 +26,7 @@ from pyconvai.conversation.protocol import Conversation
 from tests.timing import FULL
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [f"pyconvai/core/{name}.c" for name in ("audio_event", "frame_reader")]
+SOURCES = [f"pyconvai/core/{name}.c" for name in ("audio_event", "excerpt", "frame_reader")]
 
 TEXT_MAX = 131072
 MAX_SIZE = 32 * 1024 * 1024
@@ -101,7 +101,9 @@ def event_of(c: Any, event: Any) -> Recognized:
 
 def understand(text: bytes) -> Recognized | None:
     """What Python makes of it; None if it is no audio that could be played."""
-    effects = Conversation().receive(text)
+    conversation = Conversation()
+    conversation.receive(b'{"type":"conversation_initiation_metadata"}')
+    effects = conversation.receive(text)
     effect = effects[0] if effects else None
     return (effect.audio_base64, effect.event_id) if isinstance(effect, Play) else None
 

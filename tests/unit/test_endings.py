@@ -299,6 +299,13 @@ def test_bodies_without_detail(body: bytes, words: str) -> None:
     assert http_error_words(body) == words
 
 
+def test_of_a_long_reason_the_service_s_words_are_cut() -> None:
+    """S20: not what to do about it."""
+    reason = from_close(3000, "x" * 10_000, talking=False).reason
+    assert reason.endswith("x...; check api_key and the agent's authentication setting")
+    assert len(reason) == limits.MAX_REASON_CHARACTERS
+
+
 def test_a_failed_set_up_carries_its_ending() -> None:
     ending = from_close(3000, "Could not authorize the conversation.", talking=False)
     failed = SetupFailed(ending)

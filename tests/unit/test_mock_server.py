@@ -117,6 +117,7 @@ def test_the_caller_interrupts() -> None:
                 "original_agent_response": LONG["text"],
                 "corrected_agent_response": "",
                 "event_id": greeting["event_id"],
+                "response_id": greeting["response_id"],
             }
             assert len(client.heard()) < len(noise(1, 4000, ULAW)), "not the rest of the greeting"
             answer = (await client.next("agent_response"))["agent_response_event"]

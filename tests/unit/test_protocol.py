@@ -10,6 +10,7 @@ import pytest
 from pyconvai import limits
 from pyconvai.conversation import protocol
 from pyconvai.conversation.effects import (
+    AskFirst,
     CallTool,
     CountPong,
     CountStale,
@@ -72,32 +73,12 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
             [Metadata("conv_1", "pcm_24000", "ulaw_8000")],
         ),
         (message(METADATA), [Metadata("", "pcm_16000", "pcm_16000")]),
-        (
-            message("audio", "audio_event", {"audio_base_64": "QUJD", "event_id": 0}),
-            [Play("QUJD", 0, new_response=True)],
-        ),
-        (
-            message("audio", "audio_event", {"audio_base_64": "QUJD", "event_id": "3"}),
-            [Play("QUJD", 3, new_response=True)],
-        ),
-        (
-            message("audio", "audio_event", {"audio_base_64": "", "event_id": 3, "is_final": True}),
-            [Play("", 3, new_response=True)],
-        ),
-        (message("audio", "audio", {"chunk": "QUJD"}), [Play("QUJD", 0, new_response=True)]),
-        (message("audio"), [Play("", 0, new_response=True)]),
-        (message("audio", "audio_event", "no object"), [Play("", 0, new_response=True)]),
+        (message("audio"), []),
         (message("interruption", "interruption_event", {"event_id": 8}), [Flush()]),
         (message("interruption"), [Flush()]),
         (message("ping", "ping_event", {"event_id": 0, "ping_ms": None}), [pong(0), CountPong()]),
-        (message("ping", "ping_event", {"event_id": "1001"}), [pong(1001), CountPong()]),
-        (message("ping", "ping_event", {"event_id": [1]}), [pong(0), CountPong()]),
-        (message("ping", "ping_event", {"event_id": "x"}), [pong(0), CountPong()]),
-        ('{"type":"ping","ping_event":{"event_id":1e308}}', [pong(0), CountPong()]),
-        (
-            '{"type":"ping","ping_event":{"event_id":-1e18}}',
-            [pong(-1000000000000000000), CountPong()],
-        ),
+        (message("ping"), [pong(0), CountPong()]),
+        (message("ping", "ping_event", {"ping_ms": 7}), [pong(0), CountPong()]),
         (
             message("agent_response", "agent_response_event", {"agent_response": " Hi. "}),
             [debug("agent: Hi.")],
@@ -231,30 +212,254 @@ def test_what_a_message_asks_for(text: str, effects: list[Effect]) -> None:
     assert list(Conversation().receive(text.encode())) == effects
 
 
+IDS = [
+    *("0", "-1", "7.0", "1.5e3", "1E400", "-0"),
+    *("18446744073709551615", "123456789012345678901234567890", '"7"', '" x\\u00e9\\n"', '""'),
+    *("null", "true", "[]", '[1, {"event_id": 2}]', '{"a":[1.10,null]}', "[" * 300 + "]" * 300),
+]
+
+
+@pytest.mark.parametrize("event_id", IDS)
+def test_ids_of_pings_go_back_as_they_came(event_id: str) -> None:
+    """S7: byte for byte, whatever JSON they are."""
+    text = f'{{"type": "ping", "ping_event": {{"ping_ms": 3, "event_id": {event_id} }} }}'
+    answer = Send(f'{{"type":"pong","event_id":{event_id}}}')
+    assert Conversation().receive(text) == (answer, CountPong())
+
+
+def test_an_id_that_is_too_long_to_go_back() -> None:
+    most = limits.ID_CHARACTERS
+    for length, answers in ((most, True), (most + 1, False)):
+        text = f'{{"type":"ping","ping_event":{{"event_id":{"1" * length}}}}}'
+        effects = Conversation().receive(text)
+        assert (CountPong() in effects) == answers
+        assert (CountUnknown() in effects) != answers
+
+
+@pytest.mark.parametrize("call_id", [*IDS[:-1], '"call 1 "'])
+def test_ids_of_tools_go_back_as_they_came(call_id: str) -> None:
+    """S7: those of tools too; null and an empty text are none."""
+    body = f'{{"tool_name": "t", "tool_call_id": {call_id}, "state": "awaiting_approval"}}'
+    conversation = Conversation()
+    (call,) = conversation.receive(f'{{"type":"client_tool_call","client_tool_call":{body}}}')
+    assert isinstance(call, CallTool)
+    if call_id in ("null", '""'):
+        assert not call.call_id
+        return
+    answers = [protocol.tool_result(call.call_id, "x", is_error=False)]
+    _, approval = conversation.receive(f'{{"type":"mcp_tool_call","mcp_tool_call":{body}}}')
+    assert isinstance(approval, Send)
+    for answer in (*answers, approval.text):
+        if call_id.startswith('"'):
+            assert json.loads(answer)["tool_call_id"] == json.loads(call_id)
+        else:
+            assert f'"tool_call_id":{call_id},' in answer
+
+
+@pytest.mark.parametrize(
+    ("parameters", "taken"),
+    [
+        ({"to": "200"}, {"to": "200"}),
+        ('{"to": "200"}', {"to": "200"}),
+        (' {"to": {"a": [1]}} ', {"to": {"a": [1]}}),
+        ("{}", {}),
+        ("null", {}),
+        ("", {}),
+        (" ", {}),
+        (None, {}),
+        ([], None),
+        ([1], None),
+        ("[1]", None),
+        ("to 200", None),
+        ('"{}"', None),
+        (7, None),
+        (False, None),
+    ],
+)
+def test_parameters_of_a_tool(parameters: Any, taken: dict[str, Any] | None) -> None:
+    """S17: the text of an object is taken apart; what is none is told to the agent."""
+    body = TOOL | {"parameters": parameters}
+    (call,) = Conversation().receive(message("client_tool_call", "client_tool_call", body))
+    fault = "" if taken is not None else "The parameters must be a JSON object."
+    assert call == CallTool("transfer", "c1", taken or {}, fault)
+
+
+def test_a_tool_call_that_is_too_long_is_not_carried_out_in_part() -> None:
+    """S15: of a long message an excerpt is read, which is not what the agent meant."""
+    body = TOOL | {"parameters": {"to": "2" * limits.MESSAGE_WHOLE_BYTES}}
+    (call,) = Conversation().receive(message("client_tool_call", "client_tool_call", body))
+    assert call == CallTool("transfer", "c1", {}, "The call has more than 65536 bytes.")
+
+
+def test_an_approval_that_is_asked_for_again_is_refused_once() -> None:
+    """S17."""
+    conversation = Conversation()
+
+    def ask(call_id: Any) -> int:
+        body = {"tool_name": "t", "tool_call_id": call_id, "state": "awaiting_approval"}
+        return len(conversation.receive(message("mcp_tool_call", "mcp_tool_call", body)))
+
+    assert [ask(call_id) for call_id in ("m1", "m1", "m2", 7, 7, "7", "m1")] == [
+        2,
+        0,
+        2,
+        2,
+        0,
+        2,
+        0,
+    ]
+
+
+# ---- Audio ----
+
+
+def metadata(agent: str = "ulaw_8000", caller: str = "ulaw_8000") -> str:
+    body = {"agent_output_audio_format": agent, "user_input_audio_format": caller}
+    return message(METADATA, f"{METADATA}_event", body)
+
+
+def talking() -> Conversation:
+    """One whose metadata has come."""
+    conversation = Conversation()
+    conversation.receive(metadata())
+    return conversation
+
+
 def audio(event_id: Any, audio_base64: str = "QUJD") -> str:
     return message("audio", "audio_event", {"audio_base_64": audio_base64, "event_id": event_id})
 
 
-def interruption(event_id: int) -> str:
+def interruption(event_id: Any) -> str:
     return message("interruption", "interruption_event", {"event_id": event_id})
 
 
+@pytest.mark.parametrize(
+    ("text", "effect"),
+    [
+        (audio(0), Play("QUJD", 0, new_response=True)),
+        (audio("3"), Play("QUJD", 3, new_response=True)),
+        (audio(3.0), Play("QUJD", 3, new_response=True)),
+        (audio(-3), Play("QUJD", -3, new_response=True)),
+        (
+            message("audio", "audio_event", {"audio_base_64": "", "event_id": 3, "is_final": True}),
+            Play("", 3, new_response=True),
+        ),
+        (message("audio", "audio", {"chunk": " QUJD\n"}), Play("QUJD", 0, new_response=True)),
+        (message("audio"), Play("", 0, new_response=True)),
+        (message("audio", "audio_event", "no object"), Play("", 0, new_response=True)),
+    ],
+)
+def test_audio(text: str, effect: Effect) -> None:
+    assert talking().receive(text) == (effect,)
+
+
 def test_only_audio_older_than_the_interruption_is_stale() -> None:
-    conversation = Conversation()
+    """S16: what has no number for an id can't be known to be old."""
+    conversation = talking()
     conversation.receive(interruption(5))
-    for event_id, stale in ((4, True), (5, False), ("6", False), (0, True)):
+    for event_id, stale in (
+        (4, True),
+        (5, False),
+        ("6", False),
+        (0, True),
+        (-1, True),
+        (4.5, True),
+    ):
         (effect,) = conversation.receive(audio(event_id))
         if stale:
             assert effect == CountStale(4)
         else:
             assert effect == Play("QUJD", int(event_id), new_response=True)
-    (legacy,) = conversation.receive(message("audio", "audio", {"chunk": "QQ=="}))
-    assert isinstance(legacy, Play), "audio without an id can't be known to be old"
+    for event_id in (None, "x", "", True, [4], {}, 10**40):
+        assert conversation.receive(audio(event_id)) == (Play("QUJD", 0, new_response=True),)
+    legacy = message("audio", "audio", {"chunk": "QQ=="})
+    no_id = message("audio", "audio_event", {"audio_base_64": "QQ=="})
+    for text in (legacy, no_id):
+        assert conversation.receive(text) == (Play("QQ==", 0, new_response=True),)
+
+
+def test_an_interruption_without_an_id_leaves_the_last_one() -> None:
+    """S16."""
+    conversation = talking()
+    conversation.receive(interruption(5))
+    assert conversation.receive(interruption(None)) == (Flush(),)
+    assert conversation.receive(audio(4)) == (CountStale(4),)
+
+
+def test_audio_without_an_id_belongs_to_what_is_queued() -> None:
+    """S16: else each piece would be a response of its own, and half a sample lost behind each."""
+    conversation = talking()
+    conversation.receive(audio(7))
+    conversation.response_began(7, 0)
+    assert conversation.receive(audio(None)) == (Play("QUJD", 7, new_response=False),)
+
+
+def test_audio_before_the_metadata_is_kept_and_played() -> None:
+    """S16: in order, and each response begins once."""
+    conversation = Conversation()
+    for event_id, text in ((1, "QUJD"), (1, "QUJE"), (None, "QUJF"), (2, "QUJG"), (2, "")):
+        assert conversation.receive(audio(event_id, text)) == ()
+    first, *kept = conversation.receive(metadata())
+    assert isinstance(first, Metadata)
+    assert kept == [
+        Play("QUJD", 1, new_response=True),
+        Play("QUJE", 1, new_response=False),
+        Play("QUJF", 1, new_response=False),
+        Play("QUJG", 2, new_response=True),
+    ]
+    assert conversation.receive(metadata()) == ()
+
+
+def test_audio_before_the_metadata_is_kept_within_a_limit() -> None:
+    """S16: its beginning is played; the rest is told of once."""
+    conversation = Conversation()
+    piece = "A" * 400_000
+    told = [effect for _ in range(9) for effect in conversation.receive(audio(1, piece))]
+    assert told == [
+        warning("agent audio left out: more than 2000000 bytes came before the metadata")
+    ]
+    assert conversation.receive(audio(1, "QUJD")) == (), "no gap in what is kept"
+    assert len(conversation.receive(metadata())) == 1 + 4
+    tiny = Conversation()
+    for _ in range(30_000):
+        tiny.receive(audio(1, "QUJD"))
+    assert len(tiny.receive(metadata())) == 1 + 2_000_000 // 104
+
+
+def test_an_interruption_before_the_metadata() -> None:
+    """S16: what was kept is not heard, what is older neither."""
+    conversation = Conversation()
+    conversation.receive(audio(4))
+    assert conversation.receive(interruption(5)) == (Flush(),)
+    assert conversation.receive(audio(4)) == (CountStale(4),)
+    assert conversation.receive(audio(5, "QUJE")) == ()
+    assert conversation.receive(metadata())[1:] == (Play("QUJE", 5, new_response=True),)
+
+
+def test_formats_that_change_in_mid_call() -> None:
+    """S16: what the agent says then would be noise. It is left out until the format is back."""
+    conversation = talking()
+    conversation.receive(audio(1))
+    conversation.response_began(1, 0)
+    log, ask = conversation.receive(metadata("pcm_16000", "pcm_16000"))
+    assert ask == AskFirst()
+    assert isinstance(log, Log)
+    assert "speaks pcm_16000 now, not ulaw_8000, and is not heard" in log.text
+    assert "is to hear pcm_16000 now, and goes on to hear ulaw_8000" in log.text
+    assert conversation.receive(audio(1)) == ()
+    assert conversation.receive(metadata("pcm_16000")) == (AskFirst(),), "told once"
+    assert conversation.receive(metadata()) == ()
+    assert conversation.receive(audio(1)) == (Play("QUJD", 1, new_response=False),)
+    other_ears = talking()
+    assert other_ears.receive(metadata(caller="pcm_8000"))[1:] == (AskFirst(),)
+    assert other_ears.receive(audio(1)) == (Play("QUJD", 1, new_response=True),)
+    nothing_said = talking()
+    assert nothing_said.receive(message(METADATA)) == ()
 
 
 def test_where_a_response_begins() -> None:
     """Once for each; after an interruption also for a reply under the same id."""
-    conversation = Conversation()
+    conversation = talking()
 
     def begins(event_id: int, queued_ms: int) -> bool:
         (effect,) = conversation.receive(audio(event_id))
@@ -275,7 +480,7 @@ def test_where_a_response_begins() -> None:
 
 
 def test_how_much_of_a_response_was_heard_is_told_with_its_correction() -> None:
-    conversation = Conversation()
+    conversation = talking()
     conversation.receive(audio(7))
     conversation.response_began(7, 0)
     conversation.flushed(3000, 1000, 1000)
@@ -283,6 +488,73 @@ def test_how_much_of_a_response_was_heard_is_told_with_its_correction() -> None:
     correction = message("agent_response_correction", "agent_response_correction_event", body)
     told = "agent, cut short: Well,; heard: 2000 of 3000 ms of response 7"
     assert conversation.receive(correction) == (debug(told),)
+
+
+def said(text: str, response_id: str = "", event_id: int = 1) -> str:
+    body = {"agent_response": text, "event_id": event_id, "response_id": response_id}
+    return message("agent_response", "agent_response_event", body)
+
+
+def test_a_response_that_is_sent_again_is_told_once() -> None:
+    """S22: it is known by its response_id; without one each is a response."""
+    conversation = Conversation()
+    assert conversation.receive(said("Hi.", "r1")) == (debug("agent: Hi."),)
+    conversation.receive(message("error", message="odd"))
+    assert conversation.receive(said("Hi.", "r1")) == ()
+    assert conversation.receive(said("Hi!", "r1")) == (debug("agent, in other words: Hi!"),)
+    assert conversation.last_error is not None, "it has not spoken since"
+    assert conversation.receive(said("Hi!", "r2", 2)) == (debug("agent: Hi!"),)
+    assert (conversation.last_error, conversation.last_response) == (None, 2)
+    for _ in range(2):
+        assert conversation.receive(said("Yes.")) == (debug("agent: Yes."),)
+    for number in range(3, 100):
+        conversation.receive(said("No.", f"r{number}"))
+    assert len(conversation._responses) == limits.RESPONSES_REMEMBERED
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "key"),
+    [
+        ("agent_response", "agent_response_event", "agent_response"),
+        (
+            "agent_response_correction",
+            "agent_response_correction_event",
+            "corrected_agent_response",
+        ),
+        ("user_transcript", "user_transcription_event", "user_transcript"),
+        ("agent_tool_response_full_payload", "agent_tool_response_full_payload", "tool_name"),
+        ("mcp_tool_call", "mcp_tool_call", "tool_name"),
+        ("error", "error_event", "message"),
+        ("client_error", "error_event", "error_name"),
+        ("guardrail_triggered", "guardrail_triggered_event", "guardrail_name"),
+        ("dtmf_request", "dtmf_request_event", "digits"),
+        ("queue_status", "queue_status_event", "status"),
+        ("of_tomorrow", "of_tomorrow_event", "x"),
+    ],
+)
+@pytest.mark.parametrize("length", [50_000, 5_000_000])
+def test_texts_are_cut_before_anybody_looks_at_them(
+    kind: str, body: str, key: str, length: int
+) -> None:
+    """S15: in whatever message they come."""
+    text = message(kind, body, {key: "é" * length, "state": "awaiting_approval"})
+    for effect in Conversation().receive(text):
+        if isinstance(effect, Log):
+            assert len(effect.text) < 2 * limits.MAX_TEXT_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type":"agent_response","agent_response_event":{"agent_response":"\\ud83d"}}',
+        '{"type":"agent_response","agent_response_event":{"agent_response":"?","x":1e999}}',
+        '{"type":"agent_response","agent_response_event":{"agent_response":"?","x":NaN}}',
+        b'{"type":"agent_response","agent_response_event":{"agent_response":"?","x":"\xff"}}',
+    ],
+)
+def test_what_spoils_a_message_for_strict_readers(text: str | bytes) -> None:
+    """S7: half an emoji, a number beyond all bounds, no UTF-8: the message counts all the same."""
+    assert Conversation().receive(text) == (debug("agent: ?"),)
 
 
 def test_a_queue_that_overflows_is_told_once() -> None:
@@ -408,30 +680,3 @@ def test_answers() -> None:
         "result": "no",
         "is_error": True,
     }
-
-
-@pytest.mark.parametrize(
-    ("text", "shown", "cut"),
-    [
-        ('{"user_audio_chunk":"QUJD"}', "<4>", "QUJD"),
-        ('{"audio_event":{"audio_base_64":"QUJD","alignment":{"chars":["Q"]}}}', "<4>", "QUJD"),
-        ('{"dynamic_variables":{"secret__pin":"1234","name":"Ada"}}', "Ada", "1234"),
-        ('{"list":[{"secret__x":"hush"}]}', "<secret>", "hush"),
-        ("no json", "no JSON, 7 bytes", "no json"),
-    ],
-)
-def test_the_log_shows_neither_audio_nor_secrets(text: str, shown: str, cut: str) -> None:
-    line = protocol.for_log(text)
-    assert shown in line
-    assert cut not in line
-
-
-@pytest.mark.parametrize("depth", [300, 1000])
-def test_a_message_that_is_nested_too_deep_is_not_logged(depth: int) -> None:
-    line = protocol.for_log("[" * depth + "]" * depth)
-    assert line == f"(nested too deep, {2 * depth} bytes)"
-
-
-def test_a_logged_message_has_a_limit() -> None:
-    line = protocol.for_log(json.dumps({"text": "x" * 100_000}))
-    assert len(line) < limits.MAX_LOGGED_CHARACTERS + 50

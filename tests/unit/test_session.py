@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import threading
 from typing import Any
 
 import pytest
 
-from pyconvai import __version__, log
-from pyconvai.conversation import protocol
+from pyconvai import __version__, limits, log
+from pyconvai.conversation import protocol, session
 from pyconvai.conversation.effects import Level
+from pyconvai.service.endings import one_line
+from tests import hostile
 from tests.timing import SECOND
 from tests.unit.engine import ENDED, TALKING, Engine
 from tests.unit.service import Conversation, Service
@@ -145,9 +148,9 @@ def test_ping_is_answered_and_unknown_messages_are_ignored(engine: Engine) -> No
         await agent.send(no_type_at_all=1)
         await agent.connection.send("this is no JSON")
         await agent.send(type="ping", ping_event={"event_id": "7", "ping_ms": 12})
-        assert await agent.next() == {"type": "pong", "event_id": 7}
+        assert await agent.next() == {"type": "pong", "event_id": "7"}
         await agent.send(type="ping", ping_event={"event_id": 1e300})
-        assert await agent.next() == {"type": "pong", "event_id": 0}
+        assert await agent.next() == {"type": "pong", "event_id": 1e300}
         await agent.connection.close(1000)
 
     with Service(script) as service:
@@ -180,11 +183,159 @@ def test_a_tool_call_is_answered_once(engine: Engine) -> None:
         call.release()
 
 
-def test_bad_audio_is_left_out(engine: Engine) -> None:
+@pytest.mark.parametrize("debug", ["no", "yes"])
+def test_no_message_ends_a_call(engine: Engine, debug: str) -> None:
+    """S7: with `debug` too; what is owed an answer gets it, and the audio is whole."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        for text in hostile.ALL.values():
+            await agent.connection.send(text)
+        await agent.metadata()
+        await agent.speak(b"before")
+        for text in hostile.ALL.values():
+            await agent.connection.send(text)
+        await agent.speak(b"behind", 2)
+        await agent.send(type="ping", ping_event={"event_id": "last"})
+        while await agent.next() != {"type": "pong", "event_id": "last"}:
+            pass
+        pongs = [m for m in agent.received if m["type"] == "pong"]
+        assert len(pongs) == 2 * len(hostile.PINGS) + 1
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings(debug=debug))
+        assert call.ending()[0] == "AGENT_ENDED"
+        service.outcome()
+        assert call.hear(6) == b"behind", "an interruption among them has thrown the rest away"
+        assert call.counters().pings_answered == 2 * len(hostile.PINGS) + 1
+        assert len(engine.text()) < 500_000
+        assert "fault" not in engine.text()
+        call.release()
+
+
+def test_audio_before_the_metadata_is_heard(engine: Engine) -> None:
+    """S16: in order, in pieces of half samples as well."""
+    early, later = os.urandom(1001), os.urandom(999)
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.speak(early[:333])
+        await agent.speak(early[333:])
+        await agent.metadata("pcm_16000", "pcm_16000")
+        await agent.speak(later)
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[0] == "AGENT_ENDED"
+        assert call.hear(2000) == early + later
+        assert "left out" not in engine.text()
+        assert "dropped" not in engine.text()
+        call.release()
+
+
+def test_audio_before_formats_that_are_not_known(engine: Engine) -> None:
+    """S16: the call ends for its reason, and nothing else is said."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.speak(b"early")
+        await agent.metadata("mp3_44100")
+        assert await agent.closed() == 1000
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[0] == "REJECTED"
+        assert "dropped" not in engine.text()
+        service.outcome()
+        call.release()
+
+
+def test_base64_that_is_nearly_standard(engine: Engine) -> None:
+    """S16: unpadded, of the URL alphabet, in lines: all of it is heard, and told once."""
+    spoken = b"".join(bytes([n % 256, 0xFF, 0xFE, 0xFB]) for n in range(250))
+
     async def script(agent: Conversation) -> None:
         await agent.next()
         await agent.metadata()
-        for text in ("????", "abc", "", "=bcd", "é" * 4):
+        for at in range(0, len(spoken), 100):
+            text = base64.urlsafe_b64encode(spoken[at : at + 100]).decode().rstrip("=")
+            text = f"{text[:50]}\r\n {text[50:]}\n" if at % 200 else text
+            await agent.send(type="audio", audio_event={"audio_base_64": text, "event_id": 1})
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[0] == "AGENT_ENDED"
+        assert call.hear(len(spoken)) == spoken
+        assert engine.text().count("agent audio is not padded standard base64, but taken") == 1
+        call.release()
+
+
+def test_formats_that_change_are_told_and_no_noise_is_heard(engine: Engine) -> None:
+    """S16: also where the core takes audio without asking."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.speak(b"first ")
+        await agent.speak(b"words ")
+        await agent.metadata("pcm_16000", "pcm_16000")
+        await agent.speak(b"noise ")
+        await agent.speak(b"noise ", 2)
+        await agent.metadata()
+        await agent.speak(b"again ")
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[0] == "AGENT_ENDED"
+        assert call.hear(18) == b"first words again "
+        assert engine.text().count("the service changes the agent's formats in mid-call") == 1
+        call.release()
+
+
+def test_a_text_is_made_fit_for_the_log_only_where_there_is_one(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S15: a transcript is for whoever debugs; 4 MiB of it cost nobody anything else."""
+    cleaned: list[int] = []
+
+    def clean(text: str) -> str:
+        cleaned.append(len(text))
+        return one_line(text)
+
+    monkeypatch.setattr(session, "one_line", clean)
+    text = "x y\n" * (1 << 20)
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.send(type="agent_response", agent_response_event={"agent_response": text})
+        await agent.send(
+            type="guardrail_triggered", guardrail_triggered_event={"guardrail_name": text}
+        )
+        await agent.connection.close(1000)
+
+    for debug, lines in (("no", 1), ("yes", 2)):
+        cleaned.clear()
+        with Service(script) as service:
+            call = engine.call(settings=service.settings(debug=debug))
+            assert call.ending()[0] == "AGENT_ENDED"
+            service.outcome()
+            call.release()
+        assert len(cleaned) == lines
+        assert max(cleaned) < 2 * limits.MAX_TEXT_CHARACTERS
+
+
+def test_bad_audio_is_left_out(engine: Engine) -> None:
+    """S16: and told of once."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        for text in ("????", "a", "", "=bcd", "é" * 4):
             await agent.send(type="audio", audio_event={"audio_base_64": text, "event_id": 1})
         await agent.speak(b"good")
         await agent.connection.close(1000)
@@ -193,7 +344,7 @@ def test_bad_audio_is_left_out(engine: Engine) -> None:
         call = engine.call(settings=service.settings())
         call.wait(ENDED)
         assert call.hear(4) == b"good"
-        assert "agent audio left out" in engine.text()
+        assert engine.text().count("agent audio left out") == 1
         call.release()
 
 
@@ -249,7 +400,7 @@ def test_a_fault_ends_the_call_and_is_told(engine: Engine, monkeypatch: pytest.M
         await agent.send(type="ping", ping_event={"event_id": 1})
         assert await agent.closed() == 1000
 
-    def slip(event_id: int) -> str:
+    def slip(event_id: object) -> str:
         raise ZeroDivisionError("a slip")
 
     monkeypatch.setattr(protocol, "pong", slip)

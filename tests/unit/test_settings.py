@@ -33,6 +33,7 @@ def test_every_setting_has_its_type() -> None:
         "tls_verify": "no",
         "debug": "yes",
         "branch_id": "b",
+        "version_id": "v",
         "environment": "e",
         "a_key_of_another_layer": "left out",
     }
@@ -51,6 +52,7 @@ def test_every_setting_has_its_type() -> None:
         tls_verify=False,
         debug=True,
         branch_id="b",
+        version_id="v",
         environment="e",
     )
 
@@ -96,9 +98,11 @@ def test_an_empty_override_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("yes", True), ("True", True), ("no", False), ("false", False)]
+    ("text", "value"),
+    [("yes", True), ("True", True), ("on", True), ("no", False), ("false", False), ("0", False)],
 )
 def test_flags(text: str, value: bool) -> None:
+    """The words that Asterisk knows."""
     call = Call.from_pairs([AGENT, (PairKind.OVERRIDE, "text_only", text)])
     assert call.overrides == {
         "conversation_config_override": {"conversation": {"text_only": value}}
@@ -173,6 +177,52 @@ def test_json_can_be_nested() -> None:
 )
 def test_where_the_signed_url_comes_from(settings: Settings, address: str) -> None:
     assert settings.signed_url_request == address
+
+
+def test_the_version_goes_into_the_request_for_the_signed_url_alone() -> None:
+    """S22: neither the public address nor the first message has a place for it."""
+    pairs = [AGENT, (PairKind.SETTING, "version_id", "v 1"), (PairKind.SETTING, "branch_id", "b")]
+    call = Call.from_pairs(pairs)
+    assert call.settings.signed_url_request.endswith(
+        "?agent_id=agent_x&branch_id=b&version_id=v%201"
+    )
+    assert "v%201" not in call.settings.public_url
+    assert call.overrides == {"branch_id": "b"}
+
+
+def test_the_overrides_of_autumn_2026() -> None:
+    """S22: each at its place, with its type."""
+    texts = {
+        "supported_voices": '[{"label": "Ann", "voice_id": "v"}]',
+        "clone_strength": "0.5",
+        "tool_ids": '["t"]',
+        "tool_ids_strict": "yes",
+        "reasoning_effort": "low",
+        "soft_timeout_config": '{"additional_soft_timeout_messages": ["Well?"]}',
+        "noisy_environment_message": "Pardon?",
+        "max_duration_seconds": "60",
+        "procedure_ids": '["p"]',
+        "start_procedure_ids": '["q"]',
+    }
+    pairs = [AGENT, *((PairKind.OVERRIDE, name, text) for name, text in texts.items())]
+    assert Call.from_pairs(pairs).overrides == {
+        "conversation_config_override": {
+            "tts": {
+                "supported_voices": [{"label": "Ann", "voice_id": "v"}],
+                "clone_strength": 0.5,
+            },
+            "agent": {
+                "prompt": {"tool_ids": ["t"], "tool_ids_strict": True, "reasoning_effort": "low"}
+            },
+            "turn": {
+                "soft_timeout_config": {"additional_soft_timeout_messages": ["Well?"]},
+                "noisy_environment_message": "Pardon?",
+            },
+            "conversation": {"max_duration_seconds": 60},
+        },
+        "procedure_ids": ["p"],
+        "start_procedure_ids": ["q"],
+    }
 
 
 def test_public_address() -> None:

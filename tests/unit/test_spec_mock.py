@@ -17,9 +17,9 @@ from websockets.exceptions import ConnectionClosed
 
 from pyconvai.mock import MockAgent, messages
 from pyconvai.mock.audio import FORMATS
-from pyconvai.mock.faults import CATALOGUE
+from pyconvai.mock.faults import CATALOGUE, LARGE
 from pyconvai.mock.scenario import _ALL_EVENTS as ALL_EVENTS
-from tests.specs.schemas import faults
+from tests.specs.schemas import FILES, faults
 from tests.timing import SECOND
 from tests.unit.mock_client import LIMIT, tone
 
@@ -148,7 +148,8 @@ SENDING: dict[str, dict[str, Any]] = {
     "flood:unknown": {"type": "unknown", "count": 5},
     "send:text": {"text": "[1, 2]"},
     "send:message": {"message": {"type": "audio"}},
-    "large_message": {"bytes": 20_000},
+    **{f"large_message:{what}": {"what": what, "bytes": 20_000} for what in LARGE},
+    "response_again": {"stage": "greeting"},
     "metadata_partial": {"stage": "init"},
     "metadata_missing": {"stage": "init"},
     "audio": {"stage": "greeting", "sound": "noise:9:100"},
@@ -162,7 +163,8 @@ DELIBERATE = {
     "flood:unknown",
     "send:text",
     "send:message",
-    "large_message",
+    "large_message:unknown",
+    "large_message:lists",
     "metadata_partial",
     "queue_status",
     "binary",
@@ -230,16 +232,16 @@ def test_faults(said: Said, case: str) -> None:
 
 
 def test_text_ids_are_the_one_manner_outside_the_protocol(said: Said) -> None:
-    """Neither description has them; clients should put up with them."""
+    """No description has them; clients should put up with them."""
     found = [against([message]) for message in said["text-ids"]]
     assert any(found)
     assert all("is not of type 'integer'" in "\n".join(lines) for lines in found if lines)
 
 
-def test_queue_status_is_in_neither_description() -> None:
+def test_queue_status_is_in_no_description() -> None:
     """Once one of them has it, it must be held against that."""
     for status in ("waiting", "admitted", "timed_out"):
-        assert len(faults("server", messages.queue_status(status))) == 2
+        assert len(faults("server", messages.queue_status(status))) == len(FILES)
 
 
 def test_every_kind_that_the_mock_can_say_was_heard(said: Said) -> None:

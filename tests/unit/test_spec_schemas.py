@@ -9,6 +9,7 @@ import pytest
 from tests.specs.schemas import FILES, Sender, Specification, faults, specifications
 
 EVENT = {"audio_base_64": "QUJD", "event_id": 1}
+RESPONSE = {"agent_response": "Hi.", "event_id": 1, "response_id": "r", "attachments": []}
 INIT = "conversation_initiation_client_data"
 
 
@@ -39,6 +40,7 @@ def test_the_descriptions_own_examples_conform() -> None:
         ("server", {"type": "ping", "ping_event": {"event_id": 1, "ping_ms": None}}),
         ("client", {"type": "pong", "event_id": 1}),
         ("client", {"user_audio_chunk": "QUJD"}),
+        ("server", {"type": "agent_response", "agent_response_event": RESPONSE}),
         ("client", {"type": INIT, "dynamic_variables": {"n": [1, None, "x"]}, "user_id": None}),
     ],
 )

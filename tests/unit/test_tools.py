@@ -88,6 +88,20 @@ def test_a_tool_is_told_its_parameters_and_the_agent_its_result(
     converse(engine, script, tools="add")
 
 
+def test_parameters_as_the_text_of_an_object(engine: Engine, bench: dict[str, Any]) -> None:
+    """S17."""
+
+    async def add(context: ToolContext, *, a: int, b: float = 0.0) -> str:
+        return str(a + b)
+
+    async def script(agent: Conversation) -> None:
+        await ask(agent, "add", parameters='{"a": 1, "b": 2.5}')
+        assert (await answer(agent))["result"] == "3.5"
+
+    bench["add"] = add
+    converse(engine, script, tools="add")
+
+
 @pytest.mark.parametrize(
     ("parameters", "told"),
     [
@@ -96,8 +110,12 @@ def test_a_tool_is_told_its_parameters_and_the_agent_its_result(
         ({"a": True}, "The parameter a must be a whole number."),
         ({"a": 1, "b": "x"}, "The parameter b must be a number."),
         ({"a": 1, "z": 2}, "There is no parameter z; it has: a, b."),
-        (["a"], "The parameter a is missing; it is a whole number."),
+        (["a"], "The parameters must be a JSON object."),
+        ("a", "The parameters must be a JSON object."),
+        ("[1]", "The parameters must be a JSON object."),
+        ('{"a": "3"}', "The parameter a must be a whole number."),
         (None, "The parameter a is missing; it is a whole number."),
+        ("", "The parameter a is missing; it is a whole number."),
     ],
 )
 def test_bad_parameters(engine: Engine, bench: dict[str, Any], parameters: Any, told: str) -> None:
@@ -271,11 +289,16 @@ def test_each_call_is_answered_once(engine: Engine, bench: dict[str, Any]) -> No
         assert (await answer(agent))["result"] == "2"
         await ask(agent, "count", "c3", expects_response=True)
         assert (await answer(agent))["result"] == "3"
+        for call_id in (7, 7.5, ["a"]):  # S7: as it came
+            await ask(agent, "count", tool_call_id=call_id)
+            await ask(agent, "count", tool_call_id=call_id)
+            assert (await answer(agent))["tool_call_id"] == call_id
+        await nothing_more(agent)
 
     calls: list[ToolContext] = []
     bench["count"] = count
     converse(engine, script, tools="count")
-    assert len(calls) == 3
+    assert len(calls) == 6
     assert "tool count called without an id: not carried out" in engine.text()
 
 

@@ -159,7 +159,6 @@ static void follow_device(struct call *call)
 		ast_channel_name(call->channel), call->agent->name);
 	dtmf_forget(&call->dtmf);
 	media_preroll_drop(&call->media);
-	media_follow(&call->media);
 	if (caller_control(&call->caller, AST_CONTROL_UNHOLD)) {
 		tell_hold(call);
 	}

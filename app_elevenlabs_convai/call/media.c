@@ -154,22 +154,6 @@ int media_check(const struct media *media, char *reason, size_t size)
 	return -1;
 }
 
-void media_follow(struct media *media)
-{
-	struct ast_channel *channel = media->channel;
-
-	ast_channel_lock(channel);
-	ao2_replace(media->native_read, ast_channel_rawreadformat(channel));
-	ao2_replace(media->native_write, ast_channel_rawwriteformat(channel));
-	media->read_translated = media->write_translated = 0;
-	ast_channel_unlock(channel);
-	media_read_raw(media);
-	/* Asterisk has set the format that was in use: the other device's, before the agent is there. */
-	if (!media->agent && media->native_write) {
-		ast_set_write_format(channel, media->native_write);
-	}
-}
-
 int64_t media_length_us(const struct ast_frame *frame)
 {
 	unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);

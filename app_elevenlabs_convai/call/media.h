@@ -72,9 +72,6 @@ struct media {
  */
 void media_open(struct media *media, struct ast_channel *channel);
 
-/*! \brief Another device is behind the channel: note its formats in the place of the other's */
-void media_follow(struct media *media);
-
 /*!
  * \brief See that the channel still reads without translating: a re-INVITE or a masquerade
  * may have it begin again

@@ -36,9 +36,9 @@ void statistics_copy(const struct call_statistics *from, struct call_statistics 
 {
 	to->voice_frames_read = __atomic_load_n(&from->voice_frames_read, __ATOMIC_RELAXED);
 	to->digits = __atomic_load_n(&from->digits, __ATOMIC_RELAXED);
-	to->untranslated_frames = __atomic_load_n(&from->untranslated_frames, __ATOMIC_RELAXED);
 	to->holds = __atomic_load_n(&from->holds, __ATOMIC_RELAXED);
 	to->on_hold = __atomic_load_n(&from->on_hold, __ATOMIC_RELAXED);
+	to->untranslated_frames = __atomic_load_n(&from->untranslated_frames, __ATOMIC_RELAXED);
 	to->frames_written = __atomic_load_n(&from->frames_written, __ATOMIC_RELAXED);
 	to->silent_frames = __atomic_load_n(&from->silent_frames, __ATOMIC_RELAXED);
 	to->write_failures = __atomic_load_n(&from->write_failures, __ATOMIC_RELAXED);

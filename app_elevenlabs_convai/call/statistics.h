@@ -25,9 +25,9 @@ struct playout_clock;
 struct call_statistics {
 	uint64_t voice_frames_read;
 	uint64_t digits;		/*!< pressed by the caller */
-	uint64_t untranslated_frames;	/*!< voice that could not be translated: silence in its place */
 	uint64_t holds;			/*!< times that the caller has put us on hold */
 	uint64_t on_hold;		/*!< 1 while the caller holds */
+	uint64_t untranslated_frames;	/*!< voice that could not be translated: silence in its place */
 	uint64_t frames_written;	/*!< silence included */
 	uint64_t silent_frames;		/*!< of these, how many held nothing of the agent's */
 	uint64_t write_failures;

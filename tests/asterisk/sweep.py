@@ -10,7 +10,7 @@ import array
 import itertools
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,6 +87,26 @@ def listen(samples: Sequence[int], rate: int) -> Heard:
     )
 
 
+def growth(pieces: Iterable[tuple[float, Sequence[int]]], rate: int) -> float:
+    """By how much pieces come later than the first ones did, at most. Of each: when it came, in ms, and its samples.
+
+    A piece of 20 ms or more, for a shorter one has too few periods.
+    """
+    delays: list[float] = []
+    for at, piece in pieces:
+        pitch = _pitch(piece, rate)
+        if pitch is not None:
+            delay = at - (pitch - LOW_HZ) + 500 * len(piece) / rate
+            delays.append(_nearest(delay, delays[-1] if delays else 0.0))
+    first = statistics.median(delays[:FIRST_PIECES]) if delays else 0.0
+    return max(delays, default=math.nan) - first
+
+
+def _nearest(shift: float, last: float) -> float:
+    """It is only known up to whole periods: the nearest to the one before."""
+    return last + (shift - last + PERIOD_MS / 2) % PERIOD_MS - PERIOD_MS / 2
+
+
 def _shifts(pitches: list[float | None]) -> Iterator[float]:
     """Yield the place of each piece in what was heard minus the time at which it was said."""
     last: float | None = None
@@ -94,11 +114,8 @@ def _shifts(pitches: list[float | None]) -> Iterator[float]:
         if before is None or pitch is None or abs(pitch - before - PIECE_MS) > AGREE_HZ:
             continue
         shift = number * PIECE_MS + PIECE_MS / 2 - (pitch - LOW_HZ)
-        # Only known up to whole periods: it is the nearest to the one before.
-        if last is not None:
-            shift = last + (shift - last + PERIOD_MS / 2) % PERIOD_MS - PERIOD_MS / 2
-        last = shift
-        yield shift
+        last = shift if last is None else _nearest(shift, last)
+        yield last
 
 
 def _pitch(piece: Sequence[int], rate: int) -> float | None:

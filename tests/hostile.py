@@ -21,7 +21,18 @@ def _call(**more: Any) -> str:
     return _message("client_tool_call", "client_tool_call", {"tool_name": "none"} | more)
 
 
-IDS = ("-1", "1e3", "1E400", "18446744073709551616", "9" * 40, '"x\\n"', "null", "true", "[1,{}]")
+IDS = (
+    "-1",
+    "1e3",
+    "1E400",
+    "18446744073709551616",
+    "9" * 40,
+    '"x\\n"',
+    "null",
+    "true",
+    "[1,{}]",
+    '"\\ud83d"',
+)
 """As JSON."""
 
 PINGS = {

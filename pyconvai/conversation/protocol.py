@@ -469,7 +469,7 @@ SENT = frozenset(
 
 def _encode(message: dict[str, Any]) -> str:
     assert message["type"] in SENT
-    return orjson.dumps(message).decode()
+    return orjson.dumps(message).decode(errors="replace")  # what is verbatim may be no UTF-8
 
 
 def _as_it_came(value: int | Id) -> Any:

@@ -227,6 +227,13 @@ def test_ids_of_pings_go_back_as_they_came(event_id: str) -> None:
     assert Conversation().receive(text) == (answer, CountPong())
 
 
+def test_an_id_that_is_no_text() -> None:
+    """S7: what goes back has to be UTF-8 all the same."""
+    text = b'{"type":"ping","ping_event":{"event_id":"a\xff"}}'
+    answer = Send('{"type":"pong","event_id":"a\ufffd"}')
+    assert Conversation().receive(text) == (answer, CountPong())
+
+
 def test_an_id_that_is_too_long_to_go_back() -> None:
     most = limits.ID_CHARACTERS
     for length, answers in ((most, True), (most + 1, False)):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,8 +136,8 @@ def check(message: bytes, effects: tuple[Effect, ...]) -> None:
             case Log(_, text):
                 assert len(text) < 8 * limits.MAX_TEXT_CHARACTERS
             case Send(text):
-                answer = orjson.loads(text) if "E" not in text and "e9" not in text else {}
-                assert answer.get("type", "pong") in ("pong", "mcp_tool_approval_result")
+                # Not orjson: a number that goes back may be one that it does not read.
+                assert json.loads(text)["type"] in ("pong", "mcp_tool_approval_result")
                 assert len(text) < 100 + 6 * limits.ID_CHARACTERS
             case CallTool(name, call_id, parameters, _):
                 assert len(name) <= limits.MAX_TEXT_CHARACTERS

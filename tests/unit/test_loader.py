@@ -462,7 +462,7 @@ def test_a_module_that_goes_without_a_look_leaves_no_engine(install: Install) ->
     module.ask(folder)
     module.drop()
     module.vanish()
-    wait_until(lambda: bool(modules_of(folder)))
+    wait_until(lambda: f"{loader.package_name(str(folder))}.core._core" in sys.modules)
     wait_ended(folder)
     core_of(earlier).stop_engine(LIMIT_MS)
 

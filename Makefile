@@ -26,8 +26,11 @@ endif
 HOST_PYTHON ?= python3
 # 1 shows every command.
 VERBOSE ?= 0
-# 1 makes compiler warnings errors.
-WERROR ?= 1
+# 1 makes compiler warnings errors: for who works on the code, not for who builds it with a compiler of
+# tomorrow. What is started from here knows it by the environment.
+STRICT := test test-unit test-sanitize test-full test-all test-mutations fuzz dev
+WERROR ?= $(if $(filter $(STRICT),$(MAKECMDGOALS)),1,0)
+export WERROR
 # default, debug or release: what was built last, so that `make debug && make install` installs just that.
 # Not taken from the environment, where the name may mean something else.
 MODE := $(or $(file <build/mode),default)
@@ -242,6 +245,6 @@ help: ## Show this
 	@awk -F ':.*## ' '/^[a-z][a-z -]*:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\n'
 	@printf '  %-20s %s\n' 'PYTHON=$(PYTHON)' 'the Python that Asterisk will embed' \
-		'VERBOSE=1' 'show every command' 'WERROR=0' 'do not stop at compiler warnings' \
+		'VERBOSE=1' 'show every command' 'WERROR=1' 'stop at compiler warnings, as the tests do' \
 		'CFLAGS=, LDFLAGS=' 'added last for the compiler and the linker: -fsanitize=address' \
 		"PYTEST_ARGS='-k x'" 'passed on to pytest'

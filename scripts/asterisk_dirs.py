@@ -9,6 +9,7 @@ that Debian ships); where this machine's Asterisk keeps files that are always th
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -45,21 +46,22 @@ def from_asterisk(conf: Path, name: str) -> str | None:
     try:
         done = subprocess.run(
             [program, "-C", str(conf), "-rx", "core show settings"],
-            capture_output=True,
-            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             timeout=COMMAND_LIMIT_S,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(rf"^\s*{SETTINGS[name]}:\s*(/\S.*?)\s*$", done.stdout, re.MULTILINE)
+    said = os.fsdecode(done.stdout)
+    found = re.search(rf"^\s*{SETTINGS[name]}:\s*(/\S.*?)\s*$", said, re.MULTILINE)
     return found.group(1) if found else None
 
 
 def from_conf(conf: Path, name: str) -> str | None:
     """Read the section of the file that Asterisk would read."""
     try:
-        lines = conf.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = os.fsdecode(conf.read_bytes()).splitlines()
     except OSError:
         return None
     live = False
@@ -99,7 +101,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    print(found)
+    # As bytes: the name of a folder need not be text.
+    sys.stdout.buffer.write(os.fsencode(found) + b"\n")
     return 0
 
 

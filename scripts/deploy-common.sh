@@ -107,6 +107,13 @@ need_value() {
 
 # --- the Asterisk ---
 
+# Seconds on a clock that nobody sets; bash's SECONDS jump with the time of day.
+uptime_s() {
+    local since
+    read -r since _ </proc/uptime
+    printf '%s\n' "${since%.*}"
+}
+
 ask_asterisk() {
     if [ "$HOST_ASTERISK" = yes ]; then
         timeout "$CLI_SECONDS" asterisk -C "$CONF" -rx "$1" 2>&1
@@ -162,14 +169,14 @@ build_in_service() {
 }
 
 wait_in_service() { # wait_in_service BUILD
-    local found deadline=$((SECONDS + IN_SERVICE_SECONDS))
+    local found deadline=$(($(uptime_s) + IN_SERVICE_SECONDS))
     while true; do
         found=$(build_in_service)
         if [ "$found" = "$1" ]; then
             say "    build $1 is in service"
             return
         fi
-        if [ "$SECONDS" -ge "$deadline" ]; then
+        if [ "$(uptime_s)" -ge "$deadline" ]; then
             fail "build ${found:-none} is in service, not $1; Asterisk's log says why"
         fi
         sleep 0.2
@@ -191,13 +198,13 @@ sessions() {
 
 # Take no new calls and wait until no conversation is left.
 drain() {
-    local left deadline=$((SECONDS + DRAIN_SECONDS))
+    local left deadline=$(($(uptime_s) + DRAIN_SECONDS))
     cli "elevenlabs drain on" >/dev/null
     DRAINING=yes
     while true; do
         left=$(sessions)
         [ "$left" != 0 ] || return 0
-        if [ "$SECONDS" -ge "$deadline" ]; then
+        if [ "$(uptime_s)" -ge "$deadline" ]; then
             stop_draining
             fail "conversations that have not ended after $DRAIN_SECONDS s: $left; raise --drain-seconds, or end them: elevenlabs hangup all"
         fi
@@ -215,11 +222,11 @@ stop_draining() {
 
 # Asterisk refuses while a channel is in the application.
 unload_module() {
-    local said deadline=$((SECONDS + UNLOAD_SECONDS))
+    local said deadline=$(($(uptime_s) + UNLOAD_SECONDS))
     while true; do
         said=$(cli "module unload $MODULE")
         module_loaded || break
-        [ "$SECONDS" -lt "$deadline" ] || fail "the module cannot be unloaded: $said"
+        [ "$(uptime_s)" -lt "$deadline" ] || fail "the module cannot be unloaded: $said"
         sleep 0.2
     done
     DRAINING=no

@@ -45,7 +45,7 @@ WHOLE = ("replace_module", "load_module")
 
 # So that calls that are up get their turn first.
 LESS_URGENT = ("nice", "-n", "10")
-PASSED_ON = ("CFLAGS", "LDFLAGS", "CONVAI_CFLAGS", "CONVAI_LDFLAGS")
+PASSED_ON = ("CFLAGS", "LDFLAGS", "CONVAI_CFLAGS", "CONVAI_LDFLAGS", "WERROR")
 
 SHOW_VERSION = "elevenlabs show version"
 CORE, C_MODULE, ENGINE = "core", "module", "engine"

@@ -11,9 +11,11 @@
 # the Makefile uses it by itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# What is put here is for Asterisk's user, whatever root's own files are to be like.
+umask 022
 
-readonly SYSTEM_VENV=/usr/local/lib/app_elevenlabs_convai/venv
-# The distribution's Python; the script's own test has another.
+# The script's own test has others of both.
+readonly SYSTEM_VENV=${CONVAI_SYSTEM_VENV:-/usr/local/lib/app_elevenlabs_convai/venv}
 readonly SYSTEM_PYTHON=${CONVAI_SYSTEM_PYTHON:-/usr/bin/python3}
 # The oldest that work; setup.py and scripts/check_deps.py name them too.
 readonly CYTHON_NEEDED=3.0 WEBSOCKETS_NEEDED=15 ORJSON_NEEDED=3.9
@@ -90,6 +92,13 @@ at_least() { # at_least FOUND NEEDED
 }
 
 # --- the module -------------------------------------------------------------------------------------
+
+# An earlier version made it with whatever umask root had.
+open_system_venv() {
+    if [ -d "$SYSTEM_VENV" ] && [ -w "$SYSTEM_VENV" ]; then
+        chmod -R a+rX "$(dirname "$SYSTEM_VENV")"
+    fi
+}
 
 # For Pythons whose packaged Cython or websockets is too old.
 make_system_venv() {
@@ -233,6 +242,7 @@ module_complete() {
 
 install_module() {
     local found
+    open_system_venv
     if module_complete; then
         say "Everything is there; 'make check-deps' lists it."
         return

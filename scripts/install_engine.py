@@ -15,6 +15,7 @@ arrive together.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import shutil
 import sys
@@ -168,6 +169,10 @@ def main(words: list[str] | None = None) -> int:
     """Run one command; return the exit status."""
     arguments = parse(words)
     os.umask(0o022)
+    for stream in (sys.stdout, sys.stderr):
+        # Names of files are bytes, which a locale may not know for text.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")
     try:
         arguments.run(arguments)
     except (OSError, store.StoreError) as error:

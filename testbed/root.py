@@ -43,7 +43,8 @@ INSIDE = "/project"
 
 ENTER = Path(__file__).with_name("enter.sh")
 
-KEPT_VARIABLES = ("TERM", "http_proxy", "https_proxy", "no_proxy", "VERBOSE", "SOURCE_DATE_EPOCH")
+KEPT_VARIABLES = ("TERM", "http_proxy", "https_proxy", "no_proxy", "VERBOSE", "WERROR",
+                  "SOURCE_DATE_EPOCH")  # fmt: skip
 """All that programs in the root see of the caller's environment."""
 
 VERSION_COMMANDS = {

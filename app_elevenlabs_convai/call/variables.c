@@ -31,6 +31,18 @@
 /*! Room for this many pairs is added at a time; most calls need no second helping */
 #define PAIRS_STEP 32
 
+/*!
+ * Bytes at which Asterisk cuts, without a word, what a function gives within an application's
+ * arguments (VAR_BUF_SIZE in its pbx_private.h, less the terminator)
+ */
+#define FUNCTION_CUT 4095
+
+/*!
+ * ... and all the arguments of an application, such as NAME=value of Set() (EXT_DATA_SIZE in its
+ * pbx.c, less the terminator)
+ */
+#define ARGUMENTS_CUT 8191
+
 /*! Channel variables with these prefixes are for the agent */
 static const struct {
 	const char *prefix;
@@ -135,6 +147,56 @@ static int append_settings(struct pair_list *list, const struct config_agent *ag
 	return 0;
 }
 
+/*! \brief Warn about a value that is just as long as what Asterisk cuts. \return whether it is */
+static int warn_if_cut(const char *channel, const char *name, const char *value)
+{
+	size_t length = strlen(value);
+
+	if (length != FUNCTION_CUT && strlen(name) + strlen("=") + length != ARGUMENTS_CUT) {
+		return 0;
+	}
+	ast_log(LOG_WARNING,
+		"%s: %s has %zu bytes, which is where Asterisk cuts what it puts into "
+		"an application's arguments, such as ${FILE(x)}: its end may be missing. Put a long text "
+		"together of pieces, ${FILE(x,0,4000)}${FILE(x,4000,4000)}, or into elevenlabs.conf\n",
+		channel, name, length);
+	return 1;
+}
+
+/*! \brief Where the last character of a text begins */
+static size_t last_character(const char *text)
+{
+	size_t place = strlen(text);
+
+	while (place && (text[place - 1] & 0xc0) == 0x80) {
+		place--;
+	}
+	return place ? place - 1 : 0;
+}
+
+/*! \brief Give the agent a variable that the dialplan has set for it */
+static int append_variable(struct pair_list *list, const char *channel,
+	size_t prefix, const char *name, const char *value)
+{
+	enum convai_pair_kind kind = prefixes[prefix].kind;
+	const char *own_name = name + strlen(prefixes[prefix].prefix);
+	char *copy;
+	int res;
+
+	if (!warn_if_cut(channel, name, value) || ast_utf8_is_valid(value)) {
+		return append(list, channel, kind, own_name, value);
+	}
+	/* Cut within a character: what is left of that goes. */
+	copy = ast_strdup(value);
+	if (!copy) {
+		return -1;
+	}
+	copy[last_character(copy)] = '\0';
+	res = append(list, channel, kind, own_name, copy);
+	ast_free(copy);
+	return res;
+}
+
 /*!
  * \brief The variables that the dialplan has set for the agent. The channel is locked.
  */
@@ -151,8 +213,8 @@ static int append_variables(struct pair_list *list, struct ast_channel *channel)
 			size_t length = strlen(prefixes[i].prefix);
 
 			if (!strncmp(name, prefixes[i].prefix, length) && name[length]) {
-				res |= append(list, ast_channel_name(channel), prefixes[i].kind,
-					name + length, S_OR(ast_var_value(variable), ""));
+				res |= append_variable(list, ast_channel_name(channel), i, name,
+					S_OR(ast_var_value(variable), ""));
 			}
 		}
 	}

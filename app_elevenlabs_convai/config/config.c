@@ -23,6 +23,7 @@
 #include "asterisk/utils.h"	/* ast_strdup */
 
 #include "config/config.h"
+#include "config/lines.h"
 #include "config/report.h"
 #include "config/warn.h"
 
@@ -125,6 +126,7 @@ static void read_variable(struct config_report *report, struct level *level, int
 	}
 	warn_of_repeated(report, level, key, var);
 	level->origin[key - config_keys] = var;
+	config_check_line(report, level->section, var, CONFIG_LINE_WORD);
 	if (key->check(key, var->value, canonical, sizeof(canonical))) {
 		config_fault(report, level->section, var, "%s = %s: allowed is %s", var->name,
 			key->flags & KEY_HIDDEN ? "(not shown)" : var->value, key->allowed);
@@ -421,6 +423,7 @@ struct config *config_read(const char *name, struct config_report *report)
 	if (file) {
 		ast_config_destroy(file);
 	}
+	config_lines_free(report);
 	if (report->faults) {
 		ao2_cleanup(config);
 		return NULL;

@@ -119,7 +119,8 @@ static int check_readable(const struct config_key *key, const char *value,
 		return -1;
 	}
 	fclose(file);
-	return check_text(key, value, canonical, size);
+	/* Names of files are bytes, not UTF-8. */
+	return keep(value, canonical, size);
 }
 
 /*! \brief An absolute http or https URL with a host; one trailing slash is dropped */

@@ -26,6 +26,7 @@
 #include "asterisk/utf8.h"	/* ast_utf8_is_valid */
 #include "asterisk/utils.h"	/* ast_strdup */
 
+#include "config/lines.h"
 #include "config/pairs.h"
 #include "config/report.h"
 
@@ -203,6 +204,20 @@ static int find_type(uint32_t kind, const char *name)
 	return -1;
 }
 
+static enum config_line_kind line_kind(int type)
+{
+	switch (type) {
+	case TYPE_TEXT:
+		return CONFIG_LINE_TEXT;
+	case TYPE_LIST:
+	case TYPE_OBJECT:
+	case TYPE_JSON:
+		return CONFIG_LINE_JSON;
+	default:
+		return CONFIG_LINE_WORD;
+	}
+}
+
 static int is_variable(uint32_t kind)
 {
 	return kind == CONVAI_PAIR_VARIABLE || kind == CONVAI_PAIR_JSON;
@@ -296,6 +311,7 @@ static void take(struct config_pairs *pairs, struct config_report *report,
 {
 	int type = find_type(kind, name);
 
+	config_check_line(report, section, line, line_kind(type));
 	if (type < 0) {
 		no_such_override(report, section, line, name);
 	} else if (!*name || !ast_utf8_is_valid(name)) {

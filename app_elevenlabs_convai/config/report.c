@@ -18,6 +18,7 @@
 #include "asterisk/logger.h"	/* ast_log */
 #include "asterisk/paths.h"	/* ast_config_AST_CONFIG_DIR */
 #include "asterisk/strings.h"	/* ast_str */
+#include "asterisk/utils.h"	/* ast_strdupa */
 
 #include "config/report.h"
 
@@ -47,11 +48,16 @@ static int name_length(const char *file)
 	return strlen(file);
 }
 
+/*! \brief The file that is read, or that a line is of: Asterisk gives lines of the outermost no name */
+static const char *file_of(const struct config_report *report, const struct ast_variable *line)
+{
+	return line ? S_OR(line->file, report->file) : report->file;
+}
+
 void config_say(struct config_report *report, int level, const char *section,
 	const struct ast_variable *line, const char *format, ...)
 {
-	/* Asterisk gives lines of the outermost file no name. */
-	const char *file = line ? S_OR(line->file, report->file) : report->file;
+	const char *file = file_of(report, line);
 	struct ast_str *text = ast_str_create(256);
 	va_list ap;
 
@@ -86,4 +92,13 @@ const char *config_path(const char *file, char *path, size_t size)
 		snprintf(path, size, "%s/%s", ast_config_AST_CONFIG_DIR, file);
 	}
 	return path;
+}
+
+const char *config_line_path(const struct config_report *report, const struct ast_variable *line,
+	char *path, size_t size)
+{
+	char *file = ast_strdupa(file_of(report, line));
+
+	file[name_length(file)] = '\0';
+	return config_path(file, path, size);
 }

@@ -16,7 +16,16 @@
 
 #include <stddef.h>
 
+#include "asterisk/vector.h"	/* AST_VECTOR */
+
 struct ast_variable;
+
+/*! A line with a semicolon that may have been meant to be part of its value */
+struct config_suspect {
+	char *path;
+	int number;
+	char *text;	/*!< "": all lines of the file were looked at, and this is the last one's number */
+};
 
 /*!
  * Where a load says what it finds. There may be much of it: each is said as it is found.
@@ -26,6 +35,8 @@ struct config_report {
 	const char *file;	/*!< what is being read; set by config_read */
 	unsigned int faults;	/*!< of these one is enough to refuse the file */
 	unsigned int warnings;
+	/*! of all files that were looked at; lines.c fills it, and config_read empties it */
+	AST_VECTOR(, struct config_suspect) suspects;
 };
 
 /*!
@@ -46,5 +57,9 @@ void __attribute__((format(printf, 5, 6))) config_say(struct config_report *repo
 
 /*! \brief Full path of a file as Asterisk names it, written to path */
 const char *config_path(const char *file, char *path, size_t size);
+
+/*! \brief Full path of the file that a line is of, written to path */
+const char *config_line_path(const struct config_report *report, const struct ast_variable *line,
+	char *path, size_t size);
 
 #endif /* CONFIG_REPORT_H */

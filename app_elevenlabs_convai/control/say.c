@@ -116,6 +116,9 @@ int say(const char *channel, const char *type, const char *text, char *answer, s
 #define CHANNEL_WORD 3
 #define TEXT_WORD 4
 
+/*! So many words of a line does Asterisk hand on; more it drops, with a line in its log alone */
+#define MOST_WORDS (AST_MAX_ARGS - 1)
+
 /*! \brief Put the words of the text together again. Too long a text stays too long. */
 static void join(struct ast_cli_args *a, char *text, size_t size)
 {
@@ -137,6 +140,13 @@ char *cli_send(struct ast_cli_args *a)
 
 	if (a->argc <= CHANNEL_WORD) {
 		return CLI_SHOWUSAGE;
+	}
+	if (a->argc >= MOST_WORDS) {
+		/* Whether this was the last word is not to be seen. */
+		ast_cli(a->fd,
+			"Not sent: Asterisk's command line drops what is behind %d words. "
+			"Put the text into quotes, or use the AMI action ElevenLabsSend\n", MOST_WORDS);
+		return CLI_FAILURE;
 	}
 	join(a, text, sizeof(text));
 	failed = say(a->argv[CHANNEL_WORD], a->argv[TYPE_WORD], text, answer, sizeof(answer));

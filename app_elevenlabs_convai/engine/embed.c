@@ -16,6 +16,7 @@
 #include "asterisk.h"
 
 #include <dlfcn.h>	/* dladdr(3), dlopen(3) */
+#include <inttypes.h>	/* PRId64 */
 #include <poll.h>	/* poll(2) */
 #include <signal.h>	/* pthread_sigmask(3) */
 #include <sys/socket.h>	/* socketpair(2) */
@@ -34,15 +35,13 @@
 
 /*! How long a load waits for the GIL; engines let go of it every few ms */
 #define GIL_LIMIT_S 5
-/*! How long an engine that nobody wants may take to end; it has no call */
-#define DISCARD_LIMIT_MS 1000
 
 /*! Longest answer of the loader's: a sentence and a traceback */
 #define ANSWER_SIZE 16384
 
 /*! Our end of the pair of sockets, or -1 while there is no loader */
 static int loader_fd = -1;
-/*! Number of the last request; late answers carry an older number */
+/*! Number of the last import; late answers carry an older number */
 static unsigned int request_number;
 
 /* ---- The interpreter ---- */
@@ -90,16 +89,23 @@ static int check_version(char *error, size_t size)
  * \brief Start the interpreter on this thread and let go of the GIL
  *
  * Isolated: no environment, no user's site directory, no signal handlers. The program
- * name lets a virtual environment that the module was built with be found.
+ * name lets a virtual environment that the module was built with be found. In UTF-8 mode,
+ * for Asterisk runs in the C locale, where Python would take names of files to be ASCII.
  */
 static int initialize(char *error, size_t size)
 {
+	PyPreConfig preconfig;
 	PyConfig config;
 	PyStatus status;
 
+	PyPreConfig_InitIsolatedConfig(&preconfig);
+	preconfig.utf8_mode = 1;
+	status = Py_PreInitialize(&preconfig);
 	PyConfig_InitIsolatedConfig(&config);
 	config.write_bytecode = 0;
-	status = PyConfig_SetBytesString(&config, &config.program_name, CONVAI_PYTHON);
+	if (!PyStatus_Exception(status)) {
+		status = PyConfig_SetBytesString(&config, &config.program_name, CONVAI_PYTHON);
+	}
 	if (!PyStatus_Exception(status)) {
 		status = Py_InitializeFromConfig(&config);
 	}
@@ -202,9 +208,9 @@ static int join(pthread_t thread, struct starting *starting, char *error, size_t
 	struct timespec until;
 	int failed;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += GIL_LIMIT_S;
-	if (pthread_timedjoin_np(thread, NULL, &until)) {
+	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until)) {
 		pthread_detach(thread);
 		embed_pin();
 		snprintf(error, size,
@@ -355,63 +361,40 @@ static const struct convai_ops *read_answer(const char *answer, char *error, siz
 	return NULL;
 }
 
-/*! \brief Stop the engine that a late answer brings */
-static void discard(const char *answer)
+/*! \brief Send the loader a request. Does not wait. \return 0, or -1 with errno set */
+static int __attribute__((format(printf, 1, 2))) ask(const char *format, ...)
 {
-	char error[64];
-	const struct convai_ops *ops = read_answer(answer, error, sizeof(error));
+	char request[PATH_MAX + 128];
+	va_list ap;
+	int length;
 
-	if (ops) {
-		ops->stop(DISCARD_LIMIT_MS);
-	}
-}
-
-/*! \brief Read late answers away, before the next request */
-static void discard_late_answers(void)
-{
-	char answer[ANSWER_SIZE + 1] = "";
-	ssize_t length;
-
-	while ((length = recv(loader_fd, answer, sizeof(answer) - 2, MSG_DONTWAIT)) > 0) {
-		answer[length] = '\0';
-		discard(answer);
-	}
+	va_start(ap, format);
+	length = vsnprintf(request, sizeof(request), format, ap);
+	va_end(ap);
+	return send(loader_fd, request, length, MSG_DONTWAIT | MSG_NOSIGNAL) == length ? 0 : -1;
 }
 
 /*!
- * \brief Take the answer to this very request
+ * \brief Take the answer to this very import; what answers an older one was dropped long ago
  * \return 1; 0 when the loader has ended, -1 at the deadline
  */
 static int await_answer(unsigned int number, char *answer, size_t size, int64_t deadline_us)
 {
 	ssize_t length;
 
-	while ((length = receive(answer, size, deadline_us)) > 0) {
-		if (strtoul(answer, NULL, 10) == number) {
-			return 1;
-		}
-		discard(answer);
-	}
-	return length;
+	do {
+		length = receive(answer, size, deadline_us);
+	} while (length > 0 && strtoul(answer, NULL, 10) != number);
+	return length > 0 ? 1 : length;
 }
 
-const struct convai_ops *embed_import(const char *directory, int limit_ms, char *error,
+/*! \brief What the last import has brought: a table, or NULL with error set */
+static const struct convai_ops *take_answer(int limit_ms, int64_t deadline_us, char *error,
 	size_t size)
 {
-	int64_t deadline_us = monotonic_us() + (int64_t) limit_ms * 1000;
-	char request[PATH_MAX + 64];
-	char answer[ANSWER_SIZE + 1] = "";
-	int length;
-
-	discard_late_answers();
-	length = snprintf(request, sizeof(request), "import %u %d %u %zu %s", ++request_number,
-		limit_ms, CONVAI_ABI_VERSION, sizeof(struct convai_ops), directory);
-	if (send(loader_fd, request, length, MSG_DONTWAIT | MSG_NOSIGNAL) != length) {
-		snprintf(error, size, "the loader of engines takes no request: %s",
-			strerror(errno));
-		return NULL;
-	}
 	/* One byte more than is received, so that a traceback always has an end. */
+	char answer[ANSWER_SIZE + 1] = "";
+
 	switch (await_answer(request_number, answer, sizeof(answer) - 1, deadline_us)) {
 	case 1:
 		return read_answer(answer, error, size);
@@ -425,12 +408,29 @@ const struct convai_ops *embed_import(const char *directory, int limit_ms, char 
 	}
 }
 
+const struct convai_ops *embed_import(const char *directory, int limit_ms, char *error,
+	size_t size)
+{
+	int64_t deadline_us = monotonic_us() + (int64_t) limit_ms * 1000;
+	const struct convai_ops *ops;
+
+	if (ask("import %u %" PRId64 " %u %zu %s", ++request_number, deadline_us,
+		CONVAI_ABI_VERSION, sizeof(struct convai_ops), directory)) {
+		snprintf(error, size, "the loader of engines takes no request: %s",
+			strerror(errno));
+		return NULL;
+	}
+	ops = take_answer(limit_ms, deadline_us, error, size);
+	if (!ops && ask("drop %u", request_number)) {
+		/* The next import of this engine ends what may have come up. */
+		ast_debug(1, "The loader was not told to drop %s\n", directory);
+	}
+	return ops;
+}
+
 void embed_forget(const char *directory)
 {
-	char request[PATH_MAX + 64];
-	int length = snprintf(request, sizeof(request), "forget %s", directory);
-
-	if (send(loader_fd, request, length, MSG_DONTWAIT | MSG_NOSIGNAL) != length) {
+	if (ask("forget %s", directory)) {
 		ast_debug(1, "The loader was not told to forget %s\n", directory);
 	}
 }
@@ -445,9 +445,9 @@ void embed_close(int limit_ms)
 		return;
 	}
 	shutdown(loader_fd, SHUT_WR);
-	while ((length = receive(answer, sizeof(answer) - 1, deadline_us)) > 0) {
-		discard(answer);
-	}
+	do {
+		length = receive(answer, sizeof(answer) - 1, deadline_us);
+	} while (length > 0);
 	if (length < 0) {
 		/* It holds nothing of ours, and ends when it comes to itself. */
 		ast_log(LOG_WARNING, "Python does not answer within %d ms: something holds it up\n",

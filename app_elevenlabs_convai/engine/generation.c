@@ -280,6 +280,7 @@ static int bring_in(const char *directory, const struct convai_host *host, int l
 	if (enter(generation, host)) {
 		snprintf(error, size, "out of memory, or Asterisk is stopping");
 		generation->ops->stop(RETURN_LIMIT_MS);
+		embed_forget(directory);
 		ast_free(generation);
 		return -1;
 	}

@@ -4,16 +4,24 @@ It is Python on a thread of its own because importing takes the GIL, and the C m
 for that: it puts requests into one end of a pair of sockets and waits, with a limit, for answers.
 Whatever hangs in here, a module reload, a command or a call does not.
 
-    import NUMBER MILLISECONDS ABI SIZE DIRECTORY
+    import NUMBER DEADLINE ABI SIZE DIRECTORY
         is answered with: NUMBER ok ADDRESS, or NUMBER error TEXT, a NUL, and a traceback or nothing
+        DEADLINE: when the module stops waiting, in microseconds of CLOCK_MONOTONIC
+    drop NUMBER
+        the module has not taken what that import has brought, or will bring: it is ended
     forget DIRECTORY
-        is not answered
+        free what can be freed of an engine that has ended
 
-One request is one packet, and so is one answer. The other end's close ends the thread.
+Only an import is answered. One request is one packet, and so is one answer. The other end's close
+ends the thread. Whatever holds the GIL delays all of this, but changes no order: the module sends
+`drop` as soon as it gives an import up, so that an engine that comes too late for it ends here,
+in `Engines.drop`, and nowhere else.
 
 An engine is imported from a directory of its own under a parent name of its own: Python loads no
 file twice, and a Cython module is new code only when it comes from another directory.
 """
+
+from __future__ import annotations
 
 import _thread
 import contextlib
@@ -26,6 +34,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from importlib.machinery import ExtensionFileLoader
 from pathlib import Path
 from types import ModuleType
@@ -40,7 +49,7 @@ END_SECONDS = 0.3
 """How long a refused engine's loop may take to end by itself; it has nothing to do."""
 
 POLL_SECONDS = 0.01
-"""How often we check whether it has ended."""
+"""How often we check whether a loop has ended."""
 
 IN_USE = "in-use"
 """File in an engine's directory: a shared lock on it keeps `make install` from removing that."""
@@ -50,11 +59,47 @@ class Refused(Exception):
     """Why an engine is not taken; needs no traceback."""
 
 
+def turn(name: str) -> threading.Lock:
+    """A lock that all loaders of this process share, also those that were left behind.
+
+    Who was given up because Python was held up may still be on its way out. One thread at a time
+    has the turn of each engine (by its directory), and one loader that of the loaders ("").
+    """
+    shared = sys.modules.setdefault("convai_loader", ModuleType("convai_loader"))
+    lock: threading.Lock = vars(shared).setdefault(name, threading.Lock())
+    return lock
+
+
 class Engines:
     """The engines that this loader has brought in, and the locks on their directories."""
 
     def __init__(self) -> None:
         self._locks: dict[str, int] = {}
+        self._last: tuple[str, Attempt] | None = None
+
+    def bring_in(self, number: str, attempt: Attempt) -> None:
+        """Run an attempt; one that fails leaves nothing but what still hangs in it."""
+        self._last = number, attempt
+        try:
+            attempt.run()
+        except Exception as fault:  # no thread can be started
+            attempt.refuse(fault)
+        if attempt.error:
+            self.forget(attempt.directory)
+
+    def drop(self, number: str) -> None:
+        """End the engine of an import that the module has given up, unless that has failed anyway.
+
+        The one place where late answers end. Only the last import can be meant: the module waits
+        for one before it asks for another.
+        """
+        if self._last is None or self._last[0] != number or self._last[1].error:
+            return
+        attempt = self._last[1]
+        attempt.error = "the module has given it up"
+        with contextlib.suppress(RuntimeError):  # no thread: the next import ends it
+            _thread.start_new_thread(attempt.end_loop, ())
+        self.forget(attempt.directory)
 
     def hold(self, directory: str) -> None:
         """Keep the directory from being removed. A checkout has no such file, and needs none."""
@@ -76,8 +121,8 @@ class Engines:
 
     def let_go(self, directory: str) -> None:
         """Let the directory be removed."""
-        if directory in self._locks:
-            os.close(self._locks.pop(directory))
+        if (lock := self._locks.pop(directory, -1)) >= 0:
+            os.close(lock)
 
     def forget(self, directory: str) -> None:
         """Free what can be freed of an engine whose loop has ended.
@@ -87,8 +132,8 @@ class Engines:
         """
         name = package_name(directory)
         for module in [module for module in sys.modules if f"{module}.".startswith(f"{name}.")]:
-            if not is_compiled(sys.modules[module]):
-                del sys.modules[module]
+            if (found := sys.modules.get(module)) and not is_compiled(found):
+                sys.modules.pop(module, None)
         self.let_go(directory)
         gc.collect()
 
@@ -123,7 +168,7 @@ def import_runtime(directory: str) -> ModuleType:
         try:
             spec.loader.exec_module(module)
         except BaseException:
-            del sys.modules[name]
+            sys.modules.pop(name, None)
             raise
     return importlib.import_module(name + ".runtime")
 
@@ -143,12 +188,12 @@ class Attempt:
     """One engine on its way in, on a thread that is left behind if it hangs."""
 
     def __init__(
-        self, engines: Engines, directory: str, contract: tuple[int, int], seconds: float
+        self, engines: Engines, directory: str, contract: tuple[int, int], until: float
     ) -> None:
         self._engines = engines
-        self._directory = directory
+        self.directory = directory
         self._contract = contract
-        self._until = time.monotonic() + seconds
+        self._until = until
         self._runtime: ModuleType | None = None
         self._start = 0
         self._thread = 0
@@ -161,21 +206,31 @@ class Attempt:
 
     def run(self) -> None:
         """Import and start the engine; afterwards either address or error is set."""
+        if self._is_late():
+            self.error = "Python was held up until nobody waited for it any more"
+            return
         self._thread = _thread.start_new_thread(self._work, ())
-        if not self._over.wait(max(0.0, self._until - time.monotonic())):
+        over = self._over.wait(max(0.0, self._until - time.monotonic()))
+        if not over or self._is_late():  # it may be up, and late because the GIL was held
             self._give_up()
         if self.error:
-            _thread.start_new_thread(self._end_loop, ())
+            _thread.start_new_thread(self.end_loop, ())
+
+    def refuse(self, fault: BaseException) -> None:
+        """Note what went wrong."""
+        self.error = f"{type(fault).__name__}: {fault}"
+
+    def _is_late(self) -> bool:
+        return time.monotonic() >= self._until
 
     def _give_up(self) -> None:
         with self._lock:
-            if self._over.is_set():
-                return
             self._given_up = True
-            self.error = "it takes too long"
-            interrupt(self._thread)
+            self.error = self.error or "it takes too long"
+            if not self._over.is_set():
+                interrupt(self._thread)
 
-    def _end_loop(self) -> None:
+    def end_loop(self) -> None:
         """Ask a refused engine's loop to end, and interrupt it if it does not.
 
         It might run in circles beside live calls. This runs on a thread of its own, because the
@@ -194,6 +249,16 @@ class Attempt:
 
     def _work(self) -> None:
         """The attempt's own thread."""
+        lock = turn(self.directory)
+        if not lock.acquire(timeout=max(0.0, self._until - time.monotonic())):
+            return  # an earlier attempt still hangs; `run` gives this one up now
+        try:
+            self._try()
+        finally:
+            lock.release()
+
+    def _try(self) -> None:
+        """Bring the engine in; what has been given up meanwhile leaves nothing behind."""
         address, error, trace = 0, "", ""
         try:
             address = self._bring_in()
@@ -209,20 +274,34 @@ class Attempt:
             self._over.set()
             if not self._given_up:
                 return
-        self._end_loop()  # `run` has given up, and the loop may have come up since
+        # `run` has given up. Since then the loop may have come up, and more may have been imported.
+        self.end_loop()
+        self._engines.forget(self.directory)
 
     def _bring_in(self) -> int:
-        self._engines.hold(self._directory)
-        runtime = self._runtime = import_runtime(self._directory)
+        self._engines.hold(self.directory)
+        runtime = self._runtime = import_runtime(self.directory)
         core = getattr(runtime, "_core", None)
         if core is None:
             raise Refused("it has no compiled core")
         check_contract(core, self._contract)
+        self._end_leftover(runtime)
         left = self._until - time.monotonic()
         if left <= 0:
             raise Refused("it takes too long to import")
         self._start = runtime.starts() + 1
         return int(runtime.start(left))
+
+    def _end_leftover(self, runtime: ModuleType) -> None:
+        """End what an earlier attempt has left of this very engine.
+
+        The module asks for no engine that serves it: what runs here was given up.
+        """
+        runtime.abandon(runtime.starts())
+        while runtime._core.engine_running():
+            if self._is_late():
+                raise Refused("it still runs, since it was given up, and does not end")
+            time.sleep(POLL_SECONDS)
 
 
 def interrupt(thread: int) -> None:
@@ -236,35 +315,62 @@ def interrupt(thread: int) -> None:
 
 def answer_import(engines: Engines, words: list[str]) -> str:
     """Carry out a request to import; return the answer."""
-    number, milliseconds, abi, size, directory = words
-    seconds = int(milliseconds) / 1000 - MARGIN_SECONDS
-    attempt = Attempt(engines, directory, (int(abi), int(size)), seconds)
-    try:
-        attempt.run()
-    except RuntimeError as fault:  # no thread can be started
-        attempt.error = f"{type(fault).__name__}: {fault}"
+    number, deadline, abi, size, directory = words
+    until = int(deadline) / 1e6 - MARGIN_SECONDS
+    attempt = Attempt(engines, directory, (int(abi), int(size)), until)
+    engines.bring_in(number, attempt)
     if attempt.error:
-        engines.forget(directory)
         return f"{number} error {' '.join(attempt.error.split())}\0{attempt.traceback}"
     return f"{number} ok {attempt.address}"
 
 
+def carry_out(engines: Engines, request: str) -> str:
+    """Carry out a request; return the answer, or nothing."""
+    verb, _, rest = request.partition(" ")
+    if verb == "import":
+        return answer_import(engines, rest.split(" ", 4))
+    if verb == "drop":
+        engines.drop(rest)
+    elif verb == "forget":
+        engines.forget(rest)
+    return ""
+
+
+def requests(descriptor: int) -> Iterator[str]:
+    """All that the module asks for, until it closes its end."""
+    while True:
+        try:
+            request = os.read(descriptor, PACKET_BYTES)
+        except ConnectionResetError:
+            continue  # told once, of an answer that was not read; what the module asks comes behind
+        if not request:
+            return
+        yield os.fsdecode(request)
+
+
 def serve(descriptor: int) -> None:
     """The loader's thread: answer requests until the module closes its end."""
-    engines = Engines()
+    with turn(""):
+        engines = Engines()
+        try:
+            for request in requests(descriptor):
+                if answer := carry_out(engines, request):
+                    send(engines, descriptor, answer)
+        finally:
+            engines.let_all_go()
+            os.close(descriptor)
+
+
+def send(engines: Engines, descriptor: int, answer: str) -> None:
+    """Answer the module; an engine that nobody hears of is dropped."""
     try:
-        while request := os.read(descriptor, PACKET_BYTES):
-            verb, _, rest = request.decode("utf-8", "surrogateescape").partition(" ")
-            if verb == "import":
-                answer = answer_import(engines, rest.split(" ", 4))
-                os.write(descriptor, answer.encode("utf-8", "surrogateescape")[:PACKET_BYTES])
-            elif verb == "forget":
-                engines.forget(rest)
+        packet = answer.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # in what a broken engine has raised
+        packet = answer.encode("utf-8", "backslashreplace")
+    try:
+        os.write(descriptor, packet[:PACKET_BYTES])
     except OSError:
-        pass  # the module has gone
-    finally:
-        engines.let_all_go()
-        os.close(descriptor)
+        engines.drop(answer.split(" ", 1)[0])
 
 
 def start(descriptor: int) -> None:

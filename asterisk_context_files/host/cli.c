@@ -16,7 +16,7 @@
 #include "asterisk/cli.h"
 
 #define MAX_COMMANDS 32
-#define MAX_WORDS 16
+#define MAX_WORDS (AST_MAX_ARGS - 1)
 #define MAX_CANDIDATES 64
 #define OUTPUT_SIZE 65536
 #define LINE_SIZE 512
@@ -134,10 +134,9 @@ static int split(char *line, const char **words)
 	char *rest = NULL;
 	char *word;
 
-	for (word = strtok_r(line, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-		if (count == MAX_WORDS) {
-			FAIL("a command of more than %d words", MAX_WORDS);
-		}
+	/* More are dropped, as by Asterisk. */
+	for (word = strtok_r(line, " ", &rest); word && count < MAX_WORDS;
+		word = strtok_r(NULL, " ", &rest)) {
 		words[count++] = word;
 	}
 	return count;

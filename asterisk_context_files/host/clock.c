@@ -54,17 +54,17 @@ int host_time_is_virtual(void)
 	return !__atomic_load_n(&real_start_us, __ATOMIC_ACQUIRE);
 }
 
+/*! Real time is the kernel's: waits until a time, and Python, know no other */
 static int64_t clock_us(void)
 {
-	if (host_time_is_virtual()) {
-		return __atomic_load_n(&now_us, __ATOMIC_ACQUIRE);
-	}
-	return EPOCH_US + real_us() - __atomic_load_n(&real_start_us, __ATOMIC_ACQUIRE);
+	return host_time_is_virtual() ? __atomic_load_n(&now_us, __ATOMIC_ACQUIRE) : real_us();
 }
 
 int64_t host_now(void)
 {
-	return clock_us() - EPOCH_US;
+	int64_t start_us = __atomic_load_n(&real_start_us, __ATOMIC_ACQUIRE);
+
+	return clock_us() - (start_us ? start_us : EPOCH_US);
 }
 
 void host_use_real_time(void)

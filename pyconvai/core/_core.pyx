@@ -68,13 +68,20 @@ cdef class SessionHandle:
 
     @property
     def pairs(self):
-        """What the call started with: a list of (kind, name, value)."""
+        """What the call started with: a list of (kind, name, value).
+
+        A setting may be the path of a file, any bytes: `os.fsencode` gives them back.
+        """
         cdef uint32_t i
         return [
             (
                 self.held().pairs[i].kind,
                 self.held().pairs[i].name.decode("utf-8", "replace"),
-                self.held().pairs[i].value.decode("utf-8", "replace"),
+                self.held().pairs[i].value.decode(
+                    "utf-8",
+                    "surrogateescape" if self.held().pairs[i].kind == CONVAI_PAIR_SETTING
+                    else "replace",
+                ),
             )
             for i in range(self.held().pair_count)
         ]

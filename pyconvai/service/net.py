@@ -205,7 +205,8 @@ class Network:
             return await asyncio.shield(made)
         except OSError as error:  # ssl.SSLError is one
             self._contexts.pop(key, None)
-            reason = f"cannot use ca_file {ca_file}: {words_of(error)}"
+            shown = _path(ca_file).decode("utf-8", "replace")
+            reason = f"cannot use ca_file {shown}: {words_of(error)}"
             raise SetupFailed(Ending(Status.ERROR, one_line(reason))) from None
 
     async def get(
@@ -253,6 +254,11 @@ def _look_up(host: str, port: int) -> list[Address]:
     return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
 
 
+def _path(text: str) -> bytes:
+    """The name of a file as the C module has given it, whatever Python takes such names to be."""
+    return text.encode("utf-8", "surrogateescape")
+
+
 def _make_context(ca_file: str, verify: bool) -> ssl.SSLContext:
     """Pool thread. Reads files.
 
@@ -262,7 +268,7 @@ def _make_context(ca_file: str, verify: bool) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
     if ca_file:
-        context.load_verify_locations(ca_file)
+        context.load_verify_locations(_path(ca_file))
     else:
         context.load_default_certs()
     if not verify:

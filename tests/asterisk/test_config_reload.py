@@ -264,6 +264,57 @@ def test_an_included_file_of_which_asterisk_reads_a_part(pbx: Instance, live: Ca
     assert live[0].ended_at is None
 
 
+HARDLY_MEANT = """\
+[general]
+api_key = "sk-secret-1"
+[t](!)
+var_hours = Mon-Fri;Sat
+[a](t)
+agent_id = a
+branch_id = b'
+override_prompt = \N{LEFT DOUBLE QUOTATION MARK}Sell bicycles.\N{RIGHT DOUBLE QUOTATION MARK}
+#include more.conf
+var_meant = "yes" or "no" ; comment
+var_escaped = a\\;b
+json_meant = "text"
+override_first_message = Hello; how are you?
+[b]
+agent_id = b
+#include more.conf
+"""
+"""H7: with more.conf, whose second line is ``var_more=more;1``."""
+
+
+def test_lines_that_are_hardly_meant(pbx: Instance, live: Callers) -> None:
+    """H7: quotes, and semicolons, are warned about, each with its line and a remedy."""
+    more = pbx.etc / "more.conf"
+    try:
+        more.write_text("\nvar_more=more;1\n")
+        answer = configure(pbx, HARDLY_MEANT)
+    finally:
+        more.unlink()
+    assert "2 agents" in answer
+    quotes, semicolon = "Asterisk makes part of the value; remove", "ends before the ; in this line"
+    said = re.findall(r"^WARNING: (\S+?(?::\d+)?) (\[\w+\]): (.*)", answer, re.MULTILINE)
+    found = [(place.rsplit("/", 1)[-1], section, text) for place, section, text in said]
+    expected = [
+        ("elevenlabs.conf:2", "[general]", "api_key", quotes),
+        ("elevenlabs.conf:4", "[a]", "var_hours", semicolon),
+        ("elevenlabs.conf:7", "[a]", "branch_id", quotes),
+        ("elevenlabs.conf:8", "[a]", "override_prompt", quotes),
+        ("more.conf:2", "[a]", "var_more", semicolon),
+        ("elevenlabs.conf:13", "[a]", "override_first_message", semicolon),
+        ("more.conf:2", "[b]", "var_more", semicolon),
+    ]
+    assert len(found) == len(expected), answer
+    for (place, section_name, text), (*where, key, words) in zip(found, expected, strict=True):
+        assert [place, section_name] == where
+        assert key in text
+        assert words in text
+    assert "sk-secret" not in answer
+    assert live[0].ended_at is None
+
+
 def test_the_call_ends_as_ever(pbx: Instance, live: Callers) -> None:
     start = len(pbx.log())
     live.hangup_all()

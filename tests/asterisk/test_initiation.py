@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from testbed.callers import place_call
@@ -23,6 +25,16 @@ exten => sales_agent,1,Set(ELEVENLABS_VAR_postcode=01234)
 exten => _+X.,1,Answer()
  same => n,Wait(1)
 """
+LONG = """\
+[callers]
+exten => sales_agent,1,Set(ELEVENLABS_VAR_file=${FILE(@)})
+ same => n,Set(ELEVENLABS_VAR_pieces=${FILE(@,0,4000)}${FILE(@,4000,4000)})
+ same => n,Set(ELEVENLABS_VAR_all=${FILE(@,0,4000)}${FILE(@,4000,4000)}${FILE(@,8000,4000)})
+ same => n,Set(ELEVENLABS_VAR_short=${FILE(@,0,4094)})
+ same => n,ElevenLabsConvAI(sales_agent)
+"""
+"""With the file at @, which holds LONG_TEXT."""
+LONG_TEXT = "\u00e4" * 6000
 AGENT = """\
 title = "agent"
 [agents.default]
@@ -130,3 +142,26 @@ def test_a_list_of_events_that_lacks_one_is_warned_about(pbx: Instance) -> None:
     assert "WARNING: elevenlabs.conf:5" in said
     assert 'without "interruption": callers cannot interrupt the agent; add it to the list' in said
     assert "reloaded successfully" in said
+
+
+def test_what_asterisk_cuts(pbx: Instance, agent: StartAgent) -> None:
+    """H7: a value as long as what Asterisk cuts without a word is warned about."""
+    file = pbx.folder / "long.txt"
+    file.write_text(LONG_TEXT, encoding="utf-8")
+    start = len(pbx.log())
+    with agent(AGENT) as mock:
+        configure(pbx, section("sales_agent", mock.url))
+        pbx.reload_dialplan(LONG.replace("@", pbx.root.path(file)))
+        place_call(pbx, "sales_agent", hangup_after=0.5)
+    (session,) = mock.report["sessions"]
+    told = session["init"]["dynamic_variables"]
+    assert {name: len(told[name]) for name in ("file", "pieces", "all", "short")} == {
+        "file": 4095 // 2, "pieces": 4000, "all": (8191 - len("ELEVENLABS_VAR_all=")) // 2,
+        "short": 2047,
+    }  # fmt: skip
+    assert set("".join(told[name] for name in ("file", "pieces", "all"))) == {LONG_TEXT[0]}
+    logged = pbx.log()[start:]
+    assert re.findall(r"(ELEVENLABS_VAR_\w+) has \d+ bytes, which is where", logged) == [
+        "ELEVENLABS_VAR_all", "ELEVENLABS_VAR_file",
+    ]  # fmt: skip
+    assert "${FILE(x,0,4000)}${FILE(x,4000,4000)}, or into elevenlabs.conf" in logged

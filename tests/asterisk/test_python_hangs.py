@@ -16,7 +16,7 @@ from testbed.root import Root
 from testbed.variants import install_package, make_variant
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, section, wait_result
-from tests.timing import SECOND
+from tests.timing import SECOND, only_in_full
 
 MODULE = "app_elevenlabs_convai"
 IMPORT_HOLDS = "\nimport ctypes\nctypes.PyDLL(None).usleep(7000000)\n"
@@ -37,6 +37,35 @@ def _hold():
 import _thread
 _thread.start_new_thread(_hold, ())
 """
+# Native code that holds the GIL at one place of a start, for so many ms as a file says, once.
+HOLDS_ONCE = """
+
+def _hold_once():
+    import ctypes, os
+    if os.path.exists({file!r}):
+        with open({file!r}) as file:
+            ms = int(file.read())
+        os.unlink({file!r})
+        ctypes.PyDLL(None).usleep(1000 * ms)
+"""
+PLACES = {
+    "in the import": {"runtime.py": "_hold_once()"},
+    "in the self-test": {
+        "selftest.py": """
+async def converse(*given, _converse=converse):
+    _hold_once()
+    await _converse(*given)
+"""
+    },
+    "when it is up": {
+        "runtime.py": """
+def start(seconds, _start=start):
+    address = _start(seconds)
+    _hold_once()
+    return address
+"""
+    },
+}
 LOAD_SECONDS = 5.0 + 1.0 + 1.0
 """An engine's start or the wait for the GIL, what is undone then, and a margin."""
 
@@ -49,6 +78,12 @@ def mock(root: Root) -> Iterator[MockAgent]:
 
 @pytest.fixture
 def pbx(asterisk: StartAsterisk, mock: MockAgent) -> Instance:
+    return asterisk(dialplan=DIALPLAN, elevenlabs=section("default", mock.url), debug=0)
+
+
+@pytest.fixture(scope="module")
+def shared(asterisk: StartAsterisk, mock: MockAgent) -> Instance:
+    """For tests after which the module serves as before."""
     return asterisk(dialplan=DIALPLAN, elevenlabs=section("default", mock.url), debug=0)
 
 
@@ -81,6 +116,84 @@ def hold(flag: Path, ms: int) -> None:
     while flag.exists():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+def loops(pbx: Instance) -> int:
+    """How many engines' loops run."""
+    tasks = Path(f"/proc/{pbx.pid}/task").iterdir()
+    names = [(task / "comm").read_text() for task in tasks]
+    return sum(name.startswith("convai-loop") for name in names)
+
+
+def wait_one_loop(pbx: Instance) -> None:
+    """Until that of the engine in service is the only one."""
+    deadline = time.monotonic() + 5 * SECOND
+    while loops(pbx) != 1:
+        assert time.monotonic() < deadline, f"{loops(pbx)} loops run"
+        time.sleep(0.02)
+
+
+def late(pbx: Instance, place: str, ms: int) -> str:
+    """Install an engine that is late once, for that is held there; the id of its build."""
+    flag = pbx.folder / "once"
+    flag.write_text(str(ms), encoding="ascii")
+    [(file, text)] = PLACES[place].items()
+    text = HOLDS_ONCE.format(file=pbx.root.path(flag)) + text
+    return install_package(pbx, make_variant(pbx, "late", append={file: text}))
+
+
+def reload(pbx: Instance) -> None:
+    pbx.cli(f"module reload {MODULE}")
+
+
+def check_in_service(pbx: Instance, build: str) -> None:
+    """A reload brings it in, it takes calls, and nothing else runs."""
+    reload(pbx)
+    assert pbx.engine_build() == build
+    check_serves(pbx)
+    wait_one_loop(pbx)
+
+
+def test_an_engine_that_comes_too_late_is_taken_by_the_next_reload(shared: Instance) -> None:
+    """H1: its answer comes after the limit, and the next request is waiting behind it."""
+    build = late(shared, "when it is up", 5500)
+    start = len(shared.log())
+    reload(shared)
+    shared.wait_log("stays as it was: .* Python does not answer within", start=start)
+    check_in_service(shared, build)
+
+
+@only_in_full("holds Python up for six seconds each")
+@pytest.mark.parametrize("then", ["at once", "later", "unloaded"])
+@pytest.mark.parametrize("place", PLACES)
+def test_late_answers_in_all_orders(shared: Instance, place: str, then: str) -> None:
+    """H1: wherever a start is held up, and whatever is asked for next."""
+    build = late(shared, place, 6000)
+    start = len(shared.log())
+    reload(shared)
+    shared.wait_log("stays as it was: .* Python does not answer within", start=start)
+    if then == "unloaded":
+        assert "Unloaded" in shared.cli(f"module unload {MODULE}.so")
+        shared.cli(f"module load {MODULE}.so")
+    elif then == "later":
+        time.sleep(1.5)  # until it lets go; nothing tells
+        wait_one_loop(shared)
+    check_in_service(shared, build)
+
+
+@only_in_full("holds Python up for six seconds")
+def test_a_request_that_nobody_waits_for_any_more(shared: Instance) -> None:
+    """H1: it is read when the GIL is free again, and the one behind it counts."""
+    package, flag = holder(shared)
+    install_package(shared, package)
+    reload(shared)
+    other = make_variant(shared, "next", append={"log.py": "\n# another\n"})
+    build = install_package(shared, other)
+    start = len(shared.log())
+    hold(flag, 5500)
+    reload(shared)
+    shared.wait_log("stays as it was: .* Python does not answer within", start=start)
+    check_in_service(shared, build)
 
 
 def test_a_load_that_is_declined_leaves_nothing(pbx: Instance) -> None:

@@ -34,6 +34,28 @@ def channel_name(pbx: Instance) -> str:
     return found[1]
 
 
+MOST_WORDS = 63 - len(("elevenlabs", "send", "message", "CHANNEL")) - 1
+"""Of a text: Asterisk takes 63 words of a command, and does not say whether there were more."""
+
+
+def words(count: int) -> str:
+    return " ".join(str(each) for each in range(count))
+
+
+def check_many_words(pbx: Instance, channel: str) -> None:
+    """H4: what Asterisk's command line would cut is not sent, and it is said what to do."""
+    for count in (MOST_WORDS + 1, MOST_WORDS + 2, 100):
+        for kind in ("message", "context"):
+            answer = pbx.cli(f"elevenlabs send {kind} {channel} {words(count)}")
+            assert "Not sent: " in answer
+            assert "AMI action ElevenLabsSend" in answer
+    for text in (words(MOST_WORDS), f'"{words(100)}"'):
+        answer = pbx.cli(f"elevenlabs send context {channel} {text}")
+        assert "Sent to the agent: context" in answer
+    for command in ("show session", "hangup", "debug on", "test agent"):
+        assert "Usage: " in pbx.cli(f"elevenlabs {command} {channel} {words(100)}")
+
+
 def texts(mock: MockAgent) -> list[dict[str, str]]:
     """What the agent was told, in order."""
     (session,) = mock.report["sessions"]
@@ -43,6 +65,7 @@ def texts(mock: MockAgent) -> list[dict[str, str]]:
 
 
 def test_from_the_command_line_and_over_ami(pbx: Instance, agent: StartAgent) -> None:
+    """H4: a text with too many words, among others."""
     with agent(TALKER) as mock, Ami(pbx) as ami:
         configure(pbx, section("sales_agent", mock.url))
         with Callers(pbx, 1, "sales_agent") as calls:
@@ -58,6 +81,7 @@ def test_from_the_command_line_and_over_ami(pbx: Instance, agent: StartAgent) ->
             ):
                 answer = pbx.cli(f"elevenlabs send {command}")
                 assert f"Sent to the agent: {said}" in answer
+            check_many_words(pbx, channel)
             for kind, text in (("message", "Grüß: Gott"), ("context", "x"), ("activity", ""),
                                ("feedback", "none")):  # fmt: skip
                 got = ami.ask("ElevenLabsSend", Channel=channel, Type=kind, Text=text)
@@ -75,6 +99,8 @@ def test_from_the_command_line_and_over_ami(pbx: Instance, agent: StartAgent) ->
         {"type": "user_message", "text": "Good morning"},
         {"type": "contextual_update", "text": "The caller pressed 5"},
         {"type": "feedback", "event_id": 1, "score": "like"},
+        {"type": "contextual_update", "text": words(MOST_WORDS)},
+        {"type": "contextual_update", "text": words(100)},
         {"type": "user_message", "text": "Grüß: Gott"},
         {"type": "contextual_update", "text": "x"},
         {"type": "feedback", "event_id": 1, "score": None},

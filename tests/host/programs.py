@@ -23,7 +23,7 @@ TEST_LIMIT = 30 * SCALE
 def build(compiler: str, variant: str, target: str = "all", *settings: str) -> None:
     """Build one variant; what has not changed is not built again."""
     command = [*LESS_URGENT, "make", "-C", "asterisk_context_files"]
-    command += [f"CC={compiler}", f"VARIANT={variant}", *settings]
+    command += [f"CC={compiler}", f"VARIANT={variant}", "WERROR=1", *settings]
     with one_build_at_a_time():
         done = subprocess.run(
             [*command, target],

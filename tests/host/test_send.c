@@ -92,6 +92,35 @@ static void check_refused(struct asked asked, const char *answer)
 	script_end();
 }
 
+/*! \brief A line of so many words; the text's are "x" */
+static const char *words(int count)
+{
+	static char line[512];
+	int i;
+
+	strcpy(line, "elevenlabs send message " CHANNEL);
+	for (i = 4; i < count; i++) {
+		strcat(line, " x");
+	}
+	return line;
+}
+
+/*! H4: what Asterisk's command line drops is not to be seen, so the last word that it takes is one too many */
+TEST(more_words_than_a_command_may_have)
+{
+	char text[512] = "x";
+	int i;
+
+	check_refused((struct asked) { words(104) }, "Not sent: Asterisk's command line drops what is "
+		"behind 63 words. Put the text into quotes, or use the AMI action ElevenLabsSend\n");
+	check_refused((struct asked) { words(64) }, "Not sent: ");
+	check_refused((struct asked) { words(63) }, "Not sent: ");
+	for (i = 5; i < 62; i++) {
+		strcat(text, " x");
+	}
+	check_said((struct asked) { words(62) }, CONVAI_SAY_MESSAGE, text, "Sent to the agent: message\n");
+}
+
 TEST(another_channel)
 {
 	check_refused((struct asked) { "elevenlabs send message PJSIP/x hello" },

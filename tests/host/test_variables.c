@@ -350,6 +350,72 @@ TEST(a_very_long_value)
 	script_end();
 }
 
+/*! \brief A call whose variable has so many bytes, the last ones these; what the agent is told */
+static const char *told(const char *name, size_t length, const char *last)
+{
+	char *value = calloc(1, length + 1);
+	static char got[10000];
+	const char *found;
+
+	memset(value, 'v', length);
+	memcpy(value + length - strlen(last), last, strlen(last));
+	begin(NULL);
+	host_log_clear();
+	set(name, value);
+	run();
+	found = VARIABLE("x") ? VARIABLE("x") : JSON("x") ? JSON("x") : OVERRIDE("prompt");
+	ast_copy_string(got, found, sizeof(got));
+	free(value);
+	return got;
+}
+
+/*! H7: what Asterisk cuts without a word, as long as it cuts it */
+TEST(a_value_that_was_probably_cut)
+{
+	static const struct {
+		const char *name;
+		size_t length;
+		int warned;
+	} cases[] = {
+		{ "ELEVENLABS_VAR_x", 4095, 1 },
+		{ "ELEVENLABS_JSON_x", 4095, 1 },
+		{ "ELEVENLABS_OVERRIDE_prompt", 4095, 1 },
+		{ "ELEVENLABS_VAR_x", 4094, 0 },
+		{ "ELEVENLABS_VAR_x", 4096, 0 },
+		{ "ELEVENLABS_VAR_x", 8173, 0 },	/* 8190 with the name and an equals sign */
+		{ "ELEVENLABS_VAR_x", 8174, 1 },
+		{ "ELEVENLABS_VAR_x", 8175, 0 },
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(cases); i++) {
+		CHECK_INT(strlen(told(cases[i].name, cases[i].length, "")), cases[i].length);
+		CHECK_INT(host_logged("WARNING"), cases[i].warned);
+		CHECK_INT(host_logged("which is where Asterisk cuts"), cases[i].warned);
+		script_end();
+	}
+	told("ELEVENLABS_OVERRIDE_prompt", 4095, "");
+	CHECK_HAS(host_log(), "PJSIP/caller-00000001: ELEVENLABS_OVERRIDE_prompt has 4095 bytes");
+	CHECK_HAS(host_log(), "${FILE(x,0,4000)}${FILE(x,4000,4000)}, or into elevenlabs.conf");
+	script_end();
+}
+
+/*! H7: half a character at the cut is not to spoil all others */
+TEST(a_value_that_was_cut_within_a_character)
+{
+	CHECK_INT(strlen(told("ELEVENLABS_VAR_x", 4095, "\xc3\xa9\xc3")), 4094);
+	CHECK_INT(host_logged("is not UTF-8"), 0);
+	script_end();
+	CHECK_INT(strlen(told("ELEVENLABS_VAR_x", 4095, "\xf0\x9f\x98")), 4092);
+	CHECK_INT(host_logged("is not UTF-8"), 0);
+	script_end();
+	CHECK(!strchr(told("ELEVENLABS_VAR_x", 4095, "\xc3\xa9"), '?'));
+	script_end();
+	CHECK(strchr(told("ELEVENLABS_VAR_x", 4095, "\xe9v\xc3"), '?') != NULL);
+	CHECK_INT(host_logged("is not UTF-8"), 1);
+	script_end();
+}
+
 TEST(the_settings_that_the_engine_is_told)
 {
 	begin("[general]\napi_key=sk_1\nbase_url=eu\ndebug=yes\nmax_duration=60\nmax_sessions=3\n"

@@ -24,6 +24,9 @@ TOOLS = (
     "head",
     "grep",
     "mkdir",
+    "chmod",
+    "touch",
+    "cp",
 )
 # Not complete before the installation, complete after it; and new enough or not.
 PYTHON = """\
@@ -45,6 +48,8 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.bin = folder, folder / "bin"
+        self.venv = folder / "lib" / "app_elevenlabs_convai" / "venv"
+        self.umask = -1
         self.bin.mkdir()
         for tool in TOOLS:
             found = shutil.which(tool)
@@ -68,7 +73,12 @@ class Machine:
     def run(self, status: int) -> str:
         done = subprocess.run(
             [str(ROOT / "scripts" / "install-deps.sh"), "module"],
-            env={"PATH": str(self.bin), "CONVAI_SYSTEM_PYTHON": str(self.python)},
+            env={
+                "PATH": str(self.bin),
+                "CONVAI_SYSTEM_PYTHON": str(self.python),
+                "CONVAI_SYSTEM_VENV": str(self.venv),
+            },
+            umask=self.umask,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -119,3 +129,37 @@ def test_brew(machine: Machine) -> None:
 
 def test_no_manager_that_is_known(machine: Machine) -> None:
     assert "No package manager that this script knows" in machine.run(1)
+
+
+# A Python whose venv and pip leave files with the modes that the umask says.
+VENV_PYTHON = """\
+#!/bin/sh
+case "$*" in
+    *"core module run"*) exit {complete} ;;
+    *"core run"*) exit 1 ;;
+    "-m venv"*) mkdir -p "$3/bin" && cp {python} "$3/bin/python" ;;
+    "-m pip"*) mkdir -p {venv}/lib && touch {venv}/lib/websockets.py ;;
+esac
+"""
+
+
+def unreadable(folder: Path) -> list[Path]:
+    """What another user cannot read, or enter."""
+    found = [folder, *folder.rglob("*")]
+    needed = {path: 0o005 if path.is_dir() else 0o004 for path in found}
+    return [path for path, bits in needed.items() if path.stat().st_mode & bits != bits]
+
+
+def test_asterisk_can_read_what_root_installs(machine: Machine) -> None:
+    """H6: under umask 077 as well, and what was made so earlier."""
+    machine.manager("dnf")
+    machine.umask = 0o077
+    for complete in (1, 0):
+        facts = {"python": machine.python, "venv": machine.venv, "complete": complete}
+        script(machine.python, VENV_PYTHON.format(**facts))
+        machine.run(0)
+        assert (machine.venv / "lib" / "websockets.py").exists()
+        assert unreadable(machine.venv.parent) == []
+        # As of an earlier version: the next run opens it.
+        (machine.venv / "lib" / "websockets.py").chmod(0o600)
+        (machine.venv / "lib").chmod(0o700)

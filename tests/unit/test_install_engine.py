@@ -101,6 +101,52 @@ def test_a_build_is_complete(target: Path, tmp_path: Path) -> None:
         assert path.stat().st_mode & 0o777 == (0o755 if path.is_dir() else 0o644), path
 
 
+def test_any_umask(tmp_path: Path) -> None:
+    """H6: what root installs, Asterisk's user can read, down to the folders on the way."""
+    target = tmp_path / "usr" / "lib" / "modules" / "app_elevenlabs_convai.d"
+    module = tmp_path / "module.so"
+    module.touch(0o700)
+    document = tmp_path / "usr" / "share" / "documentation" / "x.xml"
+    package = make_package(tmp_path, "one")
+    for path in (package, *package.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    subprocess.run(
+        [sys.executable, SCRIPT, "install", "--package", package, "--file", module, document,
+         "--file", module, target.parent / "module.so", target],
+        umask=0o077, check=True, timeout=20 * SECOND,
+    )  # fmt: skip
+    for path in (tmp_path / "usr").rglob("*"):
+        bits = 0o005 if path.is_dir() else 0o004
+        assert path.stat().st_mode & bits == bits or path.name == ".lock", path
+
+
+@pytest.mark.parametrize("name", ["Größe", "two words", os.fsdecode(b"Gr\xf6sse"), "a'b", "$HOME"])
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_any_name(tmp_path: Path, name: str, locale: str) -> None:
+    """H5: of folders on the way; said as it is, in every locale."""
+    target = tmp_path / name / "app_elevenlabs_convai.d"
+    package = make_package(tmp_path, "one")
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "install", "--package", package, target],
+        env={"LC_ALL": locale}, capture_output=True, check=True, timeout=20 * SECOND,
+    )  # fmt: skip
+    assert os.fsencode(target) in done.stdout
+    assert store.is_whole(target / link(target, "current"))
+
+
+def test_asterisk_s_directories_have_any_name(tmp_path: Path) -> None:
+    """H5: what asterisk.conf names, byte for byte."""
+    conf = tmp_path / "asterisk.conf"
+    name = "/srv/Größe ".encode() + b"\xf6/modules"
+    conf.write_bytes(b"[directories]\nastmoddir => " + name + b" ; here\n")
+    done = subprocess.run(
+        [sys.executable, SCRIPT.with_name("asterisk_dirs.py"), "--conf", conf, "astmoddir"],
+        env={"LC_ALL": "C", "PATH": "/nowhere"}, capture_output=True, check=True,
+        timeout=20 * SECOND,
+    )  # fmt: skip
+    assert done.stdout == name + b"\n"
+
+
 def test_byte_code_is_there_and_is_used(target: Path, tmp_path: Path) -> None:
     """Checked against the source's hash, so that neither dates nor edits mislead."""
     package = target / install(target, make_package(tmp_path, "one")) / "pyconvai"

@@ -85,9 +85,18 @@ class Module:
         self, folder: Path, limit_ms: int = LIMIT_MS, abi: int = ABI, size: int = SIZE
     ) -> Any:
         """The table of an engine that is taken; RuntimeError says why one is not."""
+        self.ask(folder, limit_ms, abi, size)
+        return self.answer()
+
+    def ask(self, folder: Path, limit_ms: int = LIMIT_MS, abi: int = ABI, size: int = SIZE) -> None:
+        """Ask for an engine, and wait for nothing."""
         self._number += 1
-        self.send(f"import {self._number} {limit_ms} {abi} {size} {folder}")
-        number, verdict, text = self._own.recv(65536).decode().split(" ", 2)
+        deadline = time.monotonic_ns() // 1000 + 1000 * limit_ms
+        self.send(f"import {self._number} {deadline} {abi} {size} {folder}")
+
+    def answer(self) -> Any:
+        """What the last request has brought, as `bring_in` returns it."""
+        number, verdict, text = os.fsdecode(self._own.recv(65536)).split(" ", 2)
         assert int(number) == self._number
         if verdict == "error":
             raise RuntimeError(text)
@@ -97,8 +106,16 @@ class Module:
         self.tables.append(table)
         return table
 
+    def drop(self) -> None:
+        """Give the last request up."""
+        self.send(f"drop {self._number}")
+
     def send(self, request: str) -> None:
-        self._own.send(request.encode())
+        self._own.send(os.fsencode(request))
+
+    def vanish(self) -> None:
+        """Close without a look at what is still said."""
+        self._own.close()
 
     def close(self) -> None:
         """Unload: stop all engines, then the loader."""
@@ -341,6 +358,139 @@ def test_an_engine_that_comes_too_late_ends(install: Install) -> None:
     child = run_child(install("late", runtime=LATE))
     assert "too long" in child["answers"][0]["error"]
     assert child["running"] == []
+
+
+# ---- What nobody waits for any more ----
+
+HELD_WHEN_IT_IS_UP = """
+
+_start = start
+
+def start(seconds):
+    import ctypes
+    address = _start(seconds)
+    ctypes.PyDLL(None).usleep(int(1e6 * seconds) + 100000)
+    return address
+"""
+
+
+def core_of(folder: Path) -> ModuleType:
+    return sys.modules[f"{loader.package_name(str(folder))}.core._core"]
+
+
+def wait_ended(folder: Path) -> None:
+    """Its loop has ended, and its directory may be removed."""
+    wait_until(lambda: not core_of(folder).engine_running())
+    wait_until(lambda: not is_locked(folder))
+
+
+def test_what_is_up_too_late_is_refused_and_ended(module: Module, install: Install) -> None:
+    """H1: who holds the GIL makes an engine late that has passed its self-test."""
+    folder = install("held", runtime=HELD_WHEN_IT_IS_UP)
+    with pytest.raises(RuntimeError, match="too long"):
+        module.bring_in(folder, SHORT_MS)
+    wait_ended(folder)
+    (folder / "pyconvai" / "runtime.py").write_text((ROOT / "pyconvai" / "runtime.py").read_text())
+    assert module.bring_in(folder).running()
+
+
+def test_a_request_that_is_read_too_late_is_not_carried_out(
+    module: Module, install: Install
+) -> None:
+    """H1: the next one is waiting behind it."""
+    folder = install("a")
+    with pytest.raises(RuntimeError, match="held up until nobody waited"):
+        module.bring_in(folder, -1)
+    assert not modules_of(folder)
+    assert module.bring_in(folder).running()
+
+
+def test_an_engine_that_is_dropped_ends(module: Module, install: Install) -> None:
+    """H1: the answer came when the module had just given it up."""
+    folder = install("a")
+    table = module.bring_in(folder)
+    module.drop()
+    wait_ended(folder)
+    assert module.bring_in(folder) == table
+    assert table.running()
+
+
+def test_the_next_reload_is_right_behind_it(module: Module, install: Install) -> None:
+    """H1: all in the socket at once, as when Python comes to itself."""
+    folder = install("a")
+    table = module.bring_in(folder)
+    module.drop()
+    module.ask(folder)
+    assert module.answer() == table
+    module.drop()
+    other = module.bring_in(install("b"))
+    assert other.running()
+    wait_ended(folder)
+
+
+def test_only_the_last_engine_can_be_dropped(module: Module, install: Install) -> None:
+    """H1: not one that has come into service, by the number of one that was refused."""
+    table = module.bring_in(install("good"))
+    module.send("drop 7")
+    with pytest.raises(RuntimeError, match="SyntaxError"):
+        module.bring_in(install("broken", session="\nthis is no Python\n"))
+    module.drop()
+    module.send("forget /nowhere")
+    assert module.bring_in(install("another")).running()
+    assert table.running()
+
+
+def test_an_engine_that_was_left_running_is_started_anew(install: Install) -> None:
+    """H1: whoever has left it; it was errno 16 for ever."""
+    folder = install("a")
+    first = Module()
+    table = first.bring_in(folder)
+    first.vanish()
+    second = Module()
+    starts = core_of(folder).starts()
+    assert second.bring_in(folder) == table
+    assert table.running()
+    assert core_of(folder).starts() == starts + 1
+    second.close()
+
+
+def test_a_module_that_goes_without_a_look_leaves_no_engine(install: Install) -> None:
+    """H1: its load was declined, and Python comes to itself later."""
+    folder, earlier = install("a"), install("earlier")
+    module = Module()
+    module.bring_in(earlier)
+    module.ask(folder)
+    module.drop()
+    module.vanish()
+    wait_until(lambda: f"{loader.package_name(str(folder))}.core._core" in sys.modules)
+    wait_ended(folder)
+    core_of(earlier).stop_engine(LIMIT_MS)
+
+
+def test_an_answer_that_says_anything(module: Module, install: Install) -> None:
+    """H1: nothing that an engine raises ends the loader."""
+    text = "\nraise RuntimeError('half a character: \\ud800, and a byte: \\udcff')\n"
+    with pytest.raises(RuntimeError, match="half a character"):
+        module.bring_in(install("broken", session=text))
+    assert module.bring_in(install("good")).running()
+
+
+NAMES = {
+    "umlaut": "Köln",
+    "blank": "two words",
+    "no UTF-8": os.fsdecode(b"K\xf6ln"),
+    "percent": "100%",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_any_path(module: Module, install: Install, tmp_path: Path, name: str) -> None:
+    """H5: what a file system takes, the loader takes."""
+    folder = install("a")
+    (tmp_path / name).mkdir()
+    folder = folder.rename(tmp_path / name / folder.name)
+    assert module.bring_in(folder).running()
+    assert is_locked(folder)
 
 
 @pytest.mark.parametrize(("abi", "size"), [(ABI + 1, SIZE), (ABI - 1, SIZE - 8), (ABI, SIZE + 8)])

@@ -45,7 +45,8 @@ def make(sources: Path, *words: str, **environment: str) -> str:
     """Run make in the copy, for the Python that runs this; what it prints."""
     include = sources / "asterisk_context_files" / "include"
     # What the make that runs the tests was told, `make -s` for one, is not for this one.
-    inherited = {name: os.environ[name] for name in os.environ if not name.startswith("MAKE")}
+    ours = ("MAKE", "WERROR")
+    inherited = {name: os.environ[name] for name in os.environ if not name.startswith(ours)}
     done = subprocess.run(
         ["nice", "make", f"PYTHON={sys.executable}", *words],
         cwd=sources,
@@ -141,3 +142,58 @@ def test_flags_of_the_command_line_win(sources: Path) -> None:
 def test_nothing_is_said_of_preloading_without_a_sanitizer() -> None:
     words = [str(ROOT / "scripts" / "tell-preload.sh"), "cc", "-O1", "-g"]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "strict"),
+    [("all", False), ("install", False), ("debug", False), ("core", False), ("demo", False),
+     ("bench", False), ("test-unit", True), ("test", True), ("test-sanitize", True)],
+)  # fmt: skip
+@pytest.mark.parametrize("where", ["", "app_elevenlabs_convai"])
+def test_warnings_are_errors_for_developers(target: str, strict: bool, where: str) -> None:
+    """H9: a compiler newer than ours warns of more, and is not to stop who builds."""
+    said = make(ROOT / where, "-n", target)
+    compiled = re.findall(r"CONVAI_WERROR='(\d)'", said)
+    if where and target in ("all", "debug"):
+        assert compiled == []  # the module alone
+    else:
+        assert set(compiled) == {str(int(strict))}
+    for line in compilations(said):
+        assert ("-Werror " in line) == strict
+
+
+def test_warnings_are_errors_for_whoever_says_so() -> None:
+    """H9: and for nobody who says no."""
+    assert "CONVAI_WERROR='1'" in make(ROOT, "-n", "core", "WERROR=1")
+    assert "CONVAI_WERROR='1'" in make(ROOT, "-n", "core", WERROR="1")
+    assert "CONVAI_WERROR='0'" in make(ROOT, "-n", "test-unit", "WERROR=0")
+
+
+def test_the_module_is_not_built_twice_for_it(sources: Path) -> None:
+    """H9: what was built with warnings as errors serves those who build without."""
+    flags = sources / "build" / "module" / "flags"
+
+    def said(*words: str) -> str:
+        make(sources / "app_elevenlabs_convai", "../build//module/flags", *words)
+        return flags.read_text()
+
+    plain = said()
+    assert "-Werror" not in plain
+    strict = said("WERROR=1")
+    assert strict != plain
+    assert "-Werror " in strict
+    assert said() == strict
+    assert said("CFLAGS=-DX") not in (plain, strict)
+    assert said() == plain
+
+
+@only_in_full("compiles the core")
+def test_the_core_is_not_built_twice_for_it(sources: Path) -> None:
+    """H9: as the module."""
+    make(sources, "core", "WERROR=1", CFLAGS="-O0")
+    core, _ = built(sources)
+    before = core.stat().st_mtime_ns
+    make(sources, "core", CFLAGS="-O0")
+    assert core.stat().st_mtime_ns == before
+    (record,) = (sources / "build").glob("*/records/pyconvai+core+_core.*")
+    assert record.read_text().endswith("-Werror\n")

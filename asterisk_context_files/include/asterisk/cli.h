@@ -17,6 +17,7 @@
 #include "asterisk/linkedlists.h"
 
 #define AST_MAX_CMD_LEN 16
+#define AST_MAX_ARGS 64
 
 #define RESULT_SUCCESS 0
 #define RESULT_SHOWUSAGE 1

@@ -130,6 +130,9 @@ _INTERNAL_ERRORS = (
     "unknown",
 )
 
+NO_AGENT_CODES = frozenset({3008, 4300})
+"""Close codes with which the service says that no agent is free."""
+
 TABLE: tuple[Row, ...] = (
     # No close frame: what was said before is not why the connection broke.
     Row(
@@ -224,7 +227,7 @@ def from_close(
 
     ``code`` is None or 1006 when the connection broke without a close frame; ``words`` is the close
     reason together with any error message before it, and ``error`` that one's type; ``talking``:
-    the metadata had come; ``tool``: what the agent said it ends the call with.
+    an agent was there; ``tool``: what the agent said it ends the call with.
     """
     broke = code is None or code == 1006
     key = "none" if broke else str(code)
@@ -242,6 +245,11 @@ def from_close(
         play_out=code == 1000 and talking,
         retry=close.retry,
     )
+
+
+def no_agent(meaning: str, *, remedy: bool = False) -> Ending:
+    """The end of a call that has waited for an agent, or was not to wait."""
+    return Ending(Status.LIMIT, _sentence(meaning, "", _REMEDY[Status.LIMIT] if remedy else ""))
 
 
 def _sentence(meaning: str, words: str, remedy: str) -> str:

@@ -230,6 +230,11 @@ static void write_frame(struct call *call, int64_t now)
 {
 	struct media *media = &call->media;
 
+	if (call->queue.waits) {
+		push_silence(call, PLAYOUT_FRAME_US / 1000, now);
+		call->waiting = queue_write(&call->queue, call->ops, call->session, call->waiting, now);
+		return;
+	}
 	if (!media->agent) {
 		/* What the caller hears is Asterisk's own, and keeps frames of ours out. */
 		if (call->agent->silence && !call->waiting) {
@@ -253,7 +258,7 @@ static void write_frame(struct call *call, int64_t now)
 /*! \brief The agent's first word does not wait for the end of a frame of silence */
 static void hurry_first_word(struct call *call, int64_t now)
 {
-	if (!call->hurried && call->media.agent && is_agent_queued(call)) {
+	if (!call->hurried && !call->queue.waits && call->media.agent && is_agent_queued(call)) {
 		call->hurried = 1;
 		playout_clock_hurry(&call->clock, now);
 	}
@@ -296,15 +301,41 @@ static int answer(struct call *call)
 	return 0;
 }
 
-static void begin_talking(struct call *call)
+/*! \brief The agent's formats are known: prepare the channel for them, once */
+static int agree(struct call *call)
 {
 	int64_t now = monotonic_us();
 	char reason[ENDING_REASON_SIZE];
 
+	if (call->media.agent) {
+		return 0;
+	}
 	if (media_agree(&call->media, &call->progress, reason, sizeof(reason))) {
 		end_with(call, CONVAI_STATUS_ERROR, reason);
+		return -1;
+	}
+	return 0;
+}
+
+/*! \brief The service has no agent free, and lets the caller wait */
+static void begin_queue(struct call *call)
+{
+	if (agree(call)) {
 		return;
 	}
+	if (call->begun && (call->options->ring || call->options->music)) {
+		/* The word was late, and had been taken for an agent's silence. */
+		call->waiting = waiting_begin(call->channel, call->options);
+	}
+	queue_begin(&call->queue);
+}
+
+static void begin_talking(struct call *call)
+{
+	if (agree(call)) {
+		return;
+	}
+	queue_admit(&call->queue);
 	note_first(call, &call->statistics.talking_us);
 	waiting_end(call->channel, call->options);
 	call->waiting = 0;
@@ -314,8 +345,11 @@ static void begin_talking(struct call *call)
 	watchdog_begin(&call->watchdog, monotonic_us());
 	/* To answer may take a while: what has come meanwhile is still to be read. */
 	hearing_begin(call, now);
-	events_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
-		"ConversationId", call->conversation_id, SENTINEL);
+	if (!call->begun) {
+		call->begun = 1;
+		events_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
+			"ConversationId", call->conversation_id, SENTINEL);
+	}
 }
 
 /*! \brief How long what is queued may still be heard after the end, in microseconds */
@@ -336,6 +370,7 @@ static void begin_end(struct call *call)
 {
 	int64_t limit_us = call->media.agent ? play_out_us(call) : 0;
 
+	queue_end(&call->queue, call->progress.queue);
 	if (limit_us) {
 		call->leave_us = monotonic_us() + limit_us;
 	} else {
@@ -344,7 +379,7 @@ static void begin_end(struct call *call)
 }
 
 /*!
- * \brief Poll the session and act on what has changed; metadata and end may come in one
+ * \brief Poll the session and act on what has changed; an agent and the end may come in one
  * step
  */
 static void take_progress(struct call *call)
@@ -359,11 +394,16 @@ static void take_progress(struct call *call)
 
 	ast_copy_string(call->conversation_id, progress.conversation_id,
 		sizeof(call->conversation_id));
-	if (before == CONVAI_STATE_CONNECTING && progress.state != before
-		&& progress.agent.encoding != CONVAI_ENCODING_NONE) {
+	if (progress.state == before) {
+		return;
+	}
+	if (progress.state == CONVAI_STATE_QUEUED) {
+		begin_queue(call);
+	} else if (before != CONVAI_STATE_TALKING
+		&& (progress.state == CONVAI_STATE_TALKING || progress.talked)) {
 		begin_talking(call);
 	}
-	if (before != CONVAI_STATE_ENDED && progress.state == CONVAI_STATE_ENDED) {
+	if (progress.state == CONVAI_STATE_ENDED) {
 		begin_end(call);
 	}
 }
@@ -549,7 +589,17 @@ void call_run(struct call *call, const struct call_options *options)
 {
 	call->options = options;
 	media_open(&call->media, call->channel);
+	call->queue = (struct queue) {
+		.channel = call->channel,
+		.options = options,
+		.agent = call->agent->name,
+		.conversation_id = call->conversation_id,
+		.media = &call->media,
+		.statistics = &call->statistics,
+		.silence = call->agent->silence,
+	};
 	if (call->failed_attempt) {
+		call->queue.before_us = call->failed_attempt->statistics.queued_us;
 		media_preroll_move(&call->media, &call->failed_attempt->media);
 		call->caller = call->failed_attempt->caller;
 		call->dtmf = call->failed_attempt->dtmf;
@@ -575,6 +625,7 @@ void call_run(struct call *call, const struct call_options *options)
 	}
 
 done:
+	queue_leave(&call->queue);
 	release_session(call);
 	media_close(&call->media);
 }

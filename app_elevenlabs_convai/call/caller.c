@@ -25,6 +25,7 @@ enum caller_verdict caller_voice(const struct caller *caller, uint32_t state, in
 
 	switch (state) {
 	case CONVAI_STATE_CONNECTING:
+	case CONVAI_STATE_QUEUED:
 		/* Neither is a first word, and nobody is there yet to hear silence. */
 		return is_foreign ? CALLER_DROP : CALLER_KEEP;
 	case CONVAI_STATE_TALKING:

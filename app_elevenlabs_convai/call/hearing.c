@@ -85,6 +85,18 @@ static void note_preroll(struct call *call)
 	statistics_set(&call->statistics.preroll_dropped_ms, call->media.preroll_dropped_ms);
 }
 
+/*! \brief Keep a frame for an agent who is not there yet. What is dropped in a queue was nobody's. */
+static void keep(struct call *call, struct ast_frame *frame, int64_t now)
+{
+	unsigned int dropped_ms = call->media.preroll_dropped_ms;
+
+	media_preroll_keep(&call->media, frame, now);
+	if (call->queue.waits) {
+		call->media.preroll_dropped_ms = dropped_ms;
+	}
+	note_preroll(call);
+}
+
 void hearing_begin(struct call *call, int64_t now)
 {
 	struct caller_clock *clock = &call->caller.clock;
@@ -106,7 +118,9 @@ void hearing_take(struct call *call, struct ast_frame *frame, int64_t now)
 	struct voice voice = { .call = call, .came_us = now, .now = now };
 	int is_tone = dtmf_covers_audio(&call->dtmf, now);
 
-	statistics_count(&call->statistics.voice_frames_read);
+	if (!call->queue.waits) {
+		statistics_count(&call->statistics.voice_frames_read);
+	}
 	media_read_raw(&call->media);
 	switch (caller_voice(&call->caller, call->progress.state, is_tone)) {
 	case CALLER_PUSH:
@@ -116,8 +130,7 @@ void hearing_take(struct call *call, struct ast_frame *frame, int64_t now)
 		hear(&voice, frame, 1);
 		break;
 	case CALLER_KEEP:
-		media_preroll_keep(&call->media, frame, now);
-		note_preroll(call);
+		keep(call, frame, now);
 		break;
 	case CALLER_DROP:
 		break;

@@ -412,6 +412,12 @@ int media_convert(struct media *media, const struct ast_frame *frame,
 	return 0;
 }
 
+void media_silence(struct media *media)
+{
+	memset(media_audio(media), same_format(media->agent, ast_format_ulaw) ? ULAW_SILENCE : 0,
+		media->frame_bytes);
+}
+
 int media_write(struct media *media)
 {
 	return ast_write(media->channel, &media->frame);

@@ -127,8 +127,8 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
             [],
         ),
         (
-            message("queue_status", "queue_status_event", {"status": "waiting"}),
-            [notice("the service tells: queue_status waiting")],
+            message("queue_status", "queue_status_event", {"status": "admitted"}),
+            [notice("the service tells: queue_status admitted")],
         ),
         (
             message("queue_status", "queue_status_event", {"status": "timed_out"}),

@@ -231,7 +231,7 @@ static void write_frame(struct call *call, int64_t now)
 	struct media *media = &call->media;
 
 	if (call->queue.waits) {
-		push_silence(call, PLAYOUT_FRAME_US / 1000, now);
+		hearing_silence(call, PLAYOUT_FRAME_US / 1000, now);
 		call->waiting = queue_write(&call->queue, call->ops, call->session, call->waiting, now);
 		return;
 	}
@@ -304,7 +304,6 @@ static int answer(struct call *call)
 /*! \brief The agent's formats are known: prepare the channel for them, once */
 static int agree(struct call *call)
 {
-	int64_t now = monotonic_us();
 	char reason[ENDING_REASON_SIZE];
 
 	if (call->media.agent) {
@@ -332,6 +331,8 @@ static void begin_queue(struct call *call)
 
 static void begin_talking(struct call *call)
 {
+	int64_t now = monotonic_us();
+
 	if (agree(call)) {
 		return;
 	}

@@ -27,8 +27,7 @@ struct voice {
 	int64_t now;
 };
 
-/*! \brief Give the agent silence in place of what did not come, or is not to be heard */
-static void push_silence(struct call *call, unsigned int ms, int64_t now)
+void hearing_silence(struct call *call, unsigned int ms, int64_t now)
 {
 	if (ms) {
 		watchdog_pushed(&call->watchdog, call->ops->push_silence(call->session, ms) != 0, now);
@@ -44,7 +43,7 @@ static void push_voice(void *data, const struct ast_frame *frame)
 
 	watchdog_hear(&call->watchdog, frame, now);
 	if (call->options->protect_greeting && !call->watchdog.greeting_over) {
-		push_silence(call, media_length_ms(frame), now);
+		hearing_silence(call, media_length_ms(frame), now);
 		return;
 	}
 	watchdog_pushed(&call->watchdog,
@@ -68,15 +67,15 @@ static void hear(struct voice *voice, const struct ast_frame *frame, int is_mute
 	}
 	if (is_mute || frame->datalen <= 0) {
 		/* A jitter buffer gives frames without data in place of those that it has not got. */
-		push_silence(call, caller_clock_mute_ms(clock, voice->came_us, length_us), voice->now);
+		hearing_silence(call, caller_clock_mute_ms(clock, voice->came_us, length_us), voice->now);
 		return;
 	}
 	is_in_time = caller_clock_frame(clock, voice->came_us, length_us, media_stamp_us(frame),
 			&missing_ms);
-	push_silence(call, missing_ms, voice->now);
+	hearing_silence(call, missing_ms, voice->now);
 	if (is_in_time && media_convert(&call->media, frame, push_voice, voice)) {
 		statistics_count(&call->statistics.untranslated_frames);
-		push_silence(call, length_us / 1000, voice->now);
+		hearing_silence(call, length_us / 1000, voice->now);
 	}
 }
 
@@ -105,7 +104,7 @@ void hearing_begin(struct call *call, int64_t now)
 
 	caller_clock_start(clock, voice.came_us);
 	while (frame) {
-		push_silence(call, caller_clock_gap_ms(clock, voice.came_us), now);
+		hearing_silence(call, caller_clock_gap_ms(clock, voice.came_us), now);
 		hear(&voice, frame, 0);
 		ast_frfree(frame);
 		frame = media_preroll_take(&call->media, now, &voice.came_us);
@@ -142,7 +141,7 @@ void hearing_look(struct call *call, int64_t now)
 	struct watchdog *watchdog = &call->watchdog;
 
 	if (call->idle) {
-		push_silence(call, caller_clock_gap_ms(&call->caller.clock, now), now);
+		hearing_silence(call, caller_clock_gap_ms(&call->caller.clock, now), now);
 	}
 	statistics_take_caller_clock(&call->statistics, &call->caller.clock);
 	if (call->options->protect_greeting && !watchdog->greeting_over) {

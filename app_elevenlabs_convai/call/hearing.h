@@ -25,6 +25,13 @@ struct call;
 /*! \brief The conversation is up: what was said before goes first, with its pauses */
 void hearing_begin(struct call *call, int64_t now);
 
+/*!
+ * \brief Give the service silence in place of what did not come, or is not to be heard
+ *
+ * In state QUEUED too.
+ */
+void hearing_silence(struct call *call, unsigned int ms, int64_t now);
+
 /*! \brief A voice frame has been read, in any state. It is not kept. */
 void hearing_take(struct call *call, struct ast_frame *frame, int64_t now);
 

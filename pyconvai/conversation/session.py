@@ -273,6 +273,9 @@ class Session:
     def _admitted(self) -> None:
         """An agent is there: the conversation begins, and its time."""
         assert self._settings is not None
+        assert self._up is not None
+        if self._up.exception() is not None:
+            return  # the call ends: its formats are not known here
         self.handle.talk()
         self._talking = True
         self.hold_changed()

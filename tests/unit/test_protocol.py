@@ -10,6 +10,7 @@ import pytest
 from pyconvai import limits
 from pyconvai.conversation import protocol
 from pyconvai.conversation.effects import (
+    Admitted,
     AskFirst,
     CallTool,
     CountPong,
@@ -326,9 +327,10 @@ def metadata(agent: str = "ulaw_8000", caller: str = "ulaw_8000") -> str:
 
 
 def talking() -> Conversation:
-    """One whose metadata has come."""
+    """One whose agent is there."""
     conversation = Conversation()
     conversation.receive(metadata())
+    conversation.admit()
     return conversation
 
 
@@ -406,8 +408,9 @@ def test_audio_before_the_metadata_is_kept_and_played() -> None:
     conversation = Conversation()
     for event_id, text in ((1, "QUJD"), (1, "QUJE"), (None, "QUJF"), (2, "QUJG"), (2, "")):
         assert conversation.receive(audio(event_id, text)) == ()
-    first, *kept = conversation.receive(metadata())
+    first, second, *kept = conversation.receive(metadata())
     assert isinstance(first, Metadata)
+    assert second == Admitted()
     assert kept == [
         Play("QUJD", 1, new_response=True),
         Play("QUJE", 1, new_response=False),
@@ -426,11 +429,11 @@ def test_audio_before_the_metadata_is_kept_within_a_limit() -> None:
         warning("agent audio left out: more than 2000000 bytes came before the metadata")
     ]
     assert conversation.receive(audio(1, "QUJD")) == (), "no gap in what is kept"
-    assert len(conversation.receive(metadata())) == 1 + 4
+    assert len(conversation.receive(metadata())) == 2 + 4
     tiny = Conversation()
     for _ in range(30_000):
         tiny.receive(audio(1, "QUJD"))
-    assert len(tiny.receive(metadata())) == 1 + 2_000_000 // 104
+    assert len(tiny.receive(metadata())) == 2 + 2_000_000 // 104
 
 
 def test_an_interruption_before_the_metadata() -> None:
@@ -440,7 +443,8 @@ def test_an_interruption_before_the_metadata() -> None:
     assert conversation.receive(interruption(5)) == (Flush(),)
     assert conversation.receive(audio(4)) == (CountStale(4),)
     assert conversation.receive(audio(5, "QUJE")) == ()
-    assert conversation.receive(metadata())[1:] == (Play("QUJE", 5, new_response=True),)
+    played = (Admitted(), Play("QUJE", 5, new_response=True))
+    assert conversation.receive(metadata())[1:] == played
 
 
 def test_formats_that_change_in_mid_call() -> None:

@@ -71,7 +71,7 @@ static void hear(struct voice *voice, const struct ast_frame *frame, int is_mute
 		return;
 	}
 	is_in_time = caller_clock_frame(clock, voice->came_us, length_us, media_stamp_us(frame),
-			&missing_ms);
+		&missing_ms);
 	hearing_silence(call, missing_ms, voice->now);
 	if (is_in_time && media_convert(&call->media, frame, push_voice, voice)) {
 		statistics_count(&call->statistics.untranslated_frames);

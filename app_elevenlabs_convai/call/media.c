@@ -28,6 +28,8 @@
 #define FRAMES_PER_SECOND (1000000 / PLAYOUT_FRAME_US)
 #define ULAW_SILENCE 0xff
 #define ALAW_SILENCE 0xd5
+/*! What helps against a codec that cannot be translated */
+#define REMEDY "set allow = ulaw (or alaw, g722) for its endpoint"
 
 static int same_format(const struct ast_format *one, const struct ast_format *other)
 {
@@ -149,8 +151,8 @@ int media_check(const struct media *media, char *reason, size_t size)
 	if (is_any_usable || !names[0]) {
 		return 0;
 	}
-	snprintf(reason, size, "this Asterisk cannot translate the channel's codec, %s: "
-		"set allow = ulaw (or alaw, g722) for its endpoint", names);
+	snprintf(reason, size,
+		"this Asterisk cannot translate the channel's codec, %s: " REMEDY, names);
 	return -1;
 }
 
@@ -370,8 +372,9 @@ static void path_follow(struct media *media, struct ast_format *source)
 	media->path = ast_translator_build_path(media->caller, source);
 	if (!media->path && !media->said) {
 		media->said = 1;
-		ast_log(LOG_WARNING, "%s: this Asterisk cannot translate what the caller sends, %s: "
-			"the agent hears silence; set allow = ulaw (or alaw, g722) for its endpoint\n",
+		ast_log(LOG_WARNING,
+			"%s: this Asterisk cannot translate what the caller sends, %s: the agent hears silence; "
+			REMEDY "\n",
 			ast_channel_name(media->channel), ast_format_get_name(source));
 	}
 }

@@ -76,8 +76,11 @@ def test_a_conversation(
         ("expired", "its own", "certificate has expired"),
         ("server", "another", "unable to get local issuer certificate"),
         ("server", "the system's", "unable to get local issuer certificate"),
+        ("client", "its own", "unsuit"),
+        ("alone", "its own", "self-signed certificate"),
     ],
 )
+@pytest.mark.parametrize("auth", ["none", "signed_url"])
 def test_a_certificate_that_is_not_trusted(
     engine: Engine,
     certificates: Certificates,
@@ -85,6 +88,7 @@ def test_a_certificate_that_is_not_trusted(
     shown: str,
     trusted: str,
     words: str,
+    auth: str,
 ) -> None:
     """S11: the name counts too. The reason names the key that may be wrong."""
 
@@ -95,10 +99,10 @@ def test_a_certificate_that_is_not_trusted(
     if ca_file is None:
         ca_file = str(Certificates(tmp_path_factory.mktemp("another")).ca)
     with RawService(script, certificates.server(shown)) as service:
-        call = engine.call(settings=service.settings(ca_file=ca_file))
+        call = engine.call(settings=service.settings(ca_file=ca_file, auth=auth))
         status, reason = call.ending()
         call.release()
-        with pytest.raises(ssl.SSLError):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
             service.outcome()
     assert status == "UNREACHABLE"
     assert words in reason

@@ -6,6 +6,7 @@ Messages that its descriptions admit, the same with something wrong in them, and
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -107,7 +108,8 @@ def spoilt(draw: st.DrawFn) -> dict[str, Any]:
         elif change == "deep":
             holder[last] = {str(last): holder[last]}
         else:
-            holder[last] = draw(st.sampled_from(NASTY) if change == "nasty" else ANYTHING)
+            value = draw(st.sampled_from(NASTY) if change == "nasty" else ANYTHING)
+            holder[last] = deepcopy(value)  # the next change may be within it
     return message
 
 

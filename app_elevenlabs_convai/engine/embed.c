@@ -90,7 +90,8 @@ static int check_version(char *error, size_t size)
  *
  * Isolated: no environment, no user's site directory, no signal handlers. The program
  * name lets a virtual environment that the module was built with be found. In UTF-8 mode,
- * for Asterisk runs in the C locale, where Python would take names of files to be ASCII.
+ * for an older Asterisk runs in the C locale, where Python would take names of files to be
+ * ASCII; newer ones choose C.UTF-8 where there is one.
  */
 static int initialize(char *error, size_t size)
 {

@@ -16,9 +16,9 @@
 
 #include "asterisk/frame.h"	/* struct ast_frame */
 
-#include "call/call.h"
 #include "call/hearing.h"
 #include "call/options.h"
+#include "call/struct_call.h"
 
 /*! One frame on its way to the agent */
 struct voice {

@@ -88,7 +88,7 @@ class ServiceError:
     kind: str = ""
 
 
-GOES_ON = frozenset({"agent_response", "agent_tool_request", "client_tool_call", "mcp_tool_call"})
+GOES_ON = frozenset({"agent_tool_request", "client_tool_call", "mcp_tool_call"})
 """The agent goes on: an error that was reported before is not why the conversation ends."""
 
 
@@ -299,6 +299,7 @@ class Conversation:
             del self._responses[next(iter(self._responses))]
         if before is not None:
             return _debug(f"agent, in other words: {text}")
+        self.last_error = None  # it goes on, as above
         self.last_response = _number(body)
         return _debug(f"agent: {text}")
 

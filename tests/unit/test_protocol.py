@@ -17,10 +17,14 @@ from pyconvai.conversation.effects import (
     CountStale,
     CountUnknown,
     Effect,
+    Effects,
     Flush,
     Level,
     Log,
     Play,
+    PlayHold,
+    Queued,
+    QueueTimedOut,
     Send,
 )
 from pyconvai.conversation.protocol import (
@@ -445,6 +449,46 @@ def test_an_interruption_before_the_metadata() -> None:
     assert conversation.receive(audio(5, "QUJE")) == ()
     played = (Admitted(), Play("QUJE", 5, new_response=True))
     assert conversation.receive(metadata())[1:] == played
+
+
+def queue_status(status: str) -> str:
+    return message("queue_status", "queue_status_event", {"status": status})
+
+
+def moves(effects: Effects) -> list[Effect]:
+    """Without what is only told."""
+    return [effect for effect in effects if not isinstance(effect, Log)]
+
+
+def test_a_caller_who_is_queued() -> None:
+    """S1: audio is hold audio, interruptions are nobody's; what an agent says comes after it."""
+    conversation = Conversation()
+    conversation.receive(metadata())
+    assert moves(conversation.receive(queue_status("waiting"))) == [Queued()]
+    assert moves(conversation.receive(queue_status("waiting"))) == []
+    assert conversation.receive(audio(1)) == (PlayHold("QUJD"),)
+    assert conversation.receive(interruption(7)) == ()
+    assert moves(conversation.receive(queue_status("admitted"))) == [Admitted()]
+    assert conversation.receive(audio(1)) == (Play("QUJD", 1, new_response=True),)
+    assert moves(conversation.receive(queue_status("waiting"))) == [], "an agent is there"
+
+
+def test_a_caller_who_waits_in_vain() -> None:
+    """S1."""
+    conversation = Conversation()
+    conversation.receive(metadata())
+    conversation.receive(queue_status("waiting"))
+    assert moves(conversation.receive(queue_status("timed_out"))) == [QueueTimedOut()]
+
+
+def test_the_queue_is_told_of_before_the_metadata() -> None:
+    """S1, S16: what came early is hold audio then."""
+    conversation = Conversation()
+    assert moves(conversation.receive(queue_status("waiting"))) == []
+    assert conversation.receive(audio(1)) == ()
+    found, *rest = conversation.receive(metadata())
+    assert isinstance(found, Metadata)
+    assert rest == [Queued(), PlayHold("QUJD")]
 
 
 def test_formats_that_change_in_mid_call() -> None:

@@ -15,7 +15,72 @@
 #ifndef CALL_CALL_H
 #define CALL_CALL_H
 
-#include "call/struct_call.h"
+#include <stdint.h>
+
+#include "call/caller.h"
+#include "call/dtmf.h"
+#include "call/ending.h"
+#include "call/hearing.h"
+#include "call/media.h"
+#include "call/playout_clock.h"
+#include "call/queue.h"
+#include "call/statistics.h"
+#include "call/watchdog.h"
+#include "convai_ops.h"
+
+struct ast_channel;
+struct call_options;
+struct config_agent;
+struct device;
+
+/*!
+ * One call: an ao2 object with a lock. The channel thread makes it, runs it and lets go
+ * of the session before the application returns; the CLI looks at it through the
+ * registry.
+ */
+struct call {
+	struct ast_channel *channel;	/*!< with a reference */
+	struct config_agent *agent;	/*!< with a reference: the snapshot the call began with */
+	const struct convai_ops *ops;	/*!< of the engine the call began with */
+	/*! with a reference: the call with an agent that could not be had, or NULL */
+	struct call *failed_attempt;
+	int64_t started_us;
+
+	/* Guarded by the object's lock. */
+	struct convai_session *session;	/*!< NULL before open and after release */
+	/*! as polled last; its strings live as long as the session */
+	struct convai_progress progress;
+	unsigned int operator_hangup:1;	/*!< `elevenlabs hangup` was the reason */
+	unsigned int unloading:1;	/*!< the module is to go */
+	/*! of its messages; also for a session that is still to come */
+	enum convai_debug debug;
+
+	/* The channel thread writes, any thread reads, without a lock: see statistics.h. */
+	struct call_statistics statistics;
+
+	/* The channel thread's alone. */
+	const struct call_options *options;	/*!< while the call runs */
+	struct device *device;	/*!< behind the channel; borrowed from the attempt, may be NULL */
+	int event_fd;
+	struct media media;
+	struct caller caller;
+	struct hearing hearing;
+	struct dtmf dtmf;
+	struct queue queue;
+	struct playout_clock clock;
+	struct watchdog watchdog;
+	/*! ended, audio being played out: leave at this time at the latest */
+	int64_t leave_us;
+	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */
+	unsigned int idle:1;	/*!< this wake: nothing waits to be read, from nobody */
+	unsigned int waiting:1;	/*!< the caller hears a tone or music until the agent is there */
+	unsigned int begun:1;	/*!< ElevenLabsStart has been published */
+	unsigned int hurried:1;	/*!< the agent's first word has been waiting to be written */
+	unsigned int engine_closed:1;	/*!< the engine took no session: it is stopping */
+	unsigned int over:1;	/*!< the ending is final */
+	struct ending ending;
+	char conversation_id[128];
+};
 
 /*! \brief A call that has not begun, or NULL when out of memory */
 struct call *call_make(struct ast_channel *channel, struct config_agent *agent,

@@ -30,6 +30,7 @@
 #include "call/events.h"
 #include "call/options.h"
 #include "call/parties.h"
+#include "call/stack.h"
 #include "call/variables.h"
 #include "call/waiting.h"
 #include "config/config.h"
@@ -79,7 +80,12 @@ static void end_with(struct call *call, enum convai_status status, const char *r
 	end(call, &ending);
 }
 
-/*! \brief The channel gives nothing any more, unless another module's forced unload only has woken us */
+/*!
+ * \brief The channel gives nothing any more
+ *
+ * Unless another module is unloaded by force that the channel only looks at: it wakes us all the same.
+ * One that we return to is left at once, as every application does.
+ */
 static void end_by_channel(struct call *call)
 {
 	struct caller_facts facts = {
@@ -94,7 +100,8 @@ static void end_by_channel(struct call *call)
 	facts.by_operator = call->operator_hangup;
 	facts.unloading = call->unloading;
 	ao2_unlock(call);
-	if (facts.flags == AST_SOFTHANGUP_APPUNLOAD && !facts.unloading) {
+	if (facts.flags == AST_SOFTHANGUP_APPUNLOAD && !facts.unloading
+		&& !stack_has_other_module()) {
 		ast_channel_clear_softhangup(call->channel, AST_SOFTHANGUP_APPUNLOAD);
 		return;
 	}

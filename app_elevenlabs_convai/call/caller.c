@@ -60,6 +60,9 @@ void caller_left(const struct caller_facts *facts, struct ending *ending)
 		ending_set(ending, CONVAI_STATUS_HANGUP, "the channel was hung up before");
 	} else if (flags & AST_SOFTHANGUP_APPUNLOAD && facts->unloading) {
 		ending_set(ending, CONVAI_STATUS_UNLOADED, "the module was unloaded");
+	} else if (flags == AST_SOFTHANGUP_APPUNLOAD) {
+		ending_set(ending, CONVAI_STATUS_HANGUP,
+			"another module that the channel uses was unloaded by force");
 	} else if (facts->by_operator) {
 		ending_set(ending, CONVAI_STATUS_HANGUP, "hung up from the Asterisk CLI");
 	} else if (flags & AST_SOFTHANGUP_ASYNCGOTO) {

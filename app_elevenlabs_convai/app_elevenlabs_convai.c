@@ -244,11 +244,11 @@ static int convai_exec(struct ast_channel *channel, const char *data)
 		ending_set(&refusal, CONVAI_STATUS_ERROR, "options \"%s\" are not understood",
 			args.options);
 		attempt_refuse(channel, &refusal);
-	} else {
-		attempt_run(channel, args.agent, &options);
+	} else if (attempt_run(channel, args.agent, &options) == CONVAI_STATUS_UNLOADED
+		|| registry_is_closed()) {
+		/* It has done its duty: it has woken us. The call itself is not to end by it. */
+		ast_channel_clear_softhangup(channel, AST_SOFTHANGUP_APPUNLOAD);
 	}
-	/* It has done its duty: it has woken us. The call itself is not to end by it. */
-	ast_channel_clear_softhangup(channel, AST_SOFTHANGUP_APPUNLOAD);
 	return ast_check_hangup(channel) ? -1 : 0;
 }
 

@@ -235,7 +235,7 @@ void attempt_refuse(struct ast_channel *channel, const struct ending *ending)
 	result_set(channel, ending, "");
 }
 
-void attempt_run(struct ast_channel *channel, const char *name,
+enum convai_status attempt_run(struct ast_channel *channel, const char *name,
 	const struct call_options *options)
 {
 	struct config *config = config_get();
@@ -260,4 +260,5 @@ void attempt_run(struct ast_channel *channel, const char *name,
 	ao2_cleanup(attempt.first);
 	ao2_cleanup(agent);
 	ao2_cleanup(config);
+	return attempt.ending.status;
 }

@@ -15,6 +15,8 @@
 #ifndef CALL_ATTEMPT_H
 #define CALL_ATTEMPT_H
 
+#include "convai_ops.h"
+
 struct ast_channel;
 struct call_options;
 struct ending;
@@ -23,8 +25,10 @@ struct ending;
  * \brief Let the caller talk with this agent, or with its fallback_agent
  *
  * Blocks until it is over. Afterwards the result is on the channel.
+ *
+ * \return how it ended
  */
-void attempt_run(struct ast_channel *channel, const char *name,
+enum convai_status attempt_run(struct ast_channel *channel, const char *name,
 	const struct call_options *options);
 
 /*! \brief Log that there is no call, and why, and leave that as the result */

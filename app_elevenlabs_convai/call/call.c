@@ -28,8 +28,10 @@
 #include "call/call.h"
 #include "call/device.h"
 #include "call/events.h"
+#include "call/hearing.h"
 #include "call/options.h"
 #include "call/parties.h"
+#include "call/stack.h"
 #include "call/variables.h"
 #include "call/waiting.h"
 #include "config/config.h"
@@ -74,7 +76,12 @@ static void end_with(struct call *call, enum convai_status status, const char *r
 	end(call, &ending);
 }
 
-/*! \brief The channel gives nothing any more, unless another module's forced unload only has woken us */
+/*!
+ * \brief The channel gives nothing any more
+ *
+ * Unless another module is unloaded by force that the channel only looks at: it wakes us all the same.
+ * One that we return to is left at once, as every application does.
+ */
 static void end_by_channel(struct call *call)
 {
 	struct caller_facts facts = {
@@ -89,7 +96,8 @@ static void end_by_channel(struct call *call)
 	facts.by_operator = call->operator_hangup;
 	facts.unloading = call->unloading;
 	ao2_unlock(call);
-	if (facts.flags == AST_SOFTHANGUP_APPUNLOAD && !facts.unloading) {
+	if (facts.flags == AST_SOFTHANGUP_APPUNLOAD && !facts.unloading
+		&& !stack_has_other_module()) {
 		ast_channel_clear_softhangup(call->channel, AST_SOFTHANGUP_APPUNLOAD);
 		return;
 	}
@@ -98,62 +106,6 @@ static void end_by_channel(struct call *call)
 }
 
 /* ---- From the caller to the agent ---- */
-
-/*! \brief Give the agent silence in place of a frame */
-static void push_silence(struct call *call, unsigned int ms, int64_t now)
-{
-	watchdog_pushed(&call->watchdog, call->ops->push_silence(call->session, ms) != 0, now);
-}
-
-/*! \brief Give the agent a voice frame, which is in the caller format by now */
-static void push_voice(struct call *call, struct ast_frame *frame, int64_t now)
-{
-	if (frame->datalen <= 0) {
-		return;
-	}
-	watchdog_hear(&call->watchdog, frame, now);
-	if (call->options->protect_greeting && !call->watchdog.greeting_over
-		&& watchdog_greeting(&call->watchdog, is_agent_queued(call), now)) {
-		push_silence(call, media_length_ms(frame), now);
-		return;
-	}
-	watchdog_pushed(&call->watchdog,
-		call->ops->push(call->session, frame->data.ptr, frame->datalen, now) != 0, now);
-}
-
-/*! \brief One frame of the pre-roll, as media_preroll_drain hands it over */
-static void push_kept(void *data, struct ast_frame *frame)
-{
-	push_voice(data, frame, monotonic_us());
-}
-
-/*! \return length of the frame in microseconds */
-static int64_t take_voice(struct call *call, struct ast_frame *frame, int64_t now)
-{
-	int is_tone = dtmf_covers_audio(&call->dtmf, now);
-
-	statistics_count(&call->statistics.voice_frames_read);
-	switch (caller_voice(&call->caller, call->progress.state, is_tone, now)) {
-	case CALLER_PUSH:
-		if (media_is_caller_format(&call->media, frame)) {
-			push_voice(call, frame, now);
-		} else {
-			statistics_count(&call->statistics.foreign_frames);
-		}
-		break;
-	case CALLER_MUTE:
-		push_silence(call, media_length_ms(frame), now);
-		break;
-	case CALLER_KEEP:
-		media_preroll_keep(&call->media, frame);
-		statistics_set(&call->statistics.preroll_dropped_ms,
-			call->media.preroll_dropped_ms);
-		break;
-	case CALLER_DROP:
-		break;
-	}
-	return media_length_us(frame);
-}
 
 static void take_digit(struct call *call, char digit, int64_t now)
 {
@@ -209,7 +161,6 @@ static void follow_device(struct call *call)
 		ast_channel_name(call->channel), call->agent->name);
 	dtmf_forget(&call->dtmf);
 	media_preroll_drop(&call->media);
-	media_follow(&call->media);
 	if (caller_control(&call->caller, AST_CONTROL_UNHOLD)) {
 		tell_hold(call);
 	}
@@ -228,7 +179,8 @@ static int64_t read_frame(struct call *call, int64_t now)
 	}
 	switch (frame->frametype) {
 	case AST_FRAME_VOICE:
-		length_us = take_voice(call, frame, now);
+		hearing_take(call, frame, now);
+		length_us = media_length_us(frame);
 		break;
 	case AST_FRAME_DTMF_BEGIN:
 		dtmf_down(&call->dtmf, now);
@@ -248,15 +200,11 @@ static int64_t read_frame(struct call *call, int64_t now)
 	return length_us;
 }
 
-/*! \brief Push silence for a gap in the caller's audio, and send digits that are complete */
-static void push_what_is_due(struct call *call, int64_t now)
+/*! \brief Send digits that are complete */
+static void send_digits(struct call *call, int64_t now)
 {
-	unsigned int missing_ms = caller_gap_ms(&call->caller, now);
 	struct dtmf_message message;
 
-	if (missing_ms) {
-		push_silence(call, missing_ms, now);
-	}
 	if (dtmf_due(&call->dtmf, call->agent, now, &message)
 		&& !call->ops->send(call->session, message.kind, message.text)) {
 		dtmf_told(&call->dtmf);
@@ -352,6 +300,7 @@ static int answer(struct call *call)
 
 static void begin_talking(struct call *call)
 {
+	int64_t now = monotonic_us();
 	char reason[ENDING_REASON_SIZE];
 
 	if (media_agree(&call->media, &call->progress, reason, sizeof(reason))) {
@@ -365,9 +314,8 @@ static void begin_talking(struct call *call)
 		return;
 	}
 	watchdog_begin(&call->watchdog, monotonic_us());
-	media_preroll_drain(&call->media, push_kept, call);
-	statistics_set(&call->statistics.preroll_dropped_ms, call->media.preroll_dropped_ms);
-	caller_start(&call->caller, monotonic_us());
+	/* To answer may take a while: what has come meanwhile is still to be read. */
+	hearing_begin(call, now);
 	events_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
 		"ConversationId", call->conversation_id, SENTINEL);
 }
@@ -422,9 +370,13 @@ static int64_t wait_and_read(struct call *call, int64_t *now)
 	int ready_fd = -1;
 	struct ast_channel *ready;
 
+	if (call->progress.state == CONVAI_STATE_TALKING) {
+		ms = MIN(ms, caller_clock_wait_ms(&call->caller.clock, *now));
+	}
 	ready = ast_waitfor_nandfds(&call->channel, 1, &call->event_fd, 1, NULL, &ready_fd,
 			&ms);
 	*now = monotonic_us();
+	call->idle = !ready && ready_fd != call->event_fd;
 	follow_device(call);
 	if (ready) {
 		return read_frame(call, *now);
@@ -462,7 +414,6 @@ static void talk(struct call *call)
 	int64_t caller_frame_us = 0;
 
 	call->event_fd = call->ops->event_fd(call->session);
-	caller_start(&call->caller, now);
 	playout_clock_start(&call->clock, now);
 	take_progress(call);
 	while (!call->over) {
@@ -479,7 +430,8 @@ static void talk(struct call *call)
 		}
 		write_due(call, now, caller_frame_us);
 		if (call->progress.state == CONVAI_STATE_TALKING) {
-			push_what_is_due(call, now);
+			hearing_look(call, now);
+			send_digits(call, now);
 		} else if (call->progress.state == CONVAI_STATE_ENDED) {
 			play_out(call, now);
 		}
@@ -514,6 +466,19 @@ struct call *call_make(struct ast_channel *channel, struct config_agent *agent,
 	call->progress.conversation_id = "";
 	call->progress.reason = "";
 	return call;
+}
+
+/*! \brief Do not ask the service for an agent that could not hear this caller */
+static int check_codec(struct call *call)
+{
+	char reason[ENDING_REASON_SIZE];
+
+	if (!media_check(&call->media, reason, sizeof(reason))) {
+		return 0;
+	}
+	ast_log(LOG_WARNING, "%s: %s\n", ast_channel_name(call->channel), reason);
+	end_with(call, CONVAI_STATUS_ERROR, reason);
+	return -1;
 }
 
 /*! \brief Start the session. The channel has not been touched yet. */
@@ -582,7 +547,7 @@ void call_run(struct call *call, const struct call_options *options)
 		/* The h extension, or a caller who was faster. */
 		end_by_channel(call);
 	}
-	if (call->over || open_session(call)) {
+	if (call->over || check_codec(call) || open_session(call)) {
 		goto done;
 	}
 	if (call->caller.on_hold) {

@@ -68,6 +68,7 @@ struct call {
 	/*! ended, audio being played out: leave at this time at the latest */
 	int64_t leave_us;
 	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */
+	unsigned int idle:1;	/*!< this wake: nothing waits to be read, from nobody */
 	unsigned int waiting:1;	/*!< the caller hears a tone or music until the agent is there */
 	unsigned int hurried:1;	/*!< the agent's first word has been waiting to be written */
 	unsigned int engine_closed:1;	/*!< the engine took no session: it is stopping */

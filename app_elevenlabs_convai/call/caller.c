@@ -18,39 +18,17 @@
 
 #include "call/caller.h"
 
-/*!
- * After so long without a voice frame (muted, DTX, a quiet Local channel) the agent gets
- * silence in its place, because it only advances on audio. Jitter stays below that.
- */
-#define GAP_US 300000
-/*! Silence in place of missing audio is given in whole steps of this */
-#define GAP_STEP_MS 20
-/*!
- * A longer gap at once is a stall of this thread, not of the caller; the rest of it is
- * forgotten
- */
-#define GAP_MS_MAX 1000
-
-void caller_start(struct caller *caller, int64_t now)
+enum caller_verdict caller_voice(const struct caller *caller, uint32_t state, int is_tone)
 {
-	caller->heard_us = now;
-	caller->covered_us = now;
-}
+	/* What comes on hold is music, mostly, which is not meant for the agent. */
+	int is_foreign = is_tone || caller->on_hold;
 
-enum caller_verdict caller_voice(struct caller *caller, uint32_t state, int is_tone,
-	int64_t now)
-{
-	if (caller->on_hold) {
-		/* Music, mostly, which is not meant for the agent: it gets silence as in any gap. */
-		return CALLER_DROP;
-	}
-	caller_start(caller, now);
 	switch (state) {
 	case CONVAI_STATE_CONNECTING:
-		/* A tone is no first word, and nobody is there yet to hear silence. */
-		return is_tone ? CALLER_DROP : CALLER_KEEP;
+		/* Neither is a first word, and nobody is there yet to hear silence. */
+		return is_foreign ? CALLER_DROP : CALLER_KEEP;
 	case CONVAI_STATE_TALKING:
-		return is_tone ? CALLER_MUTE : CALLER_PUSH;
+		return is_foreign ? CALLER_MUTE : CALLER_PUSH;
 	default:
 		return CALLER_DROP;
 	}
@@ -68,22 +46,6 @@ int caller_control(struct caller *caller, int control)
 	return caller->on_hold != before;
 }
 
-unsigned int caller_gap_ms(struct caller *caller, int64_t now)
-{
-	unsigned int missing_ms;
-
-	if (now - caller->heard_us < GAP_US) {
-		return 0;
-	}
-	missing_ms = (now - caller->covered_us) / 1000 / GAP_STEP_MS * GAP_STEP_MS;
-	if (missing_ms > GAP_MS_MAX) {
-		caller->covered_us = now;
-		return GAP_MS_MAX;
-	}
-	caller->covered_us += (int64_t) missing_ms * 1000;
-	return missing_ms;
-}
-
 void caller_left(const struct caller_facts *facts, struct ending *ending)
 {
 	int flags = facts->flags;
@@ -97,6 +59,9 @@ void caller_left(const struct caller_facts *facts, struct ending *ending)
 		ending_set(ending, CONVAI_STATUS_HANGUP, "the channel was hung up before");
 	} else if (flags & AST_SOFTHANGUP_APPUNLOAD && facts->unloading) {
 		ending_set(ending, CONVAI_STATUS_UNLOADED, "the module was unloaded");
+	} else if (flags == AST_SOFTHANGUP_APPUNLOAD) {
+		ending_set(ending, CONVAI_STATUS_HANGUP,
+			"another module that the channel uses was unloaded by force");
 	} else if (facts->by_operator) {
 		ending_set(ending, CONVAI_STATUS_HANGUP, "hung up from the Asterisk CLI");
 	} else if (flags & AST_SOFTHANGUP_ASYNCGOTO) {

@@ -19,6 +19,7 @@
 
 #include <stdint.h>
 
+#include "call/caller_clock.h"
 #include "call/ending.h"
 
 /*! What becomes of one of the caller's voice frames */
@@ -29,23 +30,18 @@ enum caller_verdict {
 	CALLER_DROP,	/*!< nobody hears it */
 };
 
-/*! The caller's, whoever the agent is: a call with another agent takes it over. Zero before caller_start */
+/*! The caller's, whoever the agent is: a call with another agent takes it over. Zero at first */
 struct caller {
-	int64_t heard_us;	/*!< when the last voice frame came */
-	int64_t covered_us;	/*!< up to here the agent has been given audio or silence */
+	struct caller_clock clock;	/*!< runs while the conversation is up */
 	unsigned int on_hold:1;	/*!< the caller's device has put us on hold */
 };
-
-/*! \brief Count gaps in the caller's audio from now on */
-void caller_start(struct caller *caller, int64_t now);
 
 /*!
  * \brief A voice frame has come: say what becomes of it
  * \param state enum convai_state of the conversation
  * \param is_tone the frame is, or may be, the tone of a key
  */
-enum caller_verdict caller_voice(struct caller *caller, uint32_t state, int is_tone,
-	int64_t now);
+enum caller_verdict caller_voice(const struct caller *caller, uint32_t state, int is_tone);
 
 /*!
  * \brief A control frame has come
@@ -61,15 +57,6 @@ struct caller_facts {
 	unsigned int unloading:1;	/*!< the module is to go */
 	unsigned int by_operator:1;	/*!< `elevenlabs hangup` ended the call */
 };
-
-/*!
- * \brief Say how much silence the agent is to get in place of frames that did not come
- *
- * On every wake while the conversation is up.
- *
- * \return milliseconds, counted as given; 0 for none
- */
-unsigned int caller_gap_ms(struct caller *caller, int64_t now);
 
 /*!
  * \brief Say why the channel gives nothing any more

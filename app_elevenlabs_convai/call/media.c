@@ -15,10 +15,13 @@
 #include "asterisk.h"
 
 #include "asterisk/channel.h"	/* ast_set_read_format, ast_write */
+#include "asterisk/codec.h"	/* AST_MEDIA_TYPE_AUDIO */
 #include "asterisk/format_cache.h"	/* the formats that are always there */
-#include "asterisk/translate.h"	/* the pre-roll's way into the caller format */
+#include "asterisk/format_cap.h"	/* a channel's codecs */
+#include "asterisk/translate.h"	/* the way into the caller format */
 #include "asterisk/utils.h"	/* ARRAY_LEN */
 
+#include "call/caller_clock.h"
 #include "call/media.h"
 #include "call/playout_clock.h"
 
@@ -71,24 +74,84 @@ void media_open(struct media *media, struct ast_channel *channel)
 	ast_channel_lock(channel);
 	media->native_read = ao2_bump(ast_channel_readformat(channel));
 	media->native_write = ao2_bump(ast_channel_writeformat(channel));
+	media->read_translated = ast_channel_readtrans(channel) != NULL;
+	media->write_translated = ast_channel_writetrans(channel) != NULL;
 	ast_channel_unlock(channel);
+	media_read_raw(media);
 }
 
-void media_follow(struct media *media)
+/*! \brief What the channel translates from, with a reference; NULL if it does not translate */
+static struct ast_format *translated_from(struct ast_channel *channel)
 {
-	struct ast_channel *channel = media->channel;
+	struct ast_format *raw = NULL;
 
 	ast_channel_lock(channel);
-	ao2_replace(media->native_read, ast_channel_rawreadformat(channel));
-	ao2_replace(media->native_write, ast_channel_rawwriteformat(channel));
+	if (ast_channel_readtrans(channel)) {
+		raw = ao2_bump(ast_channel_rawreadformat(channel));
+	}
 	ast_channel_unlock(channel);
-	/* Asterisk has set the formats that were in use: the other device's, before the agent is there. */
-	if (!media->caller && media->native_read) {
-		ast_set_read_format(channel, media->native_read);
+	return raw;
+}
+
+void media_read_raw(struct media *media)
+{
+	struct ast_format *raw = translated_from(media->channel);
+
+	if (!raw) {
+		return;
 	}
-	if (!media->agent && media->native_write) {
-		ast_set_write_format(channel, media->native_write);
+	if (!media->stuck || !same_format(raw, media->stuck)) {
+		ast_set_read_format(media->channel, raw);
+		ao2_ref(raw, -1);
+		raw = translated_from(media->channel);
+		ao2_replace(media->stuck, raw);
 	}
+	ao2_cleanup(raw);
+}
+
+static int can_translate(struct ast_format *from, struct ast_format *to)
+{
+	return same_format(from, to) || (int) ast_translate_path_steps(to, from) >= 0;
+}
+
+/*! \brief Whether some format of an agent's can be had of a codec and made into it */
+static int is_usable(struct ast_format *codec)
+{
+	struct ast_format *linear = ast_format_cache_get_slin_by_rate(8000);
+
+	return same_format(codec, ast_format_ulaw) || ast_format_cache_is_slinear(codec)
+		|| (can_translate(codec, linear) && can_translate(linear, codec));
+}
+
+int media_check(const struct media *media, char *reason, size_t size)
+{
+	struct ast_format_cap *codecs;
+	char names[64] = "";
+	int is_any_usable = 0;
+	size_t i;
+
+	ast_channel_lock(media->channel);
+	codecs = ao2_bump(ast_channel_nativeformats(media->channel));
+	ast_channel_unlock(media->channel);
+	for (i = 0; codecs && i < ast_format_cap_count(codecs); i++) {
+		struct ast_format *codec = ast_format_cap_get_format(codecs, i);
+		size_t length = strlen(names);
+
+		if (ast_format_get_type(codec) == AST_MEDIA_TYPE_AUDIO
+			&& !same_format(codec, ast_format_none)) {
+			is_any_usable |= is_usable(codec);
+			snprintf(names + length, sizeof(names) - length, "%s%s", length ? ", " : "",
+				ast_format_get_name(codec));
+		}
+		ao2_ref(codec, -1);
+	}
+	ao2_cleanup(codecs);
+	if (is_any_usable || !names[0]) {
+		return 0;
+	}
+	snprintf(reason, size, "this Asterisk cannot translate the channel's codec, %s: "
+		"set allow = ulaw (or alaw, g722) for its endpoint", names);
+	return -1;
 }
 
 int64_t media_length_us(const struct ast_frame *frame)
@@ -103,16 +166,20 @@ unsigned int media_length_ms(const struct ast_frame *frame)
 	return media_length_us(frame) / 1000;
 }
 
+int64_t media_stamp_us(const struct ast_frame *frame)
+{
+	/* In ms; what RTP has no room for is not of a line's. */
+	if (!(frame->flags & AST_FRFLAG_HAS_TIMING_INFO) || frame->ts < 0 || frame->ts > INT32_MAX) {
+		return CALLER_NO_STAMP;
+	}
+	return (int64_t) frame->ts * 1000;
+}
+
 int64_t media_audio_us(const struct convai_format *format, uint64_t bytes)
 {
 	unsigned int sample_bytes = format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
 
 	return format->rate ? (int64_t) (bytes * 1000000 / sample_bytes / format->rate) : 0;
-}
-
-int media_is_caller_format(const struct media *media, const struct ast_frame *frame)
-{
-	return same_format(frame->subclass.format, media->caller);
 }
 
 static void preroll_drop_oldest(struct media *media)
@@ -142,18 +209,46 @@ void media_preroll_move(struct media *to, struct media *from)
 	from->preroll_ms = 0;
 }
 
+/*! \brief What the channel is to be written in when we leave, with a reference */
+static struct ast_format *format_to_leave(const struct media *media)
+{
+	struct ast_format *format = media->native_write;
+
+	ast_channel_lock(media->channel);
+	if (!media->write_translated) {
+		format = ast_channel_rawwriteformat(media->channel);
+	}
+	ao2_bump(format);
+	ast_channel_unlock(media->channel);
+	return format;
+}
+
+static void path_free(struct media *media)
+{
+	if (media->path) {
+		ast_translator_free_path(media->path);
+		media->path = NULL;
+	}
+	ao2_replace(media->source, NULL);
+}
+
 void media_close(struct media *media)
 {
-	if (media->caller && media->native_read) {
+	struct ast_format *format = format_to_leave(media);
+
+	if (media->read_translated) {
 		ast_set_read_format(media->channel, media->native_read);
+	} else {
+		media_read_raw(media);
 	}
-	if (media->agent && media->native_write) {
-		ast_set_write_format(media->channel, media->native_write);
+	if (media->agent && format) {
+		ast_set_write_format(media->channel, format);
 	}
-	ao2_cleanup(media->native_read);
-	ao2_cleanup(media->native_write);
-	media->native_read = NULL;
-	media->native_write = NULL;
+	ao2_cleanup(format);
+	path_free(media);
+	ao2_replace(media->stuck, NULL);
+	ao2_replace(media->native_read, NULL);
+	ao2_replace(media->native_write, NULL);
 }
 
 static void frame_init(struct media *media, struct ast_format *format, unsigned int bytes,
@@ -181,6 +276,20 @@ static int refuse(const char *side, const struct convai_format *format, const ch
 	return -1;
 }
 
+/*! \brief Whether what the line sends now can be translated; it may send something else later */
+static int can_hear(const struct media *media, struct ast_format *caller)
+{
+	struct ast_format *raw;
+	int res;
+
+	ast_channel_lock(media->channel);
+	raw = ao2_bump(ast_channel_rawreadformat(media->channel));
+	ast_channel_unlock(media->channel);
+	res = raw && can_translate(raw, caller);
+	ao2_cleanup(raw);
+	return res;
+}
+
 int media_agree(struct media *media, const struct convai_progress *progress, char *reason,
 	size_t size)
 {
@@ -194,7 +303,7 @@ int media_agree(struct media *media, const struct convai_progress *progress, cha
 	if (!agent) {
 		return refuse("speaks", &progress->agent, "which no channel has", reason, size);
 	}
-	if (ast_set_read_format(media->channel, caller)) {
+	if (!can_hear(media, caller)) {
 		return refuse("hears", &progress->caller,
 				"into which this channel's codec cannot be translated", reason, size);
 	}
@@ -210,7 +319,14 @@ int media_agree(struct media *media, const struct convai_progress *progress, cha
 	return 0;
 }
 
-void media_preroll_keep(struct media *media, struct ast_frame *frame)
+/*! \brief Forget the oldest frame of the pre-roll, and count that */
+static void preroll_age(struct media *media)
+{
+	media->preroll_dropped_ms += media_length_ms(AST_LIST_FIRST(&media->preroll));
+	preroll_drop_oldest(media);
+}
+
+void media_preroll_keep(struct media *media, struct ast_frame *frame, int64_t now)
 {
 	struct ast_frame *copy = ast_frdup(frame);
 
@@ -218,60 +334,82 @@ void media_preroll_keep(struct media *media, struct ast_frame *frame)
 		media->preroll_dropped_ms += media_length_ms(frame);
 		return;
 	}
+	copy->delivery = (struct timeval) { now / 1000000, now % 1000000 };
 	AST_LIST_INSERT_TAIL(&media->preroll, copy, frame_list);
 	media->preroll_ms += media_length_ms(copy);
 	while (media->preroll_ms > MEDIA_PREROLL_MS_MAX) {
-		media->preroll_dropped_ms += media_length_ms(AST_LIST_FIRST(&media->preroll));
-		preroll_drop_oldest(media);
+		preroll_age(media);
 	}
 }
 
-/*! \brief Hand a list of frames to the taker, then free it: a translation may give several */
-static void give(struct ast_frame *frames,
-	void (*take)(void *data, struct ast_frame *frame), void *data)
+struct ast_frame *media_preroll_take(struct media *media, int64_t now, int64_t *came_us)
 {
 	struct ast_frame *frame;
 
-	for (frame = frames; frame; frame = AST_LIST_NEXT(frame, frame_list)) {
+	while ((frame = AST_LIST_FIRST(&media->preroll))) {
+		*came_us = frame->delivery.tv_sec * INT64_C(1000000) + frame->delivery.tv_usec;
+		if (now - *came_us < MEDIA_PREROLL_MS_MAX * INT64_C(1000)) {
+			AST_LIST_REMOVE_HEAD(&media->preroll, frame_list);
+			AST_LIST_NEXT(frame, frame_list) = NULL;
+			media->preroll_ms -= media_length_ms(frame);
+			break;
+		}
+		preroll_age(media);
+	}
+	return frame;
+}
+
+/*! \brief Have a path from this format, or none where there is no way; that is said once */
+static void path_follow(struct media *media, struct ast_format *source)
+{
+	if (media->source && same_format(source, media->source)) {
+		return;
+	}
+	path_free(media);
+	ao2_replace(media->source, source);
+	media->path = ast_translator_build_path(media->caller, source);
+	if (!media->path && !media->said) {
+		media->said = 1;
+		ast_log(LOG_WARNING, "%s: this Asterisk cannot translate what the caller sends, %s: "
+			"the agent hears silence; set allow = ulaw (or alaw, g722) for its endpoint\n",
+			ast_channel_name(media->channel), ast_format_get_name(source));
+	}
+}
+
+int media_convert(struct media *media, const struct ast_frame *frame,
+	void (*take)(void *data, const struct ast_frame *frame), void *data)
+{
+	struct ast_frame copy;
+	struct ast_frame *translated;
+	struct ast_frame *each;
+
+	if (same_format(frame->subclass.format, media->caller)) {
 		take(data, frame);
+		return 0;
 	}
-	if (frames) {
-		ast_frfree(frames);
+	path_follow(media, frame->subclass.format);
+	if (!media->path) {
+		return -1;
 	}
-}
-
-void media_preroll_drain(struct media *media,
-	void (*take)(void *data, struct ast_frame *frame), void *data)
-{
-	struct ast_trans_pvt *path = NULL;
-	struct ast_format *source = NULL;
-	struct ast_frame *frame;
-
-	while ((frame = AST_LIST_REMOVE_HEAD(&media->preroll, frame_list))) {
-		AST_LIST_NEXT(frame, frame_list) = NULL;
-		if (same_format(frame->subclass.format, media->caller)) {
-			give(frame, take, data);
-			continue;
-		}
-		if (!path || !same_format(source, frame->subclass.format)) {
-			if (path) {
-				ast_translator_free_path(path);
-			}
-			ao2_replace(source, frame->subclass.format);
-			path = ast_translator_build_path(media->caller, source);
-		}
-		if (path) {
-			give(ast_translate(path, frame, 1), take, data);
-		} else {
-			media->preroll_dropped_ms += media_length_ms(frame);
-			ast_frfree(frame);
-		}
+	/*
+	 * What looks late, or as if something were missing before it, some of Asterisk's
+	 * translators drop or add to. The caller's clock knows better.
+	 */
+	copy = *frame;
+	copy.mallocd = 0;
+	copy.seqno = 0;
+	copy.delivery = (struct timeval) { 0, 0 };
+	copy.flags = 0;
+	AST_LIST_NEXT(&copy, frame_list) = NULL;
+	translated = ast_translate(media->path, &copy, 0);
+	for (each = translated; each; each = AST_LIST_NEXT(each, frame_list)) {
+		take(data, each);
 	}
-	if (path) {
-		ast_translator_free_path(path);
+	if (!translated) {
+		return -1;
 	}
-	ao2_cleanup(source);
-	media->preroll_ms = 0;
+	ast_frfree(translated);
+	return 0;
 }
 
 int media_write(struct media *media)

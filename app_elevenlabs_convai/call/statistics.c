@@ -11,6 +11,7 @@
  * \brief What the channel's side of a call counts
  */
 
+#include "call/caller_clock.h"
 #include "call/playout_clock.h"
 #include "call/statistics.h"
 
@@ -22,13 +23,22 @@ void statistics_take_clock(struct call_statistics *statistics,
 	statistics_set(&statistics->latest_us, clock->latest_us);
 }
 
+void statistics_take_caller_clock(struct call_statistics *statistics,
+	const struct caller_clock *clock)
+{
+	statistics_set(&statistics->behind_us, clock->behind_us);
+	statistics_set(&statistics->ahead_us, clock->ahead_us);
+	statistics_set(&statistics->inserted_ms, clock->inserted_ms);
+	statistics_set(&statistics->caller_late_us, clock->late_us);
+}
+
 void statistics_copy(const struct call_statistics *from, struct call_statistics *to)
 {
 	to->voice_frames_read = __atomic_load_n(&from->voice_frames_read, __ATOMIC_RELAXED);
 	to->digits = __atomic_load_n(&from->digits, __ATOMIC_RELAXED);
 	to->holds = __atomic_load_n(&from->holds, __ATOMIC_RELAXED);
 	to->on_hold = __atomic_load_n(&from->on_hold, __ATOMIC_RELAXED);
-	to->foreign_frames = __atomic_load_n(&from->foreign_frames, __ATOMIC_RELAXED);
+	to->untranslated_frames = __atomic_load_n(&from->untranslated_frames, __ATOMIC_RELAXED);
 	to->frames_written = __atomic_load_n(&from->frames_written, __ATOMIC_RELAXED);
 	to->silent_frames = __atomic_load_n(&from->silent_frames, __ATOMIC_RELAXED);
 	to->write_failures = __atomic_load_n(&from->write_failures, __ATOMIC_RELAXED);
@@ -36,6 +46,10 @@ void statistics_copy(const struct call_statistics *from, struct call_statistics 
 	to->late_frames = __atomic_load_n(&from->late_frames, __ATOMIC_RELAXED);
 	to->latest_us = __atomic_load_n(&from->latest_us, __ATOMIC_RELAXED);
 	to->preroll_dropped_ms = __atomic_load_n(&from->preroll_dropped_ms, __ATOMIC_RELAXED);
+	to->behind_us = __atomic_load_n(&from->behind_us, __ATOMIC_RELAXED);
+	to->ahead_us = __atomic_load_n(&from->ahead_us, __ATOMIC_RELAXED);
+	to->inserted_ms = __atomic_load_n(&from->inserted_ms, __ATOMIC_RELAXED);
+	to->caller_late_us = __atomic_load_n(&from->caller_late_us, __ATOMIC_RELAXED);
 	to->talking_us = __atomic_load_n(&from->talking_us, __ATOMIC_RELAXED);
 	to->speaking_us = __atomic_load_n(&from->speaking_us, __ATOMIC_RELAXED);
 }

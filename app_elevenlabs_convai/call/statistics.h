@@ -18,6 +18,7 @@
 
 #include <stdint.h>
 
+struct caller_clock;
 struct playout_clock;
 
 /*! Zero at the start of a call */
@@ -26,7 +27,7 @@ struct call_statistics {
 	uint64_t digits;		/*!< pressed by the caller */
 	uint64_t holds;			/*!< times that the caller has put us on hold */
 	uint64_t on_hold;		/*!< 1 while the caller holds */
-	uint64_t foreign_frames;	/*!< voice in a format that was not agreed on: dropped */
+	uint64_t untranslated_frames;	/*!< voice that could not be translated: silence in its place */
 	uint64_t frames_written;	/*!< silence included */
 	uint64_t silent_frames;		/*!< of these, how many held nothing of the agent's */
 	uint64_t write_failures;
@@ -34,6 +35,11 @@ struct call_statistics {
 	uint64_t late_frames;		/*!< written more than a frame after their time */
 	uint64_t latest_us;		/*!< greatest delay of a written frame, in us */
 	uint64_t preroll_dropped_ms;	/*!< said before the conversation, and dropped by the pre-roll */
+	/* What the caller's clock has counted, in microseconds and milliseconds; see there. */
+	uint64_t behind_us;
+	uint64_t ahead_us;
+	uint64_t inserted_ms;
+	uint64_t caller_late_us;
 	/* From the application's start on, in microseconds; 0 until then */
 	uint64_t talking_us;		/*!< the conversation was up */
 	uint64_t speaking_us;		/*!< the first frame of the agent's was written */
@@ -54,6 +60,8 @@ static inline void statistics_set(uint64_t *counter, uint64_t value)
 /*! \brief Take over what the clock has counted. Channel thread. */
 void statistics_take_clock(struct call_statistics *statistics,
 	const struct playout_clock *clock);
+void statistics_take_caller_clock(struct call_statistics *statistics,
+	const struct caller_clock *clock);
 
 /*! \brief Copy them while the channel thread goes on counting. Any thread. */
 void statistics_copy(const struct call_statistics *from, struct call_statistics *to);

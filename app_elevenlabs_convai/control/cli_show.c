@@ -203,6 +203,9 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	ast_cli(fd, "  not taken:      %.2f s by the queue, %.2f s by the socket, %.2f s of the first "
 				"words\n", seconds_of(&view->caller, c->push_dropped_bytes),
 		seconds_of(&view->caller, c->send_dropped_bytes), s->preroll_dropped_ms / 1000.0);
+	ast_cli(fd, "  real time:      at worst %.0f ms behind and %.0f ms ahead; %" PRIu64 " ms of silence "
+				"inserted, %.0f ms dropped as late\n", s->behind_us / 1000.0, s->ahead_us / 1000.0,
+		s->inserted_ms, s->caller_late_us / 1000.0);
 	ast_cli(fd, "Spoken:           %.2f s of %.2f s received\n",
 		seconds_of(&view->agent, c->played_bytes),
 		seconds_of(&view->agent, c->received_bytes));
@@ -217,8 +220,8 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	ast_cli(fd, "Digits:           %" PRIu64 " pressed by the caller\n", s->digits);
 	ast_cli(fd, "Hold:             %" PRIu64 " times%s\n", s->holds,
 		s->on_hold ? ", the caller holds now" : "");
-	ast_cli(fd, "Frames read:      %" PRIu64 " voice, %" PRIu64 " in a foreign format\n",
-		s->voice_frames_read, s->foreign_frames);
+	ast_cli(fd, "Frames read:      %" PRIu64 " voice, %" PRIu64 " that could not be translated\n",
+		s->voice_frames_read, s->untranslated_frames);
 	ast_cli(fd, "Frames written:   %" PRIu64 ", of which %" PRIu64 " silence; %" PRIu64
 		" failed, %" PRIu64 " resynchronisations\n", s->frames_written, s->silent_frames,
 		s->write_failures, s->resyncs);

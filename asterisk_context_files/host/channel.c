@@ -22,6 +22,8 @@
 
 /*! In real time a wait looks this often whether an event is due */
 #define REAL_SLICE_MS 5
+/*! RTP's number of a channel's first frame */
+#define RTP_FIRST 40000
 /*! Descriptors that one wait may have */
 #define MAX_FDS 8
 
@@ -40,6 +42,7 @@ struct ast_channel {
 	struct ast_datastore *store;	/*!< the module has no more than one */
 	struct varshead variables;
 	struct ast_format *codec;
+	struct ast_format_cap *codecs;	/*!< and the others that it has agreed on */
 	struct ast_format *read_format;
 	struct ast_format *write_format;
 	AST_LIST_HEAD_NOLOCK(, ast_frame) incoming;
@@ -65,6 +68,7 @@ struct ast_channel_iterator {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ast_channel *channels;
+static int frames_made;
 
 static void channel_destructor(void *object)
 {
@@ -92,6 +96,7 @@ static void channel_destructor(void *object)
 		free(variable);
 	}
 	ao2_cleanup(channel->codec);
+	ao2_cleanup(channel->codecs);
 	ao2_cleanup(channel->read_format);
 	ao2_cleanup(channel->write_format);
 	close(channel->alert_fd);
@@ -108,6 +113,8 @@ struct ast_channel *host_channel(const char *name, struct ast_format *codec)
 	ast_copy_string(channel->name, name, sizeof(channel->name));
 	channel->state = AST_STATE_RING;
 	channel->codec = ao2_bump(codec);
+	channel->codecs = host_cap_make();
+	host_cap_add(channel->codecs, codec);
 	channel->read_format = ao2_bump(codec);
 	channel->write_format = ao2_bump(codec);
 	channel->alert_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC | EFD_SEMAPHORE);
@@ -347,6 +354,7 @@ static void queue_frame(struct ast_channel *channel, struct ast_frame *frame)
 	ao2_unlock(channel);
 }
 
+/*! Voice has numbers as RTP has them: they count up, from where nobody knows */
 static struct ast_frame *frame_make(enum ast_frame_type type, struct ast_format *format,
 	unsigned int samples, uint8_t first)
 {
@@ -366,6 +374,9 @@ static struct ast_frame *frame_make(enum ast_frame_type type, struct ast_format 
 	for (i = 0; i < bytes; i++) {
 		audio[i] = first + i / host_sample_bytes(format);
 	}
+	if (type == AST_FRAME_VOICE) {
+		head.seqno = RTP_FIRST + frames_made++;
+	}
 	frame = host_frame_copy(&head);
 	free(audio);
 	return frame;
@@ -376,8 +387,35 @@ void host_channel_voice_as(struct ast_channel *channel, struct ast_format *forma
 {
 	struct ast_frame *frame = frame_make(AST_FRAME_VOICE, format, samples, 0);
 
-	frame->flags = 1u << 31;
+	frame->flags |= 1u << 31;
 	queue_frame(channel, frame);
+}
+
+void host_channel_empty(struct ast_channel *channel, unsigned int samples)
+{
+	struct ast_frame *frame = frame_make(AST_FRAME_VOICE, channel->codec, samples, 0);
+
+	frame->datalen = 0;
+	frame->data.ptr = NULL;
+	frame->seqno = 0;
+	queue_frame(channel, frame);
+}
+
+void host_channel_codec(struct ast_channel *channel, struct ast_format *codec)
+{
+	struct ast_format_cap *codecs = host_cap_make();
+
+	host_cap_add(codecs, codec);
+	ao2_lock(channel);
+	ao2_replace(channel->codec, codec);
+	ao2_replace(channel->codecs, codecs);
+	ao2_unlock(channel);
+	ao2_ref(codecs, -1);
+}
+
+void host_channel_codec_too(struct ast_channel *channel, struct ast_format *codec)
+{
+	host_cap_add(channel->codecs, codec);
 }
 
 void host_channel_control(struct ast_channel *channel, int control)
@@ -390,7 +428,19 @@ void host_channel_control(struct ast_channel *channel, int control)
 
 void host_channel_voice(struct ast_channel *channel, unsigned int samples, uint8_t first)
 {
-	queue_frame(channel, frame_make(AST_FRAME_VOICE, channel->codec, samples, first));
+	host_channel_voice_of(channel, samples, first, -1);
+}
+
+void host_channel_voice_of(struct ast_channel *channel, unsigned int samples, uint8_t first,
+	long stamp_ms)
+{
+	struct ast_frame *frame = frame_make(AST_FRAME_VOICE, channel->codec, samples, first);
+
+	if (stamp_ms >= 0) {
+		frame->flags |= AST_FRFLAG_HAS_TIMING_INFO;
+		frame->ts = stamp_ms;
+	}
+	queue_frame(channel, frame);
 }
 
 void host_channel_frame(struct ast_channel *channel, enum ast_frame_type type)
@@ -417,16 +467,18 @@ struct talker {
 	int64_t next_us;
 	int64_t end_us;
 	int64_t interval_us;
-	unsigned int samples;
+	int64_t frame_us;
 	unsigned int spoken;
 };
 
 static void talk(void *data)
 {
 	struct talker *talker = data;
+	unsigned int samples = ast_format_get_sample_rate(talker->channel->codec)
+		* talker->frame_us / 1000000;
 
-	host_channel_voice(talker->channel, talker->samples, talker->spoken);
-	talker->spoken += talker->samples;
+	host_channel_voice_of(talker->channel, samples, talker->spoken, talker->next_us / 1000);
+	talker->spoken += samples;
 	talker->next_us += talker->interval_us;
 	if (talker->next_us < talker->end_us && !talker->channel->softhangup) {
 		host_at(talker->next_us, talk, talker);
@@ -446,7 +498,7 @@ void host_channel_talk(struct ast_channel *channel, int64_t start_us, int64_t en
 		.next_us = start_us,
 		.end_us = end_us,
 		.interval_us = interval_us,
-		.samples = ast_format_get_sample_rate(channel->codec) * frame_us / 1000000,
+		.frame_us = frame_us,
 	};
 	host_at(start_us, talk, talker);
 }
@@ -793,6 +845,27 @@ struct ast_format *ast_channel_rawreadformat(struct ast_channel *chan)
 struct ast_format *ast_channel_rawwriteformat(struct ast_channel *chan)
 {
 	return chan->codec;
+}
+
+struct ast_format_cap *ast_channel_nativeformats(const struct ast_channel *chan)
+{
+	return chan->codecs;
+}
+
+/*! Whether there is one is all that is known of it */
+static struct ast_trans_pvt *path_between(struct ast_format *one, struct ast_format *other)
+{
+	return one == other ? NULL : (struct ast_trans_pvt *) one;
+}
+
+struct ast_trans_pvt *ast_channel_readtrans(const struct ast_channel *chan)
+{
+	return path_between(chan->codec, chan->read_format);
+}
+
+struct ast_trans_pvt *ast_channel_writetrans(const struct ast_channel *chan)
+{
+	return path_between(chan->codec, chan->write_format);
 }
 
 /* ---- All of them ---- */

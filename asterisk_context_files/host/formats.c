@@ -16,6 +16,7 @@
 
 #include "host_internal.h"
 
+#include "asterisk/format_cap.h"
 #include "asterisk/translate.h"
 
 struct ast_format {
@@ -23,6 +24,15 @@ struct ast_format {
 	unsigned int rate;
 	unsigned int sample_bytes;
 	int is_slin;
+	int is_foreign;	/*!< nothing translates it */
+};
+
+/*! Formats that one of a channel can have */
+#define CAP_FORMATS 4
+
+struct ast_format_cap {
+	struct ast_format *formats[CAP_FORMATS];
+	size_t count;
 };
 
 struct ast_trans_pvt {
@@ -38,10 +48,14 @@ static const unsigned int slin_rates[SLIN_RATES] = {
 static struct ast_format *slin[SLIN_RATES];
 struct ast_format *ast_format_ulaw;
 struct ast_format *ast_format_alaw;
+struct ast_format *ast_format_none;
+static struct ast_format *g729;
+static struct ast_format *vp8;
 
 static unsigned int piece_samples;
 static int frames_alive;
 static int paths_alive;
+static unsigned int paths_asked;
 
 static struct ast_format *format_make(const char *name, unsigned int rate,
 	unsigned int sample_bytes)
@@ -65,6 +79,12 @@ void host_formats_begin(void)
 
 	ast_format_ulaw = format_make("ulaw", 8000, 1);
 	ast_format_alaw = format_make("alaw", 8000, 1);
+	ast_format_none = format_make("none", 8000, 1);
+	ast_format_none->is_foreign = 1;
+	g729 = format_make("g729", 8000, 1);
+	g729->is_foreign = 1;
+	vp8 = format_make("vp8", 90000, 1);
+	vp8->is_foreign = 1;
 	for (i = 0; i < SLIN_RATES; i++) {
 		slin[i] = format_make("slin", slin_rates[i], 2);
 	}
@@ -76,6 +96,9 @@ void host_formats_end(void)
 
 	ao2_ref(ast_format_ulaw, -1);
 	ao2_ref(ast_format_alaw, -1);
+	ao2_ref(ast_format_none, -1);
+	ao2_ref(g729, -1);
+	ao2_ref(vp8, -1);
 	for (i = 0; i < SLIN_RATES; i++) {
 		ao2_ref(slin[i], -1);
 	}
@@ -116,6 +139,65 @@ enum ast_format_cmp_res ast_format_cmp(const struct ast_format *format1,
 unsigned int ast_format_get_sample_rate(const struct ast_format *format)
 {
 	return format->rate;
+}
+
+enum ast_media_type ast_format_get_type(const struct ast_format *format)
+{
+	return format == vp8 ? AST_MEDIA_TYPE_VIDEO : AST_MEDIA_TYPE_AUDIO;
+}
+
+const char *ast_format_get_name(const struct ast_format *format)
+{
+	return format->name;
+}
+
+struct ast_format *host_g729(void)
+{
+	return g729;
+}
+
+struct ast_format *host_vp8(void)
+{
+	return vp8;
+}
+
+static void cap_destructor(void *object)
+{
+	struct ast_format_cap *cap = object;
+
+	while (cap->count) {
+		ao2_ref(cap->formats[--cap->count], -1);
+	}
+}
+
+struct ast_format_cap *host_cap_make(void)
+{
+	struct ast_format_cap *cap = ao2_alloc_options(sizeof(*cap), cap_destructor,
+		AO2_ALLOC_OPT_LOCK_NOLOCK);
+
+	if (!cap) {
+		FAIL("no memory for a set of formats");
+	}
+	return cap;
+}
+
+void host_cap_add(struct ast_format_cap *cap, struct ast_format *format)
+{
+	if (cap->count == CAP_FORMATS) {
+		FAIL("a set of more than %d formats", CAP_FORMATS);
+	}
+	cap->formats[cap->count++] = ao2_bump(format);
+}
+
+size_t ast_format_cap_count(const struct ast_format_cap *cap)
+{
+	return cap->count;
+}
+
+struct ast_format *ast_format_cap_get_format(const struct ast_format_cap *cap, int position)
+{
+	return position >= 0 && (size_t) position < cap->count
+		? ao2_bump(cap->formats[position]) : NULL;
 }
 
 unsigned int host_sample_bytes(const struct ast_format *format)
@@ -180,6 +262,11 @@ unsigned int host_frames_left(void)
 
 /* ---- Translation ---- */
 
+unsigned int host_paths_asked(void)
+{
+	return paths_asked;
+}
+
 void host_translate_in_pieces(unsigned int samples)
 {
 	piece_samples = samples;
@@ -229,12 +316,22 @@ struct ast_frame *host_translate(struct ast_frame *frame, struct ast_format *to)
 	return AST_LIST_FIRST(&pieces);
 }
 
+/*! As in Asterisk, of a format to itself there is no path */
+unsigned int ast_translate_path_steps(struct ast_format *dest, struct ast_format *src)
+{
+	if (host_call_fails(__func__) || dest == src || dest->is_foreign || src->is_foreign) {
+		return -1;
+	}
+	return 1;
+}
+
 struct ast_trans_pvt *ast_translator_build_path(struct ast_format *dest,
 	struct ast_format *source)
 {
 	struct ast_trans_pvt *path;
 
-	if (host_call_fails(__func__)) {
+	paths_asked++;
+	if (host_call_fails(__func__) || dest == source || dest->is_foreign || source->is_foreign) {
 		return NULL;
 	}
 	path = host_alloc(sizeof(*path));
@@ -260,6 +357,13 @@ struct ast_frame *ast_translate(struct ast_trans_pvt *tr, struct ast_frame *f,
 	if (f->subclass.format != tr->from) {
 		FAIL("a frame of %s goes into a path from %s", f->subclass.format->name,
 			tr->from->name);
+	}
+	if (f->seqno || f->flags & AST_FRFLAG_HAS_TIMING_INFO || f->delivery.tv_sec
+		|| AST_LIST_NEXT(f, frame_list)) {
+		FAIL("a frame is translated that Asterisk may take for a late one");
+	}
+	if (f->datalen <= 0 || f->samples <= 0) {
+		FAIL("a frame without audio is translated");
 	}
 	if (!host_call_fails(__func__)) {
 		result = host_translate(f, tr->to);

@@ -106,7 +106,8 @@ int host_allocation_failed(void);
  * Those that can: ast_register_application2, __ast_cli_register_multiple, ast_register_atexit,
  * ast_manager_register2,
  * ast_set_read_format, ast_set_write_format, ast_raw_answer, ast_waitfor_nandfds,
- * ast_translator_build_path, ast_translate, ast_channel_iterator_all_new.
+ * ast_translate_path_steps, ast_translator_build_path, ast_translate,
+ * ast_channel_iterator_all_new.
  */
 void host_fail_call(const char *function, unsigned int n);
 
@@ -148,18 +149,30 @@ void host_channel_state(struct ast_channel *channel, enum ast_channel_state stat
 
 /*! \brief A voice frame of the codec arrives now; its samples count up from first */
 void host_channel_voice(struct ast_channel *channel, unsigned int samples, uint8_t first);
-/*! \brief A voice frame arrives in a format that is not the channel's, and is not translated */
 /*! \brief The caller's telephone signals something: AST_CONTROL_HOLD and others */
 void host_channel_control(struct ast_channel *channel, int control);
+/*! \brief A voice frame arrives in a format that is not the channel's, and is not translated */
 void host_channel_voice_as(struct ast_channel *channel, struct ast_format *format,
 	unsigned int samples);
+/*! \brief A voice frame arrives with the time stamp of its line; below 0: it has none */
+void host_channel_voice_of(struct ast_channel *channel, unsigned int samples, uint8_t first,
+	long stamp_ms);
+/*! \brief A voice frame without data arrives: a jitter buffer's interpolation */
+void host_channel_empty(struct ast_channel *channel, unsigned int samples);
+/*! \brief The channel's codec is another one from now on, as after a re-INVITE */
+void host_channel_codec(struct ast_channel *channel, struct ast_format *codec);
+/*! \brief The channel has agreed on this codec as well */
+void host_channel_codec_too(struct ast_channel *channel, struct ast_format *codec);
 /*! \brief A frame that is not voice arrives now */
 void host_channel_frame(struct ast_channel *channel, enum ast_frame_type type);
 /*! \brief The caller presses a key (AST_FRAME_DTMF_BEGIN) or lets it go (AST_FRAME_DTMF_END) */
 void host_channel_dtmf(struct ast_channel *channel, enum ast_frame_type type, char digit);
 /*! \brief The far end hangs up now */
 void host_channel_hangup(struct ast_channel *channel);
-/*! \brief A voice frame of frame_us arrives at start_us and every interval_us up to end_us */
+/*!
+ * \brief A voice frame of frame_us arrives at start_us and every interval_us up to end_us, with
+ * the time as its stamp
+ */
 void host_channel_talk(struct ast_channel *channel, int64_t start_us, int64_t end_us,
 	int64_t frame_us, int64_t interval_us);
 
@@ -176,6 +189,11 @@ void host_channel_application(struct ast_channel *channel, const char *applicati
 
 /*! \brief The slin format of a rate; any rate is made, unlike Asterisk's cache */
 struct ast_format *host_slin(unsigned int rate);
+/*! \brief A codec that nothing translates, and one of video's */
+struct ast_format *host_g729(void);
+struct ast_format *host_vp8(void);
+/*! \brief How often a translation path was asked for, with or without success */
+unsigned int host_paths_asked(void);
 /*! \brief A translation gives several frames of at most this many samples; 0: one */
 void host_translate_in_pieces(unsigned int samples);
 

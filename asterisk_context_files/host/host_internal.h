@@ -47,6 +47,8 @@ void host_config_end(void);
 
 /*! \brief As ast_frdup, but without faults: what comes from the network, or from Asterisk */
 struct ast_frame *host_frame_copy(const struct ast_frame *fr);
+struct ast_format_cap *host_cap_make(void);
+void host_cap_add(struct ast_format_cap *cap, struct ast_format *format);
 unsigned int host_sample_bytes(const struct ast_format *format);
 /*! \brief The frame in another format, in one or several pieces, or NULL */
 struct ast_frame *host_translate(struct ast_frame *frame, struct ast_format *to);

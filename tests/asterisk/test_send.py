@@ -69,7 +69,8 @@ def test_from_the_command_line_and_over_ami(pbx: Instance, agent: StartAgent) ->
             calls.wait()
         gone = ami.ask("ElevenLabsSend", Channel=channel, Type="activity")
         assert "There is no session on channel" in gone["Message"]
-    assert mock.report["sessions"][0]["received"]["user_activity"] == 2
+    # S18: at most one a second, whoever asks for it.
+    assert mock.report["sessions"][0]["received"]["user_activity"] in (1, 2)
     assert texts(mock) == [
         {"type": "user_message", "text": "Good morning"},
         {"type": "contextual_update", "text": "The caller pressed 5"},

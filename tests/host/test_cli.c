@@ -275,7 +275,7 @@ TEST(show_session_with_all_counters)
 	CHECK_HAS(shown.output, "Spoken:           0.5");
 	CHECK_HAS(shown.output, " s of 1.00 s received\n");
 	CHECK_HAS(shown.output, "Interruptions:    1\n");
-	CHECK_HAS(shown.output, "Frames read:      25 voice, 0 in a foreign format\n");
+	CHECK_HAS(shown.output, "Frames read:      25 voice, 0 that could not be translated\n");
 	script_end();
 }
 

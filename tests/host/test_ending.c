@@ -332,7 +332,7 @@ TEST(an_encoding_that_is_not_known)
 
 TEST(a_codec_that_cannot_be_read_in_the_agents_format)
 {
-	host_fail_call("ast_set_read_format", 1);
+	host_fail_call("ast_translate_path_steps", 1);
 	check_format(CONVAI_ENCODING_SLIN, 16000, "into which this channel's codec");
 }
 

@@ -94,7 +94,9 @@ void *__ao2_global_obj_ref(struct ao2_global_obj *holder, const char *tag,
 		if (mock_new) { \
 			ao2_ref(mock_new, +1); \
 		} \
-		ao2_cleanup(*mock_place); \
+		if (*mock_place) { \
+			ao2_ref(*mock_place, -1); \
+		} \
 		*mock_place = mock_new; \
 	} \
 } while (0)

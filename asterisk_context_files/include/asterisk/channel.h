@@ -26,6 +26,8 @@
 struct ast_channel;
 struct ast_channel_iterator;
 struct ast_format;
+struct ast_format_cap;
+struct ast_trans_pvt;
 struct varshead;
 
 struct ast_party_name {
@@ -111,6 +113,10 @@ struct ast_format *ast_channel_readformat(struct ast_channel *chan);
 struct ast_format *ast_channel_writeformat(struct ast_channel *chan);
 struct ast_format *ast_channel_rawreadformat(struct ast_channel *chan);
 struct ast_format *ast_channel_rawwriteformat(struct ast_channel *chan);
+struct ast_format_cap *ast_channel_nativeformats(const struct ast_channel *chan);
+/*! \brief The channel's own translation of what is read, or written; NULL if there is none */
+struct ast_trans_pvt *ast_channel_readtrans(const struct ast_channel *chan);
+struct ast_trans_pvt *ast_channel_writetrans(const struct ast_channel *chan);
 
 int ast_channel_datastore_add(struct ast_channel *chan, struct ast_datastore *datastore);
 int ast_channel_datastore_remove(struct ast_channel *chan, struct ast_datastore *datastore);

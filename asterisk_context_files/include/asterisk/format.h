@@ -14,6 +14,8 @@
 #ifndef CONTEXT_FORMAT_H
 #define CONTEXT_FORMAT_H
 
+#include "asterisk/codec.h"
+
 struct ast_format;
 
 enum ast_format_cmp_res {
@@ -25,5 +27,7 @@ enum ast_format_cmp_res {
 enum ast_format_cmp_res ast_format_cmp(const struct ast_format *format1,
 	const struct ast_format *format2);
 unsigned int ast_format_get_sample_rate(const struct ast_format *format);
+enum ast_media_type ast_format_get_type(const struct ast_format *format);
+const char *ast_format_get_name(const struct ast_format *format);
 
 #endif /* CONTEXT_FORMAT_H */

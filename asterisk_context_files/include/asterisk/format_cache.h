@@ -18,6 +18,8 @@
 
 extern struct ast_format *ast_format_ulaw;
 extern struct ast_format *ast_format_alaw;
+/*! What a channel has before it has any */
+extern struct ast_format *ast_format_none;
 
 struct ast_format *ast_format_cache_get_slin_by_rate(unsigned int rate);
 int ast_format_cache_is_slinear(struct ast_format *format);

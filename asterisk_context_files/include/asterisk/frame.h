@@ -53,6 +53,10 @@ enum ast_control_frame_type {
 	AST_CONTROL_UNHOLD = 17,
 };
 
+enum {
+	AST_FRFLAG_HAS_TIMING_INFO = 1 << 0,
+};
+
 struct ast_frame_subclass {
 	int integer;
 	union {

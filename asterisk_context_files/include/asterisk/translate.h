@@ -20,6 +20,8 @@ struct ast_trans_pvt;
 
 struct ast_trans_pvt *ast_translator_build_path(struct ast_format *dest,
 	struct ast_format *source);
+/*! \return how many translations that takes, or -1 if there is no way */
+unsigned int ast_translate_path_steps(struct ast_format *dest, struct ast_format *src);
 void ast_translator_free_path(struct ast_trans_pvt *tr);
 /*! \param consume 1 frees the frame that is given */
 struct ast_frame *ast_translate(struct ast_trans_pvt *tr, struct ast_frame *f,

@@ -1,0 +1,315 @@
+"""Who holds, and who the caller is: real telephones that hold, transfer, call and are called.
+
+All calls are up at once, each with an agent of its own, and go through the same steps: `scene` says
+which. The tests look at what came of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed.call import Call
+from testbed.instance import Instance
+from testbed.mock import MockAgent
+from testbed.root import Root
+from testbed.rtp import CODECS
+from testbed.sip import HOLDS
+from testbed.telephones import Telephones
+from tests.asterisk.conftest import StartAsterisk
+from tests.asterisk.phone import configure, section, wait_talking
+from tests.timing import MS, SECOND
+
+ULAW = CODECS["ulaw"]
+FULL = bool(os.environ.get("CONVAI_FULL"))
+WAYS = sorted(HOLDS) if FULL else ["inactive"]
+"""To hold, each of which a call of its own tries."""
+
+MUSIC = ULAW.noise(12.0, seed=31)
+"""What a telephone sends while it holds."""
+
+FIRST, THEN = ULAW.noise(0.5, seed=32), ULAW.noise(0.5, seed=33)
+HELD_SECONDS = 2
+"""As many `user_activity` come while the talker is held, before the telephones go on."""
+
+AGENTS = """\
+title = "hold"
+[agents.default]
+format = "ulaw_8000"
+turns = []
+[agents.talker]
+like = "default"
+first_message = { text = "Noise.", sound = "noise:1:20000", interruptible = false }
+turn_taking = { end_of_turn_ms = 200, barge_in_ms = 10000 }
+turns = [{ say = { text = "Noise.", sound = "noise:2:1000" } }]
+[agents.slow]
+like = "default"
+turns = [{ say = { text = "Noise.", sound = "noise:3:300", delay_ms = 2000 } }]
+"""
+GREETING = ULAW.noise(20.0, seed=1)
+REPLY = ULAW.noise(1.0, seed=2)
+
+DIALPLAN = """\
+[callers]
+exten => desk,1,Dial(${desk})
+exten => queue,1,Dial(Local/queued@callers/nm)
+exten => pickup,1,Hangup()
+exten => _[a-z].,1,Set(AGENT=${EXTEN})
+ same => n,ElevenLabsConvAI(${EXTEN})
+exten => h,1,Log(NOTICE,over|${AGENT}|${ELEVENLABSSTATUS}|${ELEVENLABSREASON}|${ELEVENLABSDTMF}|)
+"""
+
+
+@dataclass
+class Scene:
+    """What came of all calls, by agent."""
+
+    log: str
+    sessions: dict[str, dict[str, Any]]
+    folder: Path
+    calls: dict[str, Call] = field(default_factory=dict)
+    shown: str = ""
+    """The talker's session while it was held."""
+
+    def heard(self, agent: str) -> bytes:
+        """All that the agent has heard."""
+        number = self.sessions[agent]["conversation_id"]
+        (file,) = (self.folder / "record").glob(f"*-{number}-caller.raw")
+        return file.read_bytes()
+
+    def variables(self, agent: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.sessions[agent]["init"]["dynamic_variables"]
+        return found
+
+    def told(self, agent: str) -> list[str]:
+        """Texts beside audio."""
+        return [text["text"] for text in self.sessions[agent]["texts"]]
+
+
+def noisy(heard: bytes, said: bytes) -> int:
+    """How many pieces of 20 ms of what was said are in what was heard."""
+    return sum(said[at : at + 160] in heard for at in range(0, len(said), 160))
+
+
+def sections(url: str, deaf: str) -> str:
+    keys: dict[str, dict[str, str]] = {
+        "consulted": {},
+        "replaced": {},
+        "talker": {"debug": "yes"},
+        "slow": {"silence_timeout": "1"},
+        "queued": {},
+        "withheld": {},
+        "outbound": {},
+        "digits": {"dtmf_timeout_ms": "500"},
+        "spare": {},
+        **{f"held-{way}": {} for way in WAYS},
+    }
+    text = "".join(section(name, url, **more) for name, more in keys.items())
+    first = {"connect_timeout": "2", "connect_attempts": "1", "fallback_agent": "spare"}
+    return text + section("away", deaf, **first)
+
+
+@pytest.fixture(scope="module")
+def scene(asterisk: StartAsterisk, root: Root) -> Iterator[Scene]:
+    pbx = asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
+    with (
+        MockAgent(root, AGENTS, record=True) as mock,
+        socket.create_server(("127.0.0.1", 0)) as deaf,
+        Telephones(pbx) as phones,
+    ):
+        said = configure(pbx, sections(mock.url, f"http://127.0.0.1:{deaf.getsockname()[1]}"))
+        assert "reloaded successfully" in said, said
+        scene = Scene("", {}, Path(mock.folder))
+        play(pbx, phones, scene)
+        for leg in phones.legs:
+            if leg.ended_at is None:
+                leg.hangup()
+        pbx.wait_no_channels()
+        mock.stop()
+        scene.log = pbx.log()
+        scene.sessions = {each["agent_id"]: each for each in mock.report["sessions"]}
+    yield scene
+
+
+def play(pbx: Instance, phones: Telephones, scene: Scene) -> None:
+    """Place all calls; hold, transfer, go on."""
+    customer, desk = phones.phone("customer", "5550101"), phones.phone("desk")
+    other = phones.phone("other", "5550102")
+    calls: dict[str, Any] = {}
+    calls["away"] = customer.call("away").say(FIRST)
+    calls["slow"] = customer.call("slow")
+    calls["desk"] = customer.call("desk")
+    calls["talker"] = customer.call("talker")
+    for name in ("consulted", "replaced"):
+        calls[name] = desk.call(name)
+    for name in ("digits", "queue", *(f"held-{way}" for way in WAYS)):
+        calls[name] = customer.call(name)
+    anonymous = '"Anonymous" <sip:anonymous@anonymous.invalid>'
+    calls["withheld"] = customer.call("withheld", sender=anonymous, headers=[("Privacy", "id")])
+    called = phones.phone("called", "+15550199")
+    calls["outbound"] = phones.originate(
+        called, CallerID="5550100", Context="callers", Exten="outbound", Priority="1"
+    )
+    for leg in calls.values():
+        leg.wait_up()
+    at_desk = desk.wait_call()
+    wait_talking(pbx, len(calls) - 2)  # the desk has none, and the first of two agents is away
+
+    wait_sent(calls["away"], FIRST)
+    held = ["talker", "consulted", "replaced", "queue", "away"]
+    for name in held:
+        assert calls[name].hold() == 200
+        calls[name].say(MUSIC)
+    for way in WAYS:
+        assert calls[f"held-{way}"].hold(way) == 200
+        calls[f"held-{way}"].say(MUSIC)
+    at_desk.hold()
+    calls["digits"].press("12345")
+    calls["slow"].say(FIRST)
+
+    pbx.wait_log("agent away TIMEOUT")
+    wait_spare(pbx)
+    wait_told(pbx, HELD_SECONDS)
+    channel = re.search(r"^(PJSIP\S+) +talker ", pbx.cli("elevenlabs show sessions"), re.MULTILINE)
+    assert channel
+    scene.shown = pbx.cli(f"elevenlabs show session {channel[1]}")
+
+    assert at_desk.transfer_to(calls["consulted"]) == 200
+    calls["picked"] = other.call("pickup", replaces=calls["replaced"]).wait_up()
+    for name in ("talker", "queue", "away", *(f"held-{way}" for way in WAYS)):
+        assert calls[name].unhold() == 200
+    for leg, name in (("desk", "consulted"), ("picked", "replaced")):
+        calls[leg].say(THEN)
+        wait_heard(pbx, name, THEN)
+    pbx.wait_log(r"over\|slow\|TIMEOUT")
+    scene.calls = calls
+
+
+def wait_sent(call: Call, said: bytes) -> None:
+    until = time.monotonic() + 20 * SECOND
+    while said not in call.so_far().sent:
+        assert time.monotonic() < until
+        time.sleep(20 * MS)
+
+
+def wait_spare(pbx: Instance) -> None:
+    until = time.monotonic() + 20 * SECOND
+    while not re.search(r" spare .* talking ", shown := pbx.cli("elevenlabs show sessions")):
+        assert time.monotonic() < until, shown
+        time.sleep(20 * MS)
+
+
+def wait_told(pbx: Instance, count: int) -> None:
+    """Wait until the talker has been told so often that somebody is there."""
+    until = time.monotonic() + 20 * SECOND
+    while pbx.log().count('-> {"type":"user_activity"}') < count:
+        assert time.monotonic() < until, pbx.log()[-2000:]
+        time.sleep(20 * MS)
+
+
+def wait_heard(pbx: Instance, agent: str, said: bytes) -> None:
+    """Wait until the agent has been given this much since now."""
+
+    def pushed() -> float:
+        shown = pbx.cli("elevenlabs show sessions")
+        found = re.search(rf"(?m)^\S+ +{agent} .* (\d+\.\d) s +\d+\.\d s *$", shown)
+        assert found, shown
+        return float(found[1])
+
+    enough = pushed() + len(said) / 8000 + 0.3
+    until = time.monotonic() + 20 * SECOND
+    while pushed() < enough:
+        assert time.monotonic() < until
+        time.sleep(20 * MS)
+
+
+def test_an_attended_transfer_ends_the_hold(scene: Scene) -> None:
+    """L8: the desk consults the agent, holds that leg, and sends REFER with Replaces."""
+    heard = scene.heard("consulted")
+    assert THEN in heard
+    assert not noisy(heard, MUSIC)
+    assert scene.told("consulted") == [
+        "The call has been moved to another telephone, whose number is 5550101."
+    ]
+
+
+def test_a_call_that_is_picked_up_ends_the_hold(scene: Scene) -> None:
+    """L8: INVITE with Replaces."""
+    heard = scene.heard("replaced")
+    assert THEN in heard
+    assert not noisy(heard, MUSIC)
+    assert scene.told("replaced") == [
+        "The call has been moved to another telephone, whose number is 5550102."
+    ]
+
+
+def test_hold_outlives_an_agent(scene: Scene) -> None:
+    """L9: held while the first agent connects; first words are heard by the second, music is not."""
+    heard = scene.heard("spare")
+    assert noisy(heard, FIRST) > 20
+    held = heard[: int(HELD_SECONDS * 0.5 * 8000)]
+    assert not noisy(held, MUSIC)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_ways_to_hold(scene: Scene, way: str) -> None:
+    """L11: what is sent while held is not heard, what is sent afterwards is."""
+    heard = scene.heard(f"held-{way}")
+    assert 0 < noisy(heard, MUSIC)
+    first = next(at for at in range(0, len(MUSIC), 160) if MUSIC[at : at + 160] in heard)
+    assert first / 8000 > HELD_SECONDS - 0.5
+
+
+def test_the_agent_is_kept_quiet(scene: Scene) -> None:
+    """L11: it is told every second that somebody is there, and its audio is dropped."""
+    received = scene.sessions["talker"]["received"]
+    assert HELD_SECONDS <= received["user_activity"] <= HELD_SECONDS + 2
+    assert "the caller holds now" in scene.shown
+    heard = scene.calls["talker"].so_far().heard
+    loud = noisy(heard, GREETING)
+    assert 0 < loud < len(GREETING) / 160 / 2
+    assert scene.sessions["talker"]["violations"] == []
+
+
+def test_hold_through_a_local_channel(scene: Scene) -> None:
+    """L8: with the options nm a Local channel hands hold on, and adds no music."""
+    heard = scene.heard("queued")
+    assert noisy(heard, MUSIC)
+    first = next(at for at in range(0, len(MUSIC), 160) if MUSIC[at : at + 160] in heard)
+    assert first / 8000 > HELD_SECONDS - 0.5
+
+
+def test_a_withheld_number(scene: Scene) -> None:
+    """L14."""
+    assert scene.variables("withheld")["caller_number"] == ""
+    assert scene.variables("digits")["caller_number"] == "5550101"
+
+
+def test_an_outbound_call(scene: Scene) -> None:
+    """L13."""
+    told = scene.variables("outbound")
+    assert told["called_number"] == "+15550199"
+    assert (told["caller_number"], told["call_direction"]) == ("5550100", "outbound")
+    assert scene.variables("digits")["call_direction"] == "inbound"
+
+
+def test_digits_that_are_pressed_fast(scene: Scene) -> None:
+    """S18."""
+    session = scene.sessions["digits"]
+    assert scene.told("digits") == ["12345"]
+    assert 1 <= session["received"]["user_activity"] <= 2
+
+
+def test_an_agent_that_takes_its_time(scene: Scene) -> None:
+    """S19: it needs longer for its answer than the caller may be silent."""
+    assert "over|slow|TIMEOUT|silence_timeout (1 s)" in scene.log
+    heard = scene.calls["slow"].so_far().heard
+    assert ULAW.noise(0.3, seed=3) in heard

@@ -254,7 +254,6 @@ class Conversation:
         event_id, audio_base64 = _event_id(body), _audio_text(body, "audio_base_64")
         if self.place is Place.QUEUE:
             return (PlayHold(audio_base64),)
-        self._agent_came = True
         if self._is_stale(event_id):
             return (CountStale(len(audio_base64)),)
         if self._formats is None:
@@ -262,6 +261,7 @@ class Conversation:
                 return ()
             told = f"more than {limits.EARLY_AUDIO_BYTES} bytes came before the metadata"
             return (Log(Level.WARNING, f"agent audio left out: {told}"),)
+        self._agent_came = True
         if self._speaks_otherwise:
             return ()
         if event_id is None:  # it can't be known to be of another response than what is queued

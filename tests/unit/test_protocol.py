@@ -477,6 +477,7 @@ def test_a_caller_who_waits_in_vain() -> None:
     """S1."""
     conversation = Conversation()
     conversation.receive(metadata())
+    assert moves(conversation.receive(queue_status("a word of next year's"))) == []
     conversation.receive(queue_status("waiting"))
     assert moves(conversation.receive(queue_status("timed_out"))) == [QueueTimedOut()]
 

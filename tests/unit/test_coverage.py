@@ -22,7 +22,7 @@ DECIDING = ("conversation/protocol", "conversation/heard", "service/endings", "s
 CARRYING_OUT = {"conversation/session": 93, "conversation/tools": 97}
 """What is done about it, in percent: the rest needs a network that fails at the right moment."""
 
-MORE = {"conversation/session": ("tests/unit/test_hold.py",)}
+MORE = {"conversation/session": ("tests/unit/test_hold.py", "tests/unit/test_queue.py")}
 """Tests of a module that stand in a file of their own."""
 
 

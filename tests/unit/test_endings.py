@@ -321,6 +321,6 @@ def test_a_reason_is_one_short_line() -> None:
 
 
 def test_no_agent_was_free() -> None:
-    """S1."""
-    assert no_agent("nobody was free") == Ending(Status.LIMIT, "nobody was free")
-    assert no_agent("nobody was free", remedy=True).reason.startswith("nobody was free; check")
+    assert no_agent("no agent is free") == Ending(Status.LIMIT, "no agent is free")
+    remedied = no_agent("no agent was free in time", remedy=True)
+    assert remedied.reason.endswith("; check the plan's quota and concurrency")

@@ -17,7 +17,6 @@ from pyconvai.conversation.effects import (
     CountStale,
     CountUnknown,
     Effect,
-    Effects,
     Flush,
     Level,
     Log,
@@ -31,6 +30,7 @@ from pyconvai.conversation.protocol import (
     MESSAGES,
     Conversation,
     EffectKind,
+    Place,
     Say,
     ServiceError,
 )
@@ -451,41 +451,10 @@ def test_an_interruption_before_the_metadata() -> None:
     assert conversation.receive(metadata())[1:] == played
 
 
-def queue_status(status: str) -> str:
-    return message("queue_status", "queue_status_event", {"status": status})
-
-
-def moves(effects: Effects) -> list[Effect]:
-    """Without what is only told."""
-    return [effect for effect in effects if not isinstance(effect, Log)]
-
-
-def test_a_caller_who_is_queued() -> None:
-    """S1: audio is hold audio, interruptions are nobody's; what an agent says comes after it."""
-    conversation = Conversation()
-    conversation.receive(metadata())
-    assert moves(conversation.receive(queue_status("waiting"))) == [Queued()]
-    assert moves(conversation.receive(queue_status("waiting"))) == []
-    assert conversation.receive(audio(1)) == (PlayHold("QUJD"),)
-    assert conversation.receive(interruption(7)) == ()
-    assert moves(conversation.receive(queue_status("admitted"))) == [Admitted()]
-    assert conversation.receive(audio(1)) == (Play("QUJD", 1, new_response=True),)
-    assert moves(conversation.receive(queue_status("waiting"))) == [], "an agent is there"
-
-
-def test_a_caller_who_waits_in_vain() -> None:
-    """S1."""
-    conversation = Conversation()
-    conversation.receive(metadata())
-    assert moves(conversation.receive(queue_status("a word of next year's"))) == []
-    conversation.receive(queue_status("waiting"))
-    assert moves(conversation.receive(queue_status("timed_out"))) == [QueueTimedOut()]
-
-
 def test_the_queue_is_told_of_before_the_metadata() -> None:
     """S1, S16: what came early is hold audio then."""
     conversation = Conversation()
-    assert moves(conversation.receive(queue_status("waiting"))) == []
+    assert told(conversation, "waiting") == []
     assert conversation.receive(audio(1)) == ()
     found, *rest = conversation.receive(metadata())
     assert isinstance(found, Metadata)
@@ -736,3 +705,83 @@ def test_answers() -> None:
         "result": "no",
         "is_error": True,
     }
+
+
+def told(conversation: Conversation, *statuses: str) -> list[Effect]:
+    """What the words of the queue do, without the lines in the log."""
+    effects: list[Effect] = []
+    for status in statuses:
+        effects += conversation.receive(
+            message("queue_status", "queue_status_event", {"status": status})
+        )
+    return [effect for effect in effects if not isinstance(effect, Log)]
+
+
+def piece(event_id: int) -> str:
+    return message("audio", "audio_event", {"audio_base_64": "AAAA", "event_id": event_id})
+
+
+def at_the_metadata() -> Conversation:
+    """One that has just been told the formats."""
+    conversation = Conversation()
+    (metadata,) = conversation.receive(message(METADATA, f"{METADATA}_event", {}))
+    assert isinstance(metadata, Metadata)
+    return conversation
+
+
+@pytest.mark.parametrize(
+    "text", [piece(1), message("agent_response"), message("x"), message("error")]
+)
+def test_the_first_message_says_that_an_agent_is_there(text: str) -> None:
+    """Whatever it is; and the second one says nothing about that any more."""
+    conversation = at_the_metadata()
+    first, *rest = conversation.receive(text)
+    assert first == Admitted()
+    assert rest
+    assert Admitted() not in conversation.receive(text)
+
+
+def test_time_says_that_an_agent_is_there() -> None:
+    conversation = at_the_metadata()
+    assert conversation.receive(message("ping", "ping_event", {"event_id": 1}))[-1] == CountPong()
+    assert conversation.place is Place.HALL
+    assert conversation.admit() == (Admitted(),)
+    assert conversation.admit() == ()
+    assert Admitted() not in conversation.receive(message(METADATA))
+    assert conversation.place is Place.TALK
+
+
+def test_hold_audio_is_no_turn_of_the_agents() -> None:
+    """S1: neither its ids nor an interruption of it mean anything for what the agent says."""
+    conversation = at_the_metadata()
+    assert told(conversation, "waiting") == [Queued()]
+    assert conversation.receive(piece(9)) == (PlayHold("AAAA"),)
+    assert conversation.receive(interruption(9)) == ()
+    assert told(conversation, "waiting", "x") == []
+    assert told(conversation, "admitted") == [Admitted()]
+    assert conversation.receive(piece(1)) == (Play("AAAA", 1, True),)
+    assert told(conversation, "admitted", "waiting", "timed_out") == []
+
+
+def test_a_queue_that_takes_too_long() -> None:
+    conversation = at_the_metadata()
+    assert told(conversation, "waiting", "timed_out") == [Queued(), QueueTimedOut()]
+    assert conversation.last_error == ServiceError(TIMED_OUT, "queue_timed_out")
+
+
+@pytest.mark.parametrize(("statuses", "queued"), [(["waiting"], True), (["waiting", "x"], False)])
+def test_the_word_may_come_before_the_metadata(statuses: list[str], queued: bool) -> None:
+    conversation = Conversation()
+    assert told(conversation, *statuses) == []
+    effects = conversation.receive(message(METADATA))
+    assert (Queued() in effects) is queued
+
+
+@pytest.mark.parametrize("said", [None, piece(1), message("agent_response")])
+def test_the_word_may_come_late(said: str | None) -> None:
+    """But not once the agent has said something."""
+    conversation = at_the_metadata()
+    conversation.admit()
+    if said:
+        conversation.receive(said)
+    assert told(conversation, "waiting") == ([] if said else [Queued()])

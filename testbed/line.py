@@ -131,7 +131,9 @@ class Phone:
 
     def repeat(self, places: Container[int]) -> Phone:
         """Have these packets arrive twice."""
-        self.packets = [p for i, each in enumerate(self.packets) for p in [each] * (1 + (i in places))]
+        self.packets = [
+            p for i, each in enumerate(self.packets) for p in [each] * (1 + (i in places))
+        ]
         return self
 
     def swap(self, places: Container[int]) -> Phone:

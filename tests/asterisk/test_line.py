@@ -140,9 +140,7 @@ def pbx(asterisk: StartAsterisk) -> Instance:
 
 
 @pytest.fixture(scope="module")
-def trials(
-    root: Root, pbx: Instance, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Trial]:
+def trials(root: Root, pbx: Instance, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trial]:
     """All the calls, by what they do."""
     wav = write_sweep(tmp_path_factory.mktemp("sweep") / "sweep.wav")
     opus = has_opus(pbx)
@@ -216,9 +214,7 @@ def test_first_words_after_a_greeting(trials: dict[str, Trial]) -> None:
     assert faults(trials, "speaks") == []
 
 
-def test_a_codec_without_a_translation_in_mid_call(
-    pbx: Instance, trials: dict[str, Trial]
-) -> None:
+def test_a_codec_without_a_translation_in_mid_call(pbx: Instance, trials: dict[str, Trial]) -> None:
     """L12: the agent hears silence of that length, and the log says why, once."""
     trial = trials["foreign_1"]
     assert abs(trial.heard.speech_ms + FOREIGN_MS - trial.said_ms) < SPEECH * trial.said_ms

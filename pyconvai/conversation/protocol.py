@@ -91,6 +91,8 @@ class ServiceError:
 GOES_ON = frozenset({"agent_tool_request", "client_tool_call", "mcp_tool_call"})
 """The agent goes on: an error that was reported before is not why the conversation ends."""
 
+OVER = "max_duration_exceeded"
+"""The error after which the agent may still say that the time is over."""
 
 class Place(Enum):
     """Where the caller stands with the service."""
@@ -201,10 +203,15 @@ class Conversation:
             return _unknown("no type")
         kind = document["type"]
         if kind in GOES_ON:
-            self.last_error = None
+            self._survived()
         known = MESSAGES.get(kind)
         effects = known[1](self, document) if known else _unknown(kind)
         return effects if kind in _TELLS_NOTHING else (*self.admit(), *effects)
+
+    def _survived(self) -> None:
+        """The conversation goes on: an error before this is not why it ends."""
+        if self.last_error and self.last_error.kind != OVER:
+            self.last_error = None
 
     def once(self, what: str) -> bool:
         """Whether this is to be told: once a call, for a fault seldom stays with one message."""
@@ -299,7 +306,7 @@ class Conversation:
             del self._responses[next(iter(self._responses))]
         if before is not None:
             return _debug(f"agent, in other words: {text}")
-        self.last_error = None  # it goes on, as above
+        self._survived()
         self.last_response = _number(body)
         return _debug(f"agent: {text}")
 

@@ -661,6 +661,16 @@ def test_an_error_is_kept_until_the_agent_says_something(error: str, kept: Servi
     assert conversation.last_response == 7
 
 
+@pytest.mark.parametrize("goes_on", sorted(protocol.GOES_ON))
+def test_who_goes_on_has_survived(goes_on: str) -> None:
+    """S2: but not the end of the time, after which the agent may say goodbye."""
+    for kind, survived in (("llm_error", True), ("max_duration_exceeded", False)):
+        conversation = Conversation()
+        conversation.receive(message("error", "error_event", {"error_type": kind}))
+        conversation.receive(message(goes_on))
+        assert (conversation.last_error is None) == survived
+
+
 def test_opening_leaves_out_what_is_empty() -> None:
     opening = json.loads(protocol.opening(Call(Settings("agent_x"), {}, {})))
     assert set(opening) == {"type", "source_info"}

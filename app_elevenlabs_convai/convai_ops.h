@@ -34,7 +34,7 @@
 
 #include <stdint.h>
 
-#define CONVAI_ABI_VERSION 5
+#define CONVAI_ABI_VERSION 6
 
 struct convai_host;
 
@@ -75,6 +75,13 @@ enum convai_status {
 	CONVAI_STATUS_UNLOADED = 11,
 };
 
+/*! How much of the agent audio that is queued is heard once the session has ended */
+enum convai_play_out {
+	CONVAI_PLAY_OUT_NONE = 0,
+	CONVAI_PLAY_OUT_ALL = 1,	/*!< the agent's last words */
+	CONVAI_PLAY_OUT_BRIEFLY = 2,	/*!< what came before the connection broke, within a limit */
+};
+
 enum convai_pair_kind {
 	CONVAI_PAIR_SETTING = 0,	/*!< a key of elevenlabs.conf, already checked (config/keys.c) */
 	CONVAI_PAIR_VARIABLE = 1,	/*!< a dynamic variable, sent as a string */
@@ -100,7 +107,7 @@ struct convai_request {
 struct convai_progress {
 	uint32_t state;		/*!< enum convai_state */
 	uint32_t status;	/*!< enum convai_status, once ended */
-	uint32_t play_out;	/*!< once ended: 1 if queued audio is to be played to its end first */
+	uint32_t play_out;	/*!< once ended: enum convai_play_out */
 	struct convai_format caller;	/*!< what the agent wants to hear: push this */
 	struct convai_format agent;	/*!< what the agent speaks: pop gives this */
 	const char *conversation_id;	/*!< "" before the metadata */

@@ -53,12 +53,35 @@ CERTIFICATES_SECONDS = 300.0
 MAX_RESPONSE_BYTES = 65_536
 """Of an answer to an HTTP request: a signed URL or an error body has a few hundred bytes."""
 
+ANSWER_PART_SECONDS = 2.0
+"""For each part of such an answer behind its head: TCP has repeated a lost packet twice by then."""
+
+ERROR_DEPTH_MAX = 4
+"""Of lists in each other, in an error's body: its words are in the first or second."""
+
 # Connecting: one address, when a host has several, gets less than connect_timeout (10 s unless
-# set), so that the next one has its chance. The handshake's own limit is the most that
-# connect_timeout can be set to; so connect_timeout is the one that counts.
+# set), so that the others have their chance; the next one is tried long before that. The
+# handshake's own limit is the most that connect_timeout can be set to; so connect_timeout is the
+# one that counts.
+
+ADDRESS_DELAY_SECONDS = 0.25
+"""After one address has not answered for so long the next is tried as well (RFC 8305)."""
+
+HOST_DELAY_SECONDS = 0.4
+"""The same for the hosts of ``base_url``: their order is the operator's wish, so that a host that
+is only far away, up to half the globe, is not passed over."""
 
 ADDRESS_SECONDS = 3.0
 """For one address of several. A healthy TCP handshake takes a fraction of a second."""
+
+ADDRESSES_TRIED = 8
+"""Of one host, for one connection: DNS may name hundreds."""
+
+DEAD_SECONDS = 60.0
+"""So long an address or a host that did not answer is tried behind the others, by all calls."""
+
+ROUTES_REMEMBERED = 256
+"""Addresses and hosts, good and dead ones each: few are ever in use."""
 
 HANDSHAKE_SECONDS = 60.0
 """For the WebSocket handshake alone."""

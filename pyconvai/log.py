@@ -74,6 +74,13 @@ def trace(fault: BaseException) -> str:
     return " | ".join("".join(traceback.format_exception(fault)).split("\n"))
 
 
+def frames(fault: BaseException) -> str:
+    """Where an exception has come from, without its text, which may be somebody's secret."""
+    places = traceback.extract_tb(fault.__traceback__)
+    way = " < ".join(f"{place.name} ({place.lineno})" for place in reversed(places))
+    return f"{type(fault).__name__} in {way}"
+
+
 class ChannelLog:
     """The log of one call: every line carries its channel's name."""
 

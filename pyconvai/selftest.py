@@ -25,7 +25,9 @@ from websockets.server import ServerProtocol
 from . import limits
 from .core import _core
 from .service.endings import Status
-from .service.net import Endpoint, Network
+from .service.endpoint import Endpoint
+from .service.net import Network
+from .service.routes import Routes
 
 SETTINGS = {
     "agent_id": "self-test",
@@ -87,7 +89,7 @@ class _PairNetwork(Network):
     """A network in which every address is the other end of a pair of sockets."""
 
     def __init__(self, sock: socket.socket, ticker: _core.Ticker) -> None:
-        self._sock, self.ticker = sock, ticker
+        self._sock, self.ticker, self.routes = sock, ticker, Routes()
 
     async def connect(self, endpoint: Endpoint) -> socket.socket:
         """The session's end of the pair, which it closes."""

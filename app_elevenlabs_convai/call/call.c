@@ -39,6 +39,11 @@
 #define TAIL_US 200000
 /*! A queue plays out in real time; so much later something is wrong with it */
 #define PLAY_OUT_GRACE_US 10000000
+/*!
+ * So much of what was queued is heard when the conversation broke: a sentence or two, for nobody is
+ * there any more to say the rest or to hear the caller
+ */
+#define BROKEN_PLAY_OUT_US 10000000
 
 /*! \brief Note how long the caller has waited for something, the first time that it comes */
 static void note_first(struct call *call, uint64_t *waited_us)
@@ -306,16 +311,29 @@ static void begin_talking(struct call *call)
 		"ConversationId", call->conversation_id, SENTINEL);
 }
 
+/*! \brief How long what is queued may still be heard after the end, in microseconds */
+static int64_t play_out_us(const struct call *call)
+{
+	switch (call->progress.play_out) {
+	case CONVAI_PLAY_OUT_ALL:
+		return media_audio_us(&call->progress.agent, call->ops->queued(call->session))
+			+ PLAY_OUT_GRACE_US;
+	case CONVAI_PLAY_OUT_BRIEFLY:
+		return BROKEN_PLAY_OUT_US;
+	default:
+		return 0;
+	}
+}
+
 static void begin_end(struct call *call)
 {
-	uint64_t queued = call->ops->queued(call->session);
+	int64_t limit_us = call->media.agent ? play_out_us(call) : 0;
 
-	if (!call->progress.play_out || !call->media.agent) {
+	if (limit_us) {
+		call->leave_us = monotonic_us() + limit_us;
+	} else {
 		end_with(call, call->progress.status, call->progress.reason);
-		return;
 	}
-	call->leave_us = monotonic_us() + media_audio_us(&call->progress.agent, queued)
-		+ PLAY_OUT_GRACE_US;
 }
 
 /*!

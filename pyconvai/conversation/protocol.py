@@ -84,6 +84,12 @@ class ServiceError:
     kind: str = ""
 
 
+GOES_ON = frozenset({"agent_response", "agent_tool_request", "client_tool_call", "mcp_tool_call"})
+"""The agent goes on: an error that was reported before is not why the conversation ends."""
+
+OVER = "max_duration_exceeded"
+"""The error after which the agent may still say that the time is over."""
+
 ENDING_TOOLS = frozenset({"end_call", "voicemail_detection"})
 """Tools of the service after which it closes the conversation."""
 
@@ -170,6 +176,8 @@ class Conversation:
         if not isinstance(document, dict) or not isinstance(document.get("type"), str):
             return _unknown("no type")
         kind = document["type"]
+        if kind in GOES_ON and self.last_error and self.last_error.kind != OVER:
+            self.last_error = None
         known = MESSAGES.get(kind)
         return known[1](self, document) if known else _unknown(kind)
 
@@ -251,8 +259,6 @@ class Conversation:
             del self._responses[next(iter(self._responses))]
         if before is not None:
             return _debug(f"agent, in other words: {text}")
-        # The conversation has gone on: what was reported before is not why it ends.
-        self.last_error = None
         self.last_response = _number(body)
         return _debug(f"agent: {text}")
 

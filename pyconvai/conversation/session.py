@@ -13,9 +13,17 @@ from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog, trace
 from ..service.connecting import Connector, SharedState
-from ..service.endings import Ending, RateLimit, SetupFailed, Status, from_close, one_line
+from ..service.endings import (
+    Ending,
+    PlayOut,
+    RateLimit,
+    SetupFailed,
+    Status,
+    from_close,
+    one_line,
+)
+from ..service.endpoint import place_of
 from ..service.metadata import Metadata
-from ..service.net import Endpoint
 from ..service.settings import Call, Settings
 from ..service.websocket import Closed, WebSocket
 from . import protocol, wire
@@ -95,8 +103,7 @@ class Session:
         except asyncio.CancelledError:
             ending = self._forced or Ending(Status.UNLOADED, "the engine has been stopped")
         except Exception as fault:
-            self._log.error(f"fault in the engine: {trace(fault)}")
-            ending = Ending(Status.ERROR, one_line(f"fault in the engine: {fault!r}"))
+            ending = self._fault(fault)
         await self._finish(ending)
 
     async def _finish(self, ending: Ending) -> None:
@@ -124,7 +131,7 @@ class Session:
                     settings, lambda websocket: self._open_conversation(websocket, call)
                 )
         except TimeoutError:
-            where = " or ".join(str(Endpoint.of(host.base_url)) for host in settings.hosts)
+            where = " or ".join(place_of(host.base_url) for host in settings.hosts)
             limit = f"connect_timeout ({settings.connect_timeout} s)"
             return Ending(Status.TIMEOUT, one_line(f"no conversation with {where} within {limit}"))
         assert self._closed is not None
@@ -157,11 +164,9 @@ class Session:
             raise
 
     def _refused(self, closed: Closed) -> SetupFailed:
-        """A close in place of the metadata. A limit that is no quota is one that passes."""
+        """A close in place of the metadata."""
         ending = self._ended(closed, talking=False)
-        words = f"{closed.reason} {self._conversation.last_error}"
-        busy = ending.status is Status.LIMIT and "quota" not in words.lower()
-        return SetupFailed(ending, RateLimit() if busy else None)
+        return SetupFailed(ending, RateLimit() if ending.busy else None)
 
     def _talk(self, metadata: Metadata) -> None:
         """Take on the agent's formats and let audio flow, before the next message is read."""
@@ -210,8 +215,13 @@ class Session:
 
     def failed(self, fault: Exception) -> None:
         """A fault of the engine's own, in the middle of a message: this call is over."""
+        self.end(self._fault(fault))
+
+    def _fault(self, fault: Exception) -> Ending:
+        """Its text is for the log alone. What the agent has said until then is heard."""
         self._log.error(f"fault in the engine: {trace(fault)}")
-        self.end(Ending(Status.ERROR, one_line(f"fault in the engine: {fault!r}")))
+        reason = f"fault in the engine: {type(fault).__name__}; see the log"
+        return Ending(Status.ERROR, reason, play_out=PlayOut.BRIEFLY)
 
     # ---- Conversation ----
 
@@ -278,8 +288,9 @@ class Session:
             return self.handle.play(audio_base64) > 0
         except ValueError as error:
             fault = str(error)
+        mended = wire.mended_base64(audio_base64)
         try:
-            taken = self.handle.play(wire.mended_base64(audio_base64)) > 0
+            taken = self.handle.play(mended) > 0 or not mended
         except ValueError:
             if self._conversation.once("bad base64"):
                 self._log.warning(f"agent audio left out: {fault}")
@@ -307,10 +318,14 @@ class Session:
     def _ended(self, closed: Closed, *, talking: bool) -> Ending:
         """Why the WebSocket was closed, by the frame that the service sent, if it sent one."""
         error = self._conversation.last_error
-        words = "; ".join(part for part in (closed.reason, error.message if error else "") if part)
-        kind = error.kind if error else ""
-        tool = self._conversation.ending_tool
-        return from_close(closed.code, words, talking=talking, error=kind, tool=tool)
+        return from_close(
+            closed.code,
+            closed.reason,
+            talking=talking,
+            error=error.kind if error else "",
+            said=error.message if error else "",
+            tool=self._conversation.ending_tool,
+        )
 
 
 def _known_format(name: str, key: str) -> AudioFormat:

@@ -16,7 +16,7 @@ from typing import Any, get_type_hints
 from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog, trace
-from ..service.endings import Ending, Status, one_line
+from ..service.endings import Ending, PlayOut, Status, one_line
 from .effects import CallTool, Id
 
 
@@ -196,7 +196,7 @@ class Toolbox:
                 await self._heard()
         except TimeoutError:
             self._log.debug("the agent goes on speaking: the call ends all the same")
-        self._end(Ending(Status.AGENT_ENDED, one_line(reason), play_out=True))
+        self._end(Ending(Status.AGENT_ENDED, one_line(reason), play_out=PlayOut.ALL))
 
     async def _heard(self) -> None:
         """Wait until all agent audio that has come was played, and no more has come since."""

@@ -112,7 +112,7 @@ cdef class SessionHandle:
         if convai_session_talk(self.held(), caller_format, agent_format, conversation_id.encode()):
             raise MemoryError("no memory for the audio of a call")
 
-    def end(self, int status, str reason not None, bint play_out=False):
+    def end(self, int status, str reason not None, int play_out=0):
         """Tell the channel that it is over. Only the first call has an effect."""
         convai_session_end(self.held(), status, reason.encode(), play_out)
 

@@ -149,7 +149,7 @@ int convai_session_talk(struct convai_session *session, struct convai_format cal
  * \brief Publish the end, and wake the channel thread. Only the first call has an effect.
  * \param status enum convai_status
  * \param reason copied
- * \param play_out 1 if queued audio is to be played to its end first
+ * \param play_out enum convai_play_out
  */
 void convai_session_end(struct convai_session *session, uint32_t status, const char *reason,
 	uint32_t play_out);

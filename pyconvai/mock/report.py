@@ -1,7 +1,8 @@
 """The mock's report: as JSON for programs, as text for people.
 
-JSON: ``scenario`` (its title) ``requests`` (list of ``{path, agent_id, status, api_key}``; 101 is
-a handshake) ``sessions`` (list, see record.py) ``violations`` (number, all sessions).
+JSON: ``scenario`` (its title) ``requests`` (list of ``{path, agent_id, status, api_key,
+user_agent}``; 101 is a handshake) ``sessions`` (list, see record.py) ``violations`` (number, all
+sessions).
 """
 
 from __future__ import annotations

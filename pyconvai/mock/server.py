@@ -224,6 +224,7 @@ class MockAgent:
             **{key: query[key] for key in rest.WHICH if key in query},
             "status": response.status_code if response else 101,
             "api_key": "xi-api-key" in request.headers,
+            "user_agent": ", ".join(request.headers.get_all("User-Agent")),
         }
         self.requests.append(entry)
         self._log({"event": "request", **entry})

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 
 from .. import limits
 from ..core._core import SessionHandle
-from ..log import ChannelLog
+from ..log import ChannelLog, frames
 from .backoff import BackOff
 from .endings import Ending, SetupFailed, Status
+from .endpoint import Endpoint, place_of
 from .metadata import Metadata
-from .net import Endpoint, Network, Stream
+from .net import Network, Stream
+from .routes import race
 from .settings import Settings
 from .signed_urls import SignedUrls, context_for
 from .upgrading import upgrade
@@ -74,22 +77,48 @@ class Connector:
 
         The failure says ``retry`` if another attempt may help at any of the hosts.
         """
-        hosts = settings.hosts
-        retry = False
+        hosts = await self._in_order(settings.hosts, until)
+        routes, retry = self._network.routes, False
         for number, host in enumerate(hosts, 1):
             try:
-                return await self._within_share(host, start, until, len(hosts) - number)
+                metadata = await self._within_share(host, start, until, len(hosts) - number)
             except SetupFailed as failed:
                 ending = failed.ending
                 retry = retry or ending.retry
+                if ending.status in (Status.UNREACHABLE, Status.TIMEOUT):
+                    routes.tell(_way(host), alive=False)
                 if ending.status in (Status.AUTH, Status.REJECTED):
                     raise
                 if number == len(hosts):
-                    raise SetupFailed(
-                        Ending(ending.status, ending.reason, retry=retry), failed.rate_limit
-                    ) from None
+                    raise SetupFailed(replace(ending, retry=retry), failed.rate_limit) from None
                 self._log.notice(f"trying the next host of base_url: {ending.reason}")
+            else:
+                routes.tell(_way(host), alive=True)
+                return metadata
         raise AssertionError("base_url holds at least one address")
+
+    async def _in_order(self, hosts: list[Settings], until: float) -> list[Settings]:
+        """These hosts, those last that have not answered lately.
+
+        Where nobody knows of the first one, connections to all are raced: a dead host is to cost no
+        more than its head start, and only one call.
+        """
+        routes = self._network.routes
+        hosts = sorted(hosts, key=lambda host: routes.is_dead(_way(host)))
+        if len(hosts) == 1 or routes.is_alive(_way(hosts[0])):
+            return hosts
+
+        async def reach(host: Settings) -> None:
+            (await self._network.connect(Endpoint.of(host.first_url))).close()
+
+        left = until - asyncio.get_running_loop().time()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(left / (1 + len(hosts)), limits.ADDRESS_SECONDS)):
+                _, lost = await race(hosts, reach, limits.HOST_DELAY_SECONDS)
+                for host, failure in lost.items():
+                    routes.tell(_way(host), alive=False)
+                    self._log.notice(f"trying the next host of base_url: {_why_not(host, failure)}")
+        return sorted(hosts, key=lambda host: routes.is_dead(_way(host)))
 
     async def _within_share(
         self, host: Settings, start: StartConversation, until: float, others: int
@@ -101,7 +130,7 @@ class Connector:
             async with asyncio.timeout(share):
                 return await self._attempt(host, start)
         except TimeoutError:
-            reason = f"no conversation with {Endpoint.of(host.base_url)} within {share:.1f} s"
+            reason = f"no conversation with {place_of(host.base_url)} within {share:.1f} s"
             raise SetupFailed(Ending(Status.TIMEOUT, reason, retry=True)) from None
 
     async def _attempt(self, host: Settings, start: StartConversation) -> Metadata:
@@ -127,6 +156,9 @@ class Connector:
         if not host.api_key:
             reason = f"no api_key for agent '{self._handle.agent}' in elevenlabs.conf"
             raise SetupFailed(Ending(Status.AUTH, reason))
+        if not (host.api_key.isascii() and host.api_key.isprintable()):
+            reason = f"the api_key of agent '{self._handle.agent}' has characters that no key has"
+            raise SetupFailed(Ending(Status.AUTH, reason))
         kept = self._urls.take(host) if self._may_use_kept else None
         if kept:
             try:
@@ -143,17 +175,18 @@ class Connector:
         So the connection for the conversation is opened while the URL is on its way, and such a
         call waits only for one answer more than others.
         """
-        request = host.signed_url_request
-        context = await context_for(self._network, host)
-        opening = asyncio.get_running_loop().create_task(self._open(request, context))
         stream = None
-        try:
-            url = await self._urls.fetch(self._network, host)
-            if Endpoint.of(url).place == Endpoint.of(request).place:
-                stream = await opening
-        finally:
-            if stream is None:
-                _discard(opening)
+        with self._fault_of(host):
+            request = host.signed_url_request
+            context = await context_for(self._network, host)
+            opening = asyncio.get_running_loop().create_task(self._open(request, context))
+            try:
+                url = await self._urls.fetch(self._network, host)
+                if Endpoint.of(url).place == Endpoint.of(request).place:
+                    stream = await opening
+            finally:
+                if stream is None:
+                    _discard(opening)
         return await self._converse(url, host, start, stream)
 
     async def _converse(
@@ -163,9 +196,10 @@ class Connector:
         if stream is not None and stream.has_ended:
             stream.close()
             stream = None
-        if stream is None:
-            stream = await self._open(url, await context_for(self._network, host))
-        websocket = await upgrade(stream, url, self._network.ticker)
+        with self._fault_of(host):
+            if stream is None:
+                stream = await self._open(url, await context_for(self._network, host))
+            websocket = await upgrade(stream, url, self._network.ticker)
         try:
             return await start(websocket)
         except (SetupFailed, asyncio.CancelledError):
@@ -173,12 +207,39 @@ class Connector:
             self._left.add(asyncio.get_running_loop().create_task(websocket.close()))
             raise
 
+    @contextmanager
+    def _fault_of(self, host: Settings) -> Iterator[None]:
+        """Whatever goes wrong on the way to a host is that host's: SetupFailed; others are tried.
+
+        No text of an exception is told: it may hold the URL, which is a credential.
+        """
+        try:
+            yield
+        except SetupFailed:
+            raise
+        except Exception as fault:
+            self._log.error(f"a fault on the way to {place_of(host.base_url)}: {frames(fault)}")
+            reason = f"{place_of(host.base_url)} cannot be reached ({type(fault).__name__})"
+            raise SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True)) from None
+
     async def _open(self, url: str, context: ssl.SSLContext | None) -> Stream:
         """A new connection to where a URL leads. Nobody else has a say: no proxy, no redirect."""
         endpoint = Endpoint.of(url)
         if endpoint.secure and context is None:
             context = await self._network.tls("", verify=True)
         return await self._network.open(endpoint, context)
+
+
+def _way(host: Settings) -> Hashable:
+    """What decides whether a host can be reached."""
+    return host.first_url.partition("?")[0], host.ca_file, host.tls_verify
+
+
+def _why_not(host: Settings, failure: BaseException) -> str:
+    """Why a connection to a host was not waited for."""
+    if isinstance(failure, SetupFailed):
+        return failure.ending.reason
+    return f"{place_of(host.first_url)} does not answer"
 
 
 def _discard(opening: asyncio.Task[Stream]) -> None:

@@ -6,6 +6,7 @@ The names of the statuses and their numbers are those of ``enum convai_status`` 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -33,18 +34,28 @@ class Status(IntEnum):
     UNLOADED = 11
 
 
+class PlayOut(IntEnum):
+    """``enum convai_play_out``: how much of the queued audio is heard before the call ends."""
+
+    NONE = 0
+    ALL = 1
+    BRIEFLY = 2
+    """As ``ALL``, but within a limit of the module's: nobody is there any more to say the rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """The end of a session.
 
-    ``play_out``: audio that is queued is played to its end first.
     ``retry``: another attempt may go better, if nothing has been said yet.
+    ``busy``: the service has no room just now; it is to be left alone for a while.
     """
 
     status: Status
     reason: str
-    play_out: bool = False
+    play_out: PlayOut = PlayOut.NONE
     retry: bool = False
+    busy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,7 @@ class Cause(StrEnum):
     ERROR = "error"
     """``error_type`` or ``error_name`` of an error message that the service sent before."""
     WORDS = "words"
-    """What the service's own words contain."""
+    """What the service's own words contain, as whole words."""
     CLOSE = "close"
     """The WebSocket's close code."""
     HTTP = "HTTP"
@@ -100,6 +111,7 @@ class Row:
     status: Status
     meaning: str = ""
     retry: bool = False
+    busy: bool = False
 
 
 EARLY = " before the metadata"
@@ -108,7 +120,22 @@ EARLY = " before the metadata"
 LIMITED = " with words of a limit"
 """Behind an HTTP status: the words in the answer mean LIMIT."""
 
+SPEAKING = (1002, 1008, 3000)
+"""Close codes that the service uses for several causes, so that its words tell which."""
+
+LAST = frozenset({"max_duration_exceeded", "queue_timed_out"})
+"""Types of an error that no conversation survives: they tell why it ended, whatever the close."""
+
 _LIMIT_THERE = "too many conversations at once at the service"
+_BUSY = (
+    "too many concurrent connections",
+    "too many concurrent conversations",
+    "too many concurrent requests",
+    "concurrent_limit_exceeded",
+    "too_many_concurrent_requests",
+    "rate_limit_exceeded",
+    "system_busy",
+)
 _INTERNAL_ERRORS = (
     "invalid_message",
     "telephony_agent_error",
@@ -151,33 +178,39 @@ TABLE: tuple[Row, ...] = (
     Row(3, Cause.ERROR, "missing_dynamic_variable_transfer", Status.REJECTED),
     Row(3, Cause.ERROR, "missing_fields", Status.REJECTED),
     Row(3, Cause.ERROR, "value_error", Status.REJECTED),
-    # The service uses one close code for several causes; then its own words say more.
-    Row(4, Cause.WORDS, "max_duration", Status.TIMEOUT),
-    Row(4, Cause.WORDS, "maximum duration", Status.TIMEOUT),
-    Row(4, Cause.WORDS, "max duration", Status.TIMEOUT),
+    # The service uses some close codes for several causes; then its own words say more.
+    *(
+        Row(4, Cause.WORDS, words, Status.TIMEOUT)
+        for words in (
+            "max_duration",
+            "max_duration_exceeded",
+            "maximum duration",
+            "max duration",
+        )
+    ),
     Row(5, Cause.WORDS, "does not exist", Status.REJECTED),
     Row(5, Cause.WORDS, "not found", Status.REJECTED),
     Row(6, Cause.WORDS, "could not authorize", Status.AUTH),
     Row(7, Cause.WORDS, "quota", Status.LIMIT),
-    Row(7, Cause.WORDS, "concurren", Status.LIMIT),
-    Row(7, Cause.WORDS, "timed_out", Status.LIMIT),
+    Row(7, Cause.WORDS, "quota_exceeded", Status.LIMIT),
+    *(Row(8, Cause.WORDS, words, Status.LIMIT, _LIMIT_THERE, busy=True) for words in _BUSY),
     Row(
-        8,
+        9,
         Cause.CLOSE,
         "1000" + EARLY,
         Status.REJECTED,
         "the service closed the conversation before it began",
     ),
-    Row(9, Cause.CLOSE, "1000", Status.AGENT_ENDED, "the agent ended the conversation"),
-    Row(9, Cause.CLOSE, "1002", Status.ERROR, "the service gave up"),
-    Row(9, Cause.CLOSE, "1008", Status.REJECTED, "the service refused what it was sent"),
-    Row(9, Cause.CLOSE, "1011", Status.ERROR, "the service failed", retry=True),
-    Row(9, Cause.CLOSE, "3000", Status.AUTH, "the service did not authorize the conversation"),
-    Row(9, Cause.CLOSE, "3008", Status.LIMIT, _LIMIT_THERE),
-    Row(9, Cause.CLOSE, "4300", Status.LIMIT, _LIMIT_THERE),
-    Row(10, Cause.CLOSE, "other", Status.ERROR, "the service closed the connection"),
+    Row(10, Cause.CLOSE, "1000", Status.AGENT_ENDED, "the agent ended the conversation"),
+    Row(10, Cause.CLOSE, "1002", Status.ERROR, "the service gave up"),
+    Row(10, Cause.CLOSE, "1008", Status.REJECTED, "the service refused what it was sent"),
+    Row(10, Cause.CLOSE, "1011", Status.ERROR, "the service failed", retry=True),
+    Row(10, Cause.CLOSE, "3000", Status.AUTH, "the service did not authorize the conversation"),
+    Row(10, Cause.CLOSE, "3008", Status.LIMIT, _LIMIT_THERE, busy=True),
+    Row(10, Cause.CLOSE, "4300", Status.LIMIT, _LIMIT_THERE, busy=True),
+    Row(11, Cause.CLOSE, "other", Status.ERROR, "the service closed the connection"),
     # These types only tell which part of the service failed: any close says as much or more.
-    *(Row(11, Cause.ERROR, name, Status.ERROR) for name in _INTERNAL_ERRORS),
+    *(Row(12, Cause.ERROR, name, Status.ERROR) for name in _INTERNAL_ERRORS),
     # An HTTP answer is judged by itself: its rows never meet those above.
     Row(1, Cause.HTTP, "401" + LIMITED, Status.LIMIT),
     Row(1, Cause.HTTP, "403" + LIMITED, Status.LIMIT),
@@ -187,7 +220,7 @@ TABLE: tuple[Row, ...] = (
     Row(2, Cause.HTTP, "403", Status.AUTH),
     Row(2, Cause.HTTP, "404", Status.REJECTED),
     Row(2, Cause.HTTP, "422", Status.REJECTED),
-    Row(2, Cause.HTTP, "429", Status.LIMIT),
+    Row(2, Cause.HTTP, "429", Status.LIMIT, busy=True),
     Row(3, Cause.HTTP, "3xx", Status.ERROR, "redirects are not followed"),
     Row(3, Cause.HTTP, "5xx", Status.UNREACHABLE, retry=True),
     Row(4, Cause.HTTP, "other", Status.ERROR),
@@ -203,6 +236,13 @@ _REMEDY: dict[Status, str] = {
 }
 
 
+_PHRASES = [
+    (row, re.compile(rf"(?<!\w){re.escape(row.key)}(?!\w)"))
+    for row in TABLE
+    if row.cause is Cause.WORDS
+]
+
+
 def _rows(cause: Cause, *keys: str) -> list[Row]:
     """The rows that match these keys; a key without a row is left out."""
     return [_ROWS[cause, key] for key in keys if (cause, key) in _ROWS]
@@ -211,7 +251,7 @@ def _rows(cause: Cause, *keys: str) -> list[Row]:
 def _said(words: str) -> list[Row]:
     """The rows that match the service's words."""
     words = words.lower()
-    return [row for row in TABLE if row.cause is Cause.WORDS and row.key in words]
+    return [row for row, phrase in _PHRASES if phrase.search(words)]
 
 
 def _winner(rows: list[Row]) -> Row:
@@ -220,32 +260,50 @@ def _winner(rows: list[Row]) -> Row:
 
 
 def from_close(
-    code: int | None, words: str, *, talking: bool, error: str = "", tool: str = ""
+    code: int | None, words: str, *, talking: bool, error: str = "", said: str = "", tool: str = ""
 ) -> Ending:
     """Tell what a closed WebSocket means.
 
-    ``code`` is None or 1006 when the connection broke without a close frame; ``words`` is the close
-    reason together with any error message before it, and ``error`` that one's type; ``talking``:
-    the metadata had come; ``tool``: what the agent said it ends the call with.
+    ``code`` is None or 1006 when the connection broke without a close frame, and ``words`` is the
+    close frame's own reason. ``error`` and ``said``: type and words of an error message before it,
+    which has a say only where the close frame is without words; ``talking``: the metadata had come;
+    ``tool``: what the agent said it ends the call with.
     """
     broke = code is None or code == 1006
     key = "none" if broke else str(code)
     keys = (key, "other") if talking else (key + EARLY, key, "other")
-    closes = _rows(Cause.CLOSE, *keys)
-    close = _winner(closes)
-    status = _winner([*closes, *_rows(Cause.ERROR, error), *_said(words)]).status
+    close = _winner(_rows(Cause.CLOSE, *keys))
+    normal = code == 1000 and talking
+    if normal and error not in LAST:
+        error = said = ""  # the conversation survived it
+    rows = [close]
+    if error in LAST or not words:
+        rows += _rows(Cause.ERROR, error)
+    if words in LAST or not normal:
+        rows += _rows(Cause.ERROR, words)
+    if code in SPEAKING:
+        rows += _said(words or said)
+    winner = _winner(rows)
     meaning = close.meaning if broke else f"{close.meaning} ({code})"
-    if status is Status.AGENT_ENDED and tool:
+    if winner.status is Status.AGENT_ENDED and tool:
         meaning = f"{meaning} with its tool {tool}"
-    remedy = "" if close.key == "1000" + EARLY else _REMEDY.get(status, "")
-    if status is Status.REJECTED:
-        remedy = missing.remedy(words, error) or remedy
+    remedy = "" if close.key == "1000" + EARLY else _REMEDY.get(winner.status, "")
+    told = "; ".join(dict.fromkeys(part for part in (words, said) if part))
+    if winner.status is Status.REJECTED:
+        remedy = missing.remedy(told, error) or remedy
     return Ending(
-        status,
-        _sentence(meaning, words, remedy),
-        play_out=code == 1000 and talking,
-        retry=close.retry,
+        winner.status,
+        _sentence(meaning, told, remedy),
+        play_out=_play_out(normal=normal, talking=talking),
+        retry=winner.retry,
+        busy=winner.busy,
     )
+
+
+def _play_out(*, normal: bool, talking: bool) -> PlayOut:
+    if not talking:
+        return PlayOut.NONE
+    return PlayOut.ALL if normal else PlayOut.BRIEFLY
 
 
 def _sentence(meaning: str, words: str, remedy: str) -> str:
@@ -270,7 +328,7 @@ def from_http(code: int, body: bytes, what: str) -> Ending:
     if row.key == "3xx":
         words, remedy = f"{row.meaning}, the key would go with them; correct base_url", ""
     sentence = _sentence(f"{what} was refused with HTTP {code}", words, remedy)
-    return Ending(row.status, sentence, retry=row.retry)
+    return Ending(row.status, sentence, retry=row.retry, busy=row.busy)
 
 
 def http_error_words(body: bytes) -> str:
@@ -280,7 +338,7 @@ def http_error_words(body: bytes) -> str:
     except orjson.JSONDecodeError:
         return _plain_words(body)
     detail = document.get("detail", document) if isinstance(document, dict) else document
-    return one_line(_detail_words(detail))
+    return one_line(_detail_words(detail, limits.ERROR_DEPTH_MAX))
 
 
 def _plain_words(body: bytes) -> str:
@@ -289,14 +347,24 @@ def _plain_words(body: bytes) -> str:
     return "" if text.startswith("<") else one_line(text)
 
 
-def _detail_words(detail: Any) -> str:
+def _detail_words(detail: Any, depth: int) -> str:
+    """The words of an error, down to this depth; what is neither words nor a number is left out."""
     if isinstance(detail, str):
         return detail
-    if isinstance(detail, list):
-        return ", ".join(_detail_words(item) for item in detail)
+    if isinstance(detail, list) and depth:
+        return ", ".join(filter(None, (_detail_words(item, depth - 1) for item in detail)))
     if not isinstance(detail, dict):
         return ""
-    message = detail.get("message") or detail.get("msg") or ""
-    name = detail.get("code") or detail.get("status") or detail.get("type") or ""
-    place = ".".join(str(part) for part in detail.get("loc") or ())
-    return " ".join(str(part) for part in (place, message, f"({name})" if name else "") if part)
+    message = _first(detail, "message", "msg")
+    name = _first(detail, "code", "status", "type")
+    loc = detail.get("loc")
+    place = ".".join(str(part) for part in loc if _is_told(part)) if isinstance(loc, list) else ""
+    return " ".join(part for part in (place, message, f"({name})" if name else "") if part)
+
+
+def _first(detail: dict[str, Any], *keys: str) -> str:
+    return next((str(detail[key]) for key in keys if detail.get(key) and _is_told(detail[key])), "")
+
+
+def _is_told(value: Any) -> bool:
+    return isinstance(value, str | int | float)

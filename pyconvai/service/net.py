@@ -10,62 +10,26 @@ from __future__ import annotations
 import asyncio
 import http.client
 import io
+import os
+import re
 import socket
 import ssl
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
-from .. import limits
+from .. import __version__, limits
 from ..core._core import Ticker, name_thread
-from .endings import Ending, SetupFailed, Status
+from .endings import Ending, SetupFailed, Status, one_line
+from .endpoint import Endpoint
+from .routes import Address, Routes, race
 
 T = TypeVar("T")
 
-Address = tuple[socket.AddressFamily, tuple[str, int] | tuple[str, int, int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a URL leads."""
-
-    host: str
-    port: int
-    secure: bool
-    target: str
-
-    @classmethod
-    def of(cls, url: str) -> Endpoint:
-        """Take a ws, wss, http or https URL apart. SetupFailed when it is none."""
-        try:
-            parts = urlsplit(url)
-            secure = {"ws": False, "http": False, "wss": True, "https": True}[parts.scheme]
-            port = parts.port or (443 if secure else 80)
-            host = parts.hostname
-        except (KeyError, ValueError):
-            host = None
-        if not host:
-            raise SetupFailed(
-                Ending(Status.ERROR, "not a ws, wss, http or https address; correct base_url")
-            )
-        target = parts.path or "/"
-        return cls(host, port, secure, f"{target}?{parts.query}" if parts.query else target)
-
-    @property
-    def place(self) -> tuple[str, int, bool]:
-        """Where a connection leads: URLs with the same place can share one."""
-        return self.host, self.port, self.secure
-
-    @property
-    def authority(self) -> str:
-        """For the header Host: without the port where it is the scheme's own."""
-        return str(self).removesuffix(":443" if self.secure else ":80")
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+USER_AGENT = f"app_elevenlabs_convai/{__version__}"
+"""Who asks, in every request: the one for a signed URL, and the one for an upgrade."""
 
 
 class Answer(NamedTuple):
@@ -83,10 +47,10 @@ class Stream:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
 
-    async def secure(self, context: ssl.SSLContext, host: str) -> None:
-        """Shake hands over TLS. OSError when that fails."""
+    async def secure(self, context: ssl.SSLContext, name: str) -> None:
+        """Shake hands over TLS with who has this name. OSError when that fails."""
         self.sock = context.wrap_socket(
-            self.sock, server_hostname=host, do_handshake_on_connect=False
+            self.sock, server_hostname=name, do_handshake_on_connect=False
         )
         await self._attempt(self.sock.do_handshake)
 
@@ -148,6 +112,7 @@ class Network:
 
     def __init__(self) -> None:
         self.ticker = Ticker()
+        self.routes = Routes()
         self._pool = _pool()
         self._lookups: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
         self._contexts: dict[tuple[str, bool], asyncio.Future[ssl.SSLContext]] = {}
@@ -159,18 +124,33 @@ class Network:
         self.ticker.close()
 
     async def connect(self, endpoint: Endpoint) -> socket.socket:
-        """Open a TCP connection, trying each address in turn. SetupFailed says what went wrong."""
-        addresses = await self._addresses(endpoint)
-        failure = "no address"
-        for family, address in addresses:
-            try:
-                async with asyncio.timeout(limits.ADDRESS_SECONDS if len(addresses) > 1 else None):
-                    return await _connect_one(family, address)
-            except TimeoutError:
-                failure = f"no answer within {limits.ADDRESS_SECONDS:.0f} s"
-            except OSError as error:
-                failure = error.strerror or str(error)
-        raise _unreachable(f"cannot connect to {endpoint}: {failure}")
+        """Open a TCP connection to the address that answers first; see ``Routes.order``.
+
+        SetupFailed says what went wrong.
+        """
+        addresses = self.routes.order(endpoint.place, await self._addresses(endpoint))
+        limit = limits.ADDRESS_SECONDS if len(addresses) > 1 else None
+        opened: set[socket.socket] = set()
+
+        async def attempt(address: Address) -> socket.socket:
+            async with asyncio.timeout(limit):
+                opened.add(sock := await _connect_one(*address))
+                return sock
+
+        try:
+            connected, lost = await race(addresses, attempt, limits.ADDRESS_DELAY_SECONDS)
+            for address in lost:
+                self.routes.tell(address, alive=False)
+            if connected is None:
+                failure = next(reversed(lost.values()), None)
+                raise _unreachable(f"cannot connect to {endpoint}: {_why(failure)}")
+            address, sock = connected
+            opened.remove(sock)
+            self.routes.connected(endpoint.place, address)
+            return sock
+        finally:
+            for late in opened:  # nobody waits for it any more
+                late.close()
 
     async def open(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> Stream:
         """Open a connection, with TLS where the address wants it. SetupFailed says what failed."""
@@ -179,9 +159,10 @@ class Network:
             return stream
         assert context is not None
         try:
-            await stream.secure(context, endpoint.host)
+            await stream.secure(context, endpoint.name)
         except OSError as error:
             stream.close()
+            self.routes.doubt(endpoint.place)
             raise handshake_failure(endpoint, error) from None
         except BaseException:
             stream.close()
@@ -204,9 +185,8 @@ class Network:
         try:
             return await asyncio.shield(lookup)
         except OSError as error:
-            words = error.strerror or str(error)
             raise _unreachable(
-                f"cannot find the host {endpoint.host}: {words}; check base_url and DNS"
+                f"cannot find the host {endpoint.host}: {words_of(error)}; check base_url and DNS"
             ) from None
 
     async def tls(self, ca_file: str, verify: bool) -> ssl.SSLContext:
@@ -225,10 +205,8 @@ class Network:
             return await asyncio.shield(made)
         except OSError as error:  # ssl.SSLError is one
             self._contexts.pop(key, None)
-            words = error.strerror or str(error)
-            raise SetupFailed(
-                Ending(Status.ERROR, f"cannot use ca_file {ca_file}: {words}")
-            ) from None
+            reason = f"cannot use ca_file {ca_file}: {words_of(error)}"
+            raise SetupFailed(Ending(Status.ERROR, one_line(reason))) from None
 
     async def get(
         self, url: str, headers: dict[str, str], context: ssl.SSLContext | None
@@ -243,7 +221,7 @@ class Network:
             await stream.send(_request(endpoint, headers))
             return await _read_answer(stream, endpoint)
         except OSError as error:
-            raise _unreachable(f"{endpoint} broke the connection: {error}") from None
+            raise _unreachable(f"{endpoint} broke the connection: {words_of(error)}") from None
         finally:
             stream.close()
 
@@ -309,7 +287,16 @@ async def _connect_one(
 
 
 def _unreachable(reason: str) -> SetupFailed:
-    return SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True))
+    return SetupFailed(Ending(Status.UNREACHABLE, one_line(reason), retry=True))
+
+
+def _why(failure: BaseException | None) -> str:
+    """Why no address has answered, by what became of the last one."""
+    if failure is None:
+        return "no address"
+    if isinstance(failure, OSError) and (words := words_of(failure)):
+        return words
+    return f"no answer within {limits.ADDRESS_SECONDS:.0f} s"
 
 
 def handshake_failure(endpoint: Endpoint, error: OSError) -> SetupFailed:
@@ -331,21 +318,40 @@ def handshake_failure(endpoint: Endpoint, error: OSError) -> SetupFailed:
 
 
 def words_of(error: OSError) -> str:
-    """What has happened, without a place in Python's source, which errors of TLS name."""
-    return getattr(error, "reason", None) or error.strerror or str(error)
+    """What has happened, without what Python adds: a place in its source, or an address."""
+    if isinstance(error, ssl.SSLError):
+        return str(getattr(error, "reason", None) or error.strerror or "")
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:
-    lines = [f"GET {endpoint.target} HTTP/1.1", f"Host: {endpoint.authority}", "Connection: close"]
+    headers = {
+        "Host": endpoint.authority,
+        "User-Agent": USER_AGENT,
+        "Connection": "close",
+    } | headers
+    lines = [f"GET {endpoint.target} HTTP/1.1"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
+_HEAD_END = re.compile(rb"\n\r?\n")
+
+
 async def _read_answer(stream: Stream, endpoint: Endpoint) -> Answer:
-    """The answer, as soon as it is whole: not every server closes when asked to."""
+    """The answer, as soon as it is whole: not every server closes when asked to.
+
+    Behind the head each part has ``ANSWER_PART_SECONDS``: some answers end only with their
+    connection, and of others only silence tells that they are broken.
+    """
     come = b""
     while True:
-        piece = await stream.receive()
+        has_head, piece = _HEAD_END.search(come), b""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limits.ANSWER_PART_SECONDS if has_head else None):
+                piece = await stream.receive()
         come += piece
         is_all = not piece or len(come) >= limits.MAX_RESPONSE_BYTES
         if answer := _parse_response(come, endpoint, is_all):
@@ -364,15 +370,19 @@ class _Replay:
 
 def _parse_response(come: bytes, endpoint: Endpoint, is_all: bool) -> Answer | None:
     """None if more is to come. One parser decides where an answer ends."""
-    if not is_all and b"\r\n\r\n" not in come:
+    has_head = _HEAD_END.search(come)
+    if not has_head and not is_all:
         return None
     response = http.client.HTTPResponse(_Replay(come), method="GET")  # type: ignore[arg-type]
     try:
         response.begin()
-        if not is_all and response.length is None and not response.chunked:
-            return None
+        if response.length is None and not response.chunked:
+            if not has_head or response.getheader("Content-Length"):
+                raise ValueError("no whole head, or a length that is none")
+            if not is_all:
+                return None
         return Answer(response.status, response.read(), response.getheader("Retry-After"))
-    except (http.client.HTTPException, ValueError, OSError) as error:
+    except (http.client.HTTPException, ValueError, OverflowError, OSError) as error:
         if not is_all and isinstance(error, http.client.IncompleteRead):
             return None
         raise _unreachable(f"{endpoint} did not answer in HTTP; check base_url") from None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from math import isfinite
 from typing import Any, get_type_hints
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import orjson
 
@@ -68,8 +68,13 @@ class Settings:
         endpoint = self.signed_url_endpoint or SIGNED_URL_PATH
         if "://" not in endpoint:
             endpoint = self.base_url.rstrip("/") + endpoint
-        joint = "&" if urlsplit(endpoint).query else "?"
+        joint = "&" if "?" in endpoint else "?"
         return f"{endpoint}{joint}{self._query('branch_id', 'version_id', 'environment')}"
+
+    @property
+    def first_url(self) -> str:
+        """The address that a call begins with, unless it has a signed URL already."""
+        return self.signed_url_request if self.auth == "signed_url" else self.public_url
 
     @property
     def public_url(self) -> str:

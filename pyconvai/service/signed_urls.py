@@ -19,6 +19,7 @@ import orjson
 from .. import limits
 from .backoff import retry_after
 from .endings import Ending, RateLimit, SetupFailed, Status, from_http
+from .endpoint import Endpoint
 from .net import Network
 from .settings import Settings
 
@@ -49,7 +50,7 @@ class SignedUrls:
         ending = from_http(answer.status, answer.body, "the request for a signed URL")
         if ending.status is Status.AUTH:
             self.forget(settings)
-        rate_limit = RateLimit(retry_after(answer.retry_after)) if answer.status == 429 else None
+        rate_limit = RateLimit(retry_after(answer.retry_after)) if ending.busy else None
         raise SetupFailed(ending, rate_limit)
 
     def fetch_ahead(self, network: Network, settings: Settings) -> None:
@@ -67,7 +68,7 @@ class SignedUrls:
         try:
             async with asyncio.timeout(limits.SIGNED_URL_AHEAD_SECONDS):
                 url = await self.fetch(network, settings)
-        except (SetupFailed, TimeoutError, OSError):
+        except Exception:  # whatever it was, it is met again, and told, by the next call
             return
         oldest = asked - limits.SIGNED_URL_LIFE_SECONDS
         self._kept = {k: v for k, v in self._kept.items() if v[0] > oldest}
@@ -99,4 +100,9 @@ def _checked(body: bytes, *, secure: bool) -> str:
     if not good:
         reason = "the answer to the request for a signed URL holds none; check base_url"
         raise SetupFailed(Ending(Status.ERROR, reason))
+    try:
+        Endpoint.of(url)
+    except SetupFailed:
+        reason = "the signed URL that the service gave leads nowhere; check base_url"
+        raise SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True)) from None
     return str(url)

@@ -10,15 +10,16 @@ import asyncio
 from contextlib import suppress
 
 from websockets.client import ClientProtocol
-from websockets.exceptions import InvalidHandshake, InvalidMessage, InvalidStatus
+from websockets.exceptions import InvalidHeader, InvalidStatus, WebSocketException
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from .. import __version__, limits
+from .. import limits
 from ..core._core import Ticker
 from .backoff import retry_after
 from .endings import Ending, RateLimit, SetupFailed, Status, from_http, one_line
-from .net import Endpoint, Stream, handshake_failure
+from .endpoint import Endpoint
+from .net import USER_AGENT, Stream, handshake_failure
 from .websocket import WebSocket
 
 
@@ -42,7 +43,7 @@ async def _shake_hands(stream: Stream, protocol: ClientProtocol, websocket: WebS
     A refusal's body may end only with the connection: each part of it has ``CLOSE_SECONDS``.
     """
     request = protocol.connect()
-    request.headers["User-Agent"] = f"app_elevenlabs_convai/{__version__}"
+    request.headers["User-Agent"] = USER_AGENT
     protocol.send_request(request)
     await stream.send(b"".join(protocol.data_to_send()))
     while protocol.state is State.CONNECTING and protocol.handshake_exc is None:
@@ -63,8 +64,10 @@ def _explained(endpoint: Endpoint, failure: BaseException) -> BaseException:
     """The failure as SetupFailed; a cancellation or a timeout stays what it is."""
     if isinstance(failure, InvalidStatus):
         return _refused(failure)
-    if isinstance(failure, InvalidHandshake | InvalidMessage | EOFError | ValueError):
-        reason = one_line(f"{endpoint} does not speak WebSocket there: {failure}")
+    if isinstance(failure, WebSocketException | EOFError | ValueError):
+        # No text of the library's: it quotes the other end, and the URL, which may be a credential.
+        where = f": its header {failure.name}" if isinstance(failure, InvalidHeader) else ""
+        reason = one_line(f"{endpoint} does not speak WebSocket there{where}")
         return SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True))
     if isinstance(failure, OSError) and not isinstance(failure, TimeoutError):
         return handshake_failure(endpoint, failure)
@@ -74,6 +77,7 @@ def _explained(endpoint: Endpoint, failure: BaseException) -> BaseException:
 def _refused(refused: InvalidStatus) -> SetupFailed:
     response = refused.response
     ending = from_http(response.status_code, bytes(response.body or b""), "the WebSocket")
-    if response.status_code != 429:
+    if not ending.busy:
         return SetupFailed(ending)
-    return SetupFailed(ending, RateLimit(retry_after(response.headers.get("Retry-After"))))
+    waits = response.headers.get_all("Retry-After")
+    return SetupFailed(ending, RateLimit(retry_after(waits[0] if waits else None)))

@@ -80,8 +80,13 @@ def section(name: str, url: str, **keys: str) -> str:
 
 def wait_talking(pbx: Instance, count: int) -> None:
     """Wait until so many conversations are up: a call is answered before its agent is there."""
+    wait_state(pbx, "talking", count)
+
+
+def wait_state(pbx: Instance, state: str, count: int) -> None:
+    """Wait until so many sessions are in this state."""
     until = time.monotonic() + 20 * SECOND
-    while (shown := pbx.cli("elevenlabs show sessions")).count(" talking ") < count:
+    while (shown := pbx.cli("elevenlabs show sessions")).count(f" {state} ") < count:
         assert time.monotonic() < until, shown
         time.sleep(50 * MS)
 

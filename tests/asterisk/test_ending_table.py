@@ -107,7 +107,7 @@ def error_case(key: str) -> Case:
 
 
 def words_case(key: str) -> Case:
-    """Words of the service's that say more than its code."""
+    """S3: words of the service's that say more than its code, where it uses words."""
     text = f"so it was {key.upper()} this time"
     return Case(f"words `{key}`", "greeting", (close(1002, "greeting", text),), (text,))
 
@@ -131,6 +131,53 @@ def cases() -> Iterator[Case]:
 CASES = {case.agent: case for case in cases()}
 
 
+@dataclass(frozen=True)
+class Neighbour:
+    """A call whose end some word or error could be taken for, and is not."""
+
+    status: str
+    faults: tuple[dict[str, object], ...]
+    heard: bool = False
+    """Whether the farewell is."""
+
+
+SURVIVED = ("Tool 'crm_log' not found", "This exceeds your quota limit.", "Maximum duration",
+            "Could not authorize")  # fmt: skip
+CRASH = "Unexpected error: concurrent.futures._base.CancelledError: too many concurrent requests"
+
+
+def error(stage: str, shape: str, text: str, kind: str = "mcp_tool_error") -> dict[str, object]:
+    fault = {"name": "error", "stage": stage, "shape": shape, "code": 1008}
+    return fault | {"error_type": kind, "text": text}
+
+
+def neighbours() -> Iterator[tuple[str, Neighbour]]:
+    """Each kind of what decides nothing."""
+    for number, text in enumerate(SURVIVED):
+        for shape in ("client_error", "error", "text"):
+            faults = (error("end", shape, text), close(1000, "end", ""))
+            yield f"survived-{number}-{shape}", Neighbour("AGENT_ENDED", faults, heard=True)
+    for kind in ("override_error", "value_error"):
+        faults = (error("end", "error", "no", kind), close(1000, "end", ""))
+        yield f"survived-{kind}", Neighbour("AGENT_ENDED", faults, heard=True)
+    told = (error("greeting", "error", SURVIVED[0]), close(1002, "end", "LLM timeout"))
+    yield "survived-then-1002", Neighbour("ERROR", told, heard=True)
+    wordless = (error("greeting", "error", SURVIVED[1]), close(1002, "end", ""))
+    yield "survived-then-wordless", Neighbour("ERROR", wordless, heard=True)
+    yield "crash-talking", Neighbour("ERROR", (close(1011, "greeting", CRASH),))
+    yield "crash-early", Neighbour("ERROR", (close(1011, "init", CRASH),))
+    once: dict[str, object] = {"times": 1}
+    again = (close(1011, "init", CRASH) | once,)
+    yield "crash-again", Neighbour("AGENT_ENDED", again, heard=True)
+    within = "concurrent.futures.TimeoutError in quotas of author: notfound"
+    yield "word-within", Neighbour("ERROR", (close(1002, "greeting", within),))
+    yield "word-elsewhere", Neighbour("ERROR", (close(4242, "greeting", SURVIVED[1]),))
+
+
+NEIGHBOURS = dict(neighbours())
+CALLED_TWICE = ("crash-early", "crash-again")
+
+
 def value(thing: object) -> str:
     return json.dumps(thing)  # numbers and text are the same in TOML
 
@@ -138,29 +185,37 @@ def value(thing: object) -> str:
 def scenario() -> str:
     """An agent for each case."""
     text = AGENTS
-    for case in CASES.values():
+    for agent, case in (CASES | NEIGHBOURS).items():
         tables = (
             ", ".join(f"{key} = {value(thing)}" for key, thing in fault.items())
             for fault in case.faults
         )
         faults = ", ".join(f"{{ {table} }}" for table in tables)
-        text += f'[agents."{case.agent}"]\nlike = "default"\nfaults = [{faults}]\n'
+        text += f'[agents."{agent}"]\nlike = "default"\nfaults = [{faults}]\n'
     return text
 
 
 @pytest.fixture(scope="module")
-def outcomes(asterisk: StartAsterisk, root: Root) -> dict[str, Outcome]:
+def pbx(asterisk: StartAsterisk) -> Instance:
+    return asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
+
+
+@pytest.fixture(scope="module")
+def outcomes(pbx: Instance, root: Root) -> dict[str, Outcome]:
     """Every case once."""
-    pbx: Instance = asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
     with MockAgent(root, scenario()) as mock:
-        once = {"connect_attempts": "1"}
-        configure(pbx, "".join(section(name, mock.url, **once) for name in CASES))
-        found = hold(pbx, list(CASES), hangup_after=20 * SECOND)
+        agents = [*CASES, *NEIGHBOURS]
+        attempts = dict.fromkeys(agents, "1") | {"crash-again": "2"}
+        configure(
+            pbx,
+            "".join(section(name, mock.url, connect_attempts=attempts[name]) for name in agents),
+        )
+        found = hold(pbx, agents, hangup_after=20 * SECOND)
         # The engine's threads and Asterisk's pools came with these; now they must suffice.
         before = pbx.counters()
-        hold(pbx, list(CASES)[::8], hangup_after=20 * SECOND)
+        again = hold(pbx, [*list(CASES)[::8], *CALLED_TWICE], hangup_after=20 * SECOND)
         assert not settled(pbx, before)
-    return found
+    return found | {f"{agent}, once more": again[agent] for agent in CALLED_TWICE}
 
 
 def test_the_whole_table_is_called_for() -> None:
@@ -182,12 +237,35 @@ def test_ending(outcomes: dict[str, Outcome], agent: str) -> None:
     assert outcome.call.ended_by == "asterisk"
 
 
-@pytest.mark.parametrize("stage", ["greeting", "end"])
-def test_what_was_said_before_a_normal_close_is_heard(
-    outcomes: dict[str, Outcome], stage: str
-) -> None:
-    heard = outcomes[close_case("1000", stage).agent].call.heard
-    if stage == "end":
+@pytest.mark.parametrize("agent", NEIGHBOURS)
+def test_what_decides_nothing(outcomes: dict[str, Outcome], agent: str) -> None:
+    """S2, S3: a survived error, words of a crash, a word within another one."""
+    case, outcome = NEIGHBOURS[agent], outcomes[agent]
+    assert (outcome.result.status, outcome.result.went_on) == (case.status, True), outcome.result
+    if case.status == "AGENT_ENDED":
+        assert not any(words in outcome.result.reason for words in SURVIVED)
+    assert (FAREWELL in outcome.call.heard) == case.heard
+
+
+def test_a_crash_closes_the_service_to_nobody(outcomes: dict[str, Outcome]) -> None:
+    """S3: the next call of the agent is not refused unasked."""
+    for agent in CALLED_TWICE:
+        outcome = outcomes[f"{agent}, once more"]
+        assert outcome.result.status == NEIGHBOURS[agent].status, outcome.result
+
+
+SAID = ("greeting", "end")
+"""Stages at which something of the agent's may still wait to be heard."""
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [agent for agent, case in CASES.items() if case.stage in SAID and "close" in case.cause],
+)
+def test_what_was_said_before_the_end_is_heard(outcomes: dict[str, Outcome], agent: str) -> None:
+    """S21: whoever ended it, and however, what has come is heard to its last sample."""
+    heard = outcomes[agent].call.heard
+    if CASES[agent].stage == "end":
         assert GREETING in heard
         assert FAREWELL in heard
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ from testbed.root import Root
 from testbed.rtp import CODECS
 from testbed.tls import Certificate, certificate
 from tests.asterisk.conftest import StartAsterisk
-from tests.asterisk.crowd import CALLS_A_SECOND, Outcome, hold
-from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_result
+from tests.asterisk.crowd import CALLS_A_SECOND, Outcome, crowd, hold, wait_results
+from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_result, wait_state
 from tests.timing import SECOND
 
 # Agents of the shipped scenario of faults: what the caller's dialplan must see. The caller stays on
@@ -274,6 +275,40 @@ def test_unload_during_calls(pbx: Instance, mock: MockAgent) -> None:
     start = len(pbx.log())
     place_call(pbx, "default", hangup_after=1.0)
     assert wait_result(pbx, start).status == "HANGUP"
+
+
+BROKEN = """\
+title = "broken"
+[agents.default]
+format = "ulaw_8000"
+pace = 0
+first_message = { text = "Hello.", sound = "noise:1:16000" }
+faults = [{ name = "close", stage = "greeting", code = 1011 }]
+"""
+"""An agent that has said eight seconds in one go when the service fails."""
+
+
+def test_nobody_waits_for_the_last_words_of_a_broken_conversation(
+    pbx: Instance, root: Root
+) -> None:
+    """S21: whoever hangs up, is hung up, or is in the way of a forced unload."""
+    names = ("caller", "operator", "unloaded")
+    with MockAgent(root, BROKEN) as mock:
+        configure(pbx, "".join(section(name, mock.url, agent_id="default") for name in names))
+        start = len(pbx.log())
+        with crowd(pbx, names) as calls:
+            wait_state(pbx, "ending", len(names))
+            calls.calls["caller"].hangup()
+            shown = pbx.cli("elevenlabs show sessions")
+            channel = re.search(r"^(\S+) +operator ", shown, re.MULTILINE)
+            assert channel, shown
+            pbx.cli(f"elevenlabs hangup {channel[1]}")
+            wait_results(pbx, names[:2], start)
+            pbx.cli("module unload -f app_elevenlabs_convai.so")
+            outcomes = calls.outcomes()
+        pbx.cli("module load app_elevenlabs_convai.so")
+    statuses = [outcomes[name].result.status for name in names]
+    assert statuses == ["HANGUP", "HANGUP", "UNLOADED"]
 
 
 @pytest.mark.limit(600)

@@ -490,6 +490,62 @@ TEST(the_agent_is_given_nothing_more_after_its_end)
 	script_end();
 }
 
+/*! \brief S21: what has come before the connection broke */
+TEST(a_broken_conversation_is_heard_as_far_as_it_came)
+{
+	struct ast_channel *channel = script_begin(NULL);
+	int64_t last_us = 0;
+
+	script_metadata_at(10 * MS);
+	script_say_at(100 * MS, 16000);
+	script_agent_ends_at(300 * MS, CONVAI_STATUS_ERROR, "broke", CONVAI_PLAY_OUT_BRIEFLY);
+	script_run("sales");
+	CHECK_STR(STATUS(channel), "ERROR");
+	CHECK_STR(REASON(channel), "broke");
+	CHECK_INT(spoken(channel, &last_us), 100);
+	CHECK(host_now() >= last_us + 180 * MS && host_now() <= last_us + 260 * MS);
+	script_end();
+}
+
+/*! \brief S21: nobody is there any more to stop a long answer */
+TEST(a_broken_conversation_is_not_heard_for_longer_than_ten_seconds)
+{
+	struct ast_channel *channel = script_begin(NULL);
+
+	script_metadata_at(10 * MS);
+	script_say_at(100 * MS, 60 * 8000);
+	script_agent_ends_at(300 * MS, CONVAI_STATUS_ERROR, "broke", CONVAI_PLAY_OUT_BRIEFLY);
+	script_run("sales");
+	CHECK_STR(STATUS(channel), "ERROR");
+	CHECK(host_now() >= 10300 * MS && host_now() <= 10600 * MS);
+	script_end();
+}
+
+/*! \brief S21: nobody waits for the rest who has gone, or was told to go */
+static void check_leaving_broken(int softhangup, const char *status)
+{
+	struct ast_channel *channel = script_begin(NULL);
+
+	script_metadata_at(10 * MS);
+	script_say_at(100 * MS, 16000);
+	script_agent_ends_at(300 * MS, CONVAI_STATUS_ERROR, "broke", CONVAI_PLAY_OUT_BRIEFLY);
+	script_softhangup_at(1000 * MS, softhangup);
+	script_run("sales");
+	CHECK_STR(STATUS(channel), status);
+	CHECK_INT(host_now(), 1000 * MS);
+	script_end();
+}
+
+TEST(a_caller_who_hangs_up_on_a_broken_conversation)
+{
+	check_leaving_broken(AST_SOFTHANGUP_DEV, "HANGUP");
+}
+
+TEST(a_forced_unload_during_the_last_words_of_a_broken_conversation)
+{
+	check_leaving_broken(AST_SOFTHANGUP_APPUNLOAD, "UNLOADED");
+}
+
 TEST(without_play_out_what_is_queued_is_not_heard)
 {
 	struct ast_channel *channel = script_begin(NULL);

@@ -52,7 +52,11 @@ def until(reached: Callable[[], bool], seconds: float = WAIT) -> None:
 
 
 class Certificates:
-    """An authority, and what it has signed: ``server``, ``other`` (another name), ``expired``."""
+    """An authority, and what it has signed.
+
+    ``server``; ``other`` has another name; ``expired``; ``client`` is good for clients only. Nobody
+    but itself has signed ``alone``.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.ca = folder / "ca.pem"
@@ -69,11 +73,14 @@ class Certificates:
             ("server", here, "30"),
             ("other", "subjectAltName=DNS:elsewhere.example", "30"),
             ("expired", here, "-1"),
+            ("client", f"{here}\nextendedKeyUsage=clientAuth", "30"),
         ):
             (folder / "names").write_text(f"{names}\n")
             self._run("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key",
                       "-CAcreateserial", "-days", days, "-extfile", "names",
                       "-out", f"{name}.pem")  # fmt: skip
+        self._run("req", "-x509", "-key", "key.pem", "-subj", "/CN=alone", "-days", "30",
+                  "-addext", here, "-out", "alone.pem")  # fmt: skip
 
     def _run(self, *arguments: str) -> None:
         subprocess.run(

@@ -9,10 +9,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from pyconvai import limits
+from pyconvai import __version__, limits
 from pyconvai.service import net
 from pyconvai.service.endings import SetupFailed, Status
-from pyconvai.service.net import Endpoint, Network
+from pyconvai.service.endpoint import Endpoint, place_of
+from pyconvai.service.net import Network
 from tests.timing import SECOND
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -26,6 +27,8 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
         ("http://service:80", "service"),
         ("wss://[::1]", "[::1]"),
         ("ws://[fe80::443]:8080", "[fe80::443]:8080"),
+        ("https://[fe80::1%25eth0]", "[fe80::1]"),
+        ("wss://[fe80::1%25eth0]:8443/x", "[fe80::1]:8443"),
     ],
 )
 def test_the_host_header_has_a_port_where_it_is_not_the_schemes(url: str, authority: str) -> None:
@@ -39,18 +42,35 @@ def test_the_host_header_has_a_port_where_it_is_not_the_schemes(url: str, author
         ("wss://h/v1/x?agent_id=a&s=b", "h", 443, True, "/v1/x?agent_id=a&s=b"),
         ("ws://127.0.0.1:8765/x", "127.0.0.1", 8765, False, "/x"),
         ("http://[::1]:80", "::1", 80, False, "/"),
+        ("http://[fe80::1%25eth0]", "fe80::1%eth0", 80, False, "/"),
+        ("https://Bücher.example/ä b?x=%20&y=ü", "xn--bcher-kva.example", 443, True,
+         "/%C3%A4%20b?x=%20&y=%C3%BC"),
     ],
-)
+)  # fmt: skip
 def test_endpoint(url: str, host: str, port: int, secure: bool, target: str) -> None:
     endpoint = Endpoint.of(url)
     assert (endpoint.host, endpoint.port) == (host, port)
     assert (endpoint.secure, endpoint.target) == (secure, target)
 
 
-@pytest.mark.parametrize("url", ["", "api.elevenlabs.io", "ftp://h", "http://", "http://h:port"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "api.elevenlabs.io", "ftp://h", "http://", "http://h:port", "http://h:65536",
+     "https://[::1", "https://[nonsense]"],
+)  # fmt: skip
 def test_what_is_no_endpoint_is_refused(url: str) -> None:
     with pytest.raises(SetupFailed, match="base_url"):
         Endpoint.of(url)
+    assert place_of(url) == "an address that cannot be read"
+
+
+@pytest.mark.parametrize("host", ["api..x", f"{'a' * 64}.io", ".x", "x..", "\udcff"])
+def test_what_is_no_host_name_is_refused(host: str) -> None:
+    """S12: before anybody is asked for it; the reason names it on one line."""
+    with pytest.raises(SetupFailed, match="no host name; check base_url") as failed:
+        Endpoint.of(f"https://{host}/v1?agent_id=secret")
+    assert failed.value.ending.status is Status.UNREACHABLE
+    assert "secret" not in failed.value.ending.reason
 
 
 def get(handler: Handler, path: str = "/") -> tuple[int, bytes]:
@@ -81,6 +101,7 @@ def answering(answer: bytes, close: bool = True) -> Handler:
         request = await reader.readuntil(b"\r\n\r\n")
         assert b"\r\nxi-api-key: k\r\n" in request
         assert b"\r\nConnection: close\r\n" in request
+        assert f"\r\nUser-Agent: app_elevenlabs_convai/{__version__}\r\n".encode() in request
         writer.write(answer)
         await writer.drain()
         if not close:
@@ -104,8 +125,27 @@ def test_an_answer_in_chunks(close: bool) -> None:
     assert get(answering(answer, close)) == (401, b"abc")
 
 
-def test_an_answer_without_length() -> None:
-    assert get(answering(b"HTTP/1.0 200 OK\r\n\r\nabc")) == (200, b"abc")
+@pytest.mark.parametrize("close", [True, False])
+def test_an_answer_without_length(monkeypatch: pytest.MonkeyPatch, close: bool) -> None:
+    """S14: it ends with the connection, or when nothing more comes."""
+    monkeypatch.setattr(limits, "ANSWER_PART_SECONDS", 0.1 * SECOND)
+    assert get(answering(b"HTTP/1.0 200 OK\r\n\r\nabc", close)) == (200, b"abc")
+
+
+def test_an_answer_in_pieces() -> None:
+    """S14: cut anywhere, by somebody who ends lines as Unix does."""
+    answer = b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2\nab\r\n1;x=y\nc\r\n0\nA: b\n\n"
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        for byte in answer:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+        await reader.read()
+        writer.close()
+
+    assert get(handler) == (200, b"abc")
 
 
 def test_an_answer_has_a_limit() -> None:
@@ -114,19 +154,39 @@ def test_an_answer_has_a_limit() -> None:
     assert len(body) < limits.MAX_RESPONSE_BYTES
 
 
+DIGITS = b"9" * 5000
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "close"),
     [
-        b"",
-        b"SSH-2.0-OpenSSH\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        (b"", True),
+        (b"SSH-2.0-OpenSSH\r\n", True),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\nshort" % DIGITS, False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: %s\r\n\r\nshort" % DIGITS[:20], False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nshort", False),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}", False),
+        (b"HTTP/1.1 %s OK\r\nContent-Length: 2\r\n\r\n{}" % DIGITS, False),
+        (b"HTTP/1.1 200 OK\r\n%s\r\n" % (b"A: b\r\n" * 200), False),
+        (b"HTTP/1.1 200 OK\r\nA: %s\r\n\r\n" % (b"b" * 66_000), False),
+        (CHUNKED + b"zz\r\n", False),
+        (CHUNKED + b"%s\r\nab" % DIGITS, False),
+        (CHUNKED + b"-5\r\nab", False),
+        (CHUNKED + b"5\r\nab", True),
     ],
 )
-def test_no_http_is_unreachable(answer: bytes) -> None:
+def test_no_http_is_unreachable(
+    monkeypatch: pytest.MonkeyPatch, answer: bytes, close: bool
+) -> None:
+    """S12, S14: found out soon, on a connection that stays open as well."""
+    monkeypatch.setattr(limits, "ANSWER_PART_SECONDS", 0.1 * SECOND)
     with pytest.raises(SetupFailed) as failed:
-        get(answering(answer))
+        get(answering(answer, close))
     assert failed.value.ending.status is Status.UNREACHABLE
+    assert failed.value.ending.reason.endswith("did not answer in HTTP; check base_url")
 
 
 def test_one_look_up_a_host(monkeypatch: pytest.MonkeyPatch) -> None:

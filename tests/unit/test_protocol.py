@@ -506,12 +506,10 @@ def test_a_response_that_is_sent_again_is_told_once() -> None:
     """S22: it is known by its response_id; without one each is a response."""
     conversation = Conversation()
     assert conversation.receive(said("Hi.", "r1")) == (debug("agent: Hi."),)
-    conversation.receive(message("error", message="odd"))
     assert conversation.receive(said("Hi.", "r1")) == ()
     assert conversation.receive(said("Hi!", "r1")) == (debug("agent, in other words: Hi!"),)
-    assert conversation.last_error is not None, "it has not spoken since"
     assert conversation.receive(said("Hi!", "r2", 2)) == (debug("agent: Hi!"),)
-    assert (conversation.last_error, conversation.last_response) == (None, 2)
+    assert conversation.last_response == 2
     for _ in range(2):
         assert conversation.receive(said("Yes.")) == (debug("agent: Yes."),)
     for number in range(3, 100):
@@ -641,6 +639,16 @@ def test_an_error_is_kept_until_the_agent_says_something(error: str, kept: Servi
     conversation.receive(message("agent_response", "agent_response_event", {"event_id": "7"}))
     assert conversation.last_error is None
     assert conversation.last_response == 7
+
+
+@pytest.mark.parametrize("goes_on", sorted(protocol.GOES_ON))
+def test_who_goes_on_has_survived(goes_on: str) -> None:
+    """S2: but not the end of the time, after which the agent may say goodbye."""
+    for kind, survived in (("llm_error", True), ("max_duration_exceeded", False)):
+        conversation = Conversation()
+        conversation.receive(message("error", "error_event", {"error_type": kind}))
+        conversation.receive(message(goes_on))
+        assert (conversation.last_error is None) == survived
 
 
 def test_opening_leaves_out_what_is_empty() -> None:

@@ -335,7 +335,7 @@ def test_bad_audio_is_left_out(engine: Engine) -> None:
     async def script(agent: Conversation) -> None:
         await agent.next()
         await agent.metadata()
-        for text in ("????", "a", "", "=bcd", "é" * 4):
+        for text in ("????", "a", "", "==", "=bcd", "é" * 4):
             await agent.send(type="audio", audio_event={"audio_base_64": text, "event_id": 1})
         await agent.speak(b"good")
         await agent.connection.close(1000)
@@ -345,6 +345,7 @@ def test_bad_audio_is_left_out(engine: Engine) -> None:
         call.wait(ENDED)
         assert call.hear(4) == b"good"
         assert engine.text().count("agent audio left out") == 1
+        assert "dropped" not in engine.text()
         call.release()
 
 
@@ -406,8 +407,8 @@ def test_a_fault_ends_the_call_and_is_told(engine: Engine, monkeypatch: pytest.M
     monkeypatch.setattr(protocol, "pong", slip)
     with Service(script) as service:
         call = engine.call(settings=service.settings())
-        ending = ("ERROR", "fault in the engine: ZeroDivisionError('a slip')")
-        assert call.ending() == ending
+        reason = "fault in the engine: ZeroDivisionError; see the log"
+        assert call.ending() == ("ERROR", reason)
         call.release()
         service.outcome()
     assert "fault in the engine: Traceback (most recent call last): |" in engine.text()
@@ -425,6 +426,7 @@ def test_a_fault_ends_the_call_and_is_told(engine: Engine, monkeypatch: pytest.M
         (3000, "Could not authorize the conversation.", "AUTH"),
         (3000, "The AI agent you are trying to reach does not exist.", "REJECTED"),
         (3008, "too many concurrent connections", "LIMIT"),
+        (1011, "concurrent.futures._base.CancelledError: quota", "ERROR"),
     ],
 )
 @pytest.mark.parametrize("talking", [False, True])
@@ -515,18 +517,31 @@ def test_an_error_tells_why_the_close_came(
         call.release()
 
 
-def test_an_error_that_the_conversation_survived_is_not_why_it_ends(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    "goes_on",
+    [
+        {"type": "agent_response", "agent_response_event": {"agent_response": "Bye."}},
+        {"type": "agent_tool_request", "agent_tool_request": {"tool_name": "t"}},
+    ],
+)
+@pytest.mark.parametrize("normal", [True, False])
+def test_an_error_that_the_conversation_survived_is_not_why_it_ends(
+    engine: Engine, normal: bool, goes_on: dict[str, Any]
+) -> None:
+    """S2: whether the agent went on behind it, or the end is a normal one."""
+
     async def script(agent: Conversation) -> None:
         await agent.next()
         await agent.metadata()
         await agent.send(type="client_error", error_event={"error_name": "n", "message": "quota"})
-        await agent.send(type="agent_response", agent_response_event={"agent_response": "Bye."})
-        await agent.connection.close(1000)
+        if not normal:
+            await agent.send(**goes_on)
+        await agent.connection.close(1000 if normal else 1002)
 
     with Service(script) as service:
         call = engine.call(settings=service.settings())
         status, reason = call.ending()
-        assert (status, "quota" in reason) == ("AGENT_ENDED", False)
+        assert (status, "quota" in reason) == ("AGENT_ENDED" if normal else "ERROR", False)
         call.release()
 
 

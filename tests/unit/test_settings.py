@@ -232,6 +232,21 @@ def test_public_address() -> None:
     assert Settings("a", "http://127.0.0.1:1").public_url.startswith("ws://127.0.0.1:1/")
 
 
+@pytest.mark.parametrize(("auth", "scheme"), [("signed_url", "https"), ("none", "wss")])
+def test_what_a_call_begins_with(auth: str, scheme: str) -> None:
+    settings = Settings("a", auth=auth)
+    assert settings.first_url.startswith(f"{scheme}://api.elevenlabs.io/v1/convai/conversation")
+    assert ("signed" in settings.first_url) == (auth == "signed_url")
+
+
+@pytest.mark.parametrize("base", ["https://[::1", "https://api..x"])
+def test_an_address_that_cannot_be_read_is_passed_on(base: str) -> None:
+    """S12: whoever asks there says what is wrong with it."""
+    settings = Settings("a", base_url=base)
+    assert settings.signed_url_request.startswith(base)
+    assert settings.public_url
+
+
 def test_each_address_of_base_url_in_turn() -> None:
     settings = Settings("a", base_url="https://one,http://two:1/x", api_key="k")
     assert [host.base_url for host in settings.hosts] == ["https://one", "http://two:1/x"]

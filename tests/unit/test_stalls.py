@@ -148,7 +148,7 @@ def test_a_fault_ends_its_own_call(engine: Engine, monkeypatch: pytest.MonkeyPat
         other = engine.call(settings=second.settings())
         other.wait(TALKING)
         call = engine.call(settings=first.settings(), channel="bad")
-        assert call.ending() == ("ERROR", "fault in the engine: ZeroDivisionError('a slip')")
+        assert call.ending() == ("ERROR", "fault in the engine: ZeroDivisionError; see the log")
         for _ in range(2):
             other.push(b"u" * 160)
         assert other.ending()[0] == "AGENT_ENDED"
@@ -188,9 +188,36 @@ def test_a_fault_while_sending_ends_its_own_call(
         call.wait(TALKING)
         broken.set()
         call.push(bytes(160))
-        assert call.ending() == ("ERROR", "fault in the engine: ZeroDivisionError('a slip')")
+        assert call.ending() == ("ERROR", "fault in the engine: ZeroDivisionError; see the log")
         call.release()
         service.outcome()
+
+
+def test_a_fault_of_the_tick_is_nobodys(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S9: it is told, and the tick goes on: the caller is heard, and hears."""
+    send, faults = _core.send_waiting_audio, ["a slip"]
+
+    def slip(handles: list[_core.SessionHandle]) -> None:
+        if faults:
+            raise ZeroDivisionError(faults.pop())
+        send(handles)
+
+    def script(service: Connection) -> None:
+        service.begin()
+        assert service.hear(160) == b"u" * 160
+        service.sock.sendall(audio(b"a" * 160) + close_frame(1000))
+
+    with RawService(script) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        monkeypatch.setattr(_core, "send_waiting_audio", slip)
+        until(lambda: not faults)
+        call.say(b"u" * 160)
+        assert call.hear(160) == b"a" * 160
+        assert call.ending()[0] == "AGENT_ENDED"
+        call.release()
+        service.outcome()
+    assert "a fault in the tick: Traceback" in engine.text()
 
 
 # ---- Stopping ----

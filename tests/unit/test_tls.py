@@ -14,6 +14,7 @@ from websockets.frames import Opcode
 
 from pyconvai import limits
 from pyconvai.service import net
+from pyconvai.service.endings import PlayOut
 from tests.timing import SECOND
 from tests.unit.engine import ENDED, TALKING, Engine
 from tests.unit.peer import (
@@ -75,8 +76,11 @@ def test_a_conversation(
         ("expired", "its own", "certificate has expired"),
         ("server", "another", "unable to get local issuer certificate"),
         ("server", "the system's", "unable to get local issuer certificate"),
+        ("client", "its own", "unsuit"),
+        ("alone", "its own", "self-signed certificate"),
     ],
 )
+@pytest.mark.parametrize("auth", ["none", "signed_url"])
 def test_a_certificate_that_is_not_trusted(
     engine: Engine,
     certificates: Certificates,
@@ -84,6 +88,7 @@ def test_a_certificate_that_is_not_trusted(
     shown: str,
     trusted: str,
     words: str,
+    auth: str,
 ) -> None:
     """S11: the name counts too. The reason names the key that may be wrong."""
 
@@ -94,10 +99,10 @@ def test_a_certificate_that_is_not_trusted(
     if ca_file is None:
         ca_file = str(Certificates(tmp_path_factory.mktemp("another")).ca)
     with RawService(script, certificates.server(shown)) as service:
-        call = engine.call(settings=service.settings(ca_file=ca_file))
+        call = engine.call(settings=service.settings(ca_file=ca_file, auth=auth))
         status, reason = call.ending()
         call.release()
-        with pytest.raises(ssl.SSLError):
+        with pytest.raises((ssl.SSLError, ConnectionError)):
             service.outcome()
     assert status == "UNREACHABLE"
     assert words in reason
@@ -200,7 +205,7 @@ def test_a_server_that_goes_during_the_handshake(engine: Engine, version: str) -
 def test_a_connection_that_ends_without_a_close_frame(
     engine: Engine, certificates: Certificates, version: str, talking: bool, how: str
 ) -> None:
-    """The queued audio stays; the reason is one line without a place in Python's source."""
+    """S21: what is queued is heard; the reason is one line without a place in Python's source."""
 
     def script(service: Connection) -> None:
         service.accept()
@@ -221,7 +226,7 @@ def test_a_connection_that_ends_without_a_close_frame(
         status, reason = call.ending()
         assert status == ("ERROR" if talking else "UNREACHABLE"), reason
         assert call.queued == (1600 if talking else 0)
-        assert not progress.play_out
+        assert progress.play_out == (PlayOut.BRIEFLY if talking else PlayOut.NONE)
         assert "_ssl.c" not in reason
         call.release()
 

@@ -420,8 +420,9 @@ class Session:
             return self.handle.play(audio_base64) > 0
         except ValueError as error:
             fault = str(error)
+        mended = wire.mended_base64(audio_base64)
         try:
-            taken = self.handle.play(wire.mended_base64(audio_base64)) > 0
+            taken = self.handle.play(mended) > 0 or not mended
         except ValueError:
             if self._conversation.once("bad base64"):
                 self._log.warning(f"agent audio left out: {fault}")

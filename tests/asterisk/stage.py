@@ -54,6 +54,8 @@ exten => _[a-z].,1,Set(AGENT=${{EXTEN}})
  same => n,Log(NOTICE,{RESULT}went on|${{AGENT}})
  same => n,Hangup()
 exten => _dial_.,1,Dial(${{${{EXTEN:5}}}})
+exten => _keys_.,1,Dial(${{${{EXTEN:5}}}},,t)
+exten => 700,1,Goto(consult_by_keys,1)
 exten => locker,1,Set(GOT=${{LOCK(mine)}})
  same => n,Answer()
  same => n,Echo()
@@ -117,6 +119,7 @@ Scene = Callable[[Stage], None]
 class Played:
     """What came of a scene."""
 
+    name: str
     said: dict[str, bytes]
     seen: dict[str, Any]
     heard: bytes
@@ -161,6 +164,7 @@ def play(pbx: Instance, mock: MockAgent, scenes: Sequence[Scene]) -> dict[str, P
             error
             if isinstance(error, Exception)
             else Played(
+                name=name,
                 said=stage.said,
                 seen=stage.seen,
                 heard=_heard(mock, session),

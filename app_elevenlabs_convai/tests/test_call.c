@@ -126,6 +126,10 @@ static uint64_t fake_queued(const struct convai_session *session)
 	return session->to_say;
 }
 
+static void fake_hold(struct convai_session *session, int on)
+{
+}
+
 static void fake_release(struct convai_session *session)
 {
 	session->released++;
@@ -145,6 +149,7 @@ static const struct convai_ops fake_ops = {
 	.push_silence = fake_push_silence,
 	.pop = fake_pop,
 	.queued = fake_queued,
+	.hold = fake_hold,
 	.release = fake_release,
 	.set_session_debug = fake_set_session_debug,
 };

@@ -34,7 +34,7 @@ def _hang():
         os.unlink({file!r} + "-now")
 
 
-_converse, _talk = Session._converse, Session._talk
+_converse, _agree = Session._converse, Session._agree
 
 
 async def _hanging_converse(self):
@@ -43,13 +43,13 @@ async def _hanging_converse(self):
     return await _converse(self)
 
 
-def _hanging_talk(self, metadata):
+def _hanging_agree(self, metadata):
     if self.handle.agent == "deaf":
         asyncio.get_running_loop().call_later(0.5, _hang)
-    _talk(self, metadata)
+    _agree(self, metadata)
 
 
-Session._converse, Session._talk = _hanging_converse, _hanging_talk
+Session._converse, Session._agree = _hanging_converse, _hanging_agree
 """
 
 CONNECT_TIMEOUT = 1

@@ -267,7 +267,8 @@ def test_monitoring(reader: Place) -> None:
         assert "ElevenLabsConvAI" in reader.shell.run('asterisk -rx "core show channels"')
         assert "Total RAM" in reader.shell.run('asterisk -rx "core show sysinfo"')
         said = reader.shell.run('asterisk -rx "module show like elevenlabs"')
-        assert re.search(rf"{MODULE}\.so .* 1 +Running", said)
+        # The application counts, and what it has attached to the channel.
+        assert re.search(rf"{MODULE}\.so .* 2 +Running", said)
 
 
 @covers('asterisk -rx "originate Local/100@default application ElevenLabsConvAI(sales_agent)"')

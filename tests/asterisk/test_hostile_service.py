@@ -29,8 +29,9 @@ ULAW = CODECS["ulaw"]
 TALK_SECONDS = 12.0
 """How long the other call's both sides speak; the floods come meanwhile."""
 
-PACE = 2.0
-"""How much faster than that its agent sends, which has to share the machine with the flooding one:
+PACE = 20.0
+AHEAD_MS = 3000
+"""How fast its agent comes to be so much ahead. It has to share the machine with the flooding one:
 what is looked for is what Asterisk and the engine make of it."""
 
 EARLY_MS = 400
@@ -151,7 +152,7 @@ def seen(pbx: Instance, root: Root) -> Seen:
     names = [*direct, "slow-url", "slow-upgrade", "agent0"]
     with (
         MockAgent(root, SERVICE) as service,
-        MockAgent(root, noise_agents(1, TALK_SECONDS, PACE), record=True) as good,
+        MockAgent(root, noise_agents(1, TALK_SECONDS, PACE, AHEAD_MS), record=True) as good,
         SlowLink(service.url, seconds_a_byte=0.1) as slow,
     ):
         patience = {"connect_timeout": "2", "connect_attempts": "1"}

@@ -1,0 +1,188 @@
+"""Scenes with several telephones and an agent each, all played at once in one Asterisk.
+
+    @scene
+    def picked_up(stage: Stage) -> None:
+        first = stage.talk(stage.phone("desk"))
+        other = stage.phone("colleague").call("pick-up", replaces=first).wait_up()
+        stage.speak(other, "other")
+
+The agent has the scene's name. What was said and by whom it was heard is compared afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from testbed.instance import Instance
+from testbed.mock import MockAgent
+from testbed.rtp import CODECS
+from testbed.telephone import Leg, Telephone
+from testbed.telephones import Telephones
+from tests.asterisk.phone import RESULT, Result, results
+from tests.timing import MS, SECOND
+
+ULAW = CODECS["ulaw"]
+GREETING = ULAW.noise(0.4, seed=1)
+REPLIES = [ULAW.noise(0.4, seed=2), ULAW.noise(0.4, seed=3)]
+"""What the agent says to what it has heard, one after the other."""
+
+WORD_SECONDS = 0.4
+MARGIN_SECONDS = 0.1
+"""For what was sent last to have come through Asterisk before the line changes."""
+
+AGENT = """
+format = "ulaw_8000"
+first_message = { text = "Noise.", sound = "noise:1:400" }
+turns = [
+  { say = { text = "One.", sound = "noise:2:400" } },
+  { say = { text = "Two.", sound = "noise:3:400" } },
+]
+turn_taking = { end_of_turn_ms = 300, barge_in_ms = 240 }
+"""
+
+DIALPLAN = f"""\
+[callers]
+; the extension is the agent, or a telephone
+exten => _[a-z].,1,Set(AGENT=${{EXTEN}})
+ same => n,ElevenLabsConvAI(${{EXTEN}})
+ same => n,Log(NOTICE,{RESULT}went on|${{AGENT}})
+ same => n,Hangup()
+exten => _dial_.,1,Dial(${{${{EXTEN:5}}}})
+exten => _keys_.,1,Dial(${{${{EXTEN:5}}}},,t)
+exten => 700,1,Goto(consult_by_keys,1)
+exten => locker,1,Set(GOT=${{LOCK(mine)}})
+ same => n,Answer()
+ same => n,Echo()
+exten => elsewhere,1,Answer()
+ same => n,Log(NOTICE,elsewhere ${{CHANNEL(name)}})
+ same => n,Echo()
+exten => h,1,ExecIf($["${{AGENT}}" != ""]?Log(NOTICE,{RESULT}hung up|${{AGENT}}))
+"""
+
+
+@dataclass
+class Stage:
+    """Where one scene plays."""
+
+    pbx: Instance
+    phones: Telephones
+    agent: str
+    said: dict[str, bytes] = field(default_factory=dict)
+    seen: dict[str, Any] = field(default_factory=dict)
+    """Whatever a scene wants to tell its test."""
+
+    def phone(self, role: str = "customer", number: str = "", **how: Any) -> Telephone:
+        """Make a telephone; extension `extension(role)` rings it."""
+        return self.phones.phone(f"{role}_{self.agent}", number, **how)
+
+    def extension(self, role: str) -> str:
+        """What rings the telephone."""
+        return f"dial_{role}_{self.agent}"
+
+    def talk(self, phone: Telephone, **how: Any) -> Leg:
+        """Call the agent from there and wait for its greeting."""
+        return self.greeted(phone.call(self.agent, **how).wait_up())
+
+    def greeted(self, leg: Leg) -> Leg:
+        """Wait for the agent's greeting."""
+        return self.hears(leg, GREETING, "greeting")
+
+    def hears(self, leg: Leg, sound: bytes, what: str) -> Leg:
+        """Wait until a telephone has heard that whole."""
+        until(lambda: sound in leg.so_far().heard, f"{self.agent}: {what} not heard by {leg}")
+        return leg
+
+    def answered(self, leg: Leg, number: int = 0) -> Leg:
+        """Wait for the agent's reply to what it was told, and to have heard it whole."""
+        return self.hears(leg, REPLIES[number], f"reply {number}")
+
+    def speak(self, leg: Leg, word: str, seconds: float = WORD_SECONDS) -> None:
+        """Say noise that no other has, and wait until it has come through."""
+        noise = self.said[word] = ULAW.noise(
+            seconds, seed=zlib.crc32(f"{self.agent} {word}".encode())
+        )
+        leg.say(noise)
+        time.sleep((seconds + MARGIN_SECONDS) * SECOND)
+        until(lambda: noise in leg.so_far().sent, f"{self.agent}: {word} not sent")
+
+
+Scene = Callable[[Stage], None]
+
+
+@dataclass
+class Played:
+    """What came of a scene."""
+
+    name: str
+    said: dict[str, bytes]
+    seen: dict[str, Any]
+    heard: bytes
+    """By the agent."""
+    session: dict[str, Any]
+    """As the mock reports it."""
+    results: list[Result]
+
+    def hears(self, word: str) -> bool:
+        """Whether the agent has heard that whole."""
+        return self.said[word] in self.heard
+
+    def heard_of(self, word: str) -> int:
+        """How many packets of it the agent has heard."""
+        noise, size = self.said[word], ULAW.packet_bytes
+        return sum(noise[i : i + size] in self.heard for i in range(0, len(noise), size))
+
+    def seconds_between(self, word: str, other: str) -> float:
+        """From the start of one word to the start of another, by the agent's clock."""
+        return ULAW.seconds(self.heard.index(self.said[other]) - self.heard.index(self.said[word]))
+
+
+def play(pbx: Instance, mock: MockAgent, scenes: Sequence[Scene]) -> dict[str, Played | Exception]:
+    """Play all scenes at once; what came of each by its name. The mock has ended afterwards."""
+    start = len(pbx.log())
+    stages: dict[str, Stage] = {}
+    with Telephones(pbx) as phones, ThreadPoolExecutor(len(scenes)) as threads:
+        futures: dict[str, Future[None]] = {}
+        for each in scenes:
+            stage = stages[each.__name__] = Stage(pbx, phones, each.__name__)
+            futures[each.__name__] = threads.submit(each, stage)
+        failed = {name: future.exception() for name, future in futures.items()}
+    pbx.wait_no_channels()
+    mock.stop()
+    ended = results(pbx, start)
+    played: dict[str, Played | Exception] = {}
+    for name, stage in stages.items():
+        error = failed[name]
+        sessions = [s for s in mock.report["sessions"] if s["agent_id"] == name]
+        session = sessions[-1] if sessions else {}
+        played[name] = (
+            error
+            if isinstance(error, Exception)
+            else Played(
+                name=name,
+                said=stage.said,
+                seen=stage.seen,
+                heard=_heard(mock, session),
+                session=session,
+                results=[result for result in ended if result.agent == name],
+            )
+        )
+    return played
+
+
+def _heard(mock: MockAgent, session: dict[str, Any]) -> bytes:
+    files = Path(mock.folder / "record").glob(f"*-{session.get('conversation_id')}-caller.raw")
+    return b"".join(path.read_bytes() for path in files)
+
+
+def until(reached: Callable[[], bool], what: str, limit: float = 10 * SECOND) -> None:
+    """Wait for something that nothing announces."""
+    deadline = time.monotonic() + limit
+    while not reached():
+        assert time.monotonic() < deadline, what
+        time.sleep(50 * MS)

@@ -28,6 +28,8 @@
 #define FRAMES_PER_SECOND (1000000 / PLAYOUT_FRAME_US)
 #define ULAW_SILENCE 0xff
 #define ALAW_SILENCE 0xd5
+/*! What helps against a codec that cannot be translated */
+#define REMEDY "set allow = ulaw (or alaw, g722) for its endpoint"
 
 static int same_format(const struct ast_format *one, const struct ast_format *other)
 {
@@ -103,8 +105,9 @@ void media_read_raw(struct media *media)
 	if (!media->stuck || !same_format(raw, media->stuck)) {
 		ast_set_read_format(media->channel, raw);
 		ao2_ref(raw, -1);
-		raw = translated_from(media->channel);
-		ao2_replace(media->stuck, raw);
+		ao2_cleanup(media->stuck);
+		raw = media->stuck = translated_from(media->channel);
+		ao2_bump(raw);
 	}
 	ao2_cleanup(raw);
 }
@@ -149,8 +152,8 @@ int media_check(const struct media *media, char *reason, size_t size)
 	if (is_any_usable || !names[0]) {
 		return 0;
 	}
-	snprintf(reason, size, "this Asterisk cannot translate the channel's codec, %s: "
-		"set allow = ulaw (or alaw, g722) for its endpoint", names);
+	snprintf(reason, size,
+		"this Asterisk cannot translate the channel's codec, %s: " REMEDY, names);
 	return -1;
 }
 
@@ -229,7 +232,8 @@ static void path_free(struct media *media)
 		ast_translator_free_path(media->path);
 		media->path = NULL;
 	}
-	ao2_replace(media->source, NULL);
+	ao2_cleanup(media->source);
+	media->source = NULL;
 }
 
 void media_close(struct media *media)
@@ -246,9 +250,12 @@ void media_close(struct media *media)
 	}
 	ao2_cleanup(format);
 	path_free(media);
-	ao2_replace(media->stuck, NULL);
-	ao2_replace(media->native_read, NULL);
-	ao2_replace(media->native_write, NULL);
+	ao2_cleanup(media->stuck);
+	ao2_cleanup(media->native_read);
+	ao2_cleanup(media->native_write);
+	media->stuck = NULL;
+	media->native_read = NULL;
+	media->native_write = NULL;
 }
 
 static void frame_init(struct media *media, struct ast_format *format, unsigned int bytes,
@@ -366,12 +373,13 @@ static void path_follow(struct media *media, struct ast_format *source)
 		return;
 	}
 	path_free(media);
-	ao2_replace(media->source, source);
+	media->source = ao2_bump(source);
 	media->path = ast_translator_build_path(media->caller, source);
 	if (!media->path && !media->said) {
 		media->said = 1;
-		ast_log(LOG_WARNING, "%s: this Asterisk cannot translate what the caller sends, %s: "
-			"the agent hears silence; set allow = ulaw (or alaw, g722) for its endpoint\n",
+		ast_log(LOG_WARNING,
+			"%s: this Asterisk cannot translate what the caller sends, %s: the agent hears silence; "
+			REMEDY "\n",
 			ast_channel_name(media->channel), ast_format_get_name(source));
 	}
 }

@@ -219,7 +219,7 @@ def wait_heard(pbx: Instance, agent: str, said: bytes) -> None:
 
     def pushed() -> float:
         shown = pbx.cli("elevenlabs show sessions")
-        found = re.search(rf"(?m)^\S+ +{agent} .* (\d+\.\d) s +\d+\.\d s *$", shown)
+        found = re.search(rf"(?m)^\S+ +{agent} .* (\d+\.\d) s +\d+\.\d s +\d+\.\d s *$", shown)
         assert found, shown
         return float(found[1])
 

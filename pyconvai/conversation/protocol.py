@@ -94,6 +94,7 @@ GOES_ON = frozenset({"agent_tool_request", "client_tool_call", "mcp_tool_call"})
 OVER = "max_duration_exceeded"
 """The error after which the agent may still say that the time is over."""
 
+
 class Place(Enum):
     """Where the caller stands with the service."""
 

@@ -61,8 +61,8 @@ static void follow(struct caller_clock *clock, int64_t now_us)
 /*! \brief Note that a frame has come from the line */
 static void come(struct caller_clock *clock, int64_t now_us, int64_t length_us)
 {
-	if (!clock->has_frame && !clock->in_gap && now_us - clock->covered_us < length_us) {
-		/* It began before the account did. */
+	if (!clock->has_frame && now_us - clock->covered_us < length_us) {
+		/* It began before the account did, or is longer than silence had room for. */
 		clock->covered_us = now_us - length_us;
 	}
 	clock->has_frame = 1;
@@ -173,6 +173,7 @@ int caller_clock_frame(struct caller_clock *clock, int64_t now_us, int64_t lengt
 		return 0;
 	}
 	clock->covered_us += length_us;
+	clock->gap_us = 0;
 	if (behind_us > clock->behind_us) {
 		clock->behind_us = behind_us;
 	} else if (-behind_us > clock->ahead_us) {

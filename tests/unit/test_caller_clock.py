@@ -148,6 +148,7 @@ class Agent:
         self._missing = self._ffi.new("unsigned int *")
         self._frames = list(line.frames)
         self._length = line.length
+        self._has_frame = False
         self.heard = 0
         self.began = 0
         self.worst_behind = 0
@@ -172,8 +173,10 @@ class Agent:
             self._look(now)
 
     def _take(self, now: int, frame: Frame) -> None:
-        if self.heard == 0:
-            self.began = min(self.began, now - self._length)  # it began before the account did
+        if not self._has_frame:
+            # It may have begun before the account did, or while silence was given.
+            self.began = min(self.began, now - self._length - self.heard)
+            self._has_frame = True
         if frame.is_heard:
             is_in_time = self._lib.caller_clock_frame(
                 self.clock, now, self._length, frame.stamp, self._missing

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib.util import module_from_spec, spec_from_file_location
 from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
-import cffi
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
@@ -24,6 +22,7 @@ from websockets.uri import parse_uri
 from pyconvai.conversation.effects import Play
 from pyconvai.conversation.protocol import Conversation
 from tests.timing import FULL
+from tests.unit.kept import module
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [f"pyconvai/core/{name}.c" for name in ("audio_event", "excerpt", "frame_reader")]
@@ -52,23 +51,9 @@ static void bypass(struct convai_frame_reader *reader) { reader->bypass = 1; }
 """
 
 
-def compiled(folder: Path) -> Any:
+def compiled() -> Any:
     """The C files as a module: ffi and lib."""
-    builder = cffi.FFI()
-    builder.cdef(CALLS)
-    builder.set_source(
-        "convai_frames",
-        BIT_FIELDS,
-        sources=[str(ROOT / source) for source in SOURCES],
-        include_dirs=[str(ROOT / "pyconvai" / "core")],
-        extra_compile_args=["-Wall", "-Wextra", "-Werror"],
-    )
-    spec = spec_from_file_location("convai_frames", builder.compile(str(folder)))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module("convai_frames", CALLS, BIT_FIELDS, *SOURCES)
 
 
 def examples(few: int, many: int) -> settings:

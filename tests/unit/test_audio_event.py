@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from base64 import b64encode
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,10 +26,9 @@ from tests.unit.frame_reader import (
 
 
 @pytest.fixture(scope="module")
-def c(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def c() -> Any:
     """The compiled files: ffi and lib."""
-    yield compiled(tmp_path_factory.mktemp("frames"))
-    sys.modules.pop("convai_frames", None)
+    return compiled()
 
 
 RECOGNIZED = {

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +45,7 @@ from tests.unit.frame_reader import (
     library,
     mutated,
 )
+from tests.unit.kept import STRICT, program
 
 CORPUS = Path(os.environ.get("CONVAI_FUZZ_CORPUS", ROOT / "tests" / "fuzz" / "corpus"))
 """``make fuzz`` has its own replayed as well."""
@@ -56,10 +55,9 @@ IS_TEXT, HAS_HEAD, PIECES = 1, 2, 3
 
 
 @pytest.fixture(scope="module")
-def c(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def c() -> Any:
     """The compiled files: ffi and lib."""
-    yield compiled(tmp_path_factory.mktemp("frames"))
-    sys.modules.pop("convai_frames", None)
+    return compiled()
 
 
 HEAD = (
@@ -279,16 +277,15 @@ def test_the_corpus_means_the_same(c: Any) -> None:
     assert taken > 0
 
 
-def test_the_corpus_under_the_sanitizers(tmp_path: Path) -> None:
+def test_the_corpus_under_the_sanitizers() -> None:
     """No byte is read that is not there, and nothing else that the compiler can find."""
-    program = tmp_path / "replay"
-    build = ["gcc", "-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Ipyconvai/core"]
-    build += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-o", str(program)]
+    build = ["gcc", "-std=c11", "-O1", "-g", *STRICT, "-Ipyconvai/core"]
+    build += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     build += [*SOURCES, "tests/fuzz/frames.c", "tests/fuzz/replay.c"]
-    subprocess.run(build, cwd=ROOT, check=True, timeout=60 * SECOND)
+    replay = program("replay", *build)
     inputs = [str(path) for path in CORPUS.iterdir()]
     run = subprocess.run(
-        [str(program), *inputs], capture_output=True, text=True, timeout=60 * SECOND, check=False
+        [str(replay), *inputs], capture_output=True, text=True, timeout=60 * SECOND, check=False
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout == f"{len(inputs)} inputs\n"

@@ -5,20 +5,16 @@ The C code is compiled as it is and called through cffi. Threads are ``test_thre
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-import cffi
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).parents[2]
+from tests.unit.kept import module
+
 LAST_US = 2**24 - 1
 """The longest time that has a bucket of its own size."""
 
@@ -38,24 +34,10 @@ int64_t convai_stamps_find(struct convai_stamps *stamps, uint64_t position);
 
 
 @pytest.fixture(scope="module")
-def c(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def c() -> Any:
     """The compiled headers: (ffi, lib)."""
-    folder = tmp_path_factory.mktemp("histogram")
-    builder = cffi.FFI()
-    builder.cdef(CALLS)
-    builder.set_source(
-        "convai_histogram",
-        '#include "histogram.h"\n#include "stamps.h"\n',
-        include_dirs=[str(ROOT / "pyconvai" / "core"), str(ROOT / "app_elevenlabs_convai")],
-        extra_compile_args=["-Wall", "-Wextra", "-Werror", "-Wno-unused-function"],
-    )
-    spec = spec_from_file_location("convai_histogram", builder.compile(str(folder)))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.modules.pop("convai_histogram", None)
+    source = '#include "histogram.h"\n#include "stamps.h"\n'
+    return module("convai_histogram", CALLS, source, unused=True)
 
 
 def upper(us: int) -> int:

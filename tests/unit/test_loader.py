@@ -50,6 +50,17 @@ def _import_loader() -> ModuleType:
 loader = _import_loader()
 
 
+def copy_with_byte_code(source: Path, copy: Path) -> None:
+    """Copy a file, and what Python has made of it: only what is changed is compiled again."""
+    copy.parent.mkdir(exist_ok=True)
+    shutil.copy2(source, copy)
+    code = Path(importlib.util.cache_from_source(str(source)))
+    if source.suffix == ".py" and code.exists():
+        copied = Path(importlib.util.cache_from_source(str(copy)))
+        copied.parent.mkdir(exist_ok=True)
+        shutil.copy2(code, copied)
+
+
 @pytest.fixture
 def install(tmp_path: Path) -> Install:
     """Put an engine into a directory of its own; `append` adds lines to its files."""
@@ -59,9 +70,7 @@ def install(tmp_path: Path) -> Install:
         package = folder / "pyconvai"
         package.mkdir(parents=True)
         for path in engine_store.engine_files(ROOT / "pyconvai"):
-            copy = package / path
-            copy.parent.mkdir(exist_ok=True)
-            shutil.copy(ROOT / "pyconvai" / path, copy)
+            copy_with_byte_code(ROOT / "pyconvai" / path, package / path)
         (folder / "in-use").touch()
         for module, text in append.items():
             path = next(package.glob(f"{module}.py"), None) or next(package.glob(f"*/{module}.py"))

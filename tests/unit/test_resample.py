@@ -9,18 +9,14 @@ from __future__ import annotations
 import array
 import math
 import random
-import sys
-from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any, Literal
 
-import cffi
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).parents[2]
+from tests.unit.kept import module
+
 LOW, HIGH = 22050, 24000
 TAPS = 96
 DELAY = TAPS // 2  # input samples
@@ -58,26 +54,11 @@ both_ways = pytest.mark.parametrize("way", list(RATES))
 
 
 @pytest.fixture(scope="module")
-def c(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def c() -> Any:
     """The compiled headers: ffi and lib."""
-    folder = tmp_path_factory.mktemp("resample")
-    builder = cffi.FFI()
-    builder.cdef(CALLS)
-    builder.set_source(
-        "convai_resample",
-        '#include "converter.h"\n',
-        include_dirs=[str(ROOT / "pyconvai" / "core"), str(ROOT / "app_elevenlabs_convai")],
-        extra_compile_args=["-Wall", "-Wextra", "-Werror", "-Wno-unused-function"],
-        libraries=["m"],
-    )
-    spec = spec_from_file_location("convai_resample", builder.compile(str(folder)))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.lib.convai_resample_init()
-    yield module
-    sys.modules.pop("convai_resample", None)
+    made = module("convai_resample", CALLS, '#include "converter.h"\n', unused=True)
+    made.lib.convai_resample_init()
+    return made
 
 
 class Playout:

@@ -6,18 +6,13 @@ The C code is compiled as it is and called through cffi. Threads are another tes
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import Any
 
-import cffi
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-ROOT = Path(__file__).parents[2]
+from tests.unit.kept import module
 
 CALLS = """
 struct convai_ring { ...; };
@@ -43,24 +38,9 @@ uint32_t convai_playout_take(struct convai_playout *playout, uint8_t *out, uint3
 
 
 @pytest.fixture(scope="module")
-def c(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def c() -> Any:
     """The compiled headers: (ffi, lib)."""
-    folder = tmp_path_factory.mktemp("rings")
-    builder = cffi.FFI()
-    builder.cdef(CALLS)
-    builder.set_source(
-        "convai_rings",
-        '#include "playout.h"\n',
-        include_dirs=[str(ROOT / "pyconvai" / "core")],
-        extra_compile_args=["-Wall", "-Wextra", "-Werror", "-Wno-unused-function"],
-    )
-    spec = spec_from_file_location("convai_rings", builder.compile(str(folder)))
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    sys.modules.pop("convai_rings", None)
+    return module("convai_rings", CALLS, '#include "playout.h"\n', unused=True)
 
 
 data = st.binary(max_size=40)

@@ -1,6 +1,6 @@
-"""The table of docs/reliability.md: losses, stalls, pauses and lengths of packets, in every codec and jitter buffer.
+"""The table of docs/reliability.md: every kind of line, codec and jitter buffer.
 
-It is written to build/lines.md: for each kind of line and each jitter buffer, the worst of all codecs.
+It is written to build/lines.md: of each kind and jitter buffer, the worst of all codecs.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ KINDS = list(kinds())
 
 def cases(codecs: tuple[str, ...]) -> Iterator[Case]:
     """Every kind with every jitter buffer and codec; the agents' formats take turns."""
-    for number, (name, line, length) in enumerate(KINDS):
+    for number, (_, line, length) in enumerate(KINDS):
         for (b, buffer), (c, codec) in itertools.product(enumerate(BUFFERS), enumerate(codecs)):
             if codec == "opus" and length == 30:
                 continue  # Opus has no such packets
@@ -164,8 +164,10 @@ def is_wrong(trial: Trial, alone: dict[tuple[int, str], Alone]) -> bool:
     number = int(trial.case.what.removeprefix("kind").split("_")[0])
     by_itself = alone.get((number, trial.case.way), Alone(100.0, 0.0))
     heard = trial.heard
-    # What comes late is dropped, and an adaptive buffer lets that through; so do stalls without one.
-    late = trial.case.way == "adaptive" or "stall" in KINDS[number][0] and trial.case.way == "plain"
+    # What comes late is dropped; an adaptive buffer lets it through, and so do stalls without one.
+    late = trial.case.way == "adaptive" or (
+        "stall" in KINDS[number][0] and trial.case.way == "plain"
+    )
     least = 0.0 if late else by_itself.speech_percent - SPEECH_PERCENT
     return (
         abs(trial.too_long_ms) > LENGTH * trial.call_ms + EDGES_MS
@@ -178,7 +180,7 @@ def is_wrong(trial: Trial, alone: dict[tuple[int, str], Alone]) -> bool:
 @only_in_full("takes minutes")
 @pytest.mark.limit(900)
 def test_every_line_in_every_codec_and_buffer(root: Root, pbx: Instance, tmp_path: Path) -> None:
-    """As long as the call, and never ahead or behind, but for what a jitter buffer does by itself."""
+    """As long as the call, never ahead or behind, but for what a jitter buffer does by itself."""
     wav = write_sweep(tmp_path / "sweep.wav")
     every = list(cases(CODECS if has_opus(pbx) else CODECS[:-1]))
     pbx.reload_dialplan(DIALPLAN + ECHO)

@@ -67,8 +67,8 @@ FAULTS = [
 
 # Faults that a caller must not even notice.
 HARMLESS = ("http-500-once", "metadata-late", "metadata-twice", "metadata-other", "odd-messages",
-            "large", "largest", "large-fragmented", "fragmented", "flood", "queue-first", "queue-
-            late", "half-sample", "old-audio", "response-again", "tiny-chunks", "odd-chunks",
+            "large", "largest", "large-fragmented", "fragmented", "flood", "queue-first",
+            "queue-late", "half-sample", "old-audio", "response-again", "tiny-chunks", "odd-chunks",
             "one-chunk", "slow-metadata")  # fmt: skip
 
 # Agents that are silent or slow at one stage, for callers who hang up just then.

@@ -83,6 +83,7 @@ def test_hold_by_the_far_end(pbx: Instance) -> None:
         desk = phones.phone("desk")
         call = phones.phone("customer").call("desk").wait_up()
         at_desk = desk.wait_call()
+        hears(at_desk, call)
         for hold, asked in ((at_desk.hold, "sendonly"), (at_desk.unhold, "sendrecv")):
             assert hold() == 200
             until(lambda: call.asked == asked, f"{call.asked}, not {asked}")  # noqa: B023

@@ -22,6 +22,7 @@ from testbed.mock import MockAgent
 from testbed.paths import BUILD
 from testbed.root import Root
 from testbed.rtp import CODECS
+from testbed.variants import install_package, make_variant
 from tests.asterisk.ami import Ami
 from tests.asterisk.conftest import StartAgent, StartAsterisk
 from tests.asterisk.crowd import Crowd, Outcome, crowd
@@ -409,14 +410,32 @@ def test_it_is_documented(pbx: Instance) -> None:
 
 
 @only_in_full("it replaces the engine under callers who wait")
-def test_a_reload_while_callers_wait(pbx: Instance, agent: StartAgent) -> None:
+def test_a_new_engine_while_callers_wait(pbx: Instance, agent: StartAgent) -> None:
     """They wait on, with the engine that they began with, and are admitted."""
-    with agent(SERVICE) as mock:
-        configure(pbx, section("plain", mock.url))
-        with crowd(pbx, ["plain"], hangup_after=5.0) as calls:
+    package = make_variant(pbx, "queue", append={"__init__.py": '\n__version__ = "0.1.0+queue"\n'})
+    with agent(SERVICE.replace(f"{WAIT_SECONDS * 1000:.0f}", "8000")) as mock:
+        configure(pbx, section("plain", mock.url) + section("ring", mock.url))
+        with crowd(pbx, ["plain"], hangup_after=10.0) as calls:
             wait_queued(pbx, 1)
+            build = install_package(pbx, package)
             assert "reloaded" in pbx.cli("module reload app_elevenlabs_convai")
+            with crowd(pbx, ["ring"], hangup_after=1.0) as others:
+                wait_queued(pbx, 2)
+                assert pbx.engine_build() == build
+                assert "2 generations alive" in pbx.cli("elevenlabs show version")
+                assert others.outcomes()["ring"].result.status == "HANGUP"
             assert before_the_agent(calls.outcomes()["plain"])
+
+
+@only_in_full("it ends the module")
+def test_the_module_goes_while_callers_wait(pbx: Instance, agent: StartAgent) -> None:
+    with agent(SERVICE) as mock:
+        configure(pbx, section("impatient", mock.url))
+        with crowd(pbx, ["impatient"]) as calls:
+            wait_queued(pbx, 1)
+            assert "Unloaded" in pbx.cli("module unload -f app_elevenlabs_convai")
+            assert calls.outcomes()["impatient"].result.status == "UNLOADED"
+        assert "Loaded" in pbx.cli("module load app_elevenlabs_convai")
 
 
 HOLD_HZ, GREETING_HZ = 697, 1633

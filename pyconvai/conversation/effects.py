@@ -49,6 +49,28 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayHold:
+    """Queue a piece of what the service plays to a caller who waits. It is not the agent's."""
+
+    audio_base64: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """No agent is free: the service lets the caller wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTimedOut:
+    """The service lets the caller wait no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An agent is there: the conversation begins. Hold audio that is left is not to be heard."""
+
+
+@dataclass(frozen=True, slots=True)
 class CountStale:
     """Agent audio came that is older than the last interruption; its length in base64."""
 
@@ -108,6 +130,10 @@ class CountUnknown:
 
 Effect = (
     Play
+    | PlayHold
+    | Queued
+    | QueueTimedOut
+    | Admitted
     | CountStale
     | AskFirst
     | Flush
@@ -118,7 +144,7 @@ Effect = (
     | CountUnknown
     | Metadata
 )
-"""``Metadata``: the conversation is up."""
+"""``Metadata``: the formats are known; ``Queued`` or ``Admitted`` follows."""
 
 Effects = tuple[Effect, ...]
 """Of one message, to be carried out in this order."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import Any
 
 import orjson
@@ -23,6 +23,7 @@ from ..service.metadata import Metadata
 from ..service.settings import Call
 from .early import EarlyAudio
 from .effects import (
+    Admitted,
     AskFirst,
     CallTool,
     CountPong,
@@ -34,6 +35,9 @@ from .effects import (
     Level,
     Log,
     Play,
+    PlayHold,
+    Queued,
+    QueueTimedOut,
     Send,
     Verbatim,
 )
@@ -89,6 +93,25 @@ GOES_ON = frozenset({"agent_response", "agent_tool_request", "client_tool_call",
 
 OVER = "max_duration_exceeded"
 """The error after which the agent may still say that the time is over."""
+
+
+class Place(Enum):
+    """Where the caller stands with the service."""
+
+    DOOR = "door"
+    """The metadata has not come."""
+    HALL = "hall"
+    """It has: the next message tells whether an agent is there, or the caller is to wait."""
+    QUEUE = "queue"
+    """No agent is free. The service plays hold audio, and discards what it is sent."""
+    TALK = "talk"
+    """An agent is there."""
+
+
+_TELLS_NOTHING = frozenset({"conversation_initiation_metadata", "queue_status", "ping"})
+"""Messages that do not say that an agent is there."""
+
+QUEUE_TIMED_OUT = "no agent was free in time (timed_out)"
 
 ENDING_TOOLS = frozenset({"end_call", "voicemail_detection"})
 """Tools of the service after which it closes the conversation."""
@@ -154,6 +177,10 @@ class Conversation:
         """The service has changed the agent's format: what it says would be played as noise."""
         self._early = EarlyAudio()
         self._interrupted_at: int | None = None
+        self.place = Place.DOOR
+        self._waits_at_door = False
+        self._agent_came = False
+        """It has said something: the caller is not queued any more."""
         self._heard = Heard()
         self._approvals: deque[Id] = deque(maxlen=limits.TOOL_CALLS_REMEMBERED)
         self._responses: dict[str, str] = {}
@@ -179,7 +206,8 @@ class Conversation:
         if kind in GOES_ON and self.last_error and self.last_error.kind != OVER:
             self.last_error = None
         known = MESSAGES.get(kind)
-        return known[1](self, document) if known else _unknown(kind)
+        effects = known[1](self, document) if known else _unknown(kind)
+        return effects if kind in _TELLS_NOTHING else (*self.admit(), *effects)
 
     def once(self, what: str) -> bool:
         """Whether this is to be told: once a call, for a fault seldom stays with one message."""
@@ -188,6 +216,13 @@ class Conversation:
         return is_new
 
     # ---- Told by the session ----
+
+    def admit(self) -> Effects:
+        """Nothing has said that the caller is to wait: an agent is there."""
+        if self.place is not Place.HALL:
+            return ()
+        self.place = Place.TALK
+        return (Admitted(),)
 
     def response_began(self, event_id: int, queued_ms: int) -> None:
         """The audio of this response comes behind all that was ever queued."""
@@ -218,6 +253,9 @@ class Conversation:
         if not body:  # servers of 2024 said {"audio": {"chunk": ...}}
             body = {"audio_base_64": _body(message, "audio").get("chunk")}
         event_id, audio_base64 = _event_id(body), _audio_text(body, "audio_base_64")
+        if self.place is Place.QUEUE:
+            return (PlayHold(audio_base64),)
+        self._agent_came = True
         if self._is_stale(event_id):
             return (CountStale(len(audio_base64)),)
         if self._formats is None:
@@ -238,6 +276,8 @@ class Conversation:
         return event_id < self._interrupted_at
 
     def _interruption(self, message: dict[str, Any]) -> Effects:
+        if self.place is Place.QUEUE:
+            return ()  # nobody has been interrupted, and the agent's ids have not begun
         # Audio that comes later with this very id is the reply, not the interrupted turn.
         event_id = _event_id(_event_body(message))
         if event_id is not None:
@@ -259,6 +299,7 @@ class Conversation:
             del self._responses[next(iter(self._responses))]
         if before is not None:
             return _debug(f"agent, in other words: {text}")
+        self._agent_came = True
         self.last_response = _number(body)
         return _debug(f"agent: {text}")
 
@@ -341,7 +382,12 @@ class Conversation:
         if self._formats is not None:
             return self._formats_again(*self._formats, agent, caller)
         self._formats = (agent or DEFAULT_FORMAT, caller or DEFAULT_FORMAT)
-        return (Metadata(_text(body, "conversation_id"), *self._formats), *self._early.take())
+        self.place = Place.HALL
+        metadata = Metadata(_text(body, "conversation_id"), *self._formats)
+        kept = self._early.take()
+        if self._waits_at_door and not kept:
+            return (metadata, *self._wait())
+        return (metadata, *(self.admit() if kept else ()), *kept)
 
     def _formats_again(self, speaks: str, hears: str, agent: str, caller: str) -> Effects:
         """A second metadata. The formats of a call stay: channel and queues are made for them."""
@@ -367,10 +413,25 @@ class Conversation:
 
     def _queue_status(self, message: dict[str, Any]) -> Effects:
         status = _text(_event_body(message), "status")
+        news = _news("queue_status", status)
         if status == "timed_out":
-            error = ServiceError("no agent was free in time (timed_out)", "queue_timed_out")
-            return self._reported(error)
-        return _news("queue_status", status)
+            news = self._reported(ServiceError(QUEUE_TIMED_OUT, "queue_timed_out"))
+            return (*news, QueueTimedOut()) if self.place is Place.QUEUE else news
+        if status == "admitted" and self.place is Place.QUEUE:
+            self.place = Place.TALK
+            return (*news, Admitted())
+        if self.place is Place.DOOR:
+            self._waits_at_door = status == "waiting"
+        elif status == "waiting":
+            return (*news, *self._wait())
+        return news
+
+    def _wait(self) -> Effects:
+        """Be queued. The word comes right behind the metadata, unless the network holds it up."""
+        if self.place is Place.QUEUE or self._agent_came:
+            return ()
+        self.place = Place.QUEUE
+        return (Queued(),)
 
     def _guardrail(self, message: dict[str, Any]) -> Effects:
         return _news("guardrail_triggered", _text(_event_body(message), "guardrail_name"))

@@ -51,6 +51,13 @@ class Settings:
     branch_id: str = ""
     version_id: str = ""
     environment: str = ""
+    queue: str = "wait"
+    """In the service's queue: ``wait`` as long as it lets us, ``refuse`` to, or so many seconds."""
+
+    @property
+    def queue_seconds(self) -> int:
+        """How long a caller may be queued; 0: as long as the service lets them."""
+        return int(self.queue) if self.queue.isdigit() else 0
 
     def _query(self, *names: str) -> str:
         """Which agent, and what else of these is set, as a query of a URL."""

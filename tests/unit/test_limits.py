@@ -37,7 +37,8 @@ def test_the_order() -> None:
     assert found
     assert limits.CLOSE_SECONDS < limits.CLOSE_ALL_SECONDS < int(found[1]) / 1000
     assert limits.SELFTEST_POLL_SECONDS < limits.SELFTEST_SECONDS < 5
-    assert limits.ADDRESS_SECONDS < 10 < limits.HANDSHAKE_SECONDS
+    assert limits.ADDRESS_DELAY_SECONDS < limits.HOST_DELAY_SECONDS < 0.5
+    assert limits.ANSWER_PART_SECONDS < limits.ADDRESS_SECONDS < 10 < limits.HANDSHAKE_SECONDS
     assert limits.SIGNED_URL_LIFE_SECONDS < 900 - limits.HANDSHAKE_SECONDS
     assert (
         limits.BACKOFF_FIRST_SECONDS

@@ -10,6 +10,7 @@ import pytest
 from pyconvai import limits
 from pyconvai.conversation import protocol
 from pyconvai.conversation.effects import (
+    Admitted,
     AskFirst,
     CallTool,
     CountPong,
@@ -20,12 +21,16 @@ from pyconvai.conversation.effects import (
     Level,
     Log,
     Play,
+    PlayHold,
+    Queued,
+    QueueTimedOut,
     Send,
 )
 from pyconvai.conversation.protocol import (
     MESSAGES,
     Conversation,
     EffectKind,
+    Place,
     Say,
     ServiceError,
 )
@@ -127,8 +132,8 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
             [],
         ),
         (
-            message("queue_status", "queue_status_event", {"status": "waiting"}),
-            [notice("the service tells: queue_status waiting")],
+            message("queue_status", "queue_status_event", {"status": "admitted"}),
+            [notice("the service tells: queue_status admitted")],
         ),
         (
             message("queue_status", "queue_status_event", {"status": "timed_out"}),
@@ -326,9 +331,10 @@ def metadata(agent: str = "ulaw_8000", caller: str = "ulaw_8000") -> str:
 
 
 def talking() -> Conversation:
-    """One whose metadata has come."""
+    """One whose agent is there."""
     conversation = Conversation()
     conversation.receive(metadata())
+    conversation.admit()
     return conversation
 
 
@@ -406,8 +412,9 @@ def test_audio_before_the_metadata_is_kept_and_played() -> None:
     conversation = Conversation()
     for event_id, text in ((1, "QUJD"), (1, "QUJE"), (None, "QUJF"), (2, "QUJG"), (2, "")):
         assert conversation.receive(audio(event_id, text)) == ()
-    first, *kept = conversation.receive(metadata())
+    first, admitted, *kept = conversation.receive(metadata())
     assert isinstance(first, Metadata)
+    assert admitted == Admitted()
     assert kept == [
         Play("QUJD", 1, new_response=True),
         Play("QUJE", 1, new_response=False),
@@ -426,11 +433,11 @@ def test_audio_before_the_metadata_is_kept_within_a_limit() -> None:
         warning("agent audio left out: more than 2000000 bytes came before the metadata")
     ]
     assert conversation.receive(audio(1, "QUJD")) == (), "no gap in what is kept"
-    assert len(conversation.receive(metadata())) == 1 + 4
+    assert len(conversation.receive(metadata())) == 2 + 4
     tiny = Conversation()
     for _ in range(30_000):
         tiny.receive(audio(1, "QUJD"))
-    assert len(tiny.receive(metadata())) == 1 + 2_000_000 // 104
+    assert len(tiny.receive(metadata())) == 2 + 2_000_000 // 104
 
 
 def test_an_interruption_before_the_metadata() -> None:
@@ -440,7 +447,7 @@ def test_an_interruption_before_the_metadata() -> None:
     assert conversation.receive(interruption(5)) == (Flush(),)
     assert conversation.receive(audio(4)) == (CountStale(4),)
     assert conversation.receive(audio(5, "QUJE")) == ()
-    assert conversation.receive(metadata())[1:] == (Play("QUJE", 5, new_response=True),)
+    assert conversation.receive(metadata())[2:] == (Play("QUJE", 5, new_response=True),)
 
 
 def test_formats_that_change_in_mid_call() -> None:
@@ -695,3 +702,95 @@ def test_answers() -> None:
         "result": "no",
         "is_error": True,
     }
+
+
+def told(conversation: Conversation, *statuses: str) -> list[Effect]:
+    """What the words of the queue do, without the lines in the log."""
+    effects: list[Effect] = []
+    for status in statuses:
+        effects += conversation.receive(
+            message("queue_status", "queue_status_event", {"status": status})
+        )
+    return [effect for effect in effects if not isinstance(effect, Log)]
+
+
+def piece(event_id: int) -> str:
+    return message("audio", "audio_event", {"audio_base_64": "AAAA", "event_id": event_id})
+
+
+def at_the_metadata() -> Conversation:
+    """One that has just been told the formats."""
+    conversation = Conversation()
+    (metadata,) = conversation.receive(message(METADATA, f"{METADATA}_event", {}))
+    assert isinstance(metadata, Metadata)
+    return conversation
+
+
+@pytest.mark.parametrize(
+    "text", [piece(1), message("agent_response"), message("x"), message("error")]
+)
+def test_the_first_message_says_that_an_agent_is_there(text: str) -> None:
+    """Whatever it is; and the second one says nothing about that any more."""
+    conversation = at_the_metadata()
+    first, *rest = conversation.receive(text)
+    assert first == Admitted()
+    assert rest
+    assert Admitted() not in conversation.receive(text)
+
+
+def test_time_says_that_an_agent_is_there() -> None:
+    conversation = at_the_metadata()
+    assert conversation.receive(message("ping", "ping_event", {"event_id": 1}))[-1] == CountPong()
+    assert conversation.place is Place.HALL
+    assert conversation.admit() == (Admitted(),)
+    assert conversation.admit() == ()
+    assert conversation.receive(message(METADATA)) == ()
+    assert conversation.place is Place.TALK
+
+
+def test_hold_audio_is_no_turn_of_the_agents() -> None:
+    """S1: neither its ids nor an interruption of it mean anything for what the agent says."""
+    conversation = at_the_metadata()
+    assert told(conversation, "waiting") == [Queued()]
+    assert conversation.receive(piece(9)) == (PlayHold("AAAA"),)
+    assert conversation.receive(interruption(9)) == ()
+    assert told(conversation, "waiting", "x") == []
+    assert told(conversation, "admitted") == [Admitted()]
+    assert conversation.receive(piece(1)) == (Play("AAAA", 1, True),)
+    assert told(conversation, "admitted", "waiting", "timed_out") == []
+
+
+def test_a_queue_that_takes_too_long() -> None:
+    conversation = at_the_metadata()
+    assert told(conversation, "waiting", "timed_out") == [Queued(), QueueTimedOut()]
+    assert conversation.last_error == ServiceError(TIMED_OUT, "queue_timed_out")
+
+
+@pytest.mark.parametrize(("statuses", "queued"), [(["waiting"], True), (["waiting", "x"], False)])
+def test_the_word_may_come_before_the_metadata(statuses: list[str], queued: bool) -> None:
+    conversation = Conversation()
+    assert told(conversation, *statuses) == []
+    effects = conversation.receive(message(METADATA))
+    assert (Queued() in effects) is queued
+
+
+@pytest.mark.parametrize("said", [None, piece(1), message("agent_response")])
+def test_the_word_may_come_late(said: str | None) -> None:
+    """But not once the agent has said something."""
+    conversation = at_the_metadata()
+    conversation.admit()
+    if said:
+        conversation.receive(said)
+    assert told(conversation, "waiting") == ([] if said else [Queued()])
+
+
+def test_audio_before_the_metadata_says_that_an_agent_is_there() -> None:
+    """S1, S16: hold audio comes behind the word, and that behind the metadata."""
+    conversation = Conversation()
+    conversation.receive(audio(1))
+    assert told(conversation, "waiting") == []
+    metadata_, admitted, play = conversation.receive(metadata())
+    assert isinstance(metadata_, Metadata)
+    assert (admitted, play) == (Admitted(), Play("QUJD", 1, new_response=True))
+    assert conversation.place is Place.TALK
+    assert told(conversation, "waiting") == []

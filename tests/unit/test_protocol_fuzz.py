@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pyconvai import limits
 from pyconvai.conversation import protocol, wire
 from pyconvai.conversation.effects import (
+    Admitted,
     AskFirst,
     CallTool,
     CountPong,
@@ -25,6 +26,9 @@ from pyconvai.conversation.effects import (
     Flush,
     Log,
     Play,
+    PlayHold,
+    Queued,
+    QueueTimedOut,
     Send,
 )
 from pyconvai.conversation.protocol import MESSAGES, Conversation, EffectKind
@@ -38,13 +42,17 @@ from tests.unit.frame_reader import examples
 DEFINED: dict[EffectKind, tuple[type, ...]] = {
     EffectKind.NONE: (),
     EffectKind.TRANSCRIPT: (Log,),
-    EffectKind.STATE: (Log, Send, CountPong, Metadata, Play, AskFirst, CountUnknown),
-    EffectKind.AUDIO: (Play, CountStale, Flush, Log),
+    EffectKind.STATE: (
+        *(Log, Send, CountPong, Metadata, Play, AskFirst, CountUnknown),
+        *(Queued, QueueTimedOut, Admitted),
+    ),
+    EffectKind.AUDIO: (Play, PlayHold, CountStale, Flush, Log),
     EffectKind.TOOL: (CallTool, Send, Log),
     EffectKind.ERROR: (Log,),
     EffectKind.END: (Log,),
 }
-"""``Play`` belongs to the metadata, behind which early audio is played."""
+"""``Play`` belongs to the metadata, behind which early audio is played. ``Admitted`` may come first
+with any message: then an agent is there."""
 
 NASTY: list[Any] = [
     *(None, True, False, 0, -1, 7, 2**63, 10**40, -0.0, 1.5, 1e308, "", " ", "7", "-7", "x", "\0"),
@@ -132,7 +140,7 @@ def check(message: bytes, effects: tuple[Effect, ...]) -> None:
     """What must hold of the effects of any message."""
     kind = known_kind(message)
     allowed = DEFINED[MESSAGES[kind][0]] if kind else (CountUnknown, Log)
-    for effect in effects:
+    for effect in effects[1:] if effects[:1] == (Admitted(),) else effects:
         assert isinstance(effect, allowed), (kind, effect)
         match effect:
             case Log(_, text):

@@ -397,7 +397,7 @@ def place_call(
 def _speech(send: Speech, index: int) -> bytes:
     if send is None or isinstance(send, bytes):
         return send or b""
-    return _each(send, index)
+    return send(index) if callable(send) else send[index]
 
 
 def _each(value: T | Sequence[T] | Callable[[int], T], index: int) -> T:

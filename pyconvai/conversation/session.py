@@ -433,10 +433,7 @@ class Session:
 
     def _play_hold(self, audio_base64: str) -> None:
         """What has no room is left out: it is there to pass the time."""
-        try:
-            self.handle.play(audio_base64)
-        except ValueError as error:
-            self._log.debug(f"hold audio left out: {error}")
+        self._queue_audio(audio_base64)
 
     def _flush(self, why: str = "interrupted", *, interruption: bool = True) -> None:
         assert self._websocket is not None

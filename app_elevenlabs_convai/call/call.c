@@ -27,7 +27,6 @@
 
 #include "call/call.h"
 #include "call/events.h"
-#include "call/hearing.h"
 #include "call/options.h"
 #include "call/variables.h"
 #include "call/waiting.h"
@@ -112,7 +111,8 @@ static int64_t read_frame(struct call *call, int64_t now)
 	}
 	switch (frame->frametype) {
 	case AST_FRAME_VOICE:
-		hearing_take(call, frame, now);
+		hearing_take(&call->hearing, frame, caller_voice(&call->caller, call->progress.state,
+			dtmf_covers_audio(&call->dtmf, now)), now);
 		length_us = media_length_us(frame);
 		break;
 	case AST_FRAME_DTMF_BEGIN:
@@ -243,7 +243,7 @@ static void begin_talking(struct call *call)
 	}
 	watchdog_begin(&call->watchdog, monotonic_us());
 	/* To answer may take a while: what has come meanwhile is still to be read. */
-	hearing_begin(call, now);
+	hearing_begin(&call->hearing, now);
 	events_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
 		"ConversationId", call->conversation_id, SENTINEL);
 }
@@ -299,7 +299,7 @@ static int64_t wait_and_read(struct call *call, int64_t *now)
 	struct ast_channel *ready;
 
 	if (call->progress.state == CONVAI_STATE_TALKING) {
-		ms = MIN(ms, caller_clock_wait_ms(&call->caller.clock, *now));
+		ms = MIN(ms, caller_clock_wait_ms(&call->hearing.clock, *now));
 	}
 	ready = ast_waitfor_nandfds(&call->channel, 1, &call->event_fd, 1, NULL, &ready_fd,
 			&ms);
@@ -341,6 +341,14 @@ static void talk(struct call *call)
 	int64_t caller_frame_us = 0;
 
 	call->event_fd = call->ops->event_fd(call->session);
+	call->hearing = (struct hearing) {
+		.ops = call->ops,
+		.session = call->session,
+		.media = &call->media,
+		.watchdog = &call->watchdog,
+		.statistics = &call->statistics,
+		.protect_greeting = call->options->protect_greeting,
+	};
 	playout_clock_start(&call->clock, now);
 	take_progress(call);
 	while (!call->over) {
@@ -357,7 +365,7 @@ static void talk(struct call *call)
 		}
 		write_due(call, now, caller_frame_us);
 		if (call->progress.state == CONVAI_STATE_TALKING) {
-			hearing_look(call, now);
+			hearing_look(&call->hearing, call->idle, now);
 			send_digits(call, now);
 		} else if (call->progress.state == CONVAI_STATE_ENDED) {
 			play_out(call, now);

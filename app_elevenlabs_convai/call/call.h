@@ -20,6 +20,7 @@
 #include "call/caller.h"
 #include "call/dtmf.h"
 #include "call/ending.h"
+#include "call/hearing.h"
 #include "call/media.h"
 #include "call/playout_clock.h"
 #include "call/statistics.h"
@@ -59,6 +60,7 @@ struct call {
 	int event_fd;
 	struct media media;
 	struct caller caller;
+	struct hearing hearing;
 	struct dtmf dtmf;
 	struct playout_clock clock;
 	struct watchdog watchdog;

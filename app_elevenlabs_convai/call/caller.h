@@ -19,7 +19,6 @@
 
 #include <stdint.h>
 
-#include "call/caller_clock.h"
 #include "call/ending.h"
 
 /*! What becomes of one of the caller's voice frames */
@@ -32,7 +31,6 @@ enum caller_verdict {
 
 /*! One call's; zero at first */
 struct caller {
-	struct caller_clock clock;	/*!< runs while the conversation is up */
 	unsigned int on_hold:1;	/*!< the caller's telephone has put us on hold */
 };
 

@@ -202,10 +202,14 @@ static int64_t gap_begins_us(const struct caller_clock *clock)
 
 unsigned int caller_clock_gap_ms(struct caller_clock *clock, int64_t now_us)
 {
+	int64_t behind_us = now_us - clock->frame_us - clock->covered_us;
 	unsigned int ms;
 
 	if (now_us < gap_begins_us(clock)) {
 		return 0;
+	}
+	if (behind_us > clock->behind_us) {
+		clock->behind_us = behind_us;
 	}
 	ms = cover(clock, now_us - clock->frame_us);
 	clock->gap_us = ms * INT64_C(1000) + (clock->in_gap ? clock->gap_us : 0);

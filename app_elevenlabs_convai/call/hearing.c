@@ -16,22 +16,25 @@
 
 #include "asterisk/frame.h"	/* struct ast_frame */
 
-#include "call/call.h"
 #include "call/hearing.h"
-#include "call/options.h"
+#include "call/media.h"
+#include "call/statistics.h"
+#include "call/watchdog.h"
+#include "convai_ops.h"
 
 /*! One frame on its way to the agent */
 struct voice {
-	struct call *call;
+	struct hearing *hearing;
 	int64_t came_us;	/*!< earlier than now if the pre-roll has kept it */
 	int64_t now;
 };
 
 /*! \brief Give the agent silence in place of what did not come, or is not to be heard */
-static void push_silence(struct call *call, unsigned int ms, int64_t now)
+static void push_silence(struct hearing *hearing, unsigned int ms, int64_t now)
 {
 	if (ms) {
-		watchdog_pushed(&call->watchdog, call->ops->push_silence(call->session, ms) != 0, now);
+		watchdog_pushed(hearing->watchdog,
+			hearing->ops->push_silence(hearing->session, ms) != 0, now);
 	}
 }
 
@@ -39,16 +42,16 @@ static void push_silence(struct call *call, unsigned int ms, int64_t now)
 static void push_voice(void *data, const struct ast_frame *frame)
 {
 	const struct voice *voice = data;
-	struct call *call = voice->call;
-	int64_t now = voice->now;
+	struct hearing *hearing = voice->hearing;
+	uint32_t taken;
 
-	watchdog_hear(&call->watchdog, frame, now);
-	if (call->options->protect_greeting && !call->watchdog.greeting_over) {
-		push_silence(call, media_length_ms(frame), now);
+	watchdog_hear(hearing->watchdog, frame, voice->now);
+	if (hearing->protect_greeting && !hearing->watchdog->greeting_over) {
+		push_silence(hearing, media_length_ms(frame), voice->now);
 		return;
 	}
-	watchdog_pushed(&call->watchdog,
-		call->ops->push(call->session, frame->data.ptr, frame->datalen, now) != 0, now);
+	taken = hearing->ops->push(hearing->session, frame->data.ptr, frame->datalen, voice->now);
+	watchdog_pushed(hearing->watchdog, taken != 0, voice->now);
 }
 
 /*!
@@ -57,10 +60,10 @@ static void push_voice(void *data, const struct ast_frame *frame)
  */
 static void hear(struct voice *voice, const struct ast_frame *frame, int is_mute)
 {
-	struct call *call = voice->call;
-	struct caller_clock *clock = &call->caller.clock;
+	struct hearing *hearing = voice->hearing;
+	struct caller_clock *clock = &hearing->clock;
 	int64_t length_us = media_length_us(frame);
-	unsigned int missing_ms;
+	unsigned int ms;
 	int is_in_time;
 
 	if (length_us <= 0) {
@@ -68,71 +71,67 @@ static void hear(struct voice *voice, const struct ast_frame *frame, int is_mute
 	}
 	if (is_mute || frame->datalen <= 0) {
 		/* A jitter buffer gives frames without data in place of those that it has not got. */
-		push_silence(call, caller_clock_mute_ms(clock, voice->came_us, length_us), voice->now);
+		ms = caller_clock_mute_ms(clock, voice->came_us, length_us);
+		push_silence(hearing, ms, voice->now);
 		return;
 	}
-	is_in_time = caller_clock_frame(clock, voice->came_us, length_us, media_stamp_us(frame),
-		&missing_ms);
-	push_silence(call, missing_ms, voice->now);
-	if (is_in_time && media_convert(&call->media, frame, push_voice, voice)) {
-		statistics_count(&call->statistics.untranslated_frames);
-		push_silence(call, length_us / 1000, voice->now);
+	is_in_time = caller_clock_frame(clock, voice->came_us, length_us, media_stamp_us(frame), &ms);
+	push_silence(hearing, ms, voice->now);
+	if (is_in_time && media_convert(hearing->media, frame, push_voice, voice)) {
+		statistics_count(&hearing->statistics->untranslated_frames);
+		push_silence(hearing, length_us / 1000, voice->now);
 	}
 }
 
-static void note_preroll(struct call *call)
+static void note_preroll(struct hearing *hearing)
 {
-	statistics_set(&call->statistics.preroll_dropped_ms, call->media.preroll_dropped_ms);
+	statistics_set(&hearing->statistics->preroll_dropped_ms, hearing->media->preroll_dropped_ms);
 }
 
-void hearing_begin(struct call *call, int64_t now)
+void hearing_begin(struct hearing *hearing, int64_t now)
 {
-	struct caller_clock *clock = &call->caller.clock;
-	struct voice voice = { .call = call, .came_us = now, .now = now };
-	struct ast_frame *frame = media_preroll_take(&call->media, now, &voice.came_us);
+	struct caller_clock *clock = &hearing->clock;
+	struct voice voice = { .hearing = hearing, .came_us = now, .now = now };
+	struct ast_frame *frame = media_preroll_take(hearing->media, now, &voice.came_us);
 
 	caller_clock_start(clock, voice.came_us);
 	while (frame) {
-		push_silence(call, caller_clock_gap_ms(clock, voice.came_us), now);
+		push_silence(hearing, caller_clock_gap_ms(clock, voice.came_us), now);
 		hear(&voice, frame, 0);
 		ast_frfree(frame);
-		frame = media_preroll_take(&call->media, now, &voice.came_us);
+		frame = media_preroll_take(hearing->media, now, &voice.came_us);
 	}
-	note_preroll(call);
+	note_preroll(hearing);
 }
 
-void hearing_take(struct call *call, struct ast_frame *frame, int64_t now)
+void hearing_take(struct hearing *hearing, struct ast_frame *frame, enum caller_verdict verdict,
+	int64_t now)
 {
-	struct voice voice = { .call = call, .came_us = now, .now = now };
-	int is_tone = dtmf_covers_audio(&call->dtmf, now);
+	struct voice voice = { .hearing = hearing, .came_us = now, .now = now };
 
-	statistics_count(&call->statistics.voice_frames_read);
-	media_read_raw(&call->media);
-	switch (caller_voice(&call->caller, call->progress.state, is_tone)) {
+	statistics_count(&hearing->statistics->voice_frames_read);
+	media_read_raw(hearing->media);
+	switch (verdict) {
 	case CALLER_PUSH:
-		hear(&voice, frame, 0);
-		break;
 	case CALLER_MUTE:
-		hear(&voice, frame, 1);
+		hear(&voice, frame, verdict == CALLER_MUTE);
 		break;
 	case CALLER_KEEP:
-		media_preroll_keep(&call->media, frame, now);
-		note_preroll(call);
+		media_preroll_keep(hearing->media, frame, now);
+		note_preroll(hearing);
 		break;
 	case CALLER_DROP:
 		break;
 	}
 }
 
-void hearing_look(struct call *call, int64_t now)
+void hearing_look(struct hearing *hearing, int is_idle, int64_t now)
 {
-	struct watchdog *watchdog = &call->watchdog;
-
-	if (call->idle) {
-		push_silence(call, caller_clock_gap_ms(&call->caller.clock, now), now);
+	if (is_idle) {
+		push_silence(hearing, caller_clock_gap_ms(&hearing->clock, now), now);
 	}
-	statistics_take_caller_clock(&call->statistics, &call->caller.clock);
-	if (call->options->protect_greeting && !watchdog->greeting_over) {
-		watchdog_greeting(watchdog, call->ops->queued(call->session) != 0, now);
+	statistics_take_caller_clock(hearing->statistics, &hearing->clock);
+	if (hearing->protect_greeting && !hearing->watchdog->greeting_over) {
+		watchdog_greeting(hearing->watchdog, hearing->ops->queued(hearing->session) != 0, now);
 	}
 }

@@ -105,8 +105,9 @@ void media_read_raw(struct media *media)
 	if (!media->stuck || !same_format(raw, media->stuck)) {
 		ast_set_read_format(media->channel, raw);
 		ao2_ref(raw, -1);
-		raw = translated_from(media->channel);
-		ao2_replace(media->stuck, raw);
+		ao2_cleanup(media->stuck);
+		raw = media->stuck = translated_from(media->channel);
+		ao2_bump(raw);
 	}
 	ao2_cleanup(raw);
 }
@@ -231,7 +232,8 @@ static void path_free(struct media *media)
 		ast_translator_free_path(media->path);
 		media->path = NULL;
 	}
-	ao2_replace(media->source, NULL);
+	ao2_cleanup(media->source);
+	media->source = NULL;
 }
 
 void media_close(struct media *media)
@@ -248,9 +250,12 @@ void media_close(struct media *media)
 	}
 	ao2_cleanup(format);
 	path_free(media);
-	ao2_replace(media->stuck, NULL);
-	ao2_replace(media->native_read, NULL);
-	ao2_replace(media->native_write, NULL);
+	ao2_cleanup(media->stuck);
+	ao2_cleanup(media->native_read);
+	ao2_cleanup(media->native_write);
+	media->stuck = NULL;
+	media->native_read = NULL;
+	media->native_write = NULL;
 }
 
 static void frame_init(struct media *media, struct ast_format *format, unsigned int bytes,
@@ -368,7 +373,7 @@ static void path_follow(struct media *media, struct ast_format *source)
 		return;
 	}
 	path_free(media);
-	ao2_replace(media->source, source);
+	media->source = ao2_bump(source);
 	media->path = ast_translator_build_path(media->caller, source);
 	if (!media->path && !media->said) {
 		media->said = 1;

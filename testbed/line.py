@@ -13,7 +13,7 @@ A line has the clock of its caller, in milliseconds from the answer on. What is 
 the WAV file has there, from its beginning again after its end, whatever came before: so a test
 finds by what it hears when that was said. First comes what the telephone does, in order: `say`,
 `silence` and `pause` move the clock on; `codec`, `length`, `jump` and `source` hold from then on.
-Then what the network does to all of it: `lose`, `drop`, `swap`, `repeat`, `stall`, `burst`,
+Then what the network does to all of it: `lose`, `drop`, `swap`, `repeat`, `stall`, `delay`, `burst`,
 `drift`. Every method returns the line.
 """
 
@@ -149,6 +149,10 @@ class Phone:
         """Deliver nothing for so long from then on, and afterwards all of it at once."""
         start, end = at_ms / 1000, (at_ms + ms) / 1000
         return self._move(lambda at: end if start <= at < end else at)
+
+    def delay(self, at_ms: int, ms: int) -> Phone:
+        """Deliver all that is sent from then on so much later, as on another way through the network."""
+        return self._move(lambda at: at + ms / 1000 if at >= at_ms / 1000 else at)
 
     def burst(self, ms: int) -> Phone:
         """Deliver what was sent in each so many milliseconds together, at their end."""

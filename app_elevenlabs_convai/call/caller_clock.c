@@ -174,6 +174,10 @@ int caller_clock_frame(struct caller_clock *clock, int64_t now_us, int64_t lengt
 	}
 	clock->covered_us += length_us;
 	clock->gap_us = 0;
+	if (clock->place_us < clock->covered_us) {
+		/* It is heard here: what the line delays all of from now on is not late after each pause. */
+		clock->place_us = clock->covered_us;
+	}
 	if (behind_us > clock->behind_us) {
 		clock->behind_us = behind_us;
 	} else if (-behind_us > clock->ahead_us) {

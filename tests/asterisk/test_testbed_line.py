@@ -120,6 +120,7 @@ def test_what_the_network_does(root: Root, words: Path) -> None:
     assert order(line().swap({1, 5})) == [0, 2, 1, 3, 4, 6, 5, 7, 8, 9]
     assert ms(line().swap({1})) == ms(line())
     assert ms(line().stall(50, 80)) == [0, 20, 40, 130, 130, 130, 130, 140, 160, 180]
+    assert ms(line(100).delay(40, 90)) == [0, 20, 130, 150, 170]
     assert ms(line(100).burst(40)) == [40, 40, 80, 80, 120]
     assert ms(line().drift(100_000)) == [0, 22, 44, 66, 88, 110, 132, 154, 176, 198]
 

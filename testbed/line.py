@@ -88,6 +88,14 @@ class Phone:
         self._resuming = True
         return self
 
+    def foreign(self, ms: int) -> Phone:
+        """Send packets of G.729, which no open library encodes: what they hold is nothing."""
+        codec = CODECS["g729"]
+        for _ in range(ms // PACKET_MS):
+            self._send(bytes(codec.packet_bytes), codec.payload_type)
+            self._pass(PACKET_MS)
+        return self
+
     def codec(self, name: str) -> Phone:
         """Go on in another codec."""
         self._codec = CODECS[name]
@@ -123,7 +131,9 @@ class Phone:
 
     def repeat(self, places: Container[int]) -> Phone:
         """Have these packets arrive twice."""
-        self.packets = [p for i, each in enumerate(self.packets) for p in [each] * (1 + (i in places))]
+        self.packets = [
+            p for i, each in enumerate(self.packets) for p in [each] * (1 + (i in places))
+        ]
         return self
 
     def swap(self, places: Container[int]) -> Phone:

@@ -92,6 +92,7 @@ CODECS = {
         Codec("ulaw", 0, "PCMU/8000", 160, 160, 0xFF),
         Codec("alaw", 8, "PCMA/8000", 160, 160, 0xD5),
         Codec("g722", 9, "G722/8000", 160, 160, 0xFA),
+        Codec("g729", 18, "G729/8000", 20, 160, 0),
         Codec("opus", 111, "opus/48000/2", 0, 960, 0),
         _linear("slin", 107, 8000),
         _linear("slin16", 108, 16000),

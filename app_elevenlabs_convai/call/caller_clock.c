@@ -61,8 +61,8 @@ static void follow(struct caller_clock *clock, int64_t now_us)
 /*! \brief Note that a frame has come from the line */
 static void come(struct caller_clock *clock, int64_t now_us, int64_t length_us)
 {
-	if (!clock->has_frame && !clock->in_gap && now_us - clock->covered_us < length_us) {
-		/* It began before the account did. */
+	if (!clock->has_frame && now_us - clock->covered_us < length_us) {
+		/* It began before the account did, or is longer than silence had room for. */
 		clock->covered_us = now_us - length_us;
 	}
 	clock->has_frame = 1;
@@ -173,6 +173,7 @@ int caller_clock_frame(struct caller_clock *clock, int64_t now_us, int64_t lengt
 		return 0;
 	}
 	clock->covered_us += length_us;
+	clock->gap_us = 0;
 	if (behind_us > clock->behind_us) {
 		clock->behind_us = behind_us;
 	} else if (-behind_us > clock->ahead_us) {
@@ -197,10 +198,14 @@ static int64_t gap_begins_us(const struct caller_clock *clock)
 
 unsigned int caller_clock_gap_ms(struct caller_clock *clock, int64_t now_us)
 {
+	int64_t behind_us = now_us - clock->frame_us - clock->covered_us;
 	unsigned int ms;
 
 	if (now_us < gap_begins_us(clock)) {
 		return 0;
+	}
+	if (behind_us > clock->behind_us) {
+		clock->behind_us = behind_us;
 	}
 	ms = cover(clock, now_us - clock->frame_us);
 	clock->gap_us = ms * INT64_C(1000) + (clock->in_gap ? clock->gap_us : 0);

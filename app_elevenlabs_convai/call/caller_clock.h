@@ -89,8 +89,8 @@ struct caller_clock {
 	unsigned int in_doubt:1;	/*!< by its stamp alone the last frame was late */
 	unsigned int stands_still:1;	/*!< its stamps do in pauses: they do not tell what is late */
 	/* What is shown. */
-	int64_t behind_us;	/*!< at worst, when a frame had been given */
-	int64_t ahead_us;	/*!< likewise */
+	int64_t behind_us;	/*!< at worst, when a frame had been given, or silence was due */
+	int64_t ahead_us;	/*!< at worst, when a frame had been given */
 	uint64_t inserted_ms;	/*!< silence in place of what did not come, or was not to be heard */
 	int64_t late_us;	/*!< length of all frames that were dropped */
 };

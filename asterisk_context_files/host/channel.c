@@ -375,7 +375,7 @@ static struct ast_frame *frame_make(enum ast_frame_type type, struct ast_format 
 		audio[i] = first + i / host_sample_bytes(format);
 	}
 	if (type == AST_FRAME_VOICE) {
-		head.seqno = RTP_FIRST + frames_made++;
+		head.seqno = RTP_FIRST + __atomic_fetch_add(&frames_made, 1, __ATOMIC_RELAXED);
 	}
 	frame = host_frame_copy(&head);
 	free(audio);

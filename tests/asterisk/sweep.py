@@ -25,6 +25,9 @@ LEVEL = 8000
 LOUD = 2000
 """Mean amplitude of a piece that is all tone, or nearly."""
 
+GRAIN_MS = 5
+"""In which speech is counted: a hole has no more than that at either edge."""
+
 PIECE_MS = 20
 AGREE_HZ = 8
 """Two pieces in a row that were said in a row differ by 20 Hz: others hold a seam, or what a codec made of one."""
@@ -75,16 +78,22 @@ def write_sweep(path: Path) -> Path:
 
 def listen(samples: Sequence[int], rate: int) -> Heard:
     """Find the sweep in what was heard."""
-    size = rate * PIECE_MS // 1000
-    pieces = [samples[at : at + size] for at in range(0, len(samples) - size + 1, size)]
-    pitches = [_pitch(piece, rate) for piece in pieces]
+    pitches = [_pitch(piece, rate) for piece in _cut(samples, rate * PIECE_MS // 1000)]
     shifts = list(_shifts(pitches))
     first = statistics.median(shifts[:FIRST_PIECES]) if shifts else 0.0
     return Heard(
         ms=len(samples) * 1000 / rate,
-        speech_ms=PIECE_MS * sum(pitch is not None for pitch in pitches),
+        speech_ms=GRAIN_MS * sum(map(_is_loud, _cut(samples, rate * GRAIN_MS // 1000))),
         shifts=[shift - first for shift in shifts],
     )
+
+
+def _cut(samples: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (samples[at : at + size] for at in range(0, len(samples) - size + 1, size))
+
+
+def _is_loud(piece: Sequence[int]) -> bool:
+    return sum(map(abs, piece)) >= LOUD * len(piece)
 
 
 def growth(pieces: Iterable[tuple[float, Sequence[int]]], rate: int) -> float:
@@ -120,7 +129,7 @@ def _shifts(pitches: list[float | None]) -> Iterator[float]:
 
 def _pitch(piece: Sequence[int], rate: int) -> float | None:
     """The frequency of a piece, in Hz, by where it crosses zero upwards; None if it is not loud."""
-    if sum(map(abs, piece)) < LOUD * len(piece):
+    if not _is_loud(piece):
         return None
     crossings = [
         n + one / (one - other)

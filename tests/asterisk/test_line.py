@@ -6,16 +6,19 @@ hears when it was said. What jitter buffers do themselves is in docs/reliability
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from testbed.callers import place_call
 from testbed.instance import Instance
 from testbed.line import Phone
 from testbed.root import Root
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.lines import DIALPLAN, GREETING_MS, Case, Trial, hold
+from tests.asterisk.phone import configure, section
 from tests.asterisk.sweep import write_sweep
 from tests.asterisk.test_formats import has_opus
 
@@ -46,6 +49,14 @@ def changes_rate(phone: Phone) -> Phone:
 
 def second_codec(phone: Phone) -> Phone:
     return phone.codec("alaw").say(3000)
+
+
+FOREIGN_MS = 1000
+
+
+def foreign(phone: Phone) -> Phone:
+    """chan_pjsip itself drops what would come in another codec afterwards."""
+    return phone.say(1500).foreign(FOREIGN_MS)
 
 
 def muted(phone: Phone) -> Phone:
@@ -99,6 +110,7 @@ CASES = [
     Case("plain", "pcm_16000", ALL, changes_rate, "changes_rate_2"),
     Case("connected", "ulaw_8000", TWO, second_codec, "second_1"),
     Case("connected", "pcm_16000", TWO, second_codec, "second_2"),
+    Case("plain", "ulaw_8000", ("ulaw", "g729"), foreign, "foreign_1"),
     Case("fixed", "ulaw_8000", ULAW, muted, "muted_1"),
     Case("fixed", "pcm_16000", ALAW, muted, "muted_2"),
     Case("adaptive", "pcm_16000", ULAW, steady, "steady_1", sequence=40_000, buffer_ms=ADAPTIVE_MS),
@@ -123,14 +135,12 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def pbx(asterisk: StartAsterisk) -> Instance:
-    codecs = ("ulaw", "alaw", "g722", "opus")
+    codecs = ("ulaw", "alaw", "g722", "opus", "g729")
     return asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n", codecs=codecs)
 
 
 @pytest.fixture(scope="module")
-def trials(
-    root: Root, pbx: Instance, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Trial]:
+def trials(root: Root, pbx: Instance, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Trial]:
     """All the calls, by what they do."""
     wav = write_sweep(tmp_path_factory.mktemp("sweep") / "sweep.wav")
     opus = has_opus(pbx)
@@ -202,3 +212,23 @@ def test_stalls(trials: dict[str, Trial]) -> None:
 def test_first_words_after_a_greeting(trials: dict[str, Trial]) -> None:
     """L10: with option g and no packets before, all is heard from the first word on."""
     assert faults(trials, "speaks") == []
+
+
+def test_a_codec_without_a_translation_in_mid_call(pbx: Instance, trials: dict[str, Trial]) -> None:
+    """L12: the agent hears silence of that length, and the log says why, once."""
+    trial = trials["foreign_1"]
+    assert abs(trial.heard.speech_ms + FOREIGN_MS - trial.said_ms) < SPEECH * trial.said_ms
+    assert max(trial.heard.lead_ms, trial.heard.lag_ms) <= SHIFT_MS
+    assert abs(trial.too_long_ms) < LENGTH * trial.call_ms + EDGES_MS
+    assert pbx.log().count("cannot translate what the caller sends, g729") == 1
+
+
+def test_a_channel_without_a_codec_that_can_be_translated(pbx: Instance) -> None:
+    """L12: refused before the service is asked, with what helps; the channel is not answered."""
+    configure(pbx, section("p_refused", "http://127.0.0.1:9"))
+    start = len(pbx.log())
+    call = place_call(pbx, "p_refused", codec="g729")
+    assert call.answered_at is None
+    (reason,) = re.findall(r"agent p_refused ERROR after 0 s: (.*)", pbx.log()[start:])
+    assert "g729" in reason
+    assert "allow = ulaw" in reason

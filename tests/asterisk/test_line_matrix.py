@@ -34,6 +34,9 @@ AT_ONCE = 40
 BUFFERS = ("plain", "fixed", "adaptive")
 CODECS = ("ulaw", "alaw", "g722", "opus")
 AGENTS = ("ulaw_8000", "pcm_16000")
+SPEECH_PERCENT = 4.0
+"""Of speech that may be missing: Opus and G.722 need a moment to be loud again behind silence."""
+
 ULAW = FORMATS["ulaw_8000"]
 ECHO = """
 exten => echo_fixed,1,Answer()
@@ -156,13 +159,20 @@ def table(trials: dict[str, Trial], alone: dict[tuple[int, str], Alone]) -> str:
     return "\n".join([*rows, ""])
 
 
-def too_far(trial: Trial, alone: dict[tuple[int, str], Alone]) -> bool:
-    """Whether the agent was ahead, but for what the buffer does, or behind, or its time too long."""
+def is_wrong(trial: Trial, alone: dict[tuple[int, str], Alone]) -> bool:
+    """Whether the agent was ahead, or behind, or missed something, but for what the buffer does."""
     number = int(trial.case.what.removeprefix("kind").split("_")[0])
-    by_itself = alone.get((number, trial.case.way))
-    allowed = SHIFT_MS + (by_itself.lead_ms if by_itself else 0.0)
-    length = abs(trial.too_long_ms) > LENGTH * trial.call_ms + EDGES_MS
-    return length or trial.heard.lead_ms > allowed or trial.heard.lag_ms > SHIFT_MS
+    by_itself = alone.get((number, trial.case.way), Alone(100.0, 0.0))
+    heard = trial.heard
+    # What comes late is dropped, and an adaptive buffer lets that through; so do stalls without one.
+    late = trial.case.way == "adaptive" or "stall" in KINDS[number][0] and trial.case.way == "plain"
+    least = 0.0 if late else by_itself.speech_percent - SPEECH_PERCENT
+    return (
+        abs(trial.too_long_ms) > LENGTH * trial.call_ms + EDGES_MS
+        or heard.lead_ms > SHIFT_MS + by_itself.lead_ms
+        or heard.lag_ms > SHIFT_MS
+        or 100 * heard.speech_ms / trial.said_ms < least
+    )
 
 
 @only_in_full("takes minutes")
@@ -178,4 +188,4 @@ def test_every_line_in_every_codec_and_buffer(root: Root, pbx: Instance, tmp_pat
         trials |= hold(root, pbx, wav, every[start : start + AT_ONCE])
     TABLE.write_text(table(trials, alone), encoding="utf-8")
     print(*trials.values(), table(trials, alone), sep="\n")
-    assert [str(trial) for trial in trials.values() if too_far(trial, alone)] == []
+    assert [str(trial) for trial in trials.values() if is_wrong(trial, alone)] == []

@@ -78,6 +78,17 @@ TEST(a_first_frame_that_comes_late_leaves_its_gap)
 	CHECK_INT(clock.covered_us, T0 + 70 * MS);
 }
 
+TEST(a_first_frame_may_be_long)
+{
+	struct caller_clock clock = { 0 };
+
+	/* Behind a jitter buffer: the gap has left room for 20 ms. */
+	caller_clock_start(&clock, T0);
+	CHECK_INT(caller_clock_gap_ms(&clock, T0 + 200 * MS), 180);
+	CHECK_INT(frame(&clock, T0 + 200 * MS, 60 * MS), 1);
+	CHECK_INT(frame(&clock, T0 + 235 * MS, 60 * MS), 1);
+}
+
 TEST(a_pause_becomes_silence_of_its_length)
 {
 	struct caller_clock clock = started();
@@ -181,6 +192,26 @@ TEST(what_comes_late_is_dropped_where_silence_has_taken_its_place)
 		CHECK_INT(missing_ms, 0);
 	}
 	CHECK_INT(clock.ahead_us, 0);
+}
+
+TEST(a_pause_behind_a_jitter_buffer_costs_no_frame)
+{
+	struct caller_clock clock = stamped_line();
+	unsigned int missing_ms;
+	int64_t now;
+	int n;
+
+	/* After a gap, three frames of the buffer's own, each up to 15 ms late, stand for a pause. */
+	for (now = T0; now < T0 + 400 * MS; now += 20 * MS) {
+		caller_clock_gap_ms(&clock, now);
+	}
+	for (n = 29; n < 40; n++, now += FRAME) {
+		CHECK_INT(stamped(&clock, now, n, &missing_ms), 1);
+	}
+	for (; n < 43; n++, now += FRAME) {
+		caller_clock_mute_ms(&clock, now + 15 * MS, FRAME);
+	}
+	CHECK_INT(stamped(&clock, now, n, &missing_ms), 1);
 }
 
 TEST(a_frame_that_comes_twice_or_out_of_order_is_heard_once)

@@ -11,13 +11,7 @@ from testbed.sip import VIDEO, port_of
 from testbed.speech import speech
 from testbed.telephone import Leg
 from tests.asterisk.phone import section
-from tests.asterisk.stage import (
-    AGENT,
-    REPLIES,
-    ULAW,
-    Stage,
-    until,
-)
+from tests.asterisk.stage import AGENT, REPLIES, ULAW, Stage, packets_of, until
 from tests.timing import SECOND
 
 HELD_SECONDS = 2.3
@@ -70,12 +64,15 @@ def left_held(stage: Stage) -> None:
 def kept_quiet(stage: Stage) -> None:
     """The agent has much to say when the hold begins, and is not to go on with it afterwards."""
     call = stage.talk(stage.phone())
+    since = time.monotonic()
     assert call.hold() == 200
     stage.speak(call, "music", HELD_SECONDS)
+    stage.seen["heard of it"] = packets_of(LONG, call.so_far().heard)
     assert call.unhold() == 200
+    stage.seen["held"] = time.monotonic() - since
     stage.speak(call, "after")
     stage.answered(call)
-    stage.seen["heard"] = call.so_far().heard
+    stage.seen["heard of it afterwards"] = packets_of(LONG, call.so_far().heard)
 
 
 def hold_inactive(stage: Stage) -> None:
@@ -228,6 +225,27 @@ def picked_up_in_alaw(stage: Stage) -> None:
     until(lambda: loud_seconds(other.so_far().heard, "alaw") > 0.3, "no reply")
 
 
+def picked_up_connecting(stage: Stage) -> None:
+    """Before the agent is there; the first telephone held."""
+    first = stage.phone().call(stage.agent).wait_up()
+    assert first.hold() == 200
+    other = stage.phone("colleague").call(stage.agent, replaces=first).wait_up()
+    stage.greeted(other)
+    with_customer(stage, other, 0)
+
+
+def consult_in_alaw(stage: Stage) -> None:
+    """The customer speaks another codec than the desk."""
+    desk = stage.phone("desk")
+    customer = stage.phone(codec="alaw").call(stage.extension("desk")).wait_up()
+    at_desk = desk.wait_call()
+    consult = stage.talk(desk)
+    assert consult.hold() == 200
+    assert at_desk.transfer_to(consult) == 200
+    customer.say(customer.codec.noise(0.5, seed=5))
+    until(lambda: loud_seconds(customer.so_far().heard, "alaw") > 0.3, "no reply")
+
+
 def loud_seconds(payload: bytes, codec: str = "ulaw") -> float:
     """How much of it is speech, or noise."""
     silent = CODECS[codec].silence
@@ -307,6 +325,14 @@ def fax(stage: Stage) -> None:
     stage.speak(call, "after")
 
 
+def fax_pending(stage: Stage) -> None:
+    call = stage.talk(stage.phone())
+    stage.said["meanwhile"] = ULAW.noise(2.0, seed=6)
+    call.say(stage.said["meanwhile"])
+    assert call.offer_fax() >= 400
+    stage.speak(call, "after")
+
+
 # --- numbers ---
 
 
@@ -349,6 +375,13 @@ def rung_by_application(stage: Stage) -> None:
     """No dialplan and no number of ours."""
     called = stage.phone("called", "+15550197")
     stage.greeted(stage.phones.originate(called, **application(stage)))
+
+
+def outbound_told(stage: Stage) -> None:
+    """The dialplan knows better who calls whom."""
+    called = stage.phone("called", "+15550196")
+    told = "ELEVENLABS_VAR_caller_number=5550111,ELEVENLABS_VAR_called_number=5550122"
+    stage.greeted(stage.phones.originate(called, **dialled(stage), Variable=told))
 
 
 def application(stage: Stage) -> dict[str, str]:
@@ -400,6 +433,7 @@ SCENES = [
 MORE_SCENES = [
     *(hold_session, hold_zero_inactive, consult_by_keys, sent_off_early),
     *(hold_again, left_held, unknown, rung_by_application),
+    *(picked_up_connecting, consult_in_alaw, outbound_told),
 ]
 
 FAILING = """
@@ -417,6 +451,7 @@ def service() -> str:
         "kept_quiet": 'pace = 0\nfirst_message = { text = "N.", sound = "noise:1:6000" }\n',
         "first_words": f"first_message = {{ {NOISE}, interruptible = false }}\n",
         "consult_connecting": 'faults = [{ name = "delay", stage = "init", ms = 1200 }]\n',
+        "picked_up_connecting": 'faults = [{ name = "delay", stage = "init", ms = 1200 }]\n',
         "sent_off_early": 'faults = [{ name = "delay", stage = "init", ms = 9000 }]\n',
     }
     lines = ['title = "telephones"', f"[agents.default]{AGENT}", f"[agents.failing]{FAILING}"]

@@ -134,8 +134,7 @@ class Played:
 
     def heard_of(self, word: str) -> int:
         """How many packets of it the agent has heard."""
-        noise, size = self.said[word], ULAW.packet_bytes
-        return sum(noise[i : i + size] in self.heard for i in range(0, len(noise), size))
+        return packets_of(self.said[word], self.heard)
 
     def seconds_between(self, word: str, other: str) -> float:
         """From the start of one word to the start of another, by the agent's clock."""
@@ -178,6 +177,12 @@ def play(pbx: Instance, mock: MockAgent, scenes: Sequence[Scene]) -> dict[str, P
 def _heard(mock: MockAgent, session: dict[str, Any]) -> bytes:
     files = Path(mock.folder / "record").glob(f"*-{session.get('conversation_id')}-caller.raw")
     return b"".join(path.read_bytes() for path in files)
+
+
+def packets_of(noise: bytes, heard: bytes) -> int:
+    """How many packets of it are in what was heard."""
+    size = ULAW.packet_bytes
+    return sum(noise[i : i + size] in heard for i in range(0, len(noise), size))
 
 
 def until(reached: Callable[[], bool], what: str, limit: float = 10 * SECOND) -> None:

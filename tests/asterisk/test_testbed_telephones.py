@@ -44,7 +44,8 @@ exten => read,1,Answer()
 
 @pytest.fixture(scope="module")
 def pbx(asterisk: StartAsterisk) -> Instance:
-    return asterisk(module=False, dialplan=DIALPLAN, endpoint={"trust_id_inbound": "yes"})
+    endpoint = {"trust_id_inbound": "yes", "moh_passthrough": "yes"}
+    return asterisk(module=False, dialplan=DIALPLAN, endpoint=endpoint)
 
 
 def until(reached: Callable[[], bool], what: str) -> None:
@@ -74,6 +75,19 @@ def test_hold_and_other_offers(pbx: Instance) -> None:
         hears(call)
         call.hangup().wait(10 * SECOND)
         assert call.ended_by == "caller"
+
+
+def test_hold_by_the_far_end(pbx: Instance) -> None:
+    """Asterisk hands on what the desk's telephone does."""
+    with Telephones(pbx) as phones:
+        desk = phones.phone("desk")
+        call = phones.phone("customer").call("desk").wait_up()
+        at_desk = desk.wait_call()
+        hears(at_desk, call)
+        for hold, asked in ((at_desk.hold, "sendonly"), (at_desk.unhold, "sendrecv")):
+            assert hold() == 200
+            until(lambda: call.asked == asked, f"{call.asked}, not {asked}")  # noqa: B023
+        hears(at_desk, call)
 
 
 def test_attended_transfer_and_pick_up(pbx: Instance) -> None:

@@ -1,14 +1,12 @@
-"""Who holds, and who the caller is: real telephones that hold, transfer, call and are called.
+"""What the agent, and people at the command line, are told of hold, transfers, digits and time.
 
-All calls are up at once, each with an agent of its own, and go through the same steps: `scene` says
-which. The tests look at what came of it.
+All calls are up at once, each with an agent of its own, and go through the same steps: `play` says
+which. The tests look at what came of it. test_telephones.py has what is heard in each flow.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,17 +19,12 @@ from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.rtp import CODECS
-from testbed.sip import HOLDS
 from testbed.telephones import Telephones
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import configure, section, wait_talking
 from tests.timing import MS, SECOND
 
 ULAW = CODECS["ulaw"]
-FULL = bool(os.environ.get("CONVAI_FULL"))
-WAYS = sorted(HOLDS) if FULL else ["inactive"]
-"""To hold, each of which a call of its own tries."""
-
 MUSIC = ULAW.noise(12.0, seed=31)
 """What a telephone sends while it holds."""
 
@@ -60,7 +53,6 @@ DIALPLAN = """\
 [callers]
 exten => desk,1,Dial(${desk})
 exten => queue,1,Dial(Local/queued@callers/nm)
-exten => pickup,1,Hangup()
 exten => _[a-z].,1,Set(AGENT=${EXTEN})
  same => n,ElevenLabsConvAI(${EXTEN})
 exten => h,1,Log(NOTICE,over|${AGENT}|${ELEVENLABSSTATUS}|${ELEVENLABSREASON}|${ELEVENLABSDTMF}|)
@@ -84,10 +76,6 @@ class Scene:
         (file,) = (self.folder / "record").glob(f"*-{number}-caller.raw")
         return file.read_bytes()
 
-    def variables(self, agent: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.sessions[agent]["init"]["dynamic_variables"]
-        return found
-
     def told(self, agent: str) -> list[str]:
         """Texts beside audio."""
         return [text["text"] for text in self.sessions[agent]["texts"]]
@@ -98,22 +86,15 @@ def noisy(heard: bytes, said: bytes) -> int:
     return sum(said[at : at + 160] in heard for at in range(0, len(said), 160))
 
 
-def sections(url: str, deaf: str) -> str:
+def sections(url: str) -> str:
     keys: dict[str, dict[str, str]] = {
         "consulted": {},
-        "replaced": {},
         "talker": {"debug": "yes"},
         "slow": {"silence_timeout": "1"},
         "queued": {},
-        "withheld": {},
-        "outbound": {},
         "digits": {"dtmf_timeout_ms": "500"},
-        "spare": {},
-        **{f"held-{way}": {} for way in WAYS},
     }
-    text = "".join(section(name, url, **more) for name, more in keys.items())
-    first = {"connect_timeout": "2", "connect_attempts": "1", "fallback_agent": "spare"}
-    return text + section("away", deaf, **first)
+    return "".join(section(name, url, **more) for name, more in keys.items())
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +102,9 @@ def scene(asterisk: StartAsterisk, root: Root) -> Scene:
     pbx = asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
     with (
         MockAgent(root, AGENTS, record=True) as mock,
-        socket.create_server(("127.0.0.1", 0)) as deaf,
         Telephones(pbx) as phones,
     ):
-        said = configure(pbx, sections(mock.url, f"http://127.0.0.1:{deaf.getsockname()[1]}"))
+        said = configure(pbx, sections(mock.url))
         assert "reloaded successfully" in said, said
         scene = Scene("", {}, Path(mock.folder))
         play(pbx, phones, scene)
@@ -141,69 +121,37 @@ def scene(asterisk: StartAsterisk, root: Root) -> Scene:
 def play(pbx: Instance, phones: Telephones, scene: Scene) -> None:
     """Place all calls; hold, transfer, go on."""
     customer, desk = phones.phone("customer", "5550101"), phones.phone("desk")
-    other = phones.phone("other", "5550102")
     calls: dict[str, Any] = {}
-    calls["away"] = customer.call("away").say(FIRST)
     calls["slow"] = customer.call("slow")
     calls["desk"] = customer.call("desk")
     calls["talker"] = customer.call("talker")
-    for name in ("consulted", "replaced"):
-        calls[name] = desk.call(name)
-    for name in ("digits", "queue", *(f"held-{way}" for way in WAYS)):
+    calls["consulted"] = desk.call("consulted")
+    for name in ("digits", "queue"):
         calls[name] = customer.call(name)
-    anonymous = '"Anonymous" <sip:anonymous@anonymous.invalid>'
-    calls["withheld"] = customer.call("withheld", sender=anonymous, headers=[("Privacy", "id")])
-    called = phones.phone("called", "+15550199")
-    calls["outbound"] = phones.originate(
-        called, CallerID="5550100", Context="callers", Exten="outbound", Priority="1"
-    )
     for leg in calls.values():
         leg.wait_up()
     at_desk = desk.wait_call()
-    wait_talking(pbx, len(calls) - 2)  # the desk has none, and the first of two agents is away
+    wait_talking(pbx, len(calls) - 1)  # the desk has none
 
-    wait_sent(calls["away"], FIRST)
-    held = ["talker", "consulted", "replaced", "queue", "away"]
-    for name in held:
+    for name in ("talker", "consulted", "queue"):
         assert calls[name].hold() == 200
         calls[name].say(MUSIC)
-    for way in WAYS:
-        assert calls[f"held-{way}"].hold(way) == 200
-        calls[f"held-{way}"].say(MUSIC)
     at_desk.hold()
     calls["digits"].press("12345")
     calls["slow"].say(FIRST)
 
-    pbx.wait_log("agent away TIMEOUT")
-    wait_spare(pbx)
     wait_told(pbx, HELD_SECONDS)
     channel = re.search(r"^(PJSIP\S+) +talker ", pbx.cli("elevenlabs show sessions"), re.MULTILINE)
     assert channel
     scene.shown = pbx.cli(f"elevenlabs show session {channel[1]}")
 
     assert at_desk.transfer_to(calls["consulted"]) == 200
-    calls["picked"] = other.call("pickup", replaces=calls["replaced"]).wait_up()
-    for name in ("talker", "queue", "away", *(f"held-{way}" for way in WAYS)):
+    for name in ("talker", "queue"):
         assert calls[name].unhold() == 200
-    for leg, name in (("desk", "consulted"), ("picked", "replaced")):
-        calls[leg].say(THEN)
-        wait_heard(pbx, name, THEN)
+    calls["desk"].say(THEN)
+    wait_heard(pbx, "consulted", THEN)
     pbx.wait_log(r"over\|slow\|TIMEOUT")
     scene.calls = calls
-
-
-def wait_sent(call: Call, said: bytes) -> None:
-    until = time.monotonic() + 20 * SECOND
-    while said not in call.so_far().sent:
-        assert time.monotonic() < until
-        time.sleep(20 * MS)
-
-
-def wait_spare(pbx: Instance) -> None:
-    until = time.monotonic() + 20 * SECOND
-    while not re.search(r" spare .* talking ", shown := pbx.cli("elevenlabs show sessions")):
-        assert time.monotonic() < until, shown
-        time.sleep(20 * MS)
 
 
 def wait_told(pbx: Instance, count: int) -> None:
@@ -240,33 +188,6 @@ def test_an_attended_transfer_ends_the_hold(scene: Scene) -> None:
     ]
 
 
-def test_a_call_that_is_picked_up_ends_the_hold(scene: Scene) -> None:
-    """L8: INVITE with Replaces."""
-    heard = scene.heard("replaced")
-    assert THEN in heard
-    assert not noisy(heard, MUSIC)
-    assert scene.told("replaced") == [
-        "The call has been moved to another telephone, whose number is 5550102."
-    ]
-
-
-def test_hold_outlives_an_agent(scene: Scene) -> None:
-    """L9: held while the first agent connects: the second hears the first words, and no music."""
-    heard = scene.heard("spare")
-    assert noisy(heard, FIRST) > 20
-    held = heard[: int(HELD_SECONDS * 0.5 * 8000)]
-    assert not noisy(held, MUSIC)
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_ways_to_hold(scene: Scene, way: str) -> None:
-    """L11: what is sent while held is not heard, what is sent afterwards is."""
-    heard = scene.heard(f"held-{way}")
-    assert noisy(heard, MUSIC)
-    first = next(at for at in range(0, len(MUSIC), 160) if MUSIC[at : at + 160] in heard)
-    assert first / 8000 > HELD_SECONDS - 0.5
-
-
 def test_the_agent_is_kept_quiet(scene: Scene) -> None:
     """L11: it is told every second that somebody is there, and its audio is dropped."""
     received = scene.sessions["talker"]["received"]
@@ -284,20 +205,6 @@ def test_hold_through_a_local_channel(scene: Scene) -> None:
     assert noisy(heard, MUSIC)
     first = next(at for at in range(0, len(MUSIC), 160) if MUSIC[at : at + 160] in heard)
     assert first / 8000 > HELD_SECONDS - 0.5
-
-
-def test_a_withheld_number(scene: Scene) -> None:
-    """L14."""
-    assert scene.variables("withheld")["caller_number"] == ""
-    assert scene.variables("digits")["caller_number"] == "5550101"
-
-
-def test_an_outbound_call(scene: Scene) -> None:
-    """L13."""
-    told = scene.variables("outbound")
-    assert told["called_number"] == "+15550199"
-    assert (told["caller_number"], told["call_direction"]) == ("5550100", "outbound")
-    assert scene.variables("digits")["call_direction"] == "inbound"
 
 
 def test_digits_that_are_pressed_fast(scene: Scene) -> None:

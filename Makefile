@@ -168,7 +168,7 @@ host-core: $(TEST_STAMP)
 	$(Q)$(call BUILD_CORE,$(HOST))
 	$(Q)scripts/tell-preload.sh '$(CC)' $(CFLAGS) $(CONVAI_CFLAGS)
 
-test-unit: host-core ## Run the tests that need no Asterisk (a minute and a half)
+test-unit: host-core ## Run the tests that need no Asterisk (a minute)
 	$(Q)$(HOST) -m pytest $(AT_ONCE) -m 'not slow' tests/unit $(PYTEST_ARGS)
 
 # One to two minutes. What is not installed (clang, valgrind) is skipped, loudly.

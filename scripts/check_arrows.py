@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 C_TOP, PYTHON_TOP = "app_elevenlabs_convai", "pyconvai"
@@ -103,11 +104,16 @@ def imported(tree: ast.Module, package: tuple[str, ...]) -> Iterable[tuple[str, 
                 yield (*parts, name.name)
 
 
-def parsed(path: Path) -> ast.Module:
+@cache
+def imports_of(text: str, suffix: str, package: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Return what a module's text imports; kept, for the tests ask about each text many times."""
+    return tuple(imported(parsed(text, suffix), package))
+
+
+def parsed(text: str, suffix: str) -> ast.Module:
     """Return a module's tree; of Cython only the imports."""
-    text = path.read_text("utf-8")
-    if path.suffix in {".py", ".pyi"}:
-        return ast.parse(text, str(path))
+    if suffix in {".py", ".pyi"}:
+        return ast.parse(text)
     tree = ast.Module([], [])
     for words in CYTHON_IMPORT.findall(text.replace("\\\n", " ")):
         # A line of a docstring may look like an import.
@@ -123,9 +129,10 @@ def python_arrows(top: Path) -> Arrows:
         if path.suffix not in PYTHON_ENDS:
             continue
         to = arrows.setdefault(unit(path, top), set())
+        text = path.read_text("utf-8")
         if path.suffix in CYTHON_ENDS:
-            to.update(included(path, CYTHON_INCLUDE.findall(path.read_text("utf-8")), top))
-        for name in imported(parsed(path), path.relative_to(top).parent.parts):
+            to.update(included(path, CYTHON_INCLUDE.findall(text), top))
+        for name in imports_of(text, path.suffix, path.relative_to(top).parent.parts):
             # A name in a module, a module, or a name of a package's face.
             for parts in (name, name[:-1], (*name[:-1], "__init__")):
                 there = top.joinpath(*parts)

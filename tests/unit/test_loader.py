@@ -340,11 +340,11 @@ def run_child(*folders: Path) -> dict[str, Any]:
     ids=["sleeps in import", "blocks in the loop"],
 )
 def test_what_hangs_is_given_up(install: Install, append: dict[str, str]) -> None:
-    """In time for the answer to arrive, and another engine can come in afterwards."""
+    """In time, but for what a busy machine takes, and another engine can come in afterwards."""
     child = run_child(install("hangs", **append), install("good"))
     refused, taken = child["answers"]
     assert re.search("too long|not passed its self-test", refused["error"])
-    assert refused["seconds"] < SHORT_MS / 1000
+    assert refused["seconds"] < SHORT_MS / 1000 + 2 * SECOND
     assert taken["error"] == ""
 
 
@@ -396,7 +396,7 @@ def wait_ended(folder: Path) -> None:
 def test_what_is_up_too_late_is_refused_and_ended(module: Module, install: Install) -> None:
     """H1: who holds the GIL makes an engine late that has passed its self-test."""
     folder = install("held", runtime=HELD_WHEN_IT_IS_UP)
-    with pytest.raises(RuntimeError, match="too long"):
+    with pytest.raises(RuntimeError, match="too long|held up"):
         module.bring_in(folder, SHORT_MS)
     wait_ended(folder)
     (folder / "pyconvai" / "runtime.py").write_text((ROOT / "pyconvai" / "runtime.py").read_text())

@@ -9,12 +9,12 @@ r"""What a telephone and its line do to the RTP of a call: a scenario of a few l
     with Callers(pbx, 1, "100", also=["alaw"], play=phone, hangup_after=phone.seconds) as calls:
         calls.wait()
 
-A line has the clock of its caller, in milliseconds from the answer on. What is said at 3000 is what
-the WAV file has there, from its beginning again after its end, whatever came before: so a test
-finds by what it hears when that was said. First comes what the telephone does, in order: `say`,
-`silence` and `pause` move the clock on; `codec`, `length`, `jump` and `source` hold from then on.
-Then what the network does to all of it: `lose`, `drop`, `swap`, `repeat`, `stall`, `delay`, `burst`,
-`drift`. Every method returns the line.
+A line has the clock of its caller, in milliseconds from the answer on. What is said at 3000 is
+what the WAV file has there, from its beginning again after its end, whatever came before: so a
+test finds by what it hears when that was said. First comes what the telephone does, in order:
+`say`, `silence` and `pause` move the clock on; `codec`, `length`, `jump` and `source` hold from
+then on. Then what the network does to all of it: `lose`, `drop`, `swap`, `repeat`, `stall`,
+`delay`, `burst`, `drift`. Every method returns the line.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Phone:
         return self._move(lambda at: end if start <= at < end else at)
 
     def delay(self, at_ms: int, ms: int) -> Phone:
-        """Deliver all that is sent from then on so much later, as on another way through the network."""
+        """Deliver all that is sent from then on so much later, as by another way."""
         return self._move(lambda at: at + ms / 1000 if at >= at_ms / 1000 else at)
 
     def burst(self, ms: int) -> Phone:

@@ -396,7 +396,7 @@ def wait_ended(folder: Path) -> None:
 def test_what_is_up_too_late_is_refused_and_ended(module: Module, install: Install) -> None:
     """H1: who holds the GIL makes an engine late that has passed its self-test."""
     folder = install("held", runtime=HELD_WHEN_IT_IS_UP)
-    with pytest.raises(RuntimeError, match="too long|held up"):
+    with pytest.raises(RuntimeError, match=r"too long|held up"):
         module.bring_in(folder, SHORT_MS)
     wait_ended(folder)
     (folder / "pyconvai" / "runtime.py").write_text((ROOT / "pyconvai" / "runtime.py").read_text())

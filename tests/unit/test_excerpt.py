@@ -32,7 +32,7 @@ OBJECTS = st.dictionaries(st.text(max_size=9), ANYTHING, max_size=4)
 
 
 @given(OBJECTS, st.sampled_from([None, 0, 3]))
-@examples(50, 20_000)
+@examples(50, 5_000)
 def test_what_is_short_is_left_as_it_is(message: dict[str, Any], indent: int | None) -> None:
     text = json.dumps(message, indent=indent).encode()
     found = excerpt(text)
@@ -41,7 +41,7 @@ def test_what_is_short_is_left_as_it_is(message: dict[str, Any], indent: int | N
 
 
 @given(st.binary() | OBJECTS.map(json.dumps).map(lambda text: text[:-1].encode()))
-@examples(50, 20_000)
+@examples(50, 5_000)
 def test_any_bytes(text: bytes) -> None:
     found = excerpt(text)
     assert found is None or len(found[0]) <= len(text)

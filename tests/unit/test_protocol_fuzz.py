@@ -195,7 +195,7 @@ def converse(texts: list[bytes]) -> None:
 
 
 @given(st.lists(VALID, max_size=4))
-@examples(60, 20_000)
+@examples(60, 5_000)
 def test_what_the_service_may_say(said: list[dict[str, Any]]) -> None:
     """S7: and the messages made up here are what the descriptions admit."""
     for message in said:
@@ -204,14 +204,14 @@ def test_what_the_service_may_say(said: list[dict[str, Any]]) -> None:
 
 
 @given(st.lists(spoilt(), min_size=1, max_size=4))
-@examples(120, 40_000)
+@examples(120, 10_000)
 def test_what_it_may_not_say(said: list[dict[str, Any]]) -> None:
     """S7."""
     converse([as_text(message) for message in said])
 
 
 @given(st.lists(broken() | st.binary() | ANYTHING.map(as_text), min_size=1, max_size=3))
-@examples(80, 40_000)
+@examples(80, 10_000)
 def test_what_is_no_message(said: list[bytes]) -> None:
     """S7."""
     converse(said)

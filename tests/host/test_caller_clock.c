@@ -214,6 +214,27 @@ TEST(a_pause_behind_a_jitter_buffer_costs_no_frame)
 	CHECK_INT(stamped(&clock, now, n, &missing_ms), 1);
 }
 
+TEST(a_line_that_takes_longer_from_now_on_loses_nothing_after_pauses)
+{
+	struct caller_clock clock = stamped_line();
+	const int64_t later = 60 * MS;
+	unsigned int missing_ms;
+	int64_t now;
+	int lost = 0;
+	int n = 10;
+
+	/* Words of 200 ms, and pauses of 200 ms. */
+	for (now = T0; n < 110; now += 5 * MS) {
+		if (now < T0 + (n - 9) * FRAME + later) {
+			caller_clock_gap_ms(&clock, now);
+			continue;
+		}
+		lost += !stamped(&clock, now, n, &missing_ms);
+		n += n % 20 == 19 ? 11 : 1;
+	}
+	CHECK_INT(lost, 0);
+}
+
 TEST(a_frame_that_comes_twice_or_out_of_order_is_heard_once)
 {
 	struct caller_clock clock = stamped_line();

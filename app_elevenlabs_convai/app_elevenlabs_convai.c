@@ -61,7 +61,8 @@
 					</option>
 					<option name="c">
 						<para>Connect first, and answer when the agent is there. The channel
-						rings meanwhile. Where no conversation comes up the channel is left
+						rings meanwhile, or hears the hold audio of the service if that has no
+						agent free and lets callers wait. Where no conversation comes up the channel is left
 						unanswered, so that the dialplan can go on with another way to take
 						the call. Not together with <literal>n</literal>.</para>
 					</option>
@@ -92,6 +93,10 @@
 			<para>Where the agent cannot be had, its <literal>fallback_agent</literal> of
 			<filename>elevenlabs.conf</filename> is tried, once, before the caller has heard
 			anything.</para>
+			<para>Where no agent is free, the service may let the caller wait. The caller then
+			hears ringing or music, as the options say, or the service's hold audio, and the
+			conversation with all its limits begins when an agent is there. The key
+			<literal>queue</literal> says how long callers may wait.</para>
 			<para>A tone or music that was started before goes on until the agent is there:
 			<literal>Playtones(ring)</literal> lets the caller wait less alone.</para>
 			<para>The agent is told <literal>caller_number</literal> (unless
@@ -140,7 +145,7 @@
 					</value>
 					<value name="LIMIT">
 						No session was free, here (max_sessions, or an operator is draining
-						the system) or at the service.
+						the system) or at the service, or not as soon as queue wants it.
 					</value>
 					<value name="NOAGENT">
 						elevenlabs.conf has no such agent, or none was named.
@@ -172,6 +177,10 @@
 					<para>The digits that the caller pressed meanwhile, the first 255. Whether the
 					agent is told of them as well says <literal>dtmf</literal> in
 					<filename>elevenlabs.conf</filename>.</para>
+				</variable>
+				<variable name="ELEVENLABSQUEUED">
+					<para>Whole seconds for which the service has let the caller wait, with all
+					agents; 0 if it has not. Set when an agent is there as well.</para>
 				</variable>
 			</variablelist>
 			<example title="An agent first, a person if that fails">

@@ -57,6 +57,20 @@ enum convai_state {
 	CONVAI_STATE_CONNECTING = 0,	/*!< signed URL, socket or metadata outstanding; pushes are refused */
 	CONVAI_STATE_TALKING = 1,	/*!< formats and conversation id are set */
 	CONVAI_STATE_ENDED = 2,		/*!< status, reason and play_out are set; nothing changes any more */
+	/*!
+	 * Between connecting and talking: the service has no agent free and lets the caller wait. Formats
+	 * and conversation id are set; pop gives the service's hold audio, and it wants silence meanwhile.
+	 */
+	CONVAI_STATE_QUEUED = 3,
+};
+
+/*! What has become of a call in the service's queue */
+enum convai_queue {
+	CONVAI_QUEUE_NONE = 0,		/*!< it has not been there */
+	CONVAI_QUEUE_WAITING = 1,	/*!< it is there, or has ended there otherwise */
+	CONVAI_QUEUE_ADMITTED = 2,	/*!< an agent was free */
+	CONVAI_QUEUE_TIMED_OUT = 3,	/*!< none was in time: ended with CONVAI_STATUS_LIMIT */
+	CONVAI_QUEUE_REFUSED = 4,	/*!< it was not to wait: ended with CONVAI_STATUS_LIMIT */
 };
 
 /*! How a call ended. status_name in call/variables.c has the names that an operator sees. */
@@ -112,13 +126,15 @@ struct convai_progress {
 	struct convai_format agent;	/*!< what the agent speaks: pop gives this */
 	const char *conversation_id;	/*!< "" before the metadata */
 	const char *reason;		/*!< "" before the end */
+	uint32_t queue;		/*!< enum convai_queue */
+	uint32_t talked;	/*!< once ended: 1 if it was talking, so that an agent was there */
 };
 
 /*!
  * Counters of one session since its start; every one only grows
  *
- * Not counted: caller audio that still waits to be sent when the conversation ends, and silence that
- * is refused because it is not up.
+ * Not counted: caller audio that still waits to be sent when the conversation ends, silence that is
+ * refused because it is not up, and the audio of both directions while the call is queued.
  */
 struct convai_counters {
 	uint64_t pushed_bytes;		/*!< taken from the channel, silence included */
@@ -222,7 +238,7 @@ struct convai_ops {
 	uint32_t (*push)(struct convai_session *session, const uint8_t *audio, uint32_t bytes, int64_t now_us);
 
 	/*!
-	 * \brief Queue silence in the caller format in place of audio that did not come
+	 * \brief Queue silence in the caller format in place of audio that did not come. Taken while queued, too.
 	 * \return as push; what is refused because it is not talking is not counted
 	 */
 	uint32_t (*push_silence)(struct convai_session *session, uint32_t ms);
@@ -259,11 +275,12 @@ struct convai_ops {
 	/*!
 	 * \brief Say something to the agent beside audio; the engine sends it soon, in order
 	 *
-	 * Any thread that holds the session (from open, before release). Takes no lock.
+	 * Any thread that holds the session (from open, before release). Takes no lock. While the call is
+	 * queued it waits until an agent is there.
 	 * \param kind enum convai_say
 	 * \param text UTF-8, copied
-	 * \return 0, or -1 with errno set: ENOTCONN (not talking), ENOBUFS (too many wait, or memory is
-	 *         short), EINVAL (no such kind, a text that it cannot have, or one that is too long)
+	 * \return 0, or -1 with errno set: ENOTCONN (neither talking nor queued), ENOBUFS (too many wait, or
+	 *         memory is short), EINVAL (no such kind, a text that it cannot have, or one that is too long)
 	 */
 	int (*send)(struct convai_session *session, uint32_t kind, const char *text);
 

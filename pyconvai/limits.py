@@ -117,6 +117,12 @@ BACKOFF_FORGET_SECONDS = 300.0
 BACKOFF_JITTER_SHARE = 0.25
 """A pause varies by this share, so that several machines do not come back as one."""
 
+# ---- The queue of the service ----
+
+QUEUE_DECISION_SECONDS = 0.05
+"""After the metadata. The service says at once that it lets a caller wait; who hears nothing for so
+long has an agent. The first message decides sooner, so that no greeting waits for this."""
+
 # ---- A connection ----
 
 READ_BYTES = 16_384

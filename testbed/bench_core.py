@@ -93,7 +93,8 @@ def talking() -> Iterator[
     media.feed(HEAD)
     media.take_audio(handle, False)
     handle.attach(media)
-    handle.talk(ULAW, ULAW, "conv_bench", 20)
+    handle.agree(ULAW, ULAW, "conv_bench", 20)
+    handle.talk()
     try:
         yield probe, handle, media, far
     finally:

@@ -44,6 +44,7 @@ struct attempt {
 	const char *agent;	/*!< the one that was tried last */
 	struct ending ending;
 	char conversation_id[128];
+	uint64_t queued_us;	/*!< in the service's queue, with all agents */
 	unsigned int another:1;	/*!< another agent may do better, and nobody has heard this one */
 };
 
@@ -56,7 +57,7 @@ struct attempt {
 /*! \brief Whether another agent is to be tried: the engine could not have this one, and the caller is still there */
 static int could_not_be_had(struct call *call)
 {
-	if (call->progress.state != CONVAI_STATE_ENDED || call->media.agent
+	if (call->progress.state != CONVAI_STATE_ENDED || call->progress.talked
 		|| ast_check_hangup(call->channel)) {
 		return 0;
 	}
@@ -103,6 +104,7 @@ static void carry_out(struct attempt *attempt, struct call *call)
 	attempt->ending = call->ending;
 	ast_copy_string(attempt->conversation_id, call->conversation_id,
 		sizeof(attempt->conversation_id));
+	attempt->queued_us += call->statistics.queued_us;
 	attempt->another = could_not_be_had(call);
 	result_set(call->channel, &call->ending, call->conversation_id);
 	result_set_digits(call->channel, call->dtmf.kept);
@@ -251,6 +253,7 @@ void attempt_run(struct ast_channel *channel, const char *name,
 		end_without_call(&attempt, CONVAI_STATUS_NOAGENT,
 			"there is no agent \"%s\" in %s", name, CONFIG_FILE);
 	}
+	result_set_queued(channel, statistics_seconds(attempt.queued_us));
 	publish_end(&attempt, began_us);
 	ao2_cleanup(attempt.first);
 	ao2_cleanup(agent);

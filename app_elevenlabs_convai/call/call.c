@@ -120,12 +120,26 @@ static void push_kept(void *data, struct ast_frame *frame)
 	push_voice(data, frame, monotonic_us());
 }
 
+/*! \brief Keep a frame for an agent who is not there yet. What is dropped in a queue was nobody's. */
+static void keep_voice(struct call *call, struct ast_frame *frame)
+{
+	unsigned int dropped_ms = call->media.preroll_dropped_ms;
+
+	media_preroll_keep(&call->media, frame);
+	if (call->queue.waits) {
+		call->media.preroll_dropped_ms = dropped_ms;
+	}
+	statistics_set(&call->statistics.preroll_dropped_ms, call->media.preroll_dropped_ms);
+}
+
 /*! \return length of the frame in microseconds */
 static int64_t take_voice(struct call *call, struct ast_frame *frame, int64_t now)
 {
 	int is_tone = dtmf_covers_audio(&call->dtmf, now);
 
-	statistics_count(&call->statistics.voice_frames_read);
+	if (!call->queue.waits) {
+		statistics_count(&call->statistics.voice_frames_read);
+	}
 	switch (caller_voice(&call->caller, call->progress.state, is_tone, now)) {
 	case CALLER_PUSH:
 		if (media_is_caller_format(&call->media, frame)) {
@@ -138,9 +152,7 @@ static int64_t take_voice(struct call *call, struct ast_frame *frame, int64_t no
 		push_silence(call, media_length_ms(frame), now);
 		break;
 	case CALLER_KEEP:
-		media_preroll_keep(&call->media, frame);
-		statistics_set(&call->statistics.preroll_dropped_ms,
-			call->media.preroll_dropped_ms);
+		keep_voice(call, frame);
 		break;
 	case CALLER_DROP:
 		break;
@@ -223,6 +235,11 @@ static void write_frame(struct call *call, int64_t now)
 {
 	struct media *media = &call->media;
 
+	if (call->queue.waits) {
+		push_silence(call, PLAYOUT_FRAME_US / 1000, now);
+		call->waiting = queue_write(&call->queue, call->ops, call->session, call->waiting, now);
+		return;
+	}
 	if (!media->agent) {
 		/* What the caller hears is Asterisk's own, and keeps frames of ours out. */
 		if (call->agent->silence && !call->waiting) {
@@ -246,7 +263,7 @@ static void write_frame(struct call *call, int64_t now)
 /*! \brief The agent's first word does not wait for the end of a frame of silence */
 static void hurry_first_word(struct call *call, int64_t now)
 {
-	if (!call->hurried && call->media.agent && is_agent_queued(call)) {
+	if (!call->hurried && !call->queue.waits && call->media.agent && is_agent_queued(call)) {
 		call->hurried = 1;
 		playout_clock_hurry(&call->clock, now);
 	}
@@ -289,14 +306,40 @@ static int answer(struct call *call)
 	return 0;
 }
 
-static void begin_talking(struct call *call)
+/*! \brief The agent's formats are known: prepare the channel for them, once */
+static int agree(struct call *call)
 {
 	char reason[ENDING_REASON_SIZE];
 
+	if (call->media.agent) {
+		return 0;
+	}
 	if (media_agree(&call->media, &call->progress, reason, sizeof(reason))) {
 		end_with(call, CONVAI_STATUS_ERROR, reason);
+		return -1;
+	}
+	return 0;
+}
+
+/*! \brief The service has no agent free, and lets the caller wait */
+static void begin_queue(struct call *call)
+{
+	if (agree(call)) {
 		return;
 	}
+	if (call->begun && (call->options->ring || call->options->music)) {
+		/* The word was late, and had been taken for an agent's silence. */
+		call->waiting = waiting_begin(call->channel, call->options);
+	}
+	queue_begin(&call->queue);
+}
+
+static void begin_talking(struct call *call)
+{
+	if (agree(call)) {
+		return;
+	}
+	queue_admit(&call->queue);
 	note_first(call, &call->statistics.talking_us);
 	waiting_end(call->channel, call->options);
 	call->waiting = 0;
@@ -307,8 +350,11 @@ static void begin_talking(struct call *call)
 	media_preroll_drain(&call->media, push_kept, call);
 	statistics_set(&call->statistics.preroll_dropped_ms, call->media.preroll_dropped_ms);
 	caller_start(&call->caller, monotonic_us());
-	events_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
-		"ConversationId", call->conversation_id, SENTINEL);
+	if (!call->begun) {
+		call->begun = 1;
+		events_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
+			"ConversationId", call->conversation_id, SENTINEL);
+	}
 }
 
 /*! \brief How long what is queued may still be heard after the end, in microseconds */
@@ -329,6 +375,7 @@ static void begin_end(struct call *call)
 {
 	int64_t limit_us = call->media.agent ? play_out_us(call) : 0;
 
+	queue_end(&call->queue, call->progress.queue);
 	if (limit_us) {
 		call->leave_us = monotonic_us() + limit_us;
 	} else {
@@ -337,7 +384,7 @@ static void begin_end(struct call *call)
 }
 
 /*!
- * \brief Poll the session and act on what has changed; metadata and end may come in one
+ * \brief Poll the session and act on what has changed; an agent and the end may come in one
  * step
  */
 static void take_progress(struct call *call)
@@ -352,11 +399,16 @@ static void take_progress(struct call *call)
 
 	ast_copy_string(call->conversation_id, progress.conversation_id,
 		sizeof(call->conversation_id));
-	if (before == CONVAI_STATE_CONNECTING && progress.state != before
-		&& progress.agent.encoding != CONVAI_ENCODING_NONE) {
+	if (progress.state == before) {
+		return;
+	}
+	if (progress.state == CONVAI_STATE_QUEUED) {
+		begin_queue(call);
+	} else if (before != CONVAI_STATE_TALKING
+		&& (progress.state == CONVAI_STATE_TALKING || progress.talked)) {
 		begin_talking(call);
 	}
-	if (before != CONVAI_STATE_ENDED && progress.state == CONVAI_STATE_ENDED) {
+	if (progress.state == CONVAI_STATE_ENDED) {
 		begin_end(call);
 	}
 }
@@ -524,7 +576,17 @@ void call_run(struct call *call, const struct call_options *options)
 {
 	call->options = options;
 	media_open(&call->media, call->channel);
+	call->queue = (struct queue) {
+		.channel = call->channel,
+		.options = options,
+		.agent = call->agent->name,
+		.conversation_id = call->conversation_id,
+		.media = &call->media,
+		.statistics = &call->statistics,
+		.silence = call->agent->silence,
+	};
 	if (call->failed_attempt) {
+		call->queue.before_us = call->failed_attempt->statistics.queued_us;
 		media_preroll_move(&call->media, &call->failed_attempt->media);
 		call->dtmf = call->failed_attempt->dtmf;
 	}
@@ -547,6 +609,7 @@ void call_run(struct call *call, const struct call_options *options)
 	}
 
 done:
+	queue_leave(&call->queue);
 	release_session(call);
 	media_close(&call->media);
 }

@@ -22,6 +22,7 @@
 #include "call/ending.h"
 #include "call/media.h"
 #include "call/playout_clock.h"
+#include "call/queue.h"
 #include "call/statistics.h"
 #include "call/watchdog.h"
 #include "convai_ops.h"
@@ -60,12 +61,14 @@ struct call {
 	struct media media;
 	struct caller caller;
 	struct dtmf dtmf;
+	struct queue queue;
 	struct playout_clock clock;
 	struct watchdog watchdog;
 	/*! ended, audio being played out: leave at this time at the latest */
 	int64_t leave_us;
 	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */
 	unsigned int waiting:1;	/*!< the caller hears a tone or music until the agent is there */
+	unsigned int begun:1;	/*!< ElevenLabsStart has been published */
 	unsigned int hurried:1;	/*!< the agent's first word has been waiting to be written */
 	unsigned int engine_closed:1;	/*!< the engine took no session: it is stopping */
 	unsigned int over:1;	/*!< the ending is final */

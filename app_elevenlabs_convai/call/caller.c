@@ -47,6 +47,7 @@ enum caller_verdict caller_voice(struct caller *caller, uint32_t state, int is_t
 	caller_start(caller, now);
 	switch (state) {
 	case CONVAI_STATE_CONNECTING:
+	case CONVAI_STATE_QUEUED:
 		/* A tone is no first word, and nobody is there yet to hear silence. */
 		return is_tone ? CALLER_DROP : CALLER_KEEP;
 	case CONVAI_STATE_TALKING:

@@ -53,6 +53,48 @@
 			</see-also>
 		</managerEventInstance>
 	</managerEvent>
+	<managerEvent name="ElevenLabsQueue" language="en_US" module="app_elevenlabs_convai">
+		<managerEventInstance class="EVENT_FLAG_CALL">
+			<synopsis>
+				Raised when an ElevenLabs agent is full: the caller waits, or waits no longer.
+			</synopsis>
+			<syntax>
+				<parameter name="Channel">
+					<para>As in <literal>ElevenLabsStart</literal>.</para>
+				</parameter>
+				<parameter name="Agent">
+					<para>Section of <filename>elevenlabs.conf</filename>.</para>
+				</parameter>
+				<parameter name="ConversationId">
+					<para>The service's id of the conversation, which it has already.</para>
+				</parameter>
+				<parameter name="Status">
+					<enumlist>
+						<enum name="waiting"><para>The service lets the caller wait.</para></enum>
+						<enum name="admitted"><para>An agent is there;
+						<literal>ElevenLabsStart</literal> follows.</para></enum>
+						<enum name="timed_out"><para>None was free in time, by the service's limit
+						or by <literal>queue</literal> in
+						<filename>elevenlabs.conf</filename>.</para></enum>
+						<enum name="refused"><para>The caller would have had to wait, and was not
+						to: <literal>queue = refuse</literal>.</para></enum>
+					</enumlist>
+				</parameter>
+				<parameter name="Waited">
+					<para>Whole seconds for which the caller has waited for this agent.</para>
+				</parameter>
+			</syntax>
+			<description>
+				<para>A caller who hangs up while waiting has an <literal>ElevenLabsEnd</literal>
+				alone.</para>
+			</description>
+			<see-also>
+				<ref type="managerEvent">ElevenLabsStart</ref>
+				<ref type="managerEvent">ElevenLabsEnd</ref>
+				<ref type="application">ElevenLabsConvAI</ref>
+			</see-also>
+		</managerEventInstance>
+	</managerEvent>
 	<managerEvent name="ElevenLabsEnd" language="en_US" module="app_elevenlabs_convai">
 		<managerEventInstance class="EVENT_FLAG_CALL">
 			<synopsis>

@@ -257,6 +257,12 @@ void media_preroll_drain(struct media *media,
 	media->preroll_ms = 0;
 }
 
+void media_silence(struct media *media)
+{
+	memset(media_audio(media), same_format(media->agent, ast_format_ulaw) ? ULAW_SILENCE : 0,
+		media->frame_bytes);
+}
+
 int media_write(struct media *media)
 {
 	return ast_write(media->channel, &media->frame);

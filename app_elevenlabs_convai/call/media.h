@@ -94,6 +94,9 @@ static inline uint8_t *media_audio(struct media *media)
 	return media->buffer + AST_FRIENDLY_OFFSET;
 }
 
+/*! \brief Fill the frame with silence in the agent's format */
+void media_silence(struct media *media);
+
 /*!
  * \brief Write the frame whose audio is in place, frame_bytes of the agent format; as
  * ast_write

@@ -36,4 +36,29 @@ void statistics_copy(const struct call_statistics *from, struct call_statistics 
 	to->preroll_dropped_ms = __atomic_load_n(&from->preroll_dropped_ms, __ATOMIC_RELAXED);
 	to->talking_us = __atomic_load_n(&from->talking_us, __ATOMIC_RELAXED);
 	to->speaking_us = __atomic_load_n(&from->speaking_us, __ATOMIC_RELAXED);
+	to->queued_us = __atomic_load_n(&from->queued_us, __ATOMIC_RELAXED);
+	to->queued_since_us = __atomic_load_n(&from->queued_since_us, __ATOMIC_RELAXED);
+}
+
+void statistics_queue(struct call_statistics *statistics, int64_t now)
+{
+	statistics_set(&statistics->queued_since_us, now);
+}
+
+void statistics_leave_queue(struct call_statistics *statistics, int64_t now)
+{
+	statistics_set(&statistics->queued_us, statistics_queued_us(statistics, now));
+	statistics_set(&statistics->queued_since_us, 0);
+}
+
+uint64_t statistics_queued_us(const struct call_statistics *statistics, int64_t now)
+{
+	uint64_t since = statistics->queued_since_us;
+
+	return statistics->queued_us + (since ? now - since : 0);
+}
+
+unsigned int statistics_seconds(uint64_t us)
+{
+	return (us + 500000) / 1000000;
 }

@@ -35,6 +35,8 @@ struct call_statistics {
 	/* From the application's start on, in microseconds; 0 until then */
 	uint64_t talking_us;		/*!< the conversation was up */
 	uint64_t speaking_us;		/*!< the first frame of the agent's was written */
+	uint64_t queued_us;		/*!< spent in the service's queue; the wait under way not counted */
+	uint64_t queued_since_us;	/*!< CLOCK_MONOTONIC: when the wait under way began; 0: none is */
 };
 
 /*! \brief Count one more. Channel thread. */
@@ -52,6 +54,16 @@ static inline void statistics_set(uint64_t *counter, uint64_t value)
 /*! \brief Take over what the clock has counted. Channel thread. */
 void statistics_take_clock(struct call_statistics *statistics,
 	const struct playout_clock *clock);
+
+/*! \brief The service lets the caller wait, or does so no longer. Channel thread. */
+void statistics_queue(struct call_statistics *statistics, int64_t now);
+void statistics_leave_queue(struct call_statistics *statistics, int64_t now);
+
+/*! \brief Time spent in the service's queue until now, in microseconds. Of a copy, or channel thread. */
+uint64_t statistics_queued_us(const struct call_statistics *statistics, int64_t now);
+
+/*! \brief Whole seconds, to the nearest: what programs are told of a wait */
+unsigned int statistics_seconds(uint64_t us);
 
 /*! \brief Copy them while the channel thread goes on counting. Any thread. */
 void statistics_copy(const struct call_statistics *from, struct call_statistics *to);

@@ -276,6 +276,7 @@ void result_clear(struct ast_channel *channel)
 	set(channel, "ELEVENLABSREASON", NULL);
 	set(channel, "ELEVENLABSCONVERSATIONID", NULL);
 	set(channel, "ELEVENLABSDTMF", NULL);
+	set(channel, "ELEVENLABSQUEUED", NULL);
 }
 
 void result_set(struct ast_channel *channel, const struct ending *ending,
@@ -284,6 +285,14 @@ void result_set(struct ast_channel *channel, const struct ending *ending,
 	set(channel, "ELEVENLABSSTATUS", status_name(ending->status));
 	set(channel, "ELEVENLABSREASON", ending->reason);
 	set(channel, "ELEVENLABSCONVERSATIONID", conversation_id);
+}
+
+void result_set_queued(struct ast_channel *channel, unsigned int seconds)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", seconds);
+	set(channel, "ELEVENLABSQUEUED", text);
 }
 
 void result_set_digits(struct ast_channel *channel, const char *digits)

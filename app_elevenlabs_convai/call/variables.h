@@ -60,6 +60,9 @@ void result_clear(struct ast_channel *channel);
 void result_set(struct ast_channel *channel, const struct ending *ending,
 	const char *conversation_id);
 
+/*! \brief Leave the seconds in the service's queue on the channel */
+void result_set_queued(struct ast_channel *channel, unsigned int seconds);
+
 /*! \brief Leave the digits that the caller has pressed on the channel */
 void result_set_digits(struct ast_channel *channel, const char *digits);
 

@@ -39,6 +39,14 @@ int waiting_begin(struct ast_channel *channel, const struct call_options *option
 	return 0;
 }
 
+void waiting_yield(struct ast_channel *channel)
+{
+	ast_deactivate_generator(channel);
+	if (ast_channel_state(channel) != AST_STATE_UP) {
+		ast_indicate(channel, AST_CONTROL_PROGRESS);
+	}
+}
+
 void waiting_end(struct ast_channel *channel, const struct call_options *options)
 {
 	if (options->music) {

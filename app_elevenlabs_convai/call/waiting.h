@@ -11,7 +11,8 @@
  * \brief What the caller hears while the agent is not there yet
  *
  * Asterisk's own tones and music, on the channel's own generator: no frame of ours is
- * written meanwhile. All of it is called from the channel thread.
+ * written meanwhile. While the service has the call in its queue, its hold audio may take
+ * their place. All of it is called from the channel thread.
  */
 
 #ifndef CALL_WAITING_H
@@ -22,6 +23,13 @@ struct call_options;
 
 /*! \brief Begin to ring or to play. \return 1 if there is something to hear, else 0 */
 int waiting_begin(struct ast_channel *channel, const struct call_options *options);
+
+/*!
+ * \brief From now on the caller hears audio that we write: hold audio of the service's
+ *
+ * Ringing ends; a channel that is not answered is told to carry early media, where it can.
+ */
+void waiting_yield(struct ast_channel *channel);
 
 /*! \brief Stop what waiting_begin has begun, and any tone or music of the dialplan's */
 void waiting_end(struct ast_channel *channel, const struct call_options *options);

@@ -134,7 +134,8 @@ static int engine_hangs(const struct watchdog *watchdog, const struct watchdog_f
 		ending_set(ending, CONVAI_STATUS_ERROR, "the engine does not answer");
 		return 1;
 	}
-	if (facts->state == CONVAI_STATE_TALKING && watchdog->refused_us
+	if ((facts->state == CONVAI_STATE_TALKING || facts->state == CONVAI_STATE_QUEUED)
+		&& watchdog->refused_us
 		&& facts->now - watchdog->refused_us >= ENGINE_STALL_US) {
 		ending_set(ending, CONVAI_STATUS_ERROR, "the engine is not taking audio");
 		return 1;

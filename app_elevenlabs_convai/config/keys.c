@@ -90,6 +90,16 @@ static int check_dtmf(const struct config_key *key, const char *value, char *can
 	return dtmf_use_find(value) < 0 ? -1 : keep(value, canonical, size);
 }
 
+/*! \brief How long a caller may be in the service's queue */
+static int check_queue(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	if (!strcmp(value, "wait") || !strcmp(value, "refuse")) {
+		return keep(value, canonical, size);
+	}
+	return check_number(key, value, canonical, size);
+}
+
 /*! \brief One key of a telephone, or none; the letters in capitals */
 static int check_digit(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
@@ -393,6 +403,15 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.max = 86400,
 		.preset = "0",
 		.allowed = "a whole number of seconds from 0 (off) to 86400",
+	},
+	[KEY_QUEUE] = {
+		.name = "queue",
+		.check = check_queue,
+		.min = 1,
+		.max = 86400,
+		.preset = "wait",
+		.allowed = "wait, refuse, or a whole number of seconds from 1 to 86400",
+		.flags = KEY_TO_ENGINE,
 	},
 	[KEY_DTMF] = {
 		.name = "dtmf",

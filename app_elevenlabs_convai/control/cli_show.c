@@ -42,6 +42,7 @@ struct view {
 	struct convai_format agent;
 	struct convai_counters counters;
 	struct call_statistics statistics;
+	double queued;	/*!< seconds in the service's queue */
 	int seconds;
 };
 
@@ -51,6 +52,7 @@ static const char *state_name(const struct call *call)
 		[CONVAI_STATE_CONNECTING] = "connecting",
 		[CONVAI_STATE_TALKING] = "talking",
 		[CONVAI_STATE_ENDED] = "ending",
+		[CONVAI_STATE_QUEUED] = "queued",
 	};
 
 	return call->session && call->progress.state < ARRAY_LEN(names)
@@ -59,10 +61,13 @@ static const char *state_name(const struct call *call)
 
 static void look_at(struct call *call, struct view *view)
 {
+	int64_t now = monotonic_us();
+
 	memset(view, 0, sizeof(*view));
 	registry_channel_name(call, view->channel, sizeof(view->channel));
-	view->seconds = (monotonic_us() - call->started_us) / 1000000;
+	view->seconds = (now - call->started_us) / 1000000;
 	statistics_copy(&call->statistics, &view->statistics);
+	view->queued = statistics_queued_us(&view->statistics, now) / 1000000.0;
 	ao2_lock(call);
 	view->state = state_name(call);
 	view->debug = cli_debug_state(call);
@@ -130,7 +135,7 @@ char *cli_show_agents(struct ast_cli_args *a)
 	return CLI_SUCCESS;
 }
 
-#define SESSIONS_FORMAT "%-32.32s %-20.20s %-36.36s %-10s %9s %8s %8s\n"
+#define SESSIONS_FORMAT "%-32.32s %-20.20s %-36.36s %-10s %9s %8s %8s %8s\n"
 
 static void tell_how_to_end(int fd, size_t count)
 {
@@ -155,13 +160,14 @@ char *cli_show_sessions(struct ast_cli_args *a)
 		return CLI_SHOWUSAGE;
 	}
 	ast_cli(a->fd, SESSIONS_FORMAT, "Channel", "Agent", "Conversation", "State",
-		"Duration", "Heard", "Spoken");
+		"Duration", "Heard", "Spoken", "Queued");
 	count = registry_list(&calls);
 	for (i = 0; i < count; i++) {
 		struct view view;
 		char duration[16];
 		char heard[16];
 		char spoken[16];
+		char queued[16];
 
 		look_at(calls[i], &view);
 		duration_text(view.seconds, duration, sizeof(duration));
@@ -169,8 +175,9 @@ char *cli_show_sessions(struct ast_cli_args *a)
 			seconds_of(&view.caller, view.counters.pushed_bytes));
 		snprintf(spoken, sizeof(spoken), "%.1f s",
 			seconds_of(&view.agent, view.counters.played_bytes));
+		snprintf(queued, sizeof(queued), "%.1f s", view.queued);
 		ast_cli(a->fd, SESSIONS_FORMAT, view.channel, calls[i]->agent->name,
-			S_OR(view.conversation_id, "-"), view.state, duration, heard, spoken);
+			S_OR(view.conversation_id, "-"), view.state, duration, heard, spoken, queued);
 	}
 	registry_free_list(calls, count);
 	ast_cli(a->fd, "%zu session%s\n", count, ESS(count));
@@ -191,6 +198,7 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	ast_cli(fd, "Agent:            %s\n", agent);
 	ast_cli(fd, "Conversation:     %s\n", S_OR(view->conversation_id, "-"));
 	ast_cli(fd, "State:            %s, for %s in all\n", view->state, duration);
+	ast_cli(fd, "Queued:           %.1f s by the service\n", view->queued);
 	ast_cli(fd, "Debug:            %s\n", view->debug);
 	ast_cli(fd, "Began:            conversation after %.1f ms, agent heard after %.1f ms\n",
 		s->talking_us / 1000.0, s->speaking_us / 1000.0);

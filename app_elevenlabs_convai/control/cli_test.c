@@ -67,14 +67,18 @@ static char *tell(int fd, const struct config_agent *agent,
 {
 	char caller[32];
 	char spoken[32];
+	const char *room = "";
 
+	if (progress->queue != CONVAI_QUEUE_NONE) {
+		room = "; but it is full, and the service lets callers wait";
+	}
 	if (!*progress->conversation_id) {
 		return failed(fd, agent->name, progress->status, progress->reason);
 	}
-	ast_cli(fd, "Agent %s: OK, %s after %d ms; it hears %s and speaks %s\n", agent->name,
+	ast_cli(fd, "Agent %s: OK, %s after %d ms; it hears %s and speaks %s%s\n", agent->name,
 		progress->conversation_id, (int) ((monotonic_us() - began_us) / 1000),
 		media_format_name(&progress->caller, caller, sizeof(caller)),
-		media_format_name(&progress->agent, spoken, sizeof(spoken)));
+		media_format_name(&progress->agent, spoken, sizeof(spoken)), room);
 	return CLI_SUCCESS;
 }
 

@@ -48,8 +48,11 @@ static int find_type(const char *type)
 	return -1;
 }
 
-/*! \return 0, or the errno of the engine's */
-static int send_to(struct call *call, uint32_t kind, const char *text)
+/*!
+ * \param[out] waits 1 if no agent is there yet to be told
+ * \return 0, or the errno of the engine's
+ */
+static int send_to(struct call *call, uint32_t kind, const char *text, int *waits)
 {
 	int failure = ENOTCONN;
 
@@ -57,6 +60,7 @@ static int send_to(struct call *call, uint32_t kind, const char *text)
 	if (call->session) {
 		failure = call->ops->send(call->session, kind, text) ? errno : 0;
 	}
+	*waits = call->progress.state == CONVAI_STATE_QUEUED;
 	ao2_unlock(call);
 	return failure;
 }
@@ -85,6 +89,7 @@ int say(const char *channel, const char *type, const char *text, char *answer, s
 	int kind = find_type(type);
 	struct call *call;
 	int failure;
+	int waits;
 
 	if (kind < 0) {
 		snprintf(answer, size, "Type must be message, context, activity or feedback");
@@ -99,13 +104,14 @@ int say(const char *channel, const char *type, const char *text, char *answer, s
 		snprintf(answer, size, "There is no session on channel %s", channel);
 		return -1;
 	}
-	failure = send_to(call, kind, text);
+	failure = send_to(call, kind, text, &waits);
 	ao2_ref(call, -1);
 	if (failure) {
 		ast_copy_string(answer, explain(failure, kind), size);
 		return -1;
 	}
-	snprintf(answer, size, "Sent to the agent: %s", say_types[kind]);
+	snprintf(answer, size, waits ? "Queued: the agent gets it once it is there: %s"
+		: "Sent to the agent: %s", say_types[kind]);
 	return 0;
 }
 

@@ -34,6 +34,28 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayHold:
+    """Queue a piece of what the service plays to a caller who waits. It is not the agent's."""
+
+    audio_base64: str
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """No agent is free: the service lets the caller wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTimedOut:
+    """The service lets the caller wait no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An agent is there: the conversation begins. Hold audio that is left is not to be heard."""
+
+
+@dataclass(frozen=True, slots=True)
 class CountStale:
     """Agent audio came that is older than the last interruption; its length in base64."""
 
@@ -83,8 +105,22 @@ class CountUnknown:
     """A message came that has an unknown type, or none, or that is no message at all."""
 
 
-Effect = Play | CountStale | Flush | Send | CountPong | CallTool | Log | CountUnknown | Metadata
-"""``Metadata``: the conversation is up."""
+Effect = (
+    Play
+    | PlayHold
+    | Queued
+    | QueueTimedOut
+    | Admitted
+    | CountStale
+    | Flush
+    | Send
+    | CountPong
+    | CallTool
+    | Log
+    | CountUnknown
+    | Metadata
+)
+"""``Metadata``: the formats are known; ``Queued`` or ``Admitted`` follows."""
 
 Effects = tuple[Effect, ...]
 """Of one message, to be carried out in this order."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 from typing import Any
 
 import orjson
@@ -20,6 +20,7 @@ from ..service.endings import one_line
 from ..service.metadata import Metadata
 from ..service.settings import Call
 from .effects import (
+    Admitted,
     CallTool,
     CountPong,
     CountStale,
@@ -29,6 +30,9 @@ from .effects import (
     Level,
     Log,
     Play,
+    PlayHold,
+    Queued,
+    QueueTimedOut,
     Send,
 )
 from .heard import Heard
@@ -83,6 +87,25 @@ GOES_ON = frozenset({"agent_response", "agent_tool_request", "client_tool_call",
 OVER = "max_duration_exceeded"
 """The error after which the agent may still say that the time is over."""
 
+
+class Place(Enum):
+    """Where the caller stands with the service."""
+
+    DOOR = "door"
+    """The metadata has not come."""
+    HALL = "hall"
+    """It has: the next message tells whether an agent is there, or the caller is to wait."""
+    QUEUE = "queue"
+    """No agent is free. The service plays hold audio, and discards what it is sent."""
+    TALK = "talk"
+    """An agent is there."""
+
+
+_TELLS_NOTHING = frozenset({"conversation_initiation_metadata", "queue_status", "ping"})
+"""Messages that do not say that an agent is there."""
+
+QUEUE_TIMED_OUT = "no agent was free in time (timed_out)"
+
 ENDING_TOOLS = frozenset({"end_call", "voicemail_detection"})
 """Tools of the service after which it closes the conversation."""
 
@@ -125,6 +148,10 @@ class Conversation:
         """The tool with which the agent says it ends the call."""
         self.last_response = 0
         """Id of the agent's last turn, which feedback is on."""
+        self.place = Place.DOOR
+        self._waits_at_door = False
+        self._agent_came = False
+        """It has said something: the caller is not queued any more."""
         self._interrupted_at = 0
         self._heard = Heard()
         self._told_overflow = False
@@ -141,9 +168,17 @@ class Conversation:
         if kind in GOES_ON and self.last_error and self.last_error.kind != OVER:
             self.last_error = None
         known = MESSAGES.get(kind)
-        return known[1](self, document) if known else _unknown(kind)
+        effects = known[1](self, document) if known else _unknown(kind)
+        return effects if kind in _TELLS_NOTHING else (*self.admit(), *effects)
 
     # ---- Told by the session ----
+
+    def admit(self) -> Effects:
+        """Nothing has said that the caller is to wait: an agent is there."""
+        if self.place is not Place.HALL:
+            return ()
+        self.place = Place.TALK
+        return (Admitted(),)
 
     def response_began(self, event_id: int, queued_ms: int) -> None:
         """The audio of this response comes behind all that was ever queued."""
@@ -175,11 +210,16 @@ class Conversation:
         if not body:  # servers of 2024 said {"audio": {"chunk": ...}}
             body = {"audio_base_64": _body(message, "audio").get("chunk")}
         event_id, audio_base64 = _number(body), _text(body, "audio_base_64")
+        if self.place is Place.QUEUE:
+            return (PlayHold(audio_base64),)
+        self._agent_came = True
         if "event_id" in body and event_id < self._interrupted_at:
             return (CountStale(len(audio_base64)),)
         return (Play(audio_base64, event_id, event_id != self._heard.event_id),)
 
     def _interruption(self, message: dict[str, Any]) -> Effects:
+        if self.place is Place.QUEUE:
+            return ()  # nobody has been interrupted, and the agent's ids have not begun
         # Audio that comes later with this very id is the reply, not the interrupted turn.
         self._interrupted_at = _number(_event_body(message))
         return (Flush(),)
@@ -188,6 +228,7 @@ class Conversation:
 
     def _agent_response(self, message: dict[str, Any]) -> Effects:
         body = _event_body(message)
+        self._agent_came = True
         self.last_response = _number(body)
         return _debug(f"agent: {one_line(_text(body, 'agent_response'))}")
 
@@ -247,23 +288,40 @@ class Conversation:
 
     def _metadata(self, message: dict[str, Any]) -> Effects:
         body = _event_body(message)
-        return (
-            Metadata(
-                _text(body, "conversation_id"),
-                _text(body, "agent_output_audio_format") or DEFAULT_FORMAT,
-                _text(body, "user_input_audio_format") or DEFAULT_FORMAT,
-            ),
+        metadata = Metadata(
+            _text(body, "conversation_id"),
+            _text(body, "agent_output_audio_format") or DEFAULT_FORMAT,
+            _text(body, "user_input_audio_format") or DEFAULT_FORMAT,
         )
+        if self.place is not Place.DOOR:
+            return (metadata,)
+        self.place = Place.HALL
+        return (metadata, *(self._wait() if self._waits_at_door else ()))
 
     def _ping(self, message: dict[str, Any]) -> Effects:
         return (Send(pong(_number(_event_body(message)))), CountPong())
 
     def _queue_status(self, message: dict[str, Any]) -> Effects:
         status = _text(_event_body(message), "status")
+        news = _news("queue_status", status)
         if status == "timed_out":
-            error = ServiceError("no agent was free in time (timed_out)", "queue_timed_out")
-            return self._reported(error)
-        return _news("queue_status", status)
+            news = self._reported(ServiceError(QUEUE_TIMED_OUT, "queue_timed_out"))
+            return (*news, QueueTimedOut()) if self.place is Place.QUEUE else news
+        if status == "admitted" and self.place is Place.QUEUE:
+            self.place = Place.TALK
+            return (*news, Admitted())
+        if self.place is Place.DOOR:
+            self._waits_at_door = status == "waiting"
+        elif status == "waiting":
+            return (*news, *self._wait())
+        return news
+
+    def _wait(self) -> Effects:
+        """Be queued. The word comes right behind the metadata, unless the network holds it up."""
+        if self.place is Place.QUEUE or self._agent_came:
+            return ()
+        self.place = Place.QUEUE
+        return (Queued(),)
 
     def _guardrail(self, message: dict[str, Any]) -> Effects:
         return _news("guardrail_triggered", _text(_event_body(message), "guardrail_name"))

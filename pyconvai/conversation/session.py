@@ -7,6 +7,8 @@ conversation, the channel hangs up, or the engine is told to end it. All go thro
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from enum import IntEnum
 from typing import Any
 
 from .. import limits
@@ -14,12 +16,14 @@ from ..core._core import SessionHandle
 from ..log import ChannelLog, trace
 from ..service.connecting import Connector, SharedState
 from ..service.endings import (
+    NO_AGENT_CODES,
     Ending,
     PlayOut,
     RateLimit,
     SetupFailed,
     Status,
     from_close,
+    no_agent,
     one_line,
 )
 from ..service.endpoint import place_of
@@ -28,6 +32,7 @@ from ..service.settings import Call, Settings
 from ..service.websocket import Closed, WebSocket
 from . import protocol
 from .effects import (
+    Admitted,
     CallTool,
     CountPong,
     CountStale,
@@ -36,10 +41,28 @@ from .effects import (
     Flush,
     Log,
     Play,
+    PlayHold,
+    Queued,
+    QueueTimedOut,
     Send,
 )
-from .protocol import ENCODING_SLIN, FORMATS, AudioFormat, Conversation, Say
+from .protocol import (
+    ENCODING_SLIN,
+    FORMATS,
+    QUEUE_TIMED_OUT,
+    AudioFormat,
+    Conversation,
+    Place,
+    Say,
+)
 from .tools import Toolbox, allowed
+
+
+class Queue(IntEnum):
+    """``enum convai_queue``: how the queue of the service ends for a caller without an agent."""
+
+    TIMED_OUT = 3
+    REFUSED = 4
 
 
 class Session:
@@ -54,6 +77,9 @@ class Session:
         self._websocket: WebSocket | None = None
         self._up: asyncio.Future[Metadata] | None = None
         self._closed: asyncio.Future[Closed] | None = None
+        self._over: asyncio.Future[Ending] | None = None
+        """Time or patience is at an end, ours or the service's."""
+        self._timer: asyncio.TimerHandle | None = None
         self._forced: Ending | None = None
         self._finishing = False
         self._task: asyncio.Task[None] | None = None
@@ -83,8 +109,8 @@ class Session:
         websocket = self._websocket
         if websocket is None or self._finishing:
             return True
-        if not websocket.has_room:
-            return False
+        if self._conversation.place is Place.QUEUE or not websocket.has_room:
+            return False  # whoever is queued is not heard
         for kind, text in self.handle.outbox():
             self._send(protocol.utterance(Say(kind), text, self._conversation.last_response))
         return True
@@ -106,6 +132,7 @@ class Session:
     async def _finish(self, ending: Ending) -> None:
         """Tell the channel first, for it may have a caller waiting; then close the socket."""
         self._finishing = True
+        self._limit(0)
         if self._tools is not None:
             self._tools.close()
         self.handle.detach()
@@ -132,11 +159,12 @@ class Session:
             limit = f"connect_timeout ({settings.connect_timeout} s)"
             return Ending(Status.TIMEOUT, one_line(f"no conversation with {where} within {limit}"))
         assert self._closed is not None
-        try:
-            async with asyncio.timeout(settings.max_duration or None):
-                return self._ended(await self._closed, talking=True)
-        except TimeoutError:
-            return Ending(Status.TIMEOUT, f"max_duration ({settings.max_duration} s) reached")
+        assert self._over is not None
+        last: set[asyncio.Future[Any]] = {self._over, self._closed}
+        await asyncio.wait(last, return_when=asyncio.FIRST_COMPLETED)
+        if self._over.done():
+            return self._over.result()
+        return self._ended(self._closed.result(), talking=self._conversation.place is Place.TALK)
 
     # ---- Set-up ----
 
@@ -144,6 +172,7 @@ class Session:
         """Say who calls and wait for the metadata; anything may come before it."""
         loop = asyncio.get_running_loop()
         self._up, self._closed = loop.create_future(), loop.create_future()
+        self._over = loop.create_future()
         self._websocket = websocket
         self._conversation = Conversation()  # what an attempt before this one has said is void
         tools = self._tools = self._new_tools(call.settings)
@@ -165,13 +194,13 @@ class Session:
         ending = self._ended(closed, talking=False)
         return SetupFailed(ending, RateLimit() if ending.busy else None)
 
-    def _talk(self, metadata: Metadata) -> None:
-        """Take on the agent's formats and let audio flow, before the next message is read."""
+    def _agree(self, metadata: Metadata) -> None:
+        """Take on the agent's formats, before the next message is read."""
         assert self._websocket is not None
         assert self._settings is not None
         agent = _known_format(metadata.agent_format, "agent_output_audio_format")
         caller = _known_format(metadata.caller_format, "user_input_audio_format")
-        self.handle.talk(caller, agent, metadata.conversation_id, self._settings.chunk_ms)
+        self.handle.agree(caller, agent, metadata.conversation_id, self._settings.chunk_ms)
         encoding, rate = caller
         second = rate * (2 if encoding == ENCODING_SLIN else 1) * 4 // 3  # as base64
         unsent = second * limits.UNSENT_MS // 1000
@@ -182,16 +211,67 @@ class Session:
         )
 
     def _began(self, metadata: Metadata) -> None:
-        """The conversation is up. A second metadata changes nothing."""
+        """The service has taken the call. A second metadata changes nothing."""
         assert self._up is not None
+        assert self._websocket is not None
         if self._up.done():
             return
         try:
-            self._talk(metadata)
+            self._agree(metadata)
         except (SetupFailed, MemoryError) as failed:
+            self._websocket.mute()
             self._up.set_exception(failed)
         else:
             self._up.set_result(metadata)
+            self._limit(limits.QUEUE_DECISION_SECONDS, self._decide)
+
+    # ---- Until an agent is there, and how long it stays ----
+
+    def _limit(self, seconds: float, then: Callable[[], None] | None = None) -> None:
+        """Let the stage that begins last so long; 0: without limit."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        if seconds and then is not None:
+            self._timer = asyncio.get_running_loop().call_later(seconds, then)
+
+    def _decide(self) -> None:
+        """Nothing has said that the caller is to wait."""
+        for effect in self._conversation.admit():
+            self._carry_out(effect)
+
+    def _end_soon(self, ending: Ending) -> None:
+        assert self._over is not None
+        if not self._over.done():
+            self._over.set_result(ending)
+
+    def _admitted(self) -> None:
+        """An agent is there: the conversation begins, and its time."""
+        assert self._settings is not None
+        self.handle.talk()
+        seconds = self._settings.max_duration
+        ending = Ending(Status.TIMEOUT, f"max_duration ({seconds} s) reached")
+        self._limit(seconds, lambda: self._end_soon(ending))
+
+    def _queued(self) -> None:
+        """The service lets the caller wait, if we do."""
+        assert self._settings is not None
+        seconds = self._settings.queue_seconds
+        if self._settings.queue == "refuse":
+            busy = "no agent is free, and callers are not to wait for one (queue = refuse)"
+            self._leave_queue(Queue.REFUSED, busy)
+            return
+        self.handle.queue()
+        over = f"no agent was free within {seconds} s (queue = {seconds})"
+        self._limit(seconds, lambda: self._leave_queue(Queue.TIMED_OUT, over))
+
+    def _leave_queue(self, how: Queue, why: str, *, remedy: bool = False) -> None:
+        """Without an agent. To close the connection is to leave the queue."""
+        assert self._websocket is not None
+        self._limit(0)
+        self._websocket.mute()  # what comes now, an agent included, comes too late
+        self.handle.leave_queue(how)
+        self._end_soon(no_agent(why, remedy=remedy))
 
     # ---- What the WebSocket tells ----
 
@@ -206,6 +286,8 @@ class Session:
     def closed(self, closed: Closed) -> None:
         """Nothing comes any more."""
         assert self._closed is not None
+        if closed.code not in NO_AGENT_CODES:
+            self._decide()
         if not self._closed.done():
             self._closed.set_result(closed)
 
@@ -217,7 +299,9 @@ class Session:
         """Its text is for the log alone. What the agent has said until then is heard."""
         self._log.error(f"fault in the engine: {trace(fault)}")
         reason = f"fault in the engine: {type(fault).__name__}; see the log"
-        return Ending(Status.ERROR, reason, play_out=PlayOut.BRIEFLY)
+        talking = self._conversation.place is Place.TALK
+        heard = PlayOut.BRIEFLY if talking else PlayOut.NONE
+        return Ending(Status.ERROR, reason, play_out=heard)
 
     # ---- Conversation ----
 
@@ -233,23 +317,42 @@ class Session:
         match effect:
             case Play():
                 self._play(effect)
-            case CountStale(characters):
-                self.handle.count_stale(characters)
             case Flush():
                 self._flush()
             case Send(text):
                 self._send(text)
-            case CountPong():
-                self.handle.count_pong()
             case CallTool():
                 assert self._tools is not None
                 self._tools.call(effect)
             case Log(level, text):
                 self._log.write(level, text)
-            case CountUnknown():
-                self.handle.count_unknown()
             case Metadata():
                 self._began(effect)
+            case Queued() | PlayHold() | QueueTimedOut() | Admitted():
+                self._move_on(effect)
+            case CountStale() | CountPong() | CountUnknown():
+                self._count(effect)
+
+    def _move_on(self, effect: Queued | PlayHold | QueueTimedOut | Admitted) -> None:
+        """Where the caller stands with the service changes, or its hold audio comes."""
+        match effect:
+            case PlayHold(audio_base64):
+                self._play_hold(audio_base64)
+            case Queued():
+                self._queued()
+            case QueueTimedOut():
+                self._leave_queue(Queue.TIMED_OUT, QUEUE_TIMED_OUT, remedy=True)
+            case Admitted():
+                self._admitted()
+
+    def _count(self, effect: CountStale | CountPong | CountUnknown) -> None:
+        match effect:
+            case CountStale(characters):
+                self.handle.count_stale(characters)
+            case CountPong():
+                self.handle.count_pong()
+            case CountUnknown():
+                self.handle.count_unknown()
 
     def _play(self, play: Play) -> None:
         assert self._websocket is not None
@@ -265,6 +368,13 @@ class Session:
             self._websocket.expect(play.event_id)
         except ValueError as error:
             self._log.warning(f"agent audio left out: {error}")
+
+    def _play_hold(self, audio_base64: str) -> None:
+        """What has no room is left out: it is there to pass the time."""
+        try:
+            self.handle.play(audio_base64)
+        except ValueError as error:
+            self._log.debug(f"hold audio left out: {error}")
 
     def _flush(self) -> None:
         assert self._websocket is not None

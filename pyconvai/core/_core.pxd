@@ -107,8 +107,11 @@ cdef extern from "session.h" nogil:
     uint64_t convai_ms_to_bytes(const convai_format *format, uint64_t ms)
     void convai_session_fill_tables()
     int convai_session_hung_up(convai_session *session)
-    int convai_session_talk(convai_session *session, convai_format caller, convai_format agent,
-                            const char *conversation_id)
+    int convai_session_agree(convai_session *session, convai_format caller, convai_format agent,
+                             const char *conversation_id)
+    void convai_session_talk(convai_session *session)
+    void convai_session_queue(convai_session *session)
+    void convai_session_leave_queue(convai_session *session, uint32_t how)
     void convai_session_end(convai_session *session, uint32_t status, const char *reason,
                             uint32_t play_out)
     void convai_session_sent(convai_session *session, uint64_t chunk_bytes, uint32_t chunks)

@@ -45,6 +45,8 @@ cdef class SessionHandle:
     cdef convai_session *session
     cdef MediaSocket socket
     cdef uint64_t chunk_bytes, limit_bytes, lag_bytes
+    cdef bint is_queued         # the service plays its hold audio, which is not the agent's
+    cdef bint has_spoken        # since the conversation began
     cdef readonly str channel
     cdef readonly str agent
 
@@ -101,16 +103,33 @@ cdef class SessionHandle:
             convai_outbox_free(first)
         return texts
 
-    def talk(self, caller, agent, str conversation_id not None, int chunk_ms):
-        """Let audio flow. caller and agent are (encoding, rate). MemoryError leaves it connecting."""
+    def agree(self, caller, agent, str conversation_id not None, int chunk_ms):
+        """Take on the metadata, once: caller and agent are (encoding, rate). The channel knows nothing yet."""
         cdef convai_format caller_format, agent_format
         caller_format.encoding, caller_format.rate = caller
         agent_format.encoding, agent_format.rate = agent
         self.chunk_bytes = convai_ms_to_bytes(&caller_format, chunk_ms)
         self.limit_bytes = convai_ms_to_bytes(&agent_format, CONVAI_PLAYOUT_MS)
         self.lag_bytes = max(convai_ms_to_bytes(&caller_format, LAG_MS), self.chunk_bytes)
-        if convai_session_talk(self.held(), caller_format, agent_format, conversation_id.encode()):
+        if convai_session_agree(self.held(), caller_format, agent_format, conversation_id.encode()):
             raise MemoryError("no memory for the audio of a call")
+
+    def talk(self):
+        """An agent is there: let audio flow. What is left of the hold audio is not heard any more."""
+        if self.is_queued:
+            self.align()
+            convai_playout_flush(&self.held().playout, 0)
+        self.is_queued = self.has_spoken = False
+        convai_session_talk(self.held())
+
+    def queue(self):
+        """The service lets the caller wait: what it plays now is hold audio, which is not counted."""
+        self.is_queued = True
+        convai_session_queue(self.held())
+
+    def leave_queue(self, uint32_t how):
+        """Say why the queue is over for the caller (``enum convai_queue``); ``end`` follows."""
+        convai_session_leave_queue(self.held(), how)
 
     def end(self, int status, str reason not None, int play_out=0):
         """Tell the channel that it is over. Only the first call has an effect."""
@@ -166,7 +185,7 @@ cdef class SessionHandle:
         if length == 0:
             return 0
         if not self.has_room(length):
-            convai_tally(&self.held().tally.overflow_dropped_bytes, length)
+            self.count(&self.held().tally.overflow_dropped_bytes, length)
             return 0
         if not self.queue_base64(text, n):
             raise ValueError("base64 text has a character that does not belong there")
@@ -180,7 +199,6 @@ cdef class SessionHandle:
         cdef uint32_t padding = base64_padding(text, n)
         cdef uint64_t length = n // 4 * 3 - padding
         cdef convai_segment *segment = convai_segment_new(length)
-        cdef bint first
         cdef int bad
         if segment is NULL:
             raise MemoryError("no memory for agent audio")
@@ -188,15 +206,19 @@ cdef class SessionHandle:
         if bad:
             free(segment)
             return False
-        first = convai_playout_appended(&self.held().playout) == 0
         if convai_playout_queued(&self.held().playout) == 0:
             segment.idle_us = monotonic_us()
         convai_playout_append(&self.held().playout, segment)
-        convai_tally(&self.held().tally.received_bytes, length)
-        if first:
+        self.count(&self.held().tally.received_bytes, length)
+        if not self.has_spoken:
             # The channel looks for audio every 20 ms; the first word is not to wait for that.
+            self.has_spoken = True
             convai_signal(self.held().event_fd)
         return True
+
+    cdef void count(self, atomic_uint_fast64_t *counter, uint64_t length) noexcept:
+        if not self.is_queued:
+            convai_tally(counter, length)
 
     def align(self):
         """Complete a half sample, so that what is queued next starts on a whole one.

@@ -185,7 +185,17 @@ int convai_session_misaligned(const struct convai_session *session)
 		% convai_sample_bytes(&session->agent_format) != 0;
 }
 
-int convai_session_talk(struct convai_session *session, struct convai_format caller,
+/*! \brief Hand what was written before over to the channel thread. Nothing follows the end. */
+static void publish(struct convai_session *session, uint32_t state)
+{
+	if (state_of(session) == CONVAI_STATE_ENDED) {
+		return;
+	}
+	atomic_store_explicit(&session->state, state, memory_order_release);
+	convai_signal(session->event_fd);
+}
+
+int convai_session_agree(struct convai_session *session, struct convai_format caller,
 	struct convai_format agent, const char *conversation_id)
 {
 	session->caller_format = caller;
@@ -195,22 +205,42 @@ int convai_session_talk(struct convai_session *session, struct convai_format cal
 		|| convai_ring_init(&session->uplink, convai_ms_to_bytes(&caller, CONVAI_UPLINK_MS))) {
 		return -1;
 	}
-	atomic_store_explicit(&session->state, CONVAI_STATE_TALKING, memory_order_release);
-	convai_signal(session->event_fd);
 	return 0;
+}
+
+void convai_session_leave_queue(struct convai_session *session, uint32_t how)
+{
+	atomic_store_explicit(&session->queue, how, memory_order_relaxed);
+}
+
+void convai_session_queue(struct convai_session *session)
+{
+	convai_session_leave_queue(session, CONVAI_QUEUE_WAITING);
+	publish(session, CONVAI_STATE_QUEUED);
+}
+
+void convai_session_talk(struct convai_session *session)
+{
+	if (state_of(session) == CONVAI_STATE_QUEUED) {
+		convai_session_leave_queue(session, CONVAI_QUEUE_ADMITTED);
+	}
+	publish(session, CONVAI_STATE_TALKING);
 }
 
 void convai_session_end(struct convai_session *session, uint32_t status, const char *reason,
 	uint32_t play_out)
 {
+	uint32_t queue = atomic_load_explicit(&session->queue, memory_order_relaxed);
+
 	if (state_of(session) == CONVAI_STATE_ENDED) {
 		return;
 	}
 	session->status = status;
 	session->play_out = play_out;
+	session->talked = state_of(session) == CONVAI_STATE_TALKING
+		&& queue != CONVAI_QUEUE_TIMED_OUT && queue != CONVAI_QUEUE_REFUSED;
 	session->reason = strdup(reason);	/* NULL reads as "" */
-	atomic_store_explicit(&session->state, CONVAI_STATE_ENDED, memory_order_release);
-	convai_signal(session->event_fd);
+	publish(session, CONVAI_STATE_ENDED);
 }
 
 void convai_session_sent(struct convai_session *session, uint64_t chunk_bytes, uint32_t chunks)
@@ -267,12 +297,14 @@ void convai_op_poll(struct convai_session *session, struct convai_progress *prog
 	}
 	progress->caller = convai_channel_format(session->caller_format);
 	progress->agent = convai_channel_format(session->agent_format);
+	progress->queue = atomic_load_explicit(&session->queue, memory_order_relaxed);
 	if (session->conversation_id) {
 		progress->conversation_id = session->conversation_id;
 	}
 	if (state == CONVAI_STATE_ENDED) {
 		progress->status = session->status;
 		progress->play_out = session->play_out;
+		progress->talked = session->talked;
 		if (session->reason) {
 			progress->reason = session->reason;
 		}
@@ -321,12 +353,17 @@ uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, ui
 uint32_t convai_op_push_silence(struct convai_session *session, uint32_t ms)
 {
 	struct convai_format format;
+	uint32_t state = state_of(session);
 	uint32_t taken;
 
-	if (state_of(session) != CONVAI_STATE_TALKING) {
+	if (state != CONVAI_STATE_TALKING && state != CONVAI_STATE_QUEUED) {
 		return 0;
 	}
 	format = convai_channel_format(session->caller_format);
+	if (state == CONVAI_STATE_QUEUED) {
+		/* It only keeps the service from giving the caller up: nobody hears it, nobody counts it. */
+		return put_bytes(session, NULL, convai_ms_to_bytes(&format, ms), 0);
+	}
 	taken = push_bytes(session, NULL, convai_ms_to_bytes(&format, ms), 0);
 	if (taken) {
 		convai_tally(&session->tally.silence_ms, ms);
@@ -334,12 +371,21 @@ uint32_t convai_op_push_silence(struct convai_session *session, uint32_t ms)
 	return taken;
 }
 
+/*! \brief Count what was taken from the queue, unless it was the service's hold audio */
+static void count_played(struct convai_session *session, uint32_t state, uint64_t bytes)
+{
+	if (state != CONVAI_STATE_QUEUED) {
+		convai_tally(&session->tally.played_bytes, bytes);
+	}
+}
+
 /*! \brief Take what is due, in the channel's rate. \return bytes up to the last that is the agent's */
 static uint32_t pop_bytes(struct convai_session *session, uint8_t *audio, uint32_t bytes)
 {
+	uint32_t state = state_of(session);
 	uint32_t taken;
 
-	if (state_of(session) == CONVAI_STATE_CONNECTING) {
+	if (state == CONVAI_STATE_CONNECTING) {
 		/* The format is not known, and may be written just now. */
 		memset(audio, 0, bytes);
 		return 0;
@@ -348,12 +394,12 @@ static uint32_t pop_bytes(struct convai_session *session, uint8_t *audio, uint32
 		uint64_t played;
 
 		taken = convai_converter_take(&session->converter, &session->playout, audio, bytes, &played);
-		convai_tally(&session->tally.played_bytes, played);
+		count_played(session, state, played);
 		return taken;
 	}
 	taken = convai_playout_take(&session->playout, audio, bytes,
 			convai_sample_bytes(&session->agent_format));
-	convai_tally(&session->tally.played_bytes, taken);
+	count_played(session, state, taken);
 	memset(audio + taken, silence_byte(&session->agent_format), bytes - taken);
 	return taken;
 }
@@ -414,7 +460,7 @@ int convai_session_say(struct convai_session *session, uint32_t kind, const char
 	if (bytes > CONVAI_SAY_BYTES || !message_fits(kind, text)) {
 		return EINVAL;
 	}
-	if (state_of(session) != CONVAI_STATE_TALKING) {
+	if (state_of(session) != CONVAI_STATE_TALKING && state_of(session) != CONVAI_STATE_QUEUED) {
 		return ENOTCONN;
 	}
 	message = malloc(sizeof(*message) + bytes);

@@ -64,8 +64,9 @@ struct convai_session {
 	 * formats; the channel may have others, see converter.h. */
 	struct convai_format caller_format, agent_format;
 	char *conversation_id, *reason;
-	uint32_t status, play_out;
+	uint32_t status, play_out, talked;
 	atomic_uint state;		/*!< enum convai_state */
+	atomic_uint queue;		/*!< enum convai_queue; loop thread */
 
 	atomic_uint hung_up;		/*!< channel thread: the call is over */
 	atomic_uint debug;		/*!< enum convai_debug; any thread */
@@ -137,13 +138,25 @@ static inline int convai_session_hung_up(struct convai_session *session)
 }
 
 /*!
- * \brief Publish that the conversation is up, and wake the channel thread
+ * \brief Take on what the metadata says, once; nothing is published yet
  * \param caller, agent what the agent hears and speaks
  * \param conversation_id copied
- * \return 0, or -1 when memory is short: nothing is published then
+ * \return 0, or -1 when memory is short
  */
-int convai_session_talk(struct convai_session *session, struct convai_format caller,
+int convai_session_agree(struct convai_session *session, struct convai_format caller,
 	struct convai_format agent, const char *conversation_id);
+
+/*! \brief Publish that an agent is there, and wake the channel thread. After convai_session_agree. */
+void convai_session_talk(struct convai_session *session);
+
+/*! \brief Publish that the service lets the caller wait, and wake the channel thread. As above. */
+void convai_session_queue(struct convai_session *session);
+
+/*!
+ * \brief Say, before the end, why the service's queue is over for the caller
+ * \param how enum convai_queue
+ */
+void convai_session_leave_queue(struct convai_session *session, uint32_t how);
 
 /*!
  * \brief Publish the end, and wake the channel thread. Only the first call has an effect.

@@ -16,7 +16,8 @@ HTTP_STAGES = ("signed_url", "handshake")
 SOCKET_STAGES = (
     "open",  # right after the 101, before the client's first message is read
     "init",  # the client's initiation has come, metadata has not been sent
-    "metadata",  # right after the metadata
+    "queue",  # the caller has been told to wait, and hears hold audio
+    "metadata",  # right after the metadata; of a queued call, after its admission
     "greeting",  # half of the first message's audio has been sent
     "caller",  # the caller has begun to speak
     "turn",  # half of an answer's audio has been sent

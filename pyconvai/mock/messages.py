@@ -121,7 +121,7 @@ def agent_tool_response(
 
 
 def queue_status(status: str) -> Message:
-    """Position of a caller who waits for a free agent: waiting, admitted, timed_out."""
+    """Where a caller stands who waits for a free agent: waiting, admitted, timed_out."""
     return {"type": "queue_status", "queue_status_event": {"status": status}}
 
 

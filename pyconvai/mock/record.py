@@ -8,7 +8,8 @@ first message) ``dynamic_variables`` ``sent``/``received`` (messages by type) ``
 of ``{check, at_ms, detail}``) ``violation_counts`` ``close_code`` ``close_reason`` ``closed_by``
 (client, agent, network) ``heard_ms`` (caller audio received) ``heard_speech_ms`` (loud part of
 it) ``sent_ms`` (agent audio sent) ``spoke_ms`` (the part not cut off by interruptions)
-``interruptions`` ``tool_results`` ``texts`` (user_message, contextual_update, …) ``pong_ms``
+``interruptions`` ``queue_wait_ms`` (in the queue; null: never there) ``discarded`` (messages that
+came meanwhile, by type) ``tool_results`` ``texts`` (user_message, contextual_update, …) ``pong_ms``
 (``max``, ``mean``) ``stream`` (chunks, gaps, lead and lag of the caller's audio) ``transcript``
 (list of ``{speaker, text, at_ms}``) ``timeline`` (list of ``{at_ms, event, …}``); all ``at_ms``
 count from the moment the socket was open.
@@ -60,6 +61,8 @@ class Record:
         self.sent_ms = 0.0
         self.spoke_ms = 0.0
         self.interruptions = 0
+        self.queue_wait_ms: float | None = None
+        self.discarded: collections.Counter[str] = collections.Counter()
         self.tool_results: list[dict[str, Any]] = []
         self.texts: list[dict[str, Any]] = []
         self.transcript: list[dict[str, Any]] = []
@@ -154,6 +157,8 @@ class Record:
             "sent_ms": round(self.sent_ms),
             "spoke_ms": round(self.spoke_ms),
             "interruptions": self.interruptions,
+            "queue_wait_ms": None if self.queue_wait_ms is None else round(self.queue_wait_ms),
+            "discarded": dict(self.discarded),
             "tool_results": self.tool_results,
             "texts": self.texts,
             "pong_ms": {

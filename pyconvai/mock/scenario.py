@@ -51,6 +51,9 @@ _ALL_EVENTS = (
     "vad_score",
 )
 
+# How long the service lets callers wait, unless its agent's settings say otherwise.
+_QUEUE_MS = 180_000
+
 # Keys that one agent takes from another through `like`: everything but who may use it.
 _NOT_INHERITED = {"like"}
 
@@ -124,15 +127,28 @@ class Agent:
     close_after: str = "sent"  # sent | played
     concurrency: int = 0
     queue_ms: int = -1  # >= 0: wait this long for a free place instead of refusing
+    admit_after_ms: int = -1  # >= 0: queue every caller; a place is free after this time
+    hold_audio: Utterance | None = Utterance("", "tone:440:1000")  # of queued callers
+    hold_chunk_ms: int = 1000
     max_duration_s: float = 600.0
     input_timeout_s: float = 60.0
     signed_url_ttl_s: float = 900.0
     signed_url_once: bool = False
     faults: tuple[Fault, ...] = ()
 
+    @property
+    def queues(self) -> bool:
+        """Whether callers wait for a place, instead of being refused."""
+        return self.queue_ms >= 0 or self.admit_after_ms >= 0
+
+    @property
+    def patience_ms(self) -> int:
+        """How long a caller is queued at most."""
+        return self.queue_ms if self.queue_ms >= 0 else _QUEUE_MS
+
     def utterances(self) -> Iterator[Utterance]:
         """Everything the script says, so that it can be rendered before the first call."""
-        candidates = [self.first_message]
+        candidates = [self.first_message, self.hold_audio if self.queues else None]
         for turn in self.turns:
             candidates += [turn.say, turn.say_after_tool]
         return (said for said in candidates if said is not None)
@@ -283,6 +299,11 @@ def _agent(name: str, table: Table, base: Path) -> Agent:
         close_after=table.text("close_after", default.close_after, ("sent", "played")),
         concurrency=table.integer("concurrency", 0),
         queue_ms=table.integer("queue_ms", -1, -1),
+        admit_after_ms=table.integer("admit_after_ms", -1, -1),
+        hold_audio=_utterance(table, "hold_audio", base)
+        if table.has("hold_audio")
+        else default.hold_audio,
+        hold_chunk_ms=table.integer("hold_chunk_ms", default.hold_chunk_ms, 20, 60_000),
         max_duration_s=table.number("max_duration_s", default.max_duration_s),
         input_timeout_s=table.number("input_timeout_s", default.input_timeout_s),
         signed_url_ttl_s=table.number("signed_url_ttl_s", default.signed_url_ttl_s),

@@ -163,12 +163,12 @@ class MockAgent:
 
     # --- for sessions ------------------------------------------------------------------------
 
-    async def admit(self, agent: Agent, limit_ms: int) -> bool:
+    async def admit(self, agent: Agent, limit_ms: float) -> bool:
         """Takes a place of the agent, waiting for one at most ``limit_ms``."""
         try:
-            async with asyncio.timeout(limit_ms / 1000 if limit_ms else None), self._changed:
+            async with asyncio.timeout(limit_ms / 1000 if limit_ms > 0 else None), self._changed:
                 while self._full(agent):
-                    if not limit_ms:
+                    if limit_ms <= 0:
                         return False
                     await self._changed.wait()
                 self._active[agent.name] = self._active.get(agent.name, 0) + 1

@@ -49,12 +49,19 @@ class Typed:
     text: str
 
 
+def _name_of(message: dict[str, Any]) -> str:
+    if "user_audio_chunk" in message:
+        return "user_audio_chunk"
+    kind = message.get("type")
+    return kind if isinstance(kind, str) else "(no type)"
+
+
 class House(Protocol):
     """What a session needs from the server it lives in."""
 
     voice: Voice
 
-    async def admit(self, agent: Agent, limit_ms: int) -> bool:
+    async def admit(self, agent: Agent, limit_ms: float) -> bool:
         """Waits for a free place of the agent; False when there is none in time."""
 
     def befalls(self, fault: Fault) -> bool:
@@ -83,6 +90,8 @@ class Session:
         self.reading.set()
         self.metadata_wanted = True
         self.admitted = False
+        self._queued_at: float | None = None  # since then the caller is queued
+        self._talking_at = 0.0
         self.last_tool_call: dict[str, Any] | None = None
         self._house = house
         self._refusal = refusal
@@ -159,6 +168,8 @@ class Session:
             self.record.violation("json", f"{exc}: {message[:80]!r}")
             self._refusing = asyncio.create_task(self._refuse_message())
             return
+        if self._queued_at is not None and data.get("type") != "pong":
+            self.record.discarded[_name_of(data)] += 1
         if "user_audio_chunk" in data:
             self._audio(data["user_audio_chunk"])
         else:
@@ -177,6 +188,8 @@ class Session:
         except (binascii.Error, TypeError, ValueError) as exc:
             record.violation("base64", f"user_audio_chunk: {exc}")
             return
+        if self._queued_at is not None:
+            return  # nobody listens
         record.caller_chunk(data, self.agent.input_format)
         for event in self._taker.feed(data, self.speaker.speaking):
             if isinstance(event, BargeIn):
@@ -189,9 +202,11 @@ class Session:
     def _message(self, data: dict[str, Any]) -> None:
         record = self.record
         kind = data.get("type")
-        name = kind if isinstance(kind, str) else "(no type)"
+        name = _name_of(data)
         record.received[name] += 1
         record.checks.message(name, record.now())
+        if self._queued_at is not None and name != "pong":
+            return
         handler = getattr(self, f"_on_{name}", None)
         if handler is not None:
             handler(data)
@@ -243,6 +258,9 @@ class Session:
             await self.send_metadata()
         self.record.checks.metadata(self.record.now())
         self._pinging = True
+        if not self.admitted:
+            await self._queue()
+        self._talking_at = self.record.now()
         await self._stage("metadata")
         if self._first_message is not None:
             await self._say(self._first_message, "greeting")
@@ -282,17 +300,49 @@ class Session:
             await self.link.close(1008, text)
 
     async def _admission(self) -> None:
-        self.admitted = await self._house.admit(self.agent, 0)
-        if self.admitted:
-            return
-        if self.agent.queue_ms >= 0:
-            await self.link.send(messages.queue_status("waiting"), forced=True)
-            self.admitted = await self._house.admit(self.agent, self.agent.queue_ms)
-            status = "admitted" if self.admitted else "timed_out"
-            await self.link.send(messages.queue_status(status), forced=True)
-            if self.admitted:
-                return
-        await self.link.close(3008, "too many concurrent connections")
+        """A place, or a refusal; a caller who may wait is told so after the metadata."""
+        if self.agent.admit_after_ms < 0:
+            self.admitted = await self._house.admit(self.agent, 0)
+        if not self.admitted and not self.agent.queues:
+            await self.link.close(3008, "too many concurrent connections")
+
+    async def _queue(self) -> None:
+        """Let the caller wait with hold audio; what the client says meanwhile is discarded."""
+        record = self.record
+        begun = self._queued_at = record.now()
+        await self.link.send(messages.queue_status("waiting"), forced=True)
+        record.event("queue", status="waiting")
+        hold = asyncio.create_task(self._hold())
+        try:
+            await self._stage("queue")
+            self.admitted = await self._wait_for_place(begun)
+        finally:
+            hold.cancel()
+            record.queue_wait_ms = record.now() - begun
+            self.speaker.end_hold()
+        status = "admitted" if self.admitted else "timed_out"
+        self._queued_at = None
+        record.checks.metadata(record.now())
+        await self.link.send(messages.queue_status(status), forced=True)
+        record.event("queue", status=status)
+        if not self.admitted:
+            await self.link.close(4300, "No agent was available in time")
+
+    async def _wait_for_place(self, begun: float) -> bool:
+        until = begun + self.agent.patience_ms
+        free_at = begun + max(0, self.agent.admit_after_ms)
+        await asyncio.sleep(max(0.0, min(until, free_at) - self.record.now()) / 1000)
+        if free_at > until:
+            return False
+        return await self._house.admit(self.agent, until - self.record.now())
+
+    async def _hold(self) -> None:
+        said = self.agent.hold_audio
+        if said is not None:
+            voice, fmt = self.agent.voice, self.agent.output_format
+            await self.speaker.hold(
+                await self.voice.render_async(said.text, said.sound, voice, fmt)
+            )
 
     async def send_metadata(self) -> None:
         """Announces the conversation and its formats."""
@@ -445,7 +495,7 @@ class Session:
             if now - self._input_at > self.agent.input_timeout_s * 1000:
                 seconds = f"{self.agent.input_timeout_s:g}"
                 await self.link.close(1002, f"No user message received for {seconds} seconds")
-            if now > self._max_duration_ms:
+            if self._talking_at and now - self._talking_at > self._max_duration_ms:
                 text = "Conversation has reached its maximum duration"
                 error = messages.error("error", 1000, "max_duration_exceeded", text)
                 await self.link.send(error, forced=True)

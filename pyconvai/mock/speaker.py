@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -175,6 +176,24 @@ class Speaker:
         if "audio" in self._agent.client_events:
             await self._link.send_text("audio", messages.audio_text(text, event_id))
         self.sent_audio(data, fmt)
+
+    async def hold(self, audio: bytes) -> None:
+        """Plays hold audio over and over, a piece at a time, at real time, until cancelled."""
+        fmt, piece_ms = self._agent.output_format, self._agent.hold_chunk_ms
+        size, event_id = fmt.size(piece_ms), self.ids.styled(self._agent.first_event_id)
+        began = self._record.now()
+        for number in itertools.count():
+            start = number * size % len(audio)
+            piece = (audio[start:] + audio * (size // len(audio) + 1))[:size]
+            text = base64.b64encode(piece).decode("ascii")
+            await self._send_chunk(text, piece, fmt, event_id)
+            due = began + (number + 1) * piece_ms
+            await asyncio.sleep(max(0.0, due - self._record.now()) / 1000)
+
+    def end_hold(self) -> None:
+        """The caller is through: what was to be heard later of the hold audio is not."""
+        self._record.cut_agent()
+        self._play_until = self._record.now()
 
     def sent_audio(self, data: bytes, fmt: AudioFormat) -> None:
         """Accounts audio that has been sent, also by faults."""

@@ -157,6 +157,9 @@ _INTERNAL_ERRORS = (
     "unknown",
 )
 
+NO_AGENT_CODES = frozenset({3008, 4300})
+"""Close codes with which the service says that no agent is free."""
+
 TABLE: tuple[Row, ...] = (
     # No close frame: what was said before is not why the connection broke.
     Row(
@@ -264,7 +267,7 @@ def from_close(
 
     ``code`` is None or 1006 when the connection broke without a close frame, and ``words`` is the
     close frame's own reason. ``error`` and ``said``: type and words of an error message before it,
-    which has a say only where the close frame is without words; ``talking``: the metadata had come;
+    which has a say only where the close frame is without words; ``talking``: an agent was there;
     ``tool``: what the agent said it ends the call with.
     """
     broke = code is None or code == 1006
@@ -300,6 +303,11 @@ def _play_out(*, normal: bool, talking: bool) -> PlayOut:
     if not talking:
         return PlayOut.NONE
     return PlayOut.ALL if normal else PlayOut.BRIEFLY
+
+
+def no_agent(meaning: str, *, remedy: bool = False) -> Ending:
+    """The end of a call that has waited for an agent, or was not to wait."""
+    return Ending(Status.LIMIT, _sentence(meaning, "", _REMEDY[Status.LIMIT] if remedy else ""))
 
 
 def _sentence(meaning: str, words: str, remedy: str) -> str:

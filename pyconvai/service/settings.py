@@ -50,6 +50,13 @@ class Settings:
     tools: str = "end_call"
     branch_id: str = ""
     environment: str = ""
+    queue: str = "wait"
+    """In the service's queue: ``wait`` as long as it lets us, ``refuse`` to, or so many seconds."""
+
+    @property
+    def queue_seconds(self) -> int:
+        """How long a caller may be queued; 0: as long as the service lets them."""
+        return int(self.queue) if self.queue.isdigit() else 0
 
     @property
     def _query(self) -> str:

@@ -60,14 +60,15 @@ FAULTS = [
     ("reset-farewell", "ERROR", "broke"),
     ("silent-open", "TIMEOUT", "connect_timeout (2 s)"),
     ("metadata-missing", "TIMEOUT", "connect_timeout (2 s)"),
-    ("queue-timeout", "LIMIT", "too many concurrent"),
+    ("queue-timeout", "LIMIT", "no agent was free in time"),
+    ("queue-close", "ERROR", "boom"),
     ("error-then-close", "ERROR", "LLM timeout"),
 ]
 
 # Faults that a caller must not even notice.
 HARMLESS = ("http-500-once", "metadata-late", "metadata-twice", "odd-messages", "large", "largest",
-            "large-fragmented", "fragmented", "flood", "queue-first", "half-sample", "old-audio",
-            "tiny-chunks", "odd-chunks", "one-chunk", "slow-metadata")  # fmt: skip
+            "large-fragmented", "fragmented", "flood", "queue-first", "queue-late", "half-sample",
+            "old-audio", "tiny-chunks", "odd-chunks", "one-chunk", "slow-metadata")  # fmt: skip
 
 # Agents that are silent or slow at one stage, for callers who hang up just then.
 STAGES = ("http-silent", "handshake-silent", "silent-open", "silent-metadata", "silent-turn")

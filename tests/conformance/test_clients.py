@@ -51,7 +51,10 @@ CLOSES = {
     "close-greeting": (1002, "This request exceeds your quota limit."),
     "close-normal": (1000, ""),
     "reset": (1006, ""),
+    "queued": (1000, ""),
+    "queue-timeout": (4300, "No agent was available in time"),
 }
+AGENTS_END = ("close-normal", "queued")
 
 
 def talk_agent(mode: str) -> str:
@@ -215,8 +218,20 @@ def test_every_close(conversation: Conversation, client: str, agent: str) -> Non
     assert record is not None
     assert (record.closed_by, record.close_code) == ("agent", CLOSES[agent][0])
     closed = seen["closed"]
-    assert closed["reason"] == ("agent" if agent == "close-normal" else "error")
+    assert closed["reason"] == ("agent" if agent in AGENTS_END else "error")
     assert (closed["close_code"], closed["close_reason"] or "") == CLOSES[agent]
+
+
+@pytest.mark.parametrize("agent", ["queued", "queue-timeout"])
+@pytest.mark.parametrize("client", CLIENTS)
+def test_the_queue(conversation: Conversation, client: str, agent: str) -> None:
+    """S1: they wait, with the metadata and hold audio, and keep to all rules meanwhile."""
+    _, record = conversation(client, agent, "signed")
+    assert record is not None
+    assert record.checks.violations == []
+    assert record.queue_wait_ms is not None
+    assert record.sent["queue_status"] == 2
+    assert record.sent["audio"] >= 2
 
 
 @pytest.mark.parametrize("agent", CLOSES)

@@ -74,6 +74,20 @@ static void do_formats(void *data)
 	free(step);
 }
 
+static void do_queue(void *data)
+{
+	fake_queue(session(), CONVAI_ENCODING_ULAW, 8000);
+	free(data);
+}
+
+static void do_leave_queue(void *data)
+{
+	struct step *step = data;
+
+	fake_leave_queue(session(), step->status);
+	free(step);
+}
+
 static void do_say(void *data)
 {
 	struct step *step = data;
@@ -112,6 +126,16 @@ void script_formats_at(int64_t at_us, uint32_t encoding, uint32_t rate)
 void script_metadata_at(int64_t at_us)
 {
 	script_formats_at(at_us, CONVAI_ENCODING_ULAW, 8000);
+}
+
+void script_queue_at(int64_t at_us)
+{
+	at(at_us, do_queue, (struct step) { 0 });
+}
+
+void script_leave_queue_at(int64_t at_us, uint32_t how)
+{
+	at(at_us, do_leave_queue, (struct step) { .status = how });
 }
 
 void script_say_at(int64_t at_us, unsigned int bytes)

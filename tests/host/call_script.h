@@ -35,6 +35,10 @@ int script_run(const char *arguments);
 /*! \brief mu-law of 8000 Hz in both directions from this time on */
 void script_metadata_at(int64_t at_us);
 void script_formats_at(int64_t at_us, uint32_t encoding, uint32_t rate);
+/*! \brief The service lets the caller wait from this time on; script_metadata_at admits them */
+void script_queue_at(int64_t at_us);
+/*! \brief No agent was free: enum convai_queue */
+void script_leave_queue_at(int64_t at_us, uint32_t how);
 void script_say_at(int64_t at_us, unsigned int bytes);
 void script_interrupt_at(int64_t at_us);
 void script_agent_ends_at(int64_t at_us, uint32_t status, const char *reason,

@@ -43,6 +43,7 @@ struct convai_session {
 	uint64_t said;	/*!< bytes since the start */
 	uint64_t played;	/*!< up to here; skipped ones count */
 	struct convai_counters counters;
+	uint64_t queue_silence_ms;
 	struct fake_push pushes[MAX_PUSHES];
 	size_t push_count;
 	unsigned int build;
@@ -176,7 +177,10 @@ static uint32_t fake_push_silence(struct convai_session *session, uint32_t ms)
 	uint32_t bytes = 0;
 
 	pthread_mutex_lock(&session->lock);
-	if (session->progress.state == CONVAI_STATE_TALKING && !session->refuses) {
+	if (session->progress.state == CONVAI_STATE_QUEUED && !session->refuses) {
+		bytes = bytes_of(&session->progress.caller, ms);
+		session->queue_silence_ms += ms;
+	} else if (session->progress.state == CONVAI_STATE_TALKING && !session->refuses) {
 		bytes = bytes_of(&session->progress.caller, ms);
 		add(&session->counters.pushed_bytes, bytes);
 		add(&session->counters.silence_ms, ms);
@@ -540,6 +544,10 @@ void fake_talk_formats(struct convai_session *session, struct convai_format call
 	struct convai_format agent)
 {
 	pthread_mutex_lock(&session->lock);
+	if (session->progress.state == CONVAI_STATE_QUEUED) {
+		session->progress.queue = CONVAI_QUEUE_ADMITTED;
+		session->played = session->said;
+	}
 	session->progress.state = CONVAI_STATE_TALKING;
 	session->progress.caller = caller;
 	session->progress.agent = agent;
@@ -553,6 +561,33 @@ void fake_talk(struct convai_session *session, uint32_t encoding, uint32_t rate)
 	struct convai_format format = { encoding, rate };
 
 	fake_talk_formats(session, format, format);
+}
+
+void fake_queue(struct convai_session *session, uint32_t encoding, uint32_t rate)
+{
+	struct convai_format format = { encoding, rate };
+
+	pthread_mutex_lock(&session->lock);
+	session->progress.state = CONVAI_STATE_QUEUED;
+	session->progress.queue = CONVAI_QUEUE_WAITING;
+	session->progress.caller = format;
+	session->progress.agent = format;
+	session->progress.conversation_id = "conv_fake";
+	announce(session);
+	pthread_mutex_unlock(&session->lock);
+}
+
+void fake_leave_queue(struct convai_session *session, uint32_t how)
+{
+	pthread_mutex_lock(&session->lock);
+	session->progress.queue = how;
+	pthread_mutex_unlock(&session->lock);
+	fake_end(session, CONVAI_STATUS_LIMIT, "no agent is free", 0);
+}
+
+uint64_t fake_queue_silence_ms(const struct convai_session *session)
+{
+	return session->queue_silence_ms;
 }
 
 void fake_say(struct convai_session *session, unsigned int bytes)
@@ -577,6 +612,7 @@ void fake_end(struct convai_session *session, uint32_t status, const char *reaso
 {
 	pthread_mutex_lock(&session->lock);
 	if (session->progress.state != CONVAI_STATE_ENDED) {
+		session->progress.talked = session->progress.state == CONVAI_STATE_TALKING;
 		session->progress.state = CONVAI_STATE_ENDED;
 		session->progress.status = status;
 		snprintf(session->reason, sizeof(session->reason), "%s", reason);

@@ -79,6 +79,12 @@ uint32_t fake_pair_count(const struct convai_session *session);
 void fake_talk(struct convai_session *session, uint32_t encoding, uint32_t rate);
 void fake_talk_formats(struct convai_session *session, struct convai_format caller,
 	struct convai_format agent);
+/*! \brief The service lets the caller wait; fake_talk ends that, and drops what is left of its audio */
+void fake_queue(struct convai_session *session, uint32_t encoding, uint32_t rate);
+/*! \brief No agent was free: enum convai_queue. The conversation ends. */
+void fake_leave_queue(struct convai_session *session, uint32_t how);
+/*! \brief What the module has pushed while the caller was queued */
+uint64_t fake_queue_silence_ms(const struct convai_session *session);
 /*! \brief The agent says something, in bytes of the agent's format */
 void fake_say(struct convai_session *session, unsigned int bytes);
 /*! \brief The agent is interrupted: what is queued goes */

@@ -248,9 +248,9 @@ TEST(show_sessions_while_connecting_and_talking)
 	script_hangup_at(66000 * MS);
 	script_run("sales");
 	CHECK_HAS(connecting.output, CHANNEL "            sales                -   ");
-	CHECK_HAS(connecting.output, "connecting   0:00:00    0.0 s    0.0 s\n1 session\n");
+	CHECK_HAS(connecting.output, "connecting   0:00:00    0.0 s    0.0 s    0.0 s\n1 session\n");
 	CHECK_HAS(talking.output, "conv_fake  ");
-	CHECK_HAS(talking.output, "talking      0:01:05   65.0 s    2.0 s\n1 session\n");
+	CHECK_HAS(talking.output, "talking      0:01:05   65.0 s    2.0 s    0.0 s\n1 session\n");
 	CHECK_HAS(agents.output, "     1       1\n1 agent, 1 session now, 1 in all\n");
 	script_end();
 }

@@ -238,7 +238,9 @@ static void *loop_thread(void *arg)
 			struct convai_session *next = session->next;
 
 			convai_engine_log(CONVAI_LOG_DEBUG, session->channel, "hello");
-			CHECK(convai_session_talk(session, ulaw, ulaw, "conv_1") == 0);
+			CHECK(convai_session_agree(session, ulaw, ulaw, "conv_1") == 0);
+			convai_session_queue(session);
+			convai_session_talk(session);
 			convai_session_end(session, CONVAI_STATUS_AGENT_ENDED, "over", 1);
 			convai_session_unref(session);
 			session = next;
@@ -267,6 +269,7 @@ static void *channel_thread(void *arg)
 		}
 		do {
 			ops->push(session, frame, sizeof(frame), i + 1);
+			ops->push_silence(session, 20);
 			ops->pop(session, frame, sizeof(frame), i + 1);
 			ops->timings(&timings);
 			ops->poll(session, &progress);
@@ -431,7 +434,8 @@ static void test_outbox(void)
 
 	talking = convai_session_new(&request);
 	CHECK(talking);
-	CHECK(convai_session_talk(talking, ulaw, ulaw, "conv_1") == 0);
+	CHECK(convai_session_agree(talking, ulaw, ulaw, "conv_1") == 0);
+	convai_session_talk(talking);
 	for (i = 0; i < 2; i++) {
 		CHECK(pthread_create(&threads[i], NULL, saying_thread, (void *) (uintptr_t) i) == 0);
 	}

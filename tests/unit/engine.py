@@ -21,7 +21,8 @@ from pyconvai.service.settings import PairKind
 from tests.timing import SECOND
 
 CONTRACT = Path(__file__).parents[2] / "app_elevenlabs_convai" / "convai_ops.h"
-CONNECTING, TALKING, ENDED = range(3)
+CONNECTING, TALKING, ENDED, QUEUED = range(4)
+IN_ORDER = (CONNECTING, QUEUED, TALKING, ENDED)
 START_SECONDS = 5 * SECOND
 TIMINGS = ("tick", "uplink", "downlink", "interruption", "gap")
 
@@ -128,7 +129,8 @@ class Call:
     def wait(self, state: int, seconds: float = 10 * SECOND) -> Any:
         """Wait on the event descriptor until the session has come to this state or further."""
         until = time.monotonic() + seconds
-        while (progress := self.poll()).state < state:
+        wanted = IN_ORDER.index(state)
+        while IN_ORDER.index((progress := self.poll()).state) < wanted:
             left = until - time.monotonic()
             assert left > 0, f"state {progress.state} after {seconds} s; log:\n{self.engine.text()}"
             select.select([self.engine.ops.event_fd(self.session)], [], [], left)
@@ -146,6 +148,9 @@ class Call:
         """Push it in frames of 160 bytes, all of which must be taken."""
         for at in range(0, len(audio), 160):
             assert self.push(audio[at : at + 160]) == 160
+
+    def push_silence(self, ms: int) -> int:
+        return int(self.engine.ops.push_silence(self.session, ms))
 
     def pop(self, size: int, now_us: int = 0) -> tuple[bytes, int]:
         """(size bytes, how many of them were agent audio)."""

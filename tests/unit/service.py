@@ -52,6 +52,9 @@ class Conversation:
         text = base64.b64encode(audio).decode()
         await self.send(type="audio", audio_event={"audio_base_64": text, "event_id": event_id})
 
+    async def queue(self, status: str) -> None:
+        await self.send(type="queue_status", queue_status_event={"status": status})
+
     async def interrupt(self, event_id: int) -> None:
         await self.send(type="interruption", interruption_event={"event_id": event_id})
 

@@ -12,6 +12,7 @@ from pyconvai.service.endings import (
     SPEAKING,
     TABLE,
     Cause,
+    Ending,
     PlayOut,
     Row,
     SetupFailed,
@@ -19,6 +20,7 @@ from pyconvai.service.endings import (
     from_close,
     from_http,
     http_error_words,
+    no_agent,
     one_line,
 )
 from tests.specs import schemas
@@ -309,3 +311,9 @@ def test_a_failed_set_up_carries_its_ending() -> None:
 def test_a_reason_is_one_short_line() -> None:
     assert one_line("two\r\nlines\x1b[31m") == "two lines [31m"
     assert len(one_line("x" * 10_000)) == limits.MAX_REASON_CHARACTERS
+
+
+def test_no_agent_was_free() -> None:
+    assert no_agent("no agent is free") == Ending(Status.LIMIT, "no agent is free")
+    remedied = no_agent("no agent was free in time", remedy=True)
+    assert remedied.reason.endswith("; check the plan's quota and concurrency")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 from collections.abc import AsyncIterator
@@ -326,22 +327,110 @@ def test_overrides_and_variables() -> None:
     asyncio.run(run())
 
 
-def test_concurrency_refuses_or_queues() -> None:
+async def status_of(client: Client) -> str:
+    """The next message, which must be of the queue."""
+    return str((await client.next())["queue_status_event"]["status"])
+
+
+def test_concurrency_refuses() -> None:
     async def run() -> None:
         async with served(concurrency=1) as mock, talking(mock):
             assert await outcome(mock.url) == (3008, "too many concurrent connections")
+
+    asyncio.run(run())
+
+
+HOLD = noise(5, 250, ULAW)
+
+
+def test_the_next_caller_is_queued() -> None:
+    """Behind the metadata; with hold audio, over and over; until the one before has gone."""
+
+    async def run() -> None:
+        keys = {"concurrency": 1, "queue_ms": 60_000, "hold_audio": {"sound": "noise:5:250"}}
         async with (
-            served(concurrency=1, queue_ms=5000) as mock,
+            served(**keys, hold_chunk_ms=100) as mock,
             talking(mock) as first,
-            talking(mock, start=False) as second,
+            talking(mock) as second,
         ):
-            await second.send({"type": "conversation_initiation_client_data"})
-            waiting = await second.next()
-            assert waiting["queue_status_event"] == {"status": "waiting"}
+            assert await status_of(second) == "waiting"
+            for _ in range(4):
+                audio = await second.next("audio")
+                second.audio.append((1, base64.b64decode(audio["audio_event"]["audio_base_64"])))
+            assert second.heard() == (HOLD * 2)[: ULAW.size(400)]
             await first.hush()
             await first.connection.close()
-            assert (await second.next())["queue_status_event"] == {"status": "admitted"}
-            assert (await second.next())["type"] == "conversation_initiation_metadata"
+            assert await status_of(second) == "admitted"
+            second.audio.clear()
+            assert (await second.next())["agent_response_event"]["agent_response"] == HELLO["text"]
+            await second.hush()
+            await second.connection.close()
+            record = await mock.session(1).ended()
+            assert record.as_dict()["queue_wait_ms"] > 300
+            assert record.checks.violations == []
+            await mock.session(0).ended()
+            async with talking(mock) as third:  # both places are free again
+                assert (await third.next())["type"] == "agent_response"
+
+    asyncio.run(run())
+
+
+def test_a_queue_that_takes_too_long() -> None:
+    async def run() -> None:
+        async with served(admit_after_ms=60_000, queue_ms=200) as mock, talking(mock) as client:
+            assert await status_of(client) == "waiting"
+            assert await status_of(client) == "timed_out"
+            assert (await client.closed())[0] == 4300
+
+    asyncio.run(run())
+
+
+def test_a_caller_who_leaves_the_queue() -> None:
+    """Somebody behind is admitted; whoever has left takes no place."""
+
+    async def run() -> None:
+        async with served(concurrency=1, queue_ms=60_000) as mock, talking(mock) as first:
+            async with talking(mock) as second:
+                assert await status_of(second) == "waiting"
+                await second.hush()
+            assert (await mock.session(1).ended()).closed_by == "client"
+            async with talking(mock) as third:
+                assert await status_of(third) == "waiting"
+                await first.hush()
+                await first.connection.close()
+                assert await status_of(third) == "admitted"
+
+    asyncio.run(run())
+
+
+def test_what_queued_clients_say_is_discarded() -> None:
+    """Nobody hears it, and it is no turn; the agent's time begins at the admission."""
+
+    async def run() -> None:
+        keys = {"admit_after_ms": 400, "max_duration_s": 0.3, "hold_audio": ""}
+        async with served(**keys) as mock, talking(mock) as client:
+            client.say(tone(300, ULAW))
+            assert await status_of(client) == "waiting"
+            await client.send({"type": "user_message", "text": "hello?"})
+            assert await status_of(client) == "admitted"
+            assert client.heard() == b""
+            await client.next("error")  # its maximum duration
+            assert (await client.closed())[0] == 1000
+            record = await mock.session(0).ended()
+            assert record.discarded["user_message"] == 1
+            assert record.discarded["user_audio_chunk"] > 10
+            assert record.texts == []
+            assert record.heard_speech_ms == 0
+            assert record.checks.violations == []
+
+    asyncio.run(run())
+
+
+def test_a_fault_in_the_queue() -> None:
+    async def run() -> None:
+        fault = {"name": "close", "stage": "queue", "code": 1011, "reason": "boom"}
+        async with served(admit_after_ms=60_000, faults=[fault]) as mock:
+            assert await outcome(mock.url) == (1011, "boom")
 
     asyncio.run(run())
 

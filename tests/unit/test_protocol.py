@@ -10,6 +10,7 @@ import pytest
 from pyconvai import limits
 from pyconvai.conversation import protocol
 from pyconvai.conversation.effects import (
+    Admitted,
     CallTool,
     CountPong,
     CountStale,
@@ -19,12 +20,16 @@ from pyconvai.conversation.effects import (
     Level,
     Log,
     Play,
+    PlayHold,
+    Queued,
+    QueueTimedOut,
     Send,
 )
 from pyconvai.conversation.protocol import (
     MESSAGES,
     Conversation,
     EffectKind,
+    Place,
     Say,
     ServiceError,
 )
@@ -146,8 +151,8 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
             [],
         ),
         (
-            message("queue_status", "queue_status_event", {"status": "waiting"}),
-            [notice("the service tells: queue_status waiting")],
+            message("queue_status", "queue_status_event", {"status": "admitted"}),
+            [notice("the service tells: queue_status admitted")],
         ),
         (
             message("queue_status", "queue_status_event", {"status": "timed_out"}),
@@ -445,3 +450,83 @@ def test_a_message_that_is_nested_too_deep_is_not_logged(depth: int) -> None:
 def test_a_logged_message_has_a_limit() -> None:
     line = protocol.for_log(json.dumps({"text": "x" * 100_000}))
     assert len(line) < limits.MAX_LOGGED_CHARACTERS + 50
+
+
+def told(conversation: Conversation, *statuses: str) -> list[Effect]:
+    """What the words of the queue do, without the lines in the log."""
+    effects: list[Effect] = []
+    for status in statuses:
+        effects += conversation.receive(
+            message("queue_status", "queue_status_event", {"status": status})
+        )
+    return [effect for effect in effects if not isinstance(effect, Log)]
+
+
+def piece(event_id: int) -> str:
+    return message("audio", "audio_event", {"audio_base_64": "AAAA", "event_id": event_id})
+
+
+def at_the_metadata() -> Conversation:
+    """One that has just been told the formats."""
+    conversation = Conversation()
+    (metadata,) = conversation.receive(message(METADATA, f"{METADATA}_event", {}))
+    assert isinstance(metadata, Metadata)
+    return conversation
+
+
+@pytest.mark.parametrize(
+    "text", [piece(1), message("agent_response"), message("x"), message("error")]
+)
+def test_the_first_message_says_that_an_agent_is_there(text: str) -> None:
+    """Whatever it is; and the second one says nothing about that any more."""
+    conversation = at_the_metadata()
+    first, *rest = conversation.receive(text)
+    assert first == Admitted()
+    assert rest
+    assert Admitted() not in conversation.receive(text)
+
+
+def test_time_says_that_an_agent_is_there() -> None:
+    conversation = at_the_metadata()
+    assert conversation.receive(message("ping", "ping_event", {"event_id": 1}))[-1] == CountPong()
+    assert conversation.place is Place.HALL
+    assert conversation.admit() == (Admitted(),)
+    assert conversation.admit() == ()
+    assert conversation.receive(message(METADATA))[0] != Admitted()
+    assert conversation.place is Place.TALK
+
+
+def test_hold_audio_is_no_turn_of_the_agents() -> None:
+    """S1: neither its ids nor an interruption of it mean anything for what the agent says."""
+    conversation = at_the_metadata()
+    assert told(conversation, "waiting") == [Queued()]
+    assert conversation.receive(piece(9)) == (PlayHold("AAAA"),)
+    assert conversation.receive(interruption(9)) == ()
+    assert told(conversation, "waiting", "x") == []
+    assert told(conversation, "admitted") == [Admitted()]
+    assert conversation.receive(piece(1)) == (Play("AAAA", 1, True),)
+    assert told(conversation, "admitted", "waiting", "timed_out") == []
+
+
+def test_a_queue_that_takes_too_long() -> None:
+    conversation = at_the_metadata()
+    assert told(conversation, "waiting", "timed_out") == [Queued(), QueueTimedOut()]
+    assert conversation.last_error == ServiceError(TIMED_OUT, "queue_timed_out")
+
+
+@pytest.mark.parametrize(("statuses", "queued"), [(["waiting"], True), (["waiting", "x"], False)])
+def test_the_word_may_come_before_the_metadata(statuses: list[str], queued: bool) -> None:
+    conversation = Conversation()
+    assert told(conversation, *statuses) == []
+    effects = conversation.receive(message(METADATA))
+    assert (Queued() in effects) is queued
+
+
+@pytest.mark.parametrize("said", [None, piece(1), message("agent_response")])
+def test_the_word_may_come_late(said: str | None) -> None:
+    """But not once the agent has said something."""
+    conversation = at_the_metadata()
+    conversation.admit()
+    if said:
+        conversation.receive(said)
+    assert told(conversation, "waiting") == ([] if said else [Queued()])

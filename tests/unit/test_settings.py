@@ -204,3 +204,8 @@ def test_each_address_of_base_url_in_turn() -> None:
         "http://two:1/x/v1/convai/conversation/get-signed-url?agent_id=a"
     )
     assert [host.api_key for host in settings.hosts] == ["k", "k"]
+
+
+@pytest.mark.parametrize(("queue", "seconds"), [("wait", 0), ("refuse", 0), ("30", 30)])
+def test_how_long_a_caller_may_be_queued(queue: str, seconds: int) -> None:
+    assert Settings("agent_x", queue=queue).queue_seconds == seconds

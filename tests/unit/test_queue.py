@@ -128,12 +128,12 @@ def test_an_agent_that_greets_is_not_waited_for(engine: Engine, undecided: None)
         await agent.next()
         await agent.metadata()
         await agent.speak(GREETING, 1)
-        await agent.connection.close(1000)
+        await agent.closed()
 
     with Service(script) as service:
         call = engine.call(settings=service.settings())
-        progress = call.wait(ENDED)
-        assert (progress.queue, progress.talked) == (NONE, 1)
+        progress = call.wait(TALKING)
+        assert (progress.state, progress.queue) == (TALKING, NONE)
         assert call.hear(len(GREETING)) == GREETING
         call.release()
 

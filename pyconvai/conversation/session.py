@@ -331,7 +331,9 @@ class Session:
         """Its text is for the log alone. What the agent has said until then is heard."""
         self._log.error(f"fault in the engine: {trace(fault)}")
         reason = f"fault in the engine: {type(fault).__name__}; see the log"
-        return Ending(Status.ERROR, reason, play_out=PlayOut.BRIEFLY)
+        talking = self._conversation.place is Place.TALK
+        heard = PlayOut.BRIEFLY if talking else PlayOut.NONE
+        return Ending(Status.ERROR, reason, play_out=heard)
 
     # ---- Conversation ----
 

@@ -164,8 +164,8 @@ def is_wrong(trial: Trial, alone: dict[tuple[int, str], Alone]) -> bool:
     number = int(trial.case.what.removeprefix("kind").split("_")[0])
     by_itself = alone.get((number, trial.case.way), Alone(100.0, 0.0))
     heard = trial.heard
-    # An adaptive buffer's own frames come at a pace of theirs.
-    buffer_ms = 0 if trial.case.way == "plain" else PACKET_MS
+    # A buffer's own frames come at a pace of theirs, and an adaptive one's delay goes up and down.
+    buffer_ms = 0.0 if trial.case.way == "plain" else PACKET_MS + by_itself.lead_ms
     # What comes late is dropped; an adaptive buffer lets it through, and so do stalls without one.
     late = trial.case.way == "adaptive" or (
         "stall" in KINDS[number][0] and trial.case.way == "plain"
@@ -173,8 +173,8 @@ def is_wrong(trial: Trial, alone: dict[tuple[int, str], Alone]) -> bool:
     least = 0.0 if late else by_itself.speech_percent - SPEECH_PERCENT
     return (
         abs(trial.too_long_ms) > LENGTH * trial.call_ms + EDGES_MS
-        or heard.lead_ms > SHIFT_MS + by_itself.lead_ms + buffer_ms
-        or heard.lag_ms > SHIFT_MS
+        or heard.lead_ms > SHIFT_MS + buffer_ms
+        or heard.lag_ms > SHIFT_MS + buffer_ms
         or 100 * heard.speech_ms / trial.said_ms < least
     )
 

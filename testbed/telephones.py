@@ -85,8 +85,9 @@ class Telephones:
         number: what it says that it is (the name, if none is given). codec: the one that it speaks.
         answers: whether it takes calls at once, or by `Leg.answer` alone.
         """
-        port = self.instance.ports.take()
-        phone = Telephone(self, name, number or name, port, CODECS[codec], answers)
+        with self._changed:  # a port is taken once it is bound
+            port = self.instance.ports.take()
+            phone = Telephone(self, name, number or name, port, CODECS[codec], answers)
         self.manage("Setvar", Variable=name, Value=f"PJSIP/caller/{phone.uri}")
         self.phones.append(phone)
         self._selector.register(phone.socket, selectors.EVENT_READ, self._take_datagrams(phone))
@@ -122,8 +123,8 @@ class Telephones:
         when_open: Callable[[Leg], None],
     ) -> Leg:
         """Make a leg; when_open is called once it can send and receive audio."""
-        (port,) = self.instance.ports.take_rtp(1)
         with self._changed:
+            (port,) = self.instance.ports.take_rtp(1)
             number = len(self.legs) + 1
             leg = Leg(
                 number=number,

@@ -132,13 +132,13 @@ def consult_held(stage: Stage) -> None:
     stage.speak(consult, "desk")
     stage.answered(consult)
     assert consult.hold() == 200
-    assert at_desk.transfer_to(consult) == 200
+    stage.transfer(at_desk, consult)
     with_customer(stage, customer, 1)
 
 
 def consult_open(stage: Stage) -> None:
     customer, at_desk, consult = desk_and_customer(stage)
-    assert at_desk.transfer_to(consult) == 200
+    stage.transfer(at_desk, consult)
     with_customer(stage, customer, 0)
 
 
@@ -146,7 +146,7 @@ def consult_turned(stage: Stage) -> None:
     """The desk's telephone asks it of the other call: REFER on the agent's leg."""
     customer, at_desk, consult = desk_and_customer(stage)
     assert consult.hold() == 200
-    assert consult.transfer_to(at_desk) == 200
+    stage.transfer(consult, at_desk)
     with_customer(stage, customer, 0)
 
 
@@ -157,7 +157,7 @@ def consult_connecting(stage: Stage) -> None:
     at_desk = desk.wait_call()
     consult = desk.call(stage.agent).wait_up()
     assert consult.hold() == 200
-    assert at_desk.transfer_to(consult) == 200
+    stage.transfer(at_desk, consult)
     stage.greeted(customer)
     with_customer(stage, customer, 0)
 
@@ -187,15 +187,14 @@ def blind(stage: Stage) -> None:
 def picked_up(stage: Stage) -> None:
     """Another telephone takes the call with the agent (INVITE with Replaces)."""
     first = stage.talk(stage.phone())
-    other = stage.phone("colleague").call(stage.agent, replaces=first).wait_up()
+    other = stage.pick_up(stage.phone("colleague"), first)
     with_customer(stage, other, 0)
-    first.wait(10 * SECOND)
 
 
 def picked_up_held(stage: Stage) -> None:
     first = stage.talk(stage.phone())
     assert first.hold() == 200
-    other = stage.phone("colleague").call(stage.agent, replaces=first).wait_up()
+    other = stage.pick_up(stage.phone("colleague"), first)
     with_customer(stage, other, 0)
     other.press("7")
 
@@ -204,14 +203,14 @@ def picked_up_twice(stage: Stage) -> None:
     """Each device has a hold of its own."""
     first = stage.talk(stage.phone())
     assert first.hold() == 200
-    second = stage.phone("second").call(stage.agent, replaces=first).wait_up()
+    second = stage.pick_up(stage.phone("second"), first)
     stage.speak(second, "before")
     assert second.hold("inactive") == 200
     stage.speak(second, "music")
     assert second.unhold() == 200
     stage.speak(second, "after")
     assert second.hold("zero") == 200
-    third = stage.phone("third").call(stage.agent, replaces=second).wait_up()
+    third = stage.pick_up(stage.phone("third"), second)
     stage.speak(third, "customer")
     until(lambda: any(reply in third.so_far().heard for reply in REPLIES), "no reply")
 
@@ -220,7 +219,7 @@ def picked_up_in_alaw(stage: Stage) -> None:
     """The other telephone speaks another codec; it is heard, and hears."""
     first = stage.talk(stage.phone())
     assert first.hold() == 200
-    other = stage.phone("colleague", codec="alaw").call(stage.agent, replaces=first).wait_up()
+    other = stage.pick_up(stage.phone("colleague", codec="alaw"), first)
     other.say(other.codec.noise(0.5, seed=5))
     until(lambda: loud_seconds(other.so_far().heard, "alaw") > 0.3, "no reply")
 
@@ -229,7 +228,7 @@ def picked_up_connecting(stage: Stage) -> None:
     """Before the agent is there; the first telephone held."""
     first = stage.phone().call(stage.agent).wait_up()
     assert first.hold() == 200
-    other = stage.phone("colleague").call(stage.agent, replaces=first).wait_up()
+    other = stage.pick_up(stage.phone("colleague"), first)
     stage.greeted(other)
     with_customer(stage, other, 0)
 
@@ -241,7 +240,7 @@ def consult_in_alaw(stage: Stage) -> None:
     at_desk = desk.wait_call()
     consult = stage.talk(desk)
     assert consult.hold() == 200
-    assert at_desk.transfer_to(consult) == 200
+    stage.transfer(at_desk, consult)
     customer.say(customer.codec.noise(0.5, seed=5))
     until(lambda: loud_seconds(customer.so_far().heard, "alaw") > 0.3, "no reply")
 
@@ -264,7 +263,7 @@ def moved_on(stage: Stage) -> None:
     consult = desk.call(stage.extension("colleague")).wait_up()
     at_colleague = colleague.wait_call()
     assert consult.hold() == 200
-    assert talking.transfer_to(consult) == 200
+    stage.transfer(talking, consult)
     with_customer(stage, at_colleague, 0)
     sessions = stage.pbx.cli("elevenlabs show sessions")
     stage.seen["shown"] = next(line for line in sessions.splitlines() if stage.agent in line)
@@ -417,8 +416,9 @@ def redirect(stage: Stage, call: Leg) -> None:
     sessions = stage.pbx.cli("elevenlabs show sessions").splitlines()
     channel = next(line for line in sessions if f" {stage.agent} " in line).split()[0]
     elsewhere = {"Context": "callers", "Exten": "elsewhere", "Priority": "1"}
-    stage.phones.manage("Redirect", Channel=channel, **elsewhere)
-    stage.pbx.wait_log(f"elsewhere {channel}")
+    with stage.moving:
+        stage.phones.manage("Redirect", Channel=channel, **elsewhere)
+        stage.pbx.wait_log(f"elsewhere {channel}")
     stage.speak(call, "echo")
     stage.hears(call, stage.said["echo"], "echo")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import gc
 import importlib.util
@@ -401,6 +402,23 @@ def test_what_is_up_too_late_is_refused_and_ended(module: Module, install: Insta
     wait_ended(folder)
     (folder / "pyconvai" / "runtime.py").write_text((ROOT / "pyconvai" / "runtime.py").read_text())
     assert module.bring_in(folder).running()
+
+
+def test_what_is_up_in_time_and_told_too_late_is_ended(
+    module: Module, install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H1: the GIL is held when all is done but the answer."""
+    work = loader.Attempt._try
+
+    def work_and_hold(self: Any) -> None:
+        work(self)
+        ctypes.PyDLL(None).usleep(SHORT_MS * 1000)
+
+    monkeypatch.setattr(loader.Attempt, "_try", work_and_hold)
+    folder = install("a")
+    with pytest.raises(RuntimeError, match=r"too long|held up"):
+        module.bring_in(folder, SHORT_MS)
+    wait_ended(folder)
 
 
 def test_a_request_that_is_read_too_late_is_not_carried_out(

@@ -124,6 +124,7 @@ def test_the_oldest_versions_work(tmp_path: Path) -> None:
     )  # fmt: skip
     if fetched.returncode:
         pytest.skip(f"no index that has them: {fetched.stderr}")
+    copy.mkdir()
     for name in COPIED:
         source = ROOT / name
         left_out = shutil.ignore_patterns("__pycache__", "*.so")

@@ -390,7 +390,9 @@ def place_call(
 
 
 def _speech(send: Speech, index: int) -> bytes:
-    return (send if isinstance(send, bytes) else _each(send, index)) or b""
+    if send is None or isinstance(send, bytes):
+        return send or b""
+    return send(index) if callable(send) else send[index]
 
 
 def _each(value: T | Sequence[T] | Callable[[int], T], index: int) -> T:

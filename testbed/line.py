@@ -5,15 +5,16 @@ r"""What a telephone and its line do to the RTP of a call: a scenario of a few l
     for _ in range(8):
         phone.say(400).pause(220)           # no packets in the pauses
     phone.codec("alaw").say(1000)           # another payload type, without a re-INVITE
-    phone.lose(5, seed=1).stall(1000, 400)  # 5 % are lost; from 1.0 s on all comes 400 ms late, at once
+    phone.lose(5, seed=1).stall(1000, 400)  # 5 % are lost; from 1.0 s on all waits 400 ms
     with Callers(pbx, 1, "100", also=["alaw"], play=phone, hangup_after=phone.seconds) as calls:
         calls.wait()
 
-A line has the clock of its caller, in milliseconds from the answer on. What is said at 3000 is what the WAV
-file has there, from its beginning again after its end, whatever came before: so a test finds by what it hears
-when that was said. First comes what the telephone does, in order: `say`, `silence` and `pause` move the clock
-on; `codec`, `length`, `jump` and `source` hold from then on. Then what the network does to all of it: `lose`,
-`drop`, `swap`, `repeat`, `stall`, `delay`, `burst`, `drift`. Every method returns the line.
+A line has the clock of its caller, in milliseconds from the answer on. What is said at 3000 is
+what the WAV file has there, from its beginning again after its end, whatever came before: so a
+test finds by what it hears when that was said. First comes what the telephone does, in order:
+`say`, `silence` and `pause` move the clock on; `codec`, `length`, `jump` and `source` hold from
+then on. Then what the network does to all of it: `lose`, `drop`, `swap`, `repeat`, `stall`,
+`delay`, `burst`, `drift`. Every method returns the line.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pathlib import Path
 
 from testbed.errors import TestbedError
 from testbed.root import Root
-from testbed.rtp import CODECS, PACKET_MS, RECORD, SEQUENCES, SENT, TIMESTAMPS, Codec, Packet
+from testbed.rtp import CODECS, PACKET_MS, RECORD, SENT, SEQUENCES, TIMESTAMPS, Codec, Packet
 from testbed.speech import packets, track
 
 GRAIN_MS = 10
@@ -150,7 +151,7 @@ class Phone:
         return self._move(lambda at: end if start <= at < end else at)
 
     def delay(self, at_ms: int, ms: int) -> Phone:
-        """Deliver all that is sent from then on so much later, as on another way through the network."""
+        """Deliver all that is sent from then on so much later, as on another way."""
         return self._move(lambda at: at + ms / 1000 if at >= at_ms / 1000 else at)
 
     def burst(self, ms: int) -> Phone:

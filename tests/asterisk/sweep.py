@@ -1,7 +1,7 @@
 """What was heard of a caller, and when it was said by the caller's own clock. Plain Python.
 
-The caller says a tone that rises by 1 Hz each millisecond, again and again. So each piece of what was heard tells
-when it was said, and how far the agent was ahead or behind there.
+The caller says a tone that rises by 1 Hz each millisecond, again and again. So each piece of what
+was heard tells when it was said, and how far the agent was ahead or behind there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GRAIN_MS = 5
 
 PIECE_MS = 20
 AGREE_HZ = 8
-"""Two pieces in a row that were said in a row differ by 20 Hz: others hold a seam, or what a codec made of one."""
+"""Two pieces in a row that were said in a row differ by 20 Hz: others hold a seam."""
 
 FIRST_PIECES = 5
 """What they agree on is where the call begins."""
@@ -45,7 +45,7 @@ class Heard:
     speech_ms: int
     """The part of it that is loud."""
     shifts: list[float] = field(repr=False)
-    """How much further back a piece stands in what was heard than it was said, relative to the first ones."""
+    """How much further back than it was said a piece stands, relative to the first ones."""
 
     @property
     def lead_ms(self) -> float:
@@ -97,9 +97,9 @@ def _is_loud(piece: Sequence[int]) -> bool:
 
 
 def growth(pieces: Iterable[tuple[float, Sequence[int]]], rate: int) -> float:
-    """By how much pieces come later than the first ones did, at most. Of each: when it came, in ms, and its samples.
+    """By how much pieces come later than the first ones did, at most.
 
-    A piece of 20 ms or more, for a shorter one has too few periods.
+    pieces: when each came, in milliseconds, and its samples.
     """
     delays: list[float] = []
     for at, piece in pieces:

@@ -1,6 +1,7 @@
-"""The table of docs/reliability.md: losses, stalls, pauses and lengths of packets, in every codec and jitter buffer.
+"""The table of docs/reliability.md: losses, stalls, pauses, lengths of packets.
 
-It is written to build/lines.md: for each kind of line and each jitter buffer, the worst of all codecs.
+Each in every codec and jitter buffer. It is written to build/lines.md: for each kind of line and
+each jitter buffer, the worst of all codecs.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ KINDS = list(kinds())
 
 def cases(codecs: tuple[str, ...]) -> Iterator[Case]:
     """Every kind with every jitter buffer and codec; the agents' formats take turns."""
-    for number, (name, line, length) in enumerate(KINDS):
+    for number, (_, line, length) in enumerate(KINDS):
         for (b, buffer), (c, codec) in itertools.product(enumerate(BUFFERS), enumerate(codecs)):
             if codec == "opus" and length == 30:
                 continue  # Opus has no such packets
@@ -166,8 +167,10 @@ def is_wrong(trial: Trial, alone: dict[tuple[int, str], Alone]) -> bool:
     heard = trial.heard
     # A buffer's own frames come at a pace of theirs, and an adaptive one's delay goes up and down.
     buffer_ms = 0.0 if trial.case.way == "plain" else PACKET_MS + by_itself.lead_ms
-    # What comes late is dropped, and an adaptive buffer lets that through; so do stalls without one.
-    late = trial.case.way == "adaptive" or "stall" in KINDS[number][0] and trial.case.way == "plain"
+    # What comes late is dropped: after stalls, and what an adaptive buffer lets through.
+    late = trial.case.way == "adaptive" or (
+        "stall" in KINDS[number][0] and trial.case.way == "plain"
+    )
     least = 0.0 if late else by_itself.speech_percent - SPEECH_PERCENT
     return (
         abs(trial.too_long_ms) > LENGTH * trial.call_ms + EDGES_MS
@@ -180,7 +183,7 @@ def is_wrong(trial: Trial, alone: dict[tuple[int, str], Alone]) -> bool:
 @only_in_full("takes minutes")
 @pytest.mark.limit(900)
 def test_every_line_in_every_codec_and_buffer(root: Root, pbx: Instance, tmp_path: Path) -> None:
-    """As long as the call, and never ahead or behind, but for what a jitter buffer does by itself."""
+    """As long as the call, never ahead or behind, but for what a jitter buffer does by itself."""
     wav = write_sweep(tmp_path / "sweep.wav")
     every = list(cases(CODECS if has_opus(pbx) else CODECS[:-1]))
     pbx.reload_dialplan(DIALPLAN + ECHO)

@@ -1,4 +1,4 @@
-"""Telephones and lines that misbehave: what a scenario says is what is sent, and the manual's works."""
+"""Telephones and lines that misbehave: what a scenario says is sent, and the manual's works."""
 
 from __future__ import annotations
 

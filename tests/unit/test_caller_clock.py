@@ -192,7 +192,7 @@ class Agent:
 
 
 @settings(
-    max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(line=lines())
 def test_whatever_the_line_does_the_agent_hears_it_at_real_time(c: Any, line: Line) -> None:

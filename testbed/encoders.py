@@ -1,4 +1,4 @@
-r"""G.722 and Opus, by the libraries in the root: python3 -m testbed.encoders CODEC MS IN OUT.
+r"""G.722 and Opus, by the root's libraries: python3 -m testbed.encoders CODEC MS IN OUT.
 
 IN is PCM: 16 bits, little-endian, mono, 16000 Hz. OUT is one packet after the other, each of MS
 milliseconds, each behind its size (two bytes, big-endian). What is left over is left out.

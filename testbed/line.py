@@ -5,7 +5,7 @@ r"""What a telephone and its line do to the RTP of a call: a scenario of a few l
     for _ in range(8):
         phone.say(400).pause(220)           # no packets in the pauses
     phone.codec("alaw").say(1000)           # another payload type, without a re-INVITE
-    phone.lose(5, seed=1).stall(1000, 400)  # 5 % lost; from 1.0 s on 400 ms late, at once
+    phone.lose(5, seed=1).stall(1000, 400)  # 5 % are lost; from 1.0 s on all waits 400 ms
     with Callers(pbx, 1, "100", also=["alaw"], play=phone, hangup_after=phone.seconds) as calls:
         calls.wait()
 
@@ -151,7 +151,7 @@ class Phone:
         return self._move(lambda at: end if start <= at < end else at)
 
     def delay(self, at_ms: int, ms: int) -> Phone:
-        """Deliver all that is sent from then on so much later, as by another way."""
+        """Deliver all that is sent from then on so much later, as on another way."""
         return self._move(lambda at: at + ms / 1000 if at >= at_ms / 1000 else at)
 
     def burst(self, ms: int) -> Phone:

@@ -97,8 +97,8 @@ void call_start(struct call *call, uint16_t port);
 /*!
  * Send all that is due. After a delay of ours that is several packets: no sample is left out.
  *
- * With a schedule that is what stands in there and nothing else: a struct record for each packet, at_ns from
- * the start of sending on, in order of time, and its payload behind it.
+ * With a schedule that is what stands in there and nothing else: a struct record for each packet,
+ * at_ns from the start of sending on, in order of time, and its payload behind it.
  */
 void call_send_due(struct call *call, int64_t now_ns);
 

@@ -1,4 +1,4 @@
-"""Calls over lines that misbehave, all at once in one Asterisk, and what agents heard of them."""
+"""Calls over lines that misbehave, all at once in one Asterisk, and what their agents heard."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ AFTER_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Case:
-    """One call: its way into the dialplan, what the agent hears, what is offered, and the line."""
+    """One call: its way into the dialplan, what the agent hears, what is offered, the line."""
 
     way: str
-    """`plain`, `fixed`, `adaptive`: the jitter buffer; `connected`, `greeting`: options c and g."""
+    """`plain`, `fixed`, `adaptive`: the buffer; `connected`, `greeting`: the options c and g."""
     agent: str
     """The agent's input format."""
     offer: tuple[str, ...]
@@ -59,7 +59,7 @@ class Case:
     sequence: int = 1000
     packet_ms: int = PACKET_MS
     buffer_ms: int = 0
-    """So much more delay than at first the jitter buffer itself has in the end: in Echo() too."""
+    """By how much the jitter buffer's own delay grows: with Echo() as well."""
 
     @property
     def name(self) -> str:

@@ -30,7 +30,7 @@ GRAIN_MS = 5
 
 PIECE_MS = 20
 AGREE_HZ = 8
-"""Two pieces that were said in a row differ by 20 Hz: others hold a seam, or what it became."""
+"""Two pieces in a row that were said in a row differ by 20 Hz: others hold a seam."""
 
 FIRST_PIECES = 5
 """What they agree on is where the call begins."""
@@ -45,7 +45,7 @@ class Heard:
     speech_ms: int
     """The part of it that is loud."""
     shifts: list[float] = field(repr=False)
-    """How much later a piece was heard than it was said, relative to the first ones."""
+    """How much further back than it was said a piece stands, relative to the first ones."""
 
     @property
     def lead_ms(self) -> float:
@@ -99,9 +99,7 @@ def _is_loud(piece: Sequence[int]) -> bool:
 def growth(pieces: Iterable[tuple[float, Sequence[int]]], rate: int) -> float:
     """By how much pieces come later than the first ones did, at most.
 
-    Of each: when it came, in ms, and its samples.
-
-    A piece of 20 ms or more, for a shorter one has too few periods.
+    pieces: when each came, in milliseconds, and its samples.
     """
     delays: list[float] = []
     for at, piece in pieces:

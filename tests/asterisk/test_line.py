@@ -1,8 +1,7 @@
 """Callers whose telephones and lines misbehave: what the agent hears is as long as what was said.
 
 All calls are up at once. Each caller says a sweep (tests/asterisk/sweep.py), which tells of every
-piece that the agent hears when it was said. What jitter buffers do themselves is in
-docs/reliability.md.
+piece that the agent hears when it was said. docs/reliability.md tells what jitter buffers do.
 """
 
 from __future__ import annotations

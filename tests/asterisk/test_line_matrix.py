@@ -1,6 +1,7 @@
-"""The table of docs/reliability.md: every kind of line, codec and jitter buffer.
+"""The table of docs/reliability.md: losses, stalls, pauses, lengths of packets.
 
-It is written to build/lines.md: of each kind and jitter buffer, the worst of all codecs.
+Each in every codec and jitter buffer. It is written to build/lines.md: for each kind of line and
+each jitter buffer, the worst of all codecs.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ def is_wrong(trial: Trial, alone: dict[tuple[int, str], Alone]) -> bool:
     heard = trial.heard
     # A buffer's own frames come at a pace of theirs, and an adaptive one's delay goes up and down.
     buffer_ms = 0.0 if trial.case.way == "plain" else PACKET_MS + by_itself.lead_ms
-    # What comes late is dropped; an adaptive buffer lets it through, and so do stalls without one.
+    # What comes late is dropped: after stalls, and what an adaptive buffer lets through.
     late = trial.case.way == "adaptive" or (
         "stall" in KINDS[number][0] and trial.case.way == "plain"
     )

@@ -438,7 +438,7 @@ MORE_SCENES = [
 
 FAILING = """
 faults = [
-  { name = "delay", stage = "signed_url", ms = 1200 },
+  { name = "delay", stage = "signed_url", ms = 600 },
   { name = "http_status", stage = "signed_url", status = 401 },
 ]
 """

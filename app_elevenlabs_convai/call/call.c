@@ -26,40 +26,13 @@
 #include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "call/call.h"
-#include "call/device.h"
 #include "call/events.h"
 #include "call/options.h"
-#include "call/parties.h"
 #include "call/stack.h"
 #include "call/variables.h"
 #include "call/waiting.h"
 #include "config/config.h"
 #include "monotonic.h"
-
-/*!
- * Silence after the agent's last word: the far end's jitter buffer still holds that word
- */
-#define TAIL_US 200000
-/*! A queue plays out in real time; so much later something is wrong with it */
-#define PLAY_OUT_GRACE_US 10000000
-/*!
- * So much of what was queued is heard when the conversation broke: a sentence or two, for nobody is
- * there any more to say the rest or to hear the caller
- */
-#define BROKEN_PLAY_OUT_US 10000000
-
-/*! \brief Note how long the caller has waited for something, the first time that it comes */
-static void note_first(struct call *call, uint64_t *waited_us)
-{
-	if (!*waited_us) {
-		statistics_set(waited_us, monotonic_us() - call->started_us);
-	}
-}
-
-static int is_agent_queued(const struct call *call)
-{
-	return call->ops->queued(call->session) != 0;
-}
 
 /* ---- The end ---- */
 
@@ -111,66 +84,6 @@ static void end_by_channel(struct call *call)
 
 /* ---- From the caller to the agent ---- */
 
-static void take_digit(struct call *call, char digit, int64_t now)
-{
-	statistics_count(&call->statistics.digits);
-	watchdog_notice(&call->watchdog, now);
-	if (dtmf_up(&call->dtmf, digit, call->agent->dtmf_end, now)
-		&& call->progress.state == CONVAI_STATE_TALKING
-		&& call->agent->dtmf != DTMF_FOR_DIALPLAN) {
-		/* The agent waits for the rest. If that cannot be told, it may talk: no harm. */
-		call->ops->send(call->session, CONVAI_SAY_ACTIVITY, "");
-	}
-}
-
-/*! \brief Tell the engine whether the caller holds */
-static void tell_hold(struct call *call)
-{
-	if (call->caller.on_hold) {
-		statistics_count(&call->statistics.holds);
-	}
-	statistics_set(&call->statistics.on_hold, call->caller.on_hold);
-	call->ops->hold(call->session, call->caller.on_hold);
-}
-
-/*! \brief Tell the agent that somebody else may be there now */
-static void tell_move(struct call *call)
-{
-	char text[PARTIES_NUMBER_SIZE + 64];
-	struct parties parties;
-	const char *number;
-
-	if (call->progress.state != CONVAI_STATE_TALKING) {
-		return;
-	}
-	parties_read(&parties, call->channel, 0);
-	number = call->agent->send_caller_number ? parties_other(&parties) : "";
-	snprintf(text, sizeof(text), "The call has been moved to another telephone%s%s.",
-		number[0] ? ", whose number is " : "", number);
-	/* If that cannot be told, the agent hears it. */
-	call->ops->send(call->session, CONVAI_SAY_CONTEXT, text);
-}
-
-/*!
- * \brief Where another device has taken the caller's place, begin with it anew
- *
- * Who holds, and what was pressed and said, belong to the device that has gone: it can say no more.
- */
-static void follow_device(struct call *call)
-{
-	if (!device_replaced(call->device)) {
-		return;
-	}
-	ast_verb(3, "%s has taken over the call with agent %s\n",
-		ast_channel_name(call->channel), call->agent->name);
-	dtmf_forget(&call->dtmf);
-	media_preroll_drop(&call->media);
-	if (caller_control(&call->caller, AST_CONTROL_UNHOLD)) {
-		tell_hold(call);
-	}
-	tell_move(call);
-}
-
 /*! \return length of the voice frame that was read, in microseconds, or 0 */
 static int64_t read_frame(struct call *call, int64_t now)
 {
@@ -191,11 +104,11 @@ static int64_t read_frame(struct call *call, int64_t now)
 		dtmf_down(&call->dtmf, now);
 		break;
 	case AST_FRAME_DTMF_END:
-		take_digit(call, frame->subclass.integer, now);
+		telling_digit(&call->telling, frame->subclass.integer, now);
 		break;
 	case AST_FRAME_CONTROL:
 		if (caller_control(&call->caller, frame->subclass.integer)) {
-			tell_hold(call);
+			telling_hold(&call->telling);
 		}
 		break;
 	default:
@@ -203,97 +116,6 @@ static int64_t read_frame(struct call *call, int64_t now)
 	}
 	ast_frfree(frame);
 	return length_us;
-}
-
-/*! \brief Send digits that are complete */
-static void send_digits(struct call *call, int64_t now)
-{
-	struct dtmf_message message;
-
-	if (dtmf_due(&call->dtmf, call->agent, now, &message)
-		&& !call->ops->send(call->session, message.kind, message.text)) {
-		dtmf_told(&call->dtmf);
-		if (message.kind == CONVAI_SAY_MESSAGE) {
-			watchdog_asked(&call->watchdog, now);
-		}
-	}
-}
-
-/* ---- From the agent to the caller ---- */
-
-static void note_write(struct call *call, int failed)
-{
-	statistics_count(&call->statistics.frames_written);
-	if (failed) {
-		statistics_count(&call->statistics.write_failures);
-		if (call->statistics.write_failures == 1) {
-			ast_debug(1, "%s: a frame could not be written\n",
-				ast_channel_name(call->channel));
-		}
-	}
-}
-
-static void write_frame(struct call *call, int64_t now)
-{
-	struct media *media = &call->media;
-
-	if (call->queue.waits) {
-		hearing_silence(&call->hearing, PLAYOUT_FRAME_US / 1000, now);
-		call->waiting = queue_write(&call->queue, call->ops, call->session, call->waiting, now);
-		return;
-	}
-	if (!media->agent) {
-		/* What the caller hears is Asterisk's own, and keeps frames of ours out. */
-		if (call->agent->silence && !call->waiting) {
-			statistics_count(&call->statistics.silent_frames);
-			note_write(call, media_write_native_silence(media));
-		}
-		return;
-	}
-	if (!call->ops->pop(call->session, media_audio(media), media->frame_bytes, now)) {
-		/* While a farewell is played out, its tail is silence in any case. */
-		if (!call->agent->silence && call->progress.state != CONVAI_STATE_ENDED) {
-			return;
-		}
-		statistics_count(&call->statistics.silent_frames);
-	} else {
-		note_first(call, &call->statistics.speaking_us);
-	}
-	note_write(call, media_write(media));
-}
-
-/*! \brief The agent's first word does not wait for the end of a frame of silence */
-static void hurry_first_word(struct call *call, int64_t now)
-{
-	if (!call->hurried && !call->queue.waits && call->media.agent && is_agent_queued(call)) {
-		call->hurried = 1;
-		playout_clock_hurry(&call->clock, now);
-	}
-}
-
-static void write_due(struct call *call, int64_t now, int64_t caller_frame_us)
-{
-	unsigned int due;
-
-	hurry_first_word(call, now);
-	due = playout_clock_due(&call->clock, now, caller_frame_us);
-	statistics_take_clock(&call->statistics, &call->clock);
-	while (due--) {
-		write_frame(call, now);
-	}
-}
-
-/*! \brief After the agent's end: leave when its last word has been heard */
-static void play_out(struct call *call, int64_t now)
-{
-	if (is_agent_queued(call) && now < call->leave_us) {
-		return;
-	}
-	if (!call->tail_us) {
-		call->tail_us = now + TAIL_US;
-	} else if (now >= call->tail_us) {
-		end_with(call, call->progress.status, call->progress.reason);
-	}
 }
 
 /* ---- What the engine says ---- */
@@ -331,7 +153,7 @@ static void begin_queue(struct call *call)
 	}
 	if (call->begun && (call->options->ring || call->options->music)) {
 		/* The word was late, and had been taken for an agent's silence. */
-		call->waiting = waiting_begin(call->channel, call->options);
+		call->speaking.waiting = waiting_begin(call->channel, call->options);
 	}
 	queue_begin(&call->queue);
 }
@@ -344,9 +166,9 @@ static void begin_talking(struct call *call)
 		return;
 	}
 	queue_admit(&call->queue);
-	note_first(call, &call->statistics.talking_us);
+	statistics_first(&call->statistics.talking_us, call->started_us);
 	waiting_end(call->channel, call->options);
-	call->waiting = 0;
+	call->speaking.waiting = 0;
 	if (answer(call)) {
 		return;
 	}
@@ -360,28 +182,12 @@ static void begin_talking(struct call *call)
 	}
 }
 
-/*! \brief How long what is queued may still be heard after the end, in microseconds */
-static int64_t play_out_us(const struct call *call)
-{
-	switch (call->progress.play_out) {
-	case CONVAI_PLAY_OUT_ALL:
-		return media_audio_us(&call->progress.agent, call->ops->queued(call->session))
-			+ PLAY_OUT_GRACE_US;
-	case CONVAI_PLAY_OUT_BRIEFLY:
-		return BROKEN_PLAY_OUT_US;
-	default:
-		return 0;
-	}
-}
-
 static void begin_end(struct call *call)
 {
-	int64_t limit_us = call->media.agent ? play_out_us(call) : 0;
+	int is_heard = speaking_end(&call->speaking);
 
 	queue_end(&call->queue, call->progress.queue);
-	if (limit_us) {
-		call->leave_us = monotonic_us() + limit_us;
-	} else {
+	if (!is_heard) {
 		end_with(call, call->progress.status, call->progress.reason);
 	}
 }
@@ -425,7 +231,7 @@ static void take_progress(struct call *call)
  */
 static int64_t wait_and_read(struct call *call, int64_t *now)
 {
-	int ms = playout_clock_wait_ms(&call->clock, *now);
+	int ms = playout_clock_wait_ms(&call->speaking.clock, *now);
 	int ready_fd = -1;
 	struct ast_channel *ready;
 
@@ -436,7 +242,7 @@ static int64_t wait_and_read(struct call *call, int64_t *now)
 			&ms);
 	*now = monotonic_us();
 	call->idle = !ready && ready_fd != call->event_fd;
-	follow_device(call);
+	telling_device(&call->telling);
 	if (ready) {
 		return read_frame(call, *now);
 	}
@@ -457,7 +263,7 @@ static void watch(struct call *call, int64_t now)
 		.now = now,
 		.state = call->progress.state,
 		.agent_queued = watchdog_wants_queue(&call->watchdog, call->progress.state)
-			&& is_agent_queued(call),
+			&& speaking_is_queued(&call->speaking),
 		.on_hold = call->caller.on_hold,
 	};
 	struct ending ending;
@@ -473,16 +279,7 @@ static void talk(struct call *call)
 	int64_t caller_frame_us = 0;
 
 	call->event_fd = call->ops->event_fd(call->session);
-	call->hearing = (struct hearing) {
-		.ops = call->ops,
-		.session = call->session,
-		.media = &call->media,
-		.queue = &call->queue,
-		.watchdog = &call->watchdog,
-		.statistics = &call->statistics,
-		.protect_greeting = call->options->protect_greeting,
-	};
-	playout_clock_start(&call->clock, now);
+	playout_clock_start(&call->speaking.clock, now);
 	take_progress(call);
 	while (!call->over) {
 		if (!caller_frame_us) {
@@ -496,12 +293,13 @@ static void talk(struct call *call)
 		if (call->over) {
 			break;
 		}
-		write_due(call, now, caller_frame_us);
+		speaking_write(&call->speaking, now, caller_frame_us);
 		if (call->progress.state == CONVAI_STATE_TALKING) {
 			hearing_look(&call->hearing, call->idle, now);
-			send_digits(call, now);
-		} else if (call->progress.state == CONVAI_STATE_ENDED) {
-			play_out(call, now);
+			telling_look(&call->telling, now);
+		} else if (call->progress.state == CONVAI_STATE_ENDED
+			&& speaking_is_over(&call->speaking, now)) {
+			end_with(call, call->progress.status, call->progress.reason);
 		}
 		watch(call, now);
 	}
@@ -602,6 +400,45 @@ static void release_session(struct call *call)
 	}
 }
 
+/*! \brief The session is there: both ways lead to it */
+static void connect_ways(struct call *call)
+{
+	call->hearing = (struct hearing) {
+		.ops = call->ops,
+		.session = call->session,
+		.media = &call->media,
+		.queue = &call->queue,
+		.watchdog = &call->watchdog,
+		.statistics = &call->statistics,
+		.protect_greeting = call->options->protect_greeting,
+	};
+	call->speaking = (struct speaking) {
+		.channel = call->channel,
+		.ops = call->ops,
+		.session = call->session,
+		.progress = &call->progress,
+		.media = &call->media,
+		.queue = &call->queue,
+		.hearing = &call->hearing,
+		.statistics = &call->statistics,
+		.started_us = call->started_us,
+		.silence = call->agent->silence,
+	};
+	call->telling = (struct telling) {
+		.channel = call->channel,
+		.agent = call->agent,
+		.ops = call->ops,
+		.session = call->session,
+		.progress = &call->progress,
+		.device = call->device,
+		.media = &call->media,
+		.caller = &call->caller,
+		.dtmf = &call->dtmf,
+		.watchdog = &call->watchdog,
+		.statistics = &call->statistics,
+	};
+}
+
 void call_run(struct call *call, const struct call_options *options)
 {
 	call->options = options;
@@ -628,16 +465,17 @@ void call_run(struct call *call, const struct call_options *options)
 	if (call->over || check_codec(call) || open_session(call)) {
 		goto done;
 	}
+	connect_ways(call);
 	if (call->caller.on_hold) {
-		tell_hold(call);
+		telling_hold(&call->telling);
 	}
 	/* The engine is on its way already: answering may take longer than a look-up. */
 	if (!options->connect_first && answer(call)) {
 		goto done;
 	}
-	call->waiting = waiting_begin(call->channel, options);
+	call->speaking.waiting = waiting_begin(call->channel, options);
 	talk(call);
-	if (call->waiting) {
+	if (call->speaking.waiting) {
 		waiting_end(call->channel, options);
 	}
 

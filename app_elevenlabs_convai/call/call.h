@@ -22,9 +22,10 @@
 #include "call/ending.h"
 #include "call/hearing.h"
 #include "call/media.h"
-#include "call/playout_clock.h"
 #include "call/queue.h"
+#include "call/speaking.h"
 #include "call/statistics.h"
+#include "call/telling.h"
 #include "call/watchdog.h"
 #include "convai_ops.h"
 
@@ -65,17 +66,13 @@ struct call {
 	struct media media;
 	struct caller caller;
 	struct hearing hearing;
+	struct speaking speaking;
+	struct telling telling;
 	struct dtmf dtmf;
 	struct queue queue;
-	struct playout_clock clock;
 	struct watchdog watchdog;
-	/*! ended, audio being played out: leave at this time at the latest */
-	int64_t leave_us;
-	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */
 	unsigned int idle:1;	/*!< this wake: nothing waits to be read, from nobody */
-	unsigned int waiting:1;	/*!< the caller hears a tone or music until the agent is there */
 	unsigned int begun:1;	/*!< ElevenLabsStart has been published */
-	unsigned int hurried:1;	/*!< the agent's first word has been waiting to be written */
 	unsigned int engine_closed:1;	/*!< the engine took no session: it is stopping */
 	unsigned int over:1;	/*!< the ending is final */
 	struct ending ending;

@@ -10,7 +10,7 @@
  * \file
  * \brief Digits that the caller presses: collected, for the agent and for the dialplan
  *
- * Facts come in, verdicts go out; call.c acts on them. The channel thread calls all of it.
+ * Facts come in, verdicts go out; telling.c acts on them. The channel thread calls all of it.
  * The agent never hears the tones: it would understand a digit twice.
  */
 

@@ -14,6 +14,14 @@
 #include "call/caller_clock.h"
 #include "call/playout_clock.h"
 #include "call/statistics.h"
+#include "monotonic.h"
+
+void statistics_first(uint64_t *waited_us, int64_t since)
+{
+	if (!*waited_us) {
+		statistics_set(waited_us, monotonic_us() - since);
+	}
+}
 
 void statistics_take_clock(struct call_statistics *statistics,
 	const struct playout_clock *clock)

@@ -59,6 +59,9 @@ static inline void statistics_set(uint64_t *counter, uint64_t value)
 	__atomic_store_n(counter, value, __ATOMIC_RELAXED);
 }
 
+/*! \brief Something has come: note how long after since, CLOCK_MONOTONIC, the first time. Channel thread. */
+void statistics_first(uint64_t *waited_us, int64_t since);
+
 /*! \brief Take over what the clock has counted. Channel thread. */
 void statistics_take_clock(struct call_statistics *statistics,
 	const struct playout_clock *clock);

@@ -12,18 +12,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any
 
-import orjson
-
-from .. import __version__, limits
+from .. import limits
 from ..core import _core
 from ..service.metadata import Metadata
-from ..service.settings import Call
+from .admission import TELLS_NOTHING, Admission, Place
 from .early import EarlyAudio
 from .effects import (
-    Admitted,
     AskFirst,
     CallTool,
     CountPong,
@@ -36,12 +33,11 @@ from .effects import (
     Log,
     Play,
     PlayHold,
-    Queued,
-    QueueTimedOut,
     Send,
     Verbatim,
 )
 from .heard import Heard
+from .sent import mcp_approval, pong
 from .wire import loads, parameters_of, readable
 
 ENCODING_ULAW = 1
@@ -94,22 +90,6 @@ GOES_ON = frozenset({"agent_tool_request", "client_tool_call", "mcp_tool_call"})
 OVER = "max_duration_exceeded"
 """The error after which the agent may still say that the time is over."""
 
-
-class Place(Enum):
-    """Where the caller stands with the service."""
-
-    DOOR = "door"
-    """The metadata has not come."""
-    HALL = "hall"
-    """It has: the next message tells whether an agent is there, or the caller is to wait."""
-    QUEUE = "queue"
-    """No agent is free. The service plays hold audio, and discards what it is sent."""
-    TALK = "talk"
-    """An agent is there."""
-
-
-_TELLS_NOTHING = frozenset({"conversation_initiation_metadata", "queue_status", "ping"})
-"""Messages that do not say that an agent is there."""
 
 QUEUE_TIMED_OUT = "no agent was free in time (timed_out)"
 
@@ -169,10 +149,7 @@ class Conversation:
         """The tool with which the agent says it ends the call."""
         self.last_response = 0
         """Id of the agent's last turn, which feedback is on."""
-        self.place = Place.DOOR
-        self._waits_at_door = False
-        self._agent_came = False
-        """It has said something: the caller is not queued any more."""
+        self.admission = Admission()
         self._message, self._is_cut = b"", False
         """What is read of the message that is being taken in; whether that leaves something out."""
         self._formats: tuple[str, str] | None = None
@@ -207,7 +184,7 @@ class Conversation:
             self._survived()
         known = MESSAGES.get(kind)
         effects = known[1](self, document) if known else _unknown(kind)
-        return effects if kind in _TELLS_NOTHING else (*self.admit(), *effects)
+        return effects if kind in TELLS_NOTHING else (*self.admission.admit(), *effects)
 
     def _survived(self) -> None:
         """The conversation goes on: an error before this is not why it ends."""
@@ -221,13 +198,6 @@ class Conversation:
         return is_new
 
     # ---- Told by the session ----
-
-    def admit(self) -> Effects:
-        """Nothing has said that the caller is to wait: an agent is there."""
-        if self.place is not Place.HALL:
-            return ()
-        self.place = Place.TALK
-        return (Admitted(),)
 
     def response_began(self, event_id: int, queued_ms: int) -> None:
         """The audio of this response comes behind all that was ever queued."""
@@ -260,7 +230,7 @@ class Conversation:
         if not body:  # servers of 2024 said {"audio": {"chunk": ...}}
             body = {"audio_base_64": _body(message, "audio").get("chunk")}
         event_id, audio_base64 = _event_id(body), _audio_text(body, "audio_base_64")
-        if self.place is Place.QUEUE:
+        if self.admission.place is Place.QUEUE:
             return (PlayHold(audio_base64),)
         if self._is_stale(event_id):
             return (CountStale(len(audio_base64)),)
@@ -269,7 +239,7 @@ class Conversation:
                 return ()
             told = f"more than {limits.EARLY_AUDIO_BYTES} bytes came before the metadata"
             return (Log(Level.WARNING, f"agent audio left out: {told}"),)
-        self._agent_came = True
+        self.admission.agent_came = True
         if self._speaks_otherwise:
             return ()
         if event_id is None:  # it can't be known to be of another response than what is queued
@@ -283,7 +253,7 @@ class Conversation:
         return event_id < self._interrupted_at
 
     def _interruption(self, message: dict[str, Any]) -> Effects:
-        if self.place is Place.QUEUE:
+        if self.admission.place is Place.QUEUE:
             return ()  # nobody has been interrupted, and the agent's ids have not begun
         # Audio that comes later with this very id is the reply, not the interrupted turn.
         event_id = _event_id(_event_body(message))
@@ -296,7 +266,7 @@ class Conversation:
 
     def _agent_response(self, message: dict[str, Any]) -> Effects:
         body = _event_body(message)
-        self._agent_came = True
+        self.admission.agent_came = True
         text, response = _text(body, "agent_response"), _text(body, "response_id")
         before = self._responses.get(response)
         if before == text:
@@ -391,11 +361,11 @@ class Conversation:
             return self._formats_again(*self._formats, agent, caller)
         self._formats = (agent or DEFAULT_FORMAT, caller or DEFAULT_FORMAT)
         metadata = Metadata(_text(body, "conversation_id"), *self._formats)
-        self.place = Place.HALL
         early = self._early.take()
-        if self._waits_at_door:
-            return (metadata, *self._wait(), *(PlayHold(play.audio_base64) for play in early))
-        return (metadata, *(self.admit() if early else ()), *early)
+        if self.admission.enter():
+            hold = (PlayHold(play.audio_base64) for play in early)
+            return (metadata, *self.admission.wait(), *hold)
+        return (metadata, *(self.admission.admit() if early else ()), *early)
 
     def _formats_again(self, speaks: str, hears: str, agent: str, caller: str) -> Effects:
         """A second metadata. The formats of a call stay: channel and queues are made for them."""
@@ -424,22 +394,7 @@ class Conversation:
         news = _news("queue_status", status)
         if status == "timed_out":
             news = self._reported(ServiceError(QUEUE_TIMED_OUT, "queue_timed_out"))
-            return (*news, QueueTimedOut()) if self.place is Place.QUEUE else news
-        if status == "admitted" and self.place is Place.QUEUE:
-            self.place = Place.TALK
-            return (*news, Admitted())
-        if self.place is Place.DOOR:
-            self._waits_at_door = status == "waiting"
-        elif status == "waiting":
-            return (*news, *self._wait())
-        return news
-
-    def _wait(self) -> Effects:
-        """Be queued. The word comes right behind the metadata, unless the network holds it up."""
-        if self.place is Place.QUEUE or self._agent_came:
-            return ()
-        self.place = Place.QUEUE
-        return (Queued(),)
+        return (*news, *self.admission.told(status))
 
     def _guardrail(self, message: dict[str, Any]) -> Effects:
         return _news("guardrail_triggered", _text(_event_body(message), "guardrail_name"))
@@ -516,92 +471,3 @@ MESSAGES: dict[str, tuple[EffectKind, _Reader]] = {
     "vad_score": (EffectKind.NONE, Conversation._nothing),
 }
 """Every message of the service that is known: the kind of its effects, and what reads it."""
-
-
-# ---- What the client says ----
-
-
-SENT = frozenset(
-    {
-        "client_tool_result",
-        "contextual_update",
-        "conversation_initiation_client_data",
-        "feedback",
-        "mcp_tool_approval_result",
-        "pong",
-        "user_activity",
-        "user_audio_chunk",
-        "user_message",
-    }
-)
-"""Every message that the engine sends; the core makes ``user_audio_chunk``."""
-
-
-def _encode(message: dict[str, Any]) -> str:
-    assert message["type"] in SENT
-    return orjson.dumps(message).decode(errors="replace")  # what is verbatim may be no UTF-8
-
-
-def _as_it_came(value: int | Id) -> Any:
-    return orjson.Fragment(value.json) if isinstance(value, Verbatim) else value
-
-
-def opening(call: Call) -> str:
-    """The first message. It leaves out keys without content: to the service, empty is a value."""
-    message: dict[str, Any] = {"type": "conversation_initiation_client_data", **call.overrides}
-    if call.dynamic_variables:
-        message["dynamic_variables"] = call.dynamic_variables
-    message["source_info"] = {
-        "source": "unknown",
-        "version": f"app_elevenlabs_convai {__version__}",
-    }
-    return _encode(message)
-
-
-def pong(event_id: int | Verbatim) -> str:
-    """The answer to a ping."""
-    return _encode({"type": "pong", "event_id": _as_it_came(event_id)})
-
-
-def tool_result(call_id: Id, result: str, *, is_error: bool) -> str:
-    """The answer to a tool call."""
-    return _encode(
-        {
-            "type": "client_tool_result",
-            "tool_call_id": _as_it_came(call_id),
-            "result": result,
-            "is_error": is_error,
-        }
-    )
-
-
-def mcp_approval(call_id: Id, *, approved: bool) -> str:
-    """The answer to an MCP tool that waits for somebody's approval."""
-    return _encode(
-        {
-            "type": "mcp_tool_approval_result",
-            "tool_call_id": _as_it_came(call_id),
-            "is_approved": approved,
-        }
-    )
-
-
-class Say(IntEnum):
-    """``enum convai_say``: what operators and programs may say to the agent during a call."""
-
-    MESSAGE = 0
-    CONTEXT = 1
-    ACTIVITY = 2
-    FEEDBACK = 3
-
-
-def utterance(kind: Say, text: str, event_id: int) -> str:
-    """Make the message that says this. ``event_id``: of the response that feedback is on."""
-    if kind is Say.MESSAGE:
-        return _encode({"type": "user_message", "text": text})
-    if kind is Say.CONTEXT:
-        return _encode({"type": "contextual_update", "text": text})
-    if kind is Say.ACTIVITY:
-        return _encode({"type": "user_activity"})
-    score = None if text == "none" else text
-    return _encode({"type": "feedback", "event_id": event_id, "score": score})

@@ -30,8 +30,9 @@ from ..service.endpoint import place_of
 from ..service.metadata import Metadata
 from ..service.settings import Call, Settings
 from ..service.websocket import Closed, WebSocket
-from . import protocol, wire
+from . import sent, wire
 from .activity import Activity
+from .admission import Place
 from .effects import (
     Admitted,
     AskFirst,
@@ -56,9 +57,8 @@ from .protocol import (
     QUEUE_TIMED_OUT,
     AudioFormat,
     Conversation,
-    Place,
-    Say,
 )
+from .sent import Say
 from .tools import Toolbox, allowed
 
 
@@ -88,7 +88,7 @@ class Session:
         self._finishing = False
         self._task: asyncio.Task[None] | None = None
         self._tools: Toolbox | None = None
-        self._activity = Activity(lambda: self._send(protocol.utterance(Say.ACTIVITY, "", 0)))
+        self._activity = Activity(lambda: self._send(sent.utterance(Say.ACTIVITY, "", 0)))
         self._talking = self._held = False
 
     # ---- Asked from outside ----
@@ -115,13 +115,13 @@ class Session:
         websocket = self._websocket
         if websocket is None or self._finishing:
             return True
-        if self._conversation.place is Place.QUEUE or not websocket.has_room:
+        if self._conversation.admission.place is Place.QUEUE or not websocket.has_room:
             return False  # whoever is queued is not heard
         for kind, text in self.handle.outbox():
             if kind == Say.ACTIVITY:
                 self._activity.tell()
             else:
-                self._send(protocol.utterance(Say(kind), text, self._conversation.last_response))
+                self._send(sent.utterance(Say(kind), text, self._conversation.last_response))
         return True
 
     def hold_changed(self) -> None:
@@ -189,7 +189,9 @@ class Session:
         await asyncio.wait(last, return_when=asyncio.FIRST_COMPLETED)
         if self._over.done():
             return self._over.result()
-        return self._ended(self._closed.result(), talking=self._conversation.place is Place.TALK)
+        return self._ended(
+            self._closed.result(), talking=self._conversation.admission.place is Place.TALK
+        )
 
     # ---- Set-up ----
 
@@ -203,7 +205,7 @@ class Session:
         tools = self._tools = self._new_tools(call.settings)
         try:
             websocket.receive(self)
-            self._send(protocol.opening(call))
+            self._send(sent.opening(call))
             first: set[asyncio.Future[Any]] = {self._up, self._closed}
             await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
             if self._up.done():
@@ -262,7 +264,7 @@ class Session:
 
     def _decide(self) -> None:
         """Nothing has said that the caller is to wait."""
-        for effect in self._conversation.admit():
+        for effect in self._conversation.admission.admit():
             self._carry_out(effect)
 
     def _end_soon(self, ending: Ending) -> None:
@@ -448,7 +450,7 @@ class Session:
         """The agent's tools, for as long as this connection lasts."""
 
         def answer(call_id: Id, text: str, is_error: bool) -> None:
-            self._send(protocol.tool_result(call_id, text, is_error=is_error))
+            self._send(sent.tool_result(call_id, text, is_error=is_error))
 
         tools = allowed(settings.tools)
         return Toolbox(self.handle, self._log, tools=tools, answer=answer, end=self.end)

@@ -88,7 +88,7 @@ def understand(text: bytes) -> Recognized | None:
     """What Python makes of it; None if it is no audio that could be played."""
     conversation = Conversation()
     conversation.receive(b'{"type":"conversation_initiation_metadata"}')
-    conversation.admit()
+    conversation.admission.admit()
     effects = conversation.receive(text)
     effect = effects[0] if effects else None
     return (effect.audio_base64, effect.event_id) if isinstance(effect, Play) else None

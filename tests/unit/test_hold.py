@@ -10,7 +10,7 @@ import pytest
 
 from pyconvai import limits
 from pyconvai.conversation.activity import Activity
-from pyconvai.conversation.protocol import Say
+from pyconvai.conversation.sent import Say
 from tests.timing import SECOND
 from tests.unit.engine import ENDED, TALKING, Call, Engine
 from tests.unit.service import Conversation, Service

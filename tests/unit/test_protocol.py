@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pyconvai import limits
-from pyconvai.conversation import protocol
+from pyconvai.conversation import protocol, sent
+from pyconvai.conversation.admission import Place
 from pyconvai.conversation.effects import (
     Admitted,
     AskFirst,
@@ -30,10 +31,9 @@ from pyconvai.conversation.protocol import (
     MESSAGES,
     Conversation,
     EffectKind,
-    Place,
-    Say,
     ServiceError,
 )
+from pyconvai.conversation.sent import Say
 from pyconvai.service.metadata import Metadata
 from pyconvai.service.settings import Call, Settings
 from tests.specs.schemas import specifications
@@ -258,7 +258,7 @@ def test_ids_of_tools_go_back_as_they_came(call_id: str) -> None:
     if call_id in ("null", '""'):
         assert not call.call_id
         return
-    answers = [protocol.tool_result(call.call_id, "x", is_error=False)]
+    answers = [sent.tool_result(call.call_id, "x", is_error=False)]
     _, approval = conversation.receive(f'{{"type":"mcp_tool_call","mcp_tool_call":{body}}}')
     assert isinstance(approval, Send)
     for answer in (*answers, approval.text):
@@ -334,7 +334,7 @@ def talking() -> Conversation:
     """One whose agent is there."""
     conversation = Conversation()
     conversation.receive(metadata())
-    conversation.admit()
+    conversation.admission.admit()
     return conversation
 
 
@@ -670,7 +670,7 @@ def test_who_goes_on_has_survived(goes_on: str) -> None:
 
 
 def test_opening_leaves_out_what_is_empty() -> None:
-    opening = json.loads(protocol.opening(Call(Settings("agent_x"), {}, {})))
+    opening = json.loads(sent.opening(Call(Settings("agent_x"), {}, {})))
     assert set(opening) == {"type", "source_info"}
     assert opening["source_info"]["source"] == "unknown"
     assert len(opening["source_info"]["version"]) <= 50
@@ -681,13 +681,13 @@ def test_opening_tells_what_the_call_brings() -> None:
         "conversation_config_override": {"agent": {"language": "de"}},
         "custom_llm_extra_body": {"a": 1},
     }
-    opening = json.loads(protocol.opening(Call(Settings("agent_x"), {"visits": 3}, overrides)))
+    opening = json.loads(sent.opening(Call(Settings("agent_x"), {"visits": 3}, overrides)))
     assert opening["dynamic_variables"] == {"visits": 3}
     assert opening | overrides == opening
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "sent"),
+    ("kind", "text", "said"),
     [
         (Say.MESSAGE, "Hi.", {"type": "user_message", "text": "Hi."}),
         (Say.CONTEXT, "x", {"type": "contextual_update", "text": "x"}),
@@ -696,18 +696,18 @@ def test_opening_tells_what_the_call_brings() -> None:
         (Say.FEEDBACK, "none", {"type": "feedback", "event_id": 7, "score": None}),
     ],
 )
-def test_what_is_said_during_a_call(kind: Say, text: str, sent: dict[str, Any]) -> None:
-    assert json.loads(protocol.utterance(kind, text, 7)) == sent
+def test_what_is_said_during_a_call(kind: Say, text: str, said: dict[str, Any]) -> None:
+    assert json.loads(sent.utterance(kind, text, 7)) == said
 
 
 def test_answers() -> None:
-    assert json.loads(protocol.mcp_approval("m1", approved=False)) == {
+    assert json.loads(sent.mcp_approval("m1", approved=False)) == {
         "type": "mcp_tool_approval_result",
         "tool_call_id": "m1",
         "is_approved": False,
     }
-    assert json.loads(protocol.pong(0)) == {"type": "pong", "event_id": 0}
-    assert json.loads(protocol.tool_result("c1", "no", is_error=True)) == {
+    assert json.loads(sent.pong(0)) == {"type": "pong", "event_id": 0}
+    assert json.loads(sent.tool_result("c1", "no", is_error=True)) == {
         "type": "client_tool_result",
         "tool_call_id": "c1",
         "result": "no",
@@ -752,11 +752,11 @@ def test_the_first_message_says_that_an_agent_is_there(text: str) -> None:
 def test_time_says_that_an_agent_is_there() -> None:
     conversation = at_the_metadata()
     assert conversation.receive(message("ping", "ping_event", {"event_id": 1}))[-1] == CountPong()
-    assert conversation.place is Place.HALL
-    assert conversation.admit() == (Admitted(),)
-    assert conversation.admit() == ()
+    assert conversation.admission.place is Place.HALL
+    assert conversation.admission.admit() == (Admitted(),)
+    assert conversation.admission.admit() == ()
     assert Admitted() not in conversation.receive(message(METADATA))
-    assert conversation.place is Place.TALK
+    assert conversation.admission.place is Place.TALK
 
 
 def test_hold_audio_is_no_turn_of_the_agents() -> None:
@@ -789,7 +789,7 @@ def test_the_word_may_come_before_the_metadata(statuses: list[str], queued: bool
 def test_the_word_may_come_late(said: str | None) -> None:
     """But not once the agent has said something."""
     conversation = at_the_metadata()
-    conversation.admit()
+    conversation.admission.admit()
     if said:
         conversation.receive(said)
     assert told(conversation, "waiting") == ([] if said else [Queued()])

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyconvai import limits
-from pyconvai.conversation import protocol, wire
+from pyconvai.conversation import sent, wire
 from pyconvai.conversation.effects import (
     Admitted,
     AskFirst,
@@ -155,7 +155,7 @@ def check(message: bytes, effects: tuple[Effect, ...]) -> None:
                 assert len(name) <= limits.MAX_TEXT_CHARACTERS
                 assert isinstance(parameters, dict)
                 if call_id:
-                    protocol.tool_result(call_id, "x", is_error=False)
+                    sent.tool_result(call_id, "x", is_error=False)
             case Play(text, event_id):
                 assert isinstance(text, str)
                 assert -(2**63) <= event_id < 2**63

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pyconvai.conversation.protocol import MESSAGES, SENT
+from pyconvai.conversation.protocol import MESSAGES
+from pyconvai.conversation.sent import SENT
 from pyconvai.conversation.tools import TOOLS
 from pyconvai.service.endings import TABLE
 from pyconvai.service.settings import OVERRIDES, WANTED

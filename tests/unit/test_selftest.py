@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pyconvai import limits, runtime, selftest
-from pyconvai.conversation import protocol, session
+from pyconvai.conversation import protocol, sent, session
 from pyconvai.core import _core
 from pyconvai.service.endings import Status
 from tests.timing import SECOND
@@ -32,7 +32,7 @@ def test_nothing_of_it_is_left(engine: Engine) -> None:
 
 
 def no_pong(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(protocol, "pong", lambda event_id: protocol._encode({"type": "pong"}))
+    patch.setattr(protocol, "pong", lambda event_id: sent._encode({"type": "pong"}))
 
 
 def stale_audio(patch: pytest.MonkeyPatch) -> None:
@@ -45,7 +45,7 @@ def no_tick(patch: pytest.MonkeyPatch) -> None:
 
 
 def wrong_opening(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(protocol, "opening", lambda call: '{"type":"hello"}')
+    patch.setattr(sent, "opening", lambda call: '{"type":"hello"}')
 
 
 def raises(patch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from pyconvai.conversation.protocol import Say
+from pyconvai.conversation.sent import Say
 from tests.timing import SECOND
 from tests.unit.engine import TALKING, Engine
 from tests.unit.service import Conversation, Service

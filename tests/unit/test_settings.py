@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyconvai import limits
-from pyconvai.conversation.protocol import opening
+from pyconvai.conversation.sent import opening
 from pyconvai.service.endings import SetupFailed, Status
 from pyconvai.service.settings import OVERRIDES, Call, PairKind, Settings
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pyconvai.conversation import protocol
-from pyconvai.conversation.protocol import Say
+from pyconvai.conversation import sent
+from pyconvai.conversation.sent import Say
 from pyconvai.core import _core
 from pyconvai.service.settings import OVERRIDES, Call, PairKind
 from tests.specs.schemas import faults
@@ -65,7 +65,7 @@ OPENINGS = {
 @pytest.mark.parametrize("pairs", OPENINGS.values(), ids=OPENINGS)
 def test_openings(pairs: list[tuple[int, str, str]]) -> None:
     call = Call.from_pairs([(PairKind.SETTING, "agent_id", "agent_x"), *pairs])
-    assert faults("client", json.loads(protocol.opening(call))) == []
+    assert faults("client", json.loads(sent.opening(call))) == []
 
 
 @pytest.mark.parametrize("name", sorted(ELSEWHERE))
@@ -73,7 +73,7 @@ def test_overrides_that_no_description_has(name: str) -> None:
     """S22: nothing but the override is against them; once they have it, it leaves the list."""
     settings = (PairKind.SETTING, "agent_id", "agent_x")
     call = Call.from_pairs([settings, (PairKind.OVERRIDE, name, value(name))])
-    said = faults("client", json.loads(protocol.opening(call)))
+    said = faults("client", json.loads(sent.opening(call)))
     assert said
     steps = OVERRIDES[name][0]  # one of them has no `turn` at all
     assert all(any(f"'{step}' was unexpected" in line for step in steps) for line in said)
@@ -81,7 +81,7 @@ def test_overrides_that_no_description_has(name: str) -> None:
 
 @pytest.mark.parametrize("event_id", [0, 1, 2**31, -1])
 def test_pongs(event_id: int) -> None:
-    assert faults("client", json.loads(protocol.pong(event_id))) == []
+    assert faults("client", json.loads(sent.pong(event_id))) == []
 
 
 @pytest.mark.parametrize(
@@ -96,13 +96,13 @@ def test_pongs(event_id: int) -> None:
     ],
 )
 def test_what_is_said_during_a_call(kind: Say, text: str) -> None:
-    assert faults("client", json.loads(protocol.utterance(kind, text, 7))) == []
+    assert faults("client", json.loads(sent.utterance(kind, text, 7))) == []
 
 
 @pytest.mark.parametrize("is_error", [False, True])
 @pytest.mark.parametrize("result", ["", "done", 'quotes " and \\ and ü\n'])
 def test_tool_results(result: str, is_error: bool) -> None:
-    message = protocol.tool_result("call_1", result, is_error=is_error)
+    message = sent.tool_result("call_1", result, is_error=is_error)
     assert faults("client", json.loads(message)) == []
 
 

@@ -82,5 +82,5 @@ def test_what_the_service_is_told(copy: Path) -> None:
     """The engine's first message, and what `show version` says of the engine, come from here."""
     script = "from pyconvai import __version__; print(__version__)"
     assert said(copy, sys.executable, "-c", script).strip() == OTHERS
-    for name in ("runtime.py", "conversation/protocol.py"):
+    for name in ("runtime.py", "conversation/sent.py"):
         assert "__version__" in (copy / "pyconvai" / name).read_text(encoding="utf-8")

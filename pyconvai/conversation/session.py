@@ -333,7 +333,7 @@ class Session:
         """Its text is for the log alone. What the agent has said until then is heard."""
         self._log.error(f"fault in the engine: {trace(fault)}")
         reason = f"fault in the engine: {type(fault).__name__}; see the log"
-        talking = self._conversation.place is Place.TALK
+        talking = self._conversation.admission.place is Place.TALK
         heard = PlayOut.BRIEFLY if talking else PlayOut.NONE
         return Ending(Status.ERROR, reason, play_out=heard)
 

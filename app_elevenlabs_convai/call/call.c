@@ -133,16 +133,17 @@ static void tell_hold(struct call *call)
 	call->ops->hold(call->session, call->caller.on_hold);
 }
 
-/*! \brief Tell the agent that somebody else may be there now */
+/*! \brief Tell the agent, as soon as one is there, that somebody else may be there now */
 static void tell_move(struct call *call)
 {
 	char text[PARTIES_NUMBER_SIZE + 64];
 	struct parties parties;
 	const char *number;
 
-	if (call->progress.state != CONVAI_STATE_TALKING) {
+	if (!call->moved || call->progress.state != CONVAI_STATE_TALKING) {
 		return;
 	}
+	call->moved = 0;
 	parties_read(&parties, call->channel, 0);
 	number = call->agent->send_caller_number ? parties_other(&parties) : "";
 	snprintf(text, sizeof(text), "The call has been moved to another telephone%s%s.",
@@ -168,7 +169,7 @@ static void follow_device(struct call *call)
 	if (caller_control(&call->caller, AST_CONTROL_UNHOLD)) {
 		tell_hold(call);
 	}
-	tell_move(call);
+	call->moved = 1;
 }
 
 /*! \return length of the voice frame that was read, in microseconds, or 0 */
@@ -437,6 +438,7 @@ static int64_t wait_and_read(struct call *call, int64_t *now)
 	*now = monotonic_us();
 	call->idle = !ready && ready_fd != call->event_fd;
 	follow_device(call);
+	tell_move(call);
 	if (ready) {
 		return read_frame(call, *now);
 	}

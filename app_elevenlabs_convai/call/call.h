@@ -74,6 +74,7 @@ struct call {
 	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */
 	unsigned int idle:1;	/*!< this wake: nothing waits to be read, from nobody */
 	unsigned int waiting:1;	/*!< the caller hears a tone or music until the agent is there */
+	unsigned int moved:1;	/*!< another device has the call, and the agent has not been told */
 	unsigned int begun:1;	/*!< ElevenLabsStart has been published */
 	unsigned int hurried:1;	/*!< the agent's first word has been waiting to be written */
 	unsigned int engine_closed:1;	/*!< the engine took no session: it is stopping */

@@ -48,16 +48,17 @@ void telling_hold(struct telling *telling)
 	telling->ops->hold(telling->session, telling->caller->on_hold);
 }
 
-/*! \brief Tell the agent that somebody else may be there now */
+/*! \brief Tell the agent, as soon as one is there, that somebody else may be there now */
 static void tell_move(struct telling *telling)
 {
 	char text[PARTIES_NUMBER_SIZE + 64];
 	struct parties parties;
 	const char *number;
 
-	if (telling->progress->state != CONVAI_STATE_TALKING) {
+	if (!telling->moved || telling->progress->state != CONVAI_STATE_TALKING) {
 		return;
 	}
+	telling->moved = 0;
 	parties_read(&parties, telling->channel, 0);
 	number = telling->agent->send_caller_number ? parties_other(&parties) : "";
 	snprintf(text, sizeof(text), "The call has been moved to another telephone%s%s.",
@@ -66,17 +67,23 @@ static void tell_move(struct telling *telling)
 	telling->ops->send(telling->session, CONVAI_SAY_CONTEXT, text);
 }
 
-void telling_device(struct telling *telling)
+/*! \brief Another device has taken the caller's place: begin with it anew */
+static void follow_device(struct telling *telling)
 {
-	if (!device_replaced(telling->device)) {
-		return;
-	}
 	ast_verb(3, "%s has taken over the call with agent %s\n",
 		ast_channel_name(telling->channel), telling->agent->name);
 	dtmf_forget(telling->dtmf);
 	media_preroll_drop(telling->media);
 	if (caller_control(telling->caller, AST_CONTROL_UNHOLD)) {
 		telling_hold(telling);
+	}
+	telling->moved = 1;
+}
+
+void telling_device(struct telling *telling)
+{
+	if (device_replaced(telling->device)) {
+		follow_device(telling);
 	}
 	tell_move(telling);
 }

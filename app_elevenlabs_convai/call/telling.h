@@ -44,6 +44,7 @@ struct telling {
 	struct dtmf *dtmf;
 	struct watchdog *watchdog;
 	struct call_statistics *statistics;
+	unsigned int moved:1;	/*!< another device has the call, and the agent has not been told */
 };
 
 /*! \brief A key has been pressed, and let go */

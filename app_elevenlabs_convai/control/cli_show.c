@@ -93,7 +93,7 @@ static void duration_text(int seconds, char *text, size_t size)
 	snprintf(text, size, "%d:%02d:%02d", seconds / 3600, seconds / 60 % 60, seconds % 60);
 }
 
-/* A name is never cut short: it is what one types elsewhere, and scripts take it from here. */
+/* Names are never cut short: one types them elsewhere, and scripts take them from here. */
 #define AGENTS_FORMAT "%-20s %-32.32s %-32.32s %-10s %-6s %5s %7s\n"
 
 static void show_agent(int fd, const struct config_agent *agent)
@@ -135,7 +135,7 @@ char *cli_show_agents(struct ast_cli_args *a)
 	return CLI_SUCCESS;
 }
 
-#define SESSIONS_FORMAT "%-32.32s %-20.20s %-36.36s %-10s %9s %8s %8s %8s\n"
+#define SESSIONS_FORMAT "%-32s %-20s %-36.36s %-10s %9s %8s %8s %8s\n"
 
 static void tell_how_to_end(int fd, size_t count)
 {
@@ -185,11 +185,23 @@ char *cli_show_sessions(struct ast_cli_args *a)
 	return CLI_SUCCESS;
 }
 
+/*! \brief How long the caller has waited for something, if it has come */
+static const char *waited_text(uint64_t waited_us, char *text, size_t size)
+{
+	if (!waited_us) {
+		return "not yet";
+	}
+	snprintf(text, size, "after %.1f ms", waited_us / 1000.0);
+	return text;
+}
+
 static void show_view(int fd, const char *agent, const struct view *view)
 {
 	const struct convai_counters *c = &view->counters;
 	const struct call_statistics *s = &view->statistics;
 	char duration[16];
+	char talking[32];
+	char speaking[32];
 	char caller[32];
 	char spoken[32];
 
@@ -200,8 +212,9 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	ast_cli(fd, "State:            %s, for %s in all\n", view->state, duration);
 	ast_cli(fd, "Queued:           %.1f s by the service\n", view->queued);
 	ast_cli(fd, "Debug:            %s\n", view->debug);
-	ast_cli(fd, "Began:            conversation after %.1f ms, agent heard after %.1f ms\n",
-		s->talking_us / 1000.0, s->speaking_us / 1000.0);
+	ast_cli(fd, "Began:            conversation %s, agent heard %s\n",
+		waited_text(s->talking_us, talking, sizeof(talking)),
+		waited_text(s->speaking_us, speaking, sizeof(speaking)));
 	ast_cli(fd, "Formats:          agent hears %s, speaks %s\n",
 		media_format_name(&view->caller, caller, sizeof(caller)),
 		media_format_name(&view->agent, spoken, sizeof(spoken)));

@@ -344,6 +344,8 @@ def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:
 
 
 _HEAD_END = re.compile(rb"\n\r?\n")
+_INTERIM = re.compile(rb"(HTTP/1\.\d 1\d\d[^\n]*\n([^\r\n][^\n]*\n)*\r?\n)+")
+"""Answers that only say that another one will come, as 100 and 103 do. Nobody has asked for 101."""
 
 
 async def _read_answer(stream: Stream, endpoint: Endpoint) -> Answer:
@@ -359,6 +361,8 @@ async def _read_answer(stream: Stream, endpoint: Endpoint) -> Answer:
             async with asyncio.timeout(limits.ANSWER_PART_SECONDS if has_head else None):
                 piece = await stream.receive()
         come += piece
+        if interim := _INTERIM.match(come):
+            come = come[interim.end() :]
         is_all = not piece or len(come) >= limits.MAX_RESPONSE_BYTES
         if answer := _parse_response(come, endpoint, is_all):
             return answer
@@ -387,6 +391,8 @@ def _parse_response(come: bytes, endpoint: Endpoint, is_all: bool) -> Answer | N
                 raise ValueError("no whole head, or a length that is none")
             if not is_all:
                 return None
+        elif response.chunked and not is_all and not come.endswith(b"\n"):
+            return None  # a 0 may be the first digit of the next chunk's length
         return Answer(response.status, response.read(), response.getheader("Retry-After"))
     except (http.client.HTTPException, ValueError, OverflowError, OSError) as error:
         if not is_all and isinstance(error, http.client.IncompleteRead):

@@ -145,6 +145,15 @@ def test_transferred_by_keys(played: Played) -> None:
     assert loud_seconds(played.heard) > 0.3
 
 
+@about("consult_connecting", "picked_up_connecting")
+def test_the_agent_is_told_who_has_the_call(played: Played) -> None:
+    """L8: also if it was not there yet; it was asked for with the number of the device before."""
+    (told,) = played.session["texts"]
+    assert told["type"] == "contextual_update"
+    assert "moved to another telephone" in told["text"]
+    assert variables(played)["caller_number"] not in told["text"]
+
+
 @about("picked_up_twice")
 def test_each_device_has_a_hold_of_its_own(played: Played) -> None:
     """L8: the second telephone's music is not heard, its words are."""

@@ -255,6 +255,49 @@ TEST(show_sessions_while_connecting_and_talking)
 	script_end();
 }
 
+#define LONG_CHANNEL "PJSIP/a-trunk-whose-name-is-long-0000abcd"
+#define LONG_AGENT "agent-of-the-sales-department"
+
+static void move(void *data)
+{
+	host_channel_masquerade(data, LONG_CHANNEL, ast_format_ulaw, "");
+}
+
+TEST(show_sessions_with_long_names)
+{
+	struct typed shown = { "elevenlabs show sessions" };
+	struct ast_channel *channel =
+		script_begin("[" LONG_AGENT "]\nauth=none\nagent_id=a\n");
+
+	script_metadata_at(10 * MS);
+	host_at(500 * MS, move, channel);
+	host_at(1000 * MS, type, &shown);
+	script_hangup_at(1500 * MS);
+	script_run(LONG_AGENT);
+	CHECK_HAS(shown.output, "\n" LONG_CHANNEL " " LONG_AGENT " conv_fake  ");
+	script_end();
+}
+
+TEST(show_session_before_and_when_an_agent_is_there)
+{
+	struct typed connecting = { "elevenlabs show session " CHANNEL };
+	struct typed talking = { "elevenlabs show session " CHANNEL };
+	struct typed speaking = { "elevenlabs show session " CHANNEL };
+
+	script_begin(NULL);
+	host_at(500 * MS, type, &connecting);
+	script_metadata_at(1000 * MS);
+	host_at(1500 * MS, type, &talking);
+	script_say_at(2000 * MS, 16000);
+	host_at(2500 * MS, type, &speaking);
+	script_hangup_at(3000 * MS);
+	script_run("sales");
+	CHECK_HAS(connecting.output, "Began:            conversation not yet, agent heard not yet\n");
+	CHECK_HAS(talking.output, "Began:            conversation after 1000.0 ms, agent heard not yet\n");
+	CHECK_HAS(speaking.output, "Began:            conversation after 1000.0 ms, agent heard after 20");
+	script_end();
+}
+
 TEST(show_session_with_all_counters)
 {
 	struct typed shown = { "elevenlabs show session pjsip/CALLER-00000001" };

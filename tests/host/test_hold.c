@@ -177,10 +177,37 @@ TEST(first_words_go_with_the_device)
 	script_metadata_at(1500 * MS);
 	script_hangup_at(2000 * MS);
 	script_run("sales");
-	CHECK_STR(fake_all_said(fake_session(1)), "");
+	/* It was asked for with the number of the device before. */
+	CHECK_STR(fake_all_said(fake_session(1)),
+		"1:The call has been moved to another telephone, whose number is +431234.\n");
 	/* From 1005 to 2000 ms, and nothing of the device before. */
 	CHECK_INT(heard_from(1, 0), 49);
 	script_end();
+}
+
+/*! L8: one that was being connected, or queued for: once, of the device that is there then */
+TEST(an_agent_that_comes_later_is_told_of_the_device)
+{
+	static const char told[] =
+		"1:The call has been moved to another telephone, whose number is +431234.\n";
+	int queued;
+
+	for (queued = 0; queued <= 1; queued++) {
+		int64_t now;
+
+		channel = script_begin(NULL);
+		now = host_now();
+		if (queued) {
+			script_queue_at(now + 100 * MS);
+		}
+		host_at(now + 505 * MS, transfer, ast_format_ulaw);
+		host_at(now + 705 * MS, transfer, ast_format_ulaw);
+		script_metadata_at(now + 1500 * MS);
+		script_hangup_at(now + 2000 * MS);
+		script_run("sales");
+		CHECK_STR(fake_all_said(fake_session(0)), told);
+		script_end();
+	}
 }
 
 /*! L8: the formats that are given back are those of the device that is there in the end */

@@ -132,14 +132,24 @@ def test_an_answer_without_length(monkeypatch: pytest.MonkeyPatch, close: bool) 
     assert get(answering(b"HTTP/1.0 200 OK\r\n\r\nabc", close)) == (200, b"abc")
 
 
-def test_an_answer_in_pieces() -> None:
-    """S14: cut anywhere, by somebody who ends lines as Unix does."""
-    answer = b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2\nab\r\n1;x=y\nc\r\n0\nA: b\n\n"
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2\nab\r\n1;x=y\nc\r\n0\nA: b\n\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"0002\r\nab\r\n0001 \r\nc\r\n000\r\nA: b\r\nC: d\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 1000])
+def test_an_answer_in_pieces(answer: bytes, size: int) -> None:
+    """S14: cut anywhere; lines end as on Unix, lengths have leading zeros, others come before."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        for byte in answer:
-            writer.write(bytes([byte]))
+        for at in range(0, len(answer), size):
+            writer.write(answer[at : at + size])
             await writer.drain()
             await asyncio.sleep(0)
         await reader.read()

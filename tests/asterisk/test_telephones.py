@@ -63,10 +63,11 @@ def played(all_played: dict[str, Played | Exception], request: pytest.FixtureReq
 
 
 def about(*names: str) -> pytest.MarkDecorator:
-    """Take these scenes, as far as they are played."""
-    known = [each.__name__ for each in SCENES + MORE_SCENES]
-    assert set(names) <= set(known), names
-    playing = [name for name in names if FULL or known.index(name) < len(SCENES)]
+    """Take these scenes; some are played in the full run alone."""
+    usual, more = ({each.__name__ for each in scenes} for scenes in (SCENES, MORE_SCENES))
+    assert set(names) <= usual | more, names
+    one_more = only_in_full("one more scene of its kind")
+    playing = [pytest.param(n, marks=[] if n in usual else [one_more]) for n in names]
     return pytest.mark.parametrize("played", playing, indirect=True)
 
 

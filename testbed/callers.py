@@ -298,7 +298,10 @@ class Callers:
         while not self._stopping.is_set():
             if self._sipp is not None and len(selector.get_map()) == 1:
                 selector.register(self._sipp, selectors.EVENT_READ, "sipp")
+            # Asked before what it has said last is read, which may be the end of these calls.
+            is_silent = self._sipp is not None and not self._sipp.running
             for key, _ in selector.select(self._timeout()):
+                is_silent &= key.data != "sipp"
                 piece = os.read(key.fd, PIECE)
                 if not piece:
                     self._fail("the RTP endpoint has ended")
@@ -307,7 +310,8 @@ class Callers:
                 for line in lines:
                     self._take_line(line.decode())
             self._hangup_due()
-            self._check_sipp()
+            if is_silent:
+                self._give_up()
         selector.close()
 
     def _timeout(self) -> float:
@@ -362,10 +366,8 @@ class Callers:
             if self._calls[number - 1].ended_at is None:
                 self.hangup(self._calls[number - 1])
 
-    def _check_sipp(self) -> None:
-        """Give up on the calls that SIPp ended without a word: unexpected messages, mostly."""
-        if self._sipp is None or self._sipp.running:
-            return
+    def _give_up(self) -> None:
+        """Let calls have failed that SIPp ended without a word: for unexpected messages, mostly."""
         with self._changed:
             for call in self._calls:
                 if call.ended_at is None:

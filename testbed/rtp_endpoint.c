@@ -24,6 +24,7 @@
 #include "rtp_call.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -328,11 +329,20 @@ static int serve(int timer)
 	}
 }
 
+/*! \brief Be punctual on a busy machine, as a telephone is. Only root may; others are late at times. */
+static void hurry(void)
+{
+	const struct sched_param first = { .sched_priority = 1 };
+
+	sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first);
+}
+
 int main(void)
 {
 	int timer = make_timer();
 	unsigned int id;
 
+	hurry();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	srandom((unsigned int) clock_ns(CLOCK_REALTIME));
 	sockets_epoll = epoll_create1(EPOLL_CLOEXEC);

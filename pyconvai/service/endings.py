@@ -282,7 +282,7 @@ def from_close(
     rows = [close]
     if error in LAST or not words:
         rows += _rows(Cause.ERROR, error)
-    if words in LAST or not normal:
+    if words in LAST or code in SPEAKING:
         rows += _rows(Cause.ERROR, words)
     if code in SPEAKING:
         rows += _said(words or said)
@@ -328,8 +328,7 @@ def from_http(code: int, body: bytes, what: str) -> Ending:
     """Tell what an HTTP answer other than success means. ``what``: the name of what was asked."""
     words = http_error_words(body)
     keys = [str(code), f"{code // 100}xx", "other"]
-    said = _said(words)
-    if said and _winner(said).status is Status.LIMIT:
+    if any(row.status is Status.LIMIT for row in _said(words)):
         keys.append(f"{code}{LIMITED}")
     row = _winner(_rows(Cause.HTTP, *keys))
     remedy = _REMEDY.get(row.status, "")

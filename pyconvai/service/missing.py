@@ -9,7 +9,9 @@ import re
 
 from .. import limits
 
-_WORDS = re.compile(r"missing required dynamic variables?\b[^{\[]*[{\[]([^}\]]*)", re.IGNORECASE)
+_WORDS = re.compile(
+    r"missing (?:required )?dynamic variables?\b(?:[^{\[]*[{\[]([^}\]]*))?", re.IGNORECASE
+)
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _NAME = re.compile(rf"[A-Za-z0-9_.-]{{1,{limits.VARIABLE_NAME_CHARACTERS}}}", re.ASCII)
 ERRORS = frozenset({"missing_dynamic_variable", "missing_dynamic_variable_transfer"})
@@ -21,7 +23,7 @@ def remedy(words: str, error: str = "") -> str:
     found = _WORDS.search(words[: limits.MAX_TEXT_CHARACTERS])
     if found is None and error not in ERRORS:
         return ""
-    quoted = _QUOTED.findall(found[1]) if found else []
+    quoted = _QUOTED.findall(found[1] or "") if found else []
     names = list(dict.fromkeys(a or b for a, b in quoted))
     told = ""
     shown = 0

@@ -55,6 +55,20 @@ def test_names_that_no_channel_variable_can_have(names: str) -> None:
     assert ending.reason.isprintable()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Missing required dynamic variable: name",
+        "A tool is missing dynamic variables name, other",
+        FIRST + "[name]",
+    ],
+)
+def test_names_that_stand_in_the_open(words: str) -> None:
+    """S20: they are read by people alone, who are told what to set all the same."""
+    ending = from_close(1008, words, talking=False)
+    assert ending.reason.endswith("ELEVENLABS_VAR_<name> for each dynamic variable it names")
+
+
 @pytest.mark.parametrize("error", sorted(missing.ERRORS))
 def test_the_type_of_an_error_tells_it_as_well(error: str) -> None:
     """S20."""

@@ -328,7 +328,8 @@ def from_http(code: int, body: bytes, what: str) -> Ending:
     """Tell what an HTTP answer other than success means. ``what``: the name of what was asked."""
     words = http_error_words(body)
     keys = [str(code), f"{code // 100}xx", "other"]
-    if any(row.status is Status.LIMIT for row in _said(words)):
+    said = _said(words)
+    if said and _winner(said).status is Status.LIMIT:
         keys.append(f"{code}{LIMITED}")
     row = _winner(_rows(Cause.HTTP, *keys))
     remedy = _REMEDY.get(row.status, "")

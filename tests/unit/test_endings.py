@@ -324,3 +324,11 @@ def test_no_agent_was_free() -> None:
     assert no_agent("no agent is free") == Ending(Status.LIMIT, "no agent is free")
     remedied = no_agent("no agent was free in time", remedy=True)
     assert remedied.reason.endswith("; check the plan's quota and concurrency")
+
+
+@pytest.mark.parametrize("words", ["value_error", "missing_fields", "invalid_message"])
+def test_a_crash_that_gives_the_type_of_an_error_is_a_crash(words: str) -> None:
+    """S3: its words decide nothing, also where they are all that an error has."""
+    ending = from_close(1011, words, talking=False)
+    assert (ending.status, ending.retry) == (Status.ERROR, True)
+    assert from_close(1008, words, talking=False).status is Status.REJECTED

@@ -53,14 +53,20 @@ def caller_noise(number: int, seconds: float) -> bytes:
     return ULAW.noise(seconds, CALLER_SEED + number)
 
 
-def noise_callers(pbx: Instance, names: Sequence[str], seconds: float) -> Callers:
-    """Callers who speak noise of their own for so long, each to one of these agents."""
+def noise_callers(
+    pbx: Instance, names: Sequence[str], seconds: float, after: float = AFTER_SECONDS
+) -> Callers:
+    """Callers who speak noise of their own for so long, each to one of these agents.
+
+    after: until they hang up then. While the mock writes down what one call was, its agents are
+    late; where that is long, no agent should have anything left to say.
+    """
     return Callers(
         pbx,
         len(names),
         names.__getitem__,
         send=lambda i: caller_noise(i, seconds),
-        hangup_after=seconds + AFTER_SECONDS,
+        hangup_after=seconds + after,
     )
 
 

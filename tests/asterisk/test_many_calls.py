@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.callers import Callers
+from testbed.callers import DEFAULT_RATE, Callers
 from testbed.echo import Cost, cpu_per_call
 from testbed.instance import Instance
 from testbed.measure import Counters, CpuWindow
@@ -28,7 +28,13 @@ from testbed.root import Root
 from testbed.tls import Certificate
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, results, section, settled
-from tests.asterisk.samples import check_samples, noise_agent_names, noise_agents, noise_callers
+from tests.asterisk.samples import (
+    AFTER_SECONDS,
+    check_samples,
+    noise_agent_names,
+    noise_agents,
+    noise_callers,
+)
 from tests.timing import FULL, SECOND
 
 CALLS = int(os.environ.get("CONVAI_CALLS", "40"))
@@ -76,7 +82,8 @@ def test_many_calls(pbx: Instance, root: Root, tls: Certificate) -> None:
         ca = root.path(tls.ca)
         configure(pbx, "".join(section(name, mock.url, ca_file=ca) for name in names))
         before = pbx.counters()
-        with noise_callers(pbx, names, TALK_SECONDS) as calls:
+        after = AFTER_SECONDS + CALLS / DEFAULT_RATE  # they began one after the other
+        with noise_callers(pbx, names, TALK_SECONDS, after) as calls:
             calls.wait_up()
             time.sleep(SETTLE_SECONDS)
             window = CpuWindow(pbx.pid)
@@ -87,7 +94,7 @@ def test_many_calls(pbx: Instance, root: Root, tls: Certificate) -> None:
             first = min(call.answered_at or 0.0 for call in calls)
             time.sleep(max(0.0, first + TALK_SECONDS - 1 - time.monotonic()))
             late = pbx.counters()
-            calls.wait((TALK_SECONDS + 30) * SECOND)
+            calls.wait((TALK_SECONDS + after + 30) * SECOND)
         grown = settled(pbx, before)
         wait_records(mock.folder / "record")
     grown_kb = (late.anonymous_kb - during.anonymous_kb) / CALLS

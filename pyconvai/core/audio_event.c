@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "audio_event.h"
+#include "json_text.h"
 
 /*! Most digits of a whole number, or before a decimal point: more may be too large for other readers */
 #define DIGITS_MAX 18
@@ -32,25 +33,6 @@ struct span {
 	const uint8_t *at;
 	size_t length;
 };
-
-static void skip_blanks(struct text *text)
-{
-	while (text->at < text->end && (*text->at == ' ' || *text->at == '\t' || *text->at == '\n'
-		|| *text->at == '\r')) {
-		text->at++;
-	}
-}
-
-/*! \brief One character, and the blanks before it */
-static int take(struct text *text, char c)
-{
-	skip_blanks(text);
-	if (text->at == text->end || *text->at != c) {
-		return 0;
-	}
-	text->at++;
-	return 1;
-}
 
 /*! \brief Length of the UTF-8 character at the front; 0 if it is none */
 static size_t utf8_length(const struct text *text)
@@ -114,7 +96,7 @@ static int take_escape(struct text *text)
 
 static int take_string(struct text *text, struct span *span)
 {
-	if (!take(text, '"')) {
+	if (!convai_json_take(&text->at, text->end, '"')) {
 		return 0;
 	}
 	span->at = text->at;
@@ -135,7 +117,7 @@ static int take_string(struct text *text, struct span *span)
 		text->at += length;
 	}
 	span->length = text->at - span->at;
-	return take(text, '"');
+	return convai_json_take(&text->at, text->end, '"');
 }
 
 /*!
@@ -163,7 +145,7 @@ static int take_base64(struct text *text, struct span *span)
 {
 	const uint8_t *quote;
 
-	if (!take(text, '"')) {
+	if (!convai_json_take(&text->at, text->end, '"')) {
 		return 0;
 	}
 	quote = memchr(text->at, '"', text->end - text->at);
@@ -186,7 +168,7 @@ static int take_whole(struct text *text, uint64_t *number)
 {
 	const uint8_t *begin;
 
-	skip_blanks(text);
+	convai_json_skip_blanks(&text->at, text->end);
 	begin = text->at;
 	*number = 0;
 	while (is_digit(text)) {
@@ -248,16 +230,16 @@ static int take_rest(struct text *text, int is_object)
 	if (++text->depth > CONVAI_AUDIO_EVENT_DEPTH) {
 		return 0;
 	}
-	if (take(text, close)) {
+	if (convai_json_take(&text->at, text->end, close)) {
 		text->depth--;
 		return 1;
 	}
 	do {
-		good = !is_object || (take_string(text, &key) && take(text, ':'));
+		good = !is_object || (take_string(text, &key) && convai_json_take(&text->at, text->end, ':'));
 		good = good && take_value(text);
-	} while (good && take(text, ','));
+	} while (good && convai_json_take(&text->at, text->end, ','));
 	text->depth--;
-	return good && take(text, close);
+	return good && convai_json_take(&text->at, text->end, close);
 }
 
 /*! \brief Any value, which nobody is interested in */
@@ -265,7 +247,7 @@ static int take_value(struct text *text)
 {
 	struct span span;
 
-	skip_blanks(text);
+	convai_json_skip_blanks(&text->at, text->end);
 	if (text->at == text->end) {
 		return 0;
 	}
@@ -307,13 +289,13 @@ static int take_audio(struct text *text, struct convai_audio_event *event)
 	struct span key, audio = { .at = NULL };
 	int ids = 0;
 
-	if (!take(text, '{')) {
+	if (!convai_json_take(&text->at, text->end, '{')) {
 		return 0;
 	}
 	do {
 		int good;
 
-		if (!take_string(text, &key) || !take(text, ':')) {
+		if (!take_string(text, &key) || !convai_json_take(&text->at, text->end, ':')) {
 			return 0;
 		}
 		if (is(&key, "audio_base_64")) {
@@ -326,10 +308,10 @@ static int take_audio(struct text *text, struct convai_audio_event *event)
 		if (!good) {
 			return 0;
 		}
-	} while (take(text, ','));
+	} while (convai_json_take(&text->at, text->end, ','));
 	event->base64 = audio.at;
 	event->base64_length = audio.length;
-	return audio.at && ids && take(text, '}');
+	return audio.at && ids && convai_json_take(&text->at, text->end, '}');
 }
 
 int convai_audio_event_read(const uint8_t *bytes, size_t length, struct convai_audio_event *event)
@@ -338,13 +320,13 @@ int convai_audio_event_read(const uint8_t *bytes, size_t length, struct convai_a
 	struct span key, type;
 	int types = 0, audios = 0;
 
-	if (!take(&text, '{')) {
+	if (!convai_json_take(&text.at, text.end, '{')) {
 		return 0;
 	}
 	do {
 		int good;
 
-		if (!take_string(&text, &key) || !take(&text, ':')) {
+		if (!take_string(&text, &key) || !convai_json_take(&text.at, text.end, ':')) {
 			return 0;
 		}
 		if (is(&key, "type")) {
@@ -357,10 +339,10 @@ int convai_audio_event_read(const uint8_t *bytes, size_t length, struct convai_a
 		if (!good) {
 			return 0;
 		}
-	} while (take(&text, ','));
-	if (!types || !audios || !take(&text, '}')) {
+	} while (convai_json_take(&text.at, text.end, ','));
+	if (!types || !audios || !convai_json_take(&text.at, text.end, '}')) {
 		return 0;
 	}
-	skip_blanks(&text);
+	convai_json_skip_blanks(&text.at, text.end);
 	return text.at == text.end;
 }

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "excerpt.h"
+#include "json_text.h"
 
 struct text {
 	const uint8_t *at;
@@ -27,24 +28,6 @@ struct text {
 };
 
 /* ---- Passing over ---- */
-
-static void skip_blanks(struct text *text)
-{
-	while (text->at < text->end && (*text->at == ' ' || *text->at == '\t' || *text->at == '\n'
-		|| *text->at == '\r')) {
-		text->at++;
-	}
-}
-
-static int take(struct text *text, char c)
-{
-	skip_blanks(text);
-	if (text->at == text->end || *text->at != c) {
-		return 0;
-	}
-	text->at++;
-	return 1;
-}
 
 /*! \brief A string, from its first quote on */
 static int skip_string(struct text *text)
@@ -96,7 +79,7 @@ static int skip_plain(struct text *text)
 
 static int skip_value(struct text *text)
 {
-	skip_blanks(text);
+	convai_json_skip_blanks(&text->at, text->end);
 	if (text->at == text->end) {
 		return 0;
 	}
@@ -191,14 +174,14 @@ static int copy_key(struct text *text, int depth, int *whole)
 {
 	const uint8_t *name;
 
-	skip_blanks(text);
+	convai_json_skip_blanks(&text->at, text->end);
 	name = text->at + 1;
 	if (text->at == text->end || *text->at != '"' || !copy_string(text, 0)) {
 		return 0;
 	}
 	*whole = depth == 2
 		&& (is(name, text->at - 1, "audio_base_64") || is(name, text->at - 1, "chunk"));
-	if (!take(text, ':')) {
+	if (!convai_json_take(&text->at, text->end, ':')) {
 		return 0;
 	}
 	*text->out++ = ':';
@@ -240,7 +223,7 @@ static int copy_members(struct text *text, int depth)
 
 	put(text, text->at, text->at + 1);
 	text->at++;
-	if (!take(text, close)) {
+	if (!convai_json_take(&text->at, text->end, close)) {
 		do {
 			if (!may_keep(text, depth, kept)) {
 				text->is_cut = 1;
@@ -253,8 +236,8 @@ static int copy_members(struct text *text, int depth)
 				|| !copy_value(text, depth, whole)) {
 				return 0;
 			}
-		} while (take(text, ','));
-		if (!take(text, close)) {
+		} while (convai_json_take(&text->at, text->end, ','));
+		if (!convai_json_take(&text->at, text->end, close)) {
 			return 0;
 		}
 	}
@@ -266,7 +249,7 @@ static int copy_value(struct text *text, int depth, int whole)
 {
 	const uint8_t *begin;
 
-	skip_blanks(text);
+	convai_json_skip_blanks(&text->at, text->end);
 	if (text->at == text->end) {
 		return 0;
 	}
@@ -295,11 +278,11 @@ size_t convai_excerpt(const uint8_t *message, size_t length, uint8_t *out, int *
 		.at = message, .end = message + length, .out = out, .values = CONVAI_EXCERPT_VALUES,
 	};
 
-	skip_blanks(&text);
+	convai_json_skip_blanks(&text.at, text.end);
 	if (text.at == text.end || *text.at != '{' || !copy_members(&text, 1)) {
 		return 0;
 	}
-	skip_blanks(&text);
+	convai_json_skip_blanks(&text.at, text.end);
 	*is_cut = text.is_cut;
 	return text.at == text.end ? (size_t) (text.out - out) : 0;
 }
@@ -312,24 +295,24 @@ static int find(struct text *text, const char *key)
 	const uint8_t *found = NULL, *name;
 	int matches;
 
-	if (!take(text, '{')) {
+	if (!convai_json_take(&text->at, text->end, '{')) {
 		return 0;
 	}
 	do {
-		skip_blanks(text);
+		convai_json_skip_blanks(&text->at, text->end);
 		name = text->at + 1;
 		if (text->at == text->end || *text->at != '"' || !skip_string(text)) {
 			break;
 		}
 		matches = is(name, text->at - 1, key);
-		if (!take(text, ':')) {
+		if (!convai_json_take(&text->at, text->end, ':')) {
 			return 0;
 		}
-		skip_blanks(text);
+		convai_json_skip_blanks(&text->at, text->end);
 		if (matches) {
 			found = text->at;
 		}
-	} while (skip_value(text) && take(text, ','));
+	} while (skip_value(text) && convai_json_take(&text->at, text->end, ','));
 	text->at = found;
 	return !!found;
 }

@@ -24,6 +24,8 @@ struct object {
 	unsigned int options;
 	ao2_destructor_fn destructor;
 	pthread_mutex_t mutex;
+	unsigned int locked;	/*!< so often, by the thread that has it */
+	int is_channel;
 	const char *file;
 	int line;
 	struct object *next;
@@ -33,6 +35,8 @@ struct object {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct object *objects;
+/*! Objects that this thread has locked and that are no channels */
+static _Thread_local unsigned int others_locked;
 
 static struct object *object_of(void *data, const char *file, int line)
 {
@@ -137,24 +141,50 @@ static struct object *lockable(void *data, const char *file, int line)
 	return object;
 }
 
+void host_object_is_channel(void *data)
+{
+	object_of(data, __FILE__, __LINE__)->is_channel = 1;
+}
+
+static void note_lock(struct object *object)
+{
+	object->locked++;
+	others_locked += !object->is_channel;
+}
+
 int __ao2_lock(void *object, enum ao2_lock_req how, const char *file, const char *func,
 	int line, const char *var)
 {
-	return pthread_mutex_lock(&lockable(object, file, line)->mutex);
+	struct object *locked = lockable(object, file, line);
+	int res = pthread_mutex_lock(&locked->mutex);
+
+	note_lock(locked);
+	if (locked->is_channel && locked->locked == 1 && others_locked) {
+		host_fail(file, line, "a channel's lock comes before all others: Asterisk calls us with it");
+	}
+	return res;
 }
 
 int __ao2_trylock(void *object, enum ao2_lock_req how, const char *file,
 	const char *func, int line, const char *var)
 {
-	return pthread_mutex_trylock(&lockable(object, file, line)->mutex);
+	struct object *locked = lockable(object, file, line);
+	int res = pthread_mutex_trylock(&locked->mutex);
+
+	if (!res) {
+		note_lock(locked);
+	}
+	return res;
 }
 
 int __ao2_unlock(void *object, const char *file, const char *func, int line,
 	const char *var)
 {
-	int res = pthread_mutex_unlock(&lockable(object, file, line)->mutex);
+	struct object *locked = lockable(object, file, line);
 
-	if (res) {
+	locked->locked--;
+	others_locked -= !locked->is_channel;
+	if (pthread_mutex_unlock(&locked->mutex)) {
 		host_fail(file, line, "an object is unlocked that this thread has not locked");
 	}
 	return 0;
@@ -214,6 +244,24 @@ int __ast_pthread_mutex_unlock(const char *filename, int lineno, const char *fun
 			mutex_name);
 	}
 	return 0;
+}
+
+int __ast_cond_wait(const char *filename, int lineno, const char *func, const char *cond_name,
+	const char *mutex_name, ast_cond_t *cond, ast_mutex_t *t)
+{
+	return pthread_cond_wait(cond, &t->mutex);
+}
+
+int __ast_cond_broadcast(const char *filename, int lineno, const char *func, const char *cond_name,
+	ast_cond_t *cond)
+{
+	return pthread_cond_broadcast(cond);
+}
+
+int ast_pthread_create_stack(pthread_t *thread, pthread_attr_t *attr, void *(*start_routine)(void *),
+	void *data, size_t stacksize, const char *file, const char *caller, int line, const char *start_fn)
+{
+	return host_call_fails(__func__) ? EAGAIN : pthread_create(thread, attr, start_routine, data);
 }
 
 unsigned int host_objects_left(void)

@@ -12,6 +12,8 @@
  */
 
 #include "host_internal.h"
+#include "asterisk/indications.h"
+#include "asterisk/module.h"
 #include "asterisk/musiconhold.h"
 
 #include <poll.h>
@@ -22,6 +24,8 @@
 
 /*! In real time a wait looks this often whether an event is due */
 #define REAL_SLICE_MS 5
+/*! More than there are agents that may have a channel */
+#define MAX_STORES 8
 /*! RTP's number of a channel's first frame */
 #define RTP_FIRST 40000
 /*! Descriptors that one wait may have */
@@ -29,6 +33,7 @@
 
 struct ast_channel {
 	char name[AST_CHANNEL_NAME];
+	char unique_id[64];	/*!< "": one of the host's */
 	char number[64];	/*!< of the caller */
 	char dialed_number[64];
 	char connected_number[64];
@@ -39,7 +44,8 @@ struct ast_channel {
 	struct ast_party_connected_line connected;
 	struct ast_party_dialed dialed;
 	struct ast_flags flags;
-	struct ast_datastore *store;	/*!< the module has no more than one */
+	struct ast_datastore *stores[MAX_STORES];	/*!< one of the module's for each agent that has it */
+	size_t store_count;
 	struct varshead variables;
 	struct ast_format *codec;
 	struct ast_format_cap *codecs;	/*!< and the others that it has agreed on */
@@ -48,10 +54,14 @@ struct ast_channel {
 	AST_LIST_HEAD_NOLOCK(, ast_frame) incoming;
 	int alert_fd;	/*!< readable while something is incoming */
 	int softhangup;
-	int write_fails;
+	int hangupcause;
+	int is_moved;	/*!< another device has brought an id of its own */
+	unsigned int write_fails;
 	char told[256];	/*!< host_channel_told */
 	int generates;	/*!< a tone or music, which keeps what is written out */
+	int64_t hangup_us;	/*!< it is hung up by then; 0: never */
 	int64_t answer_us;
+	int64_t up_us;	/*!< when it was answered; 0: it has not been */
 	int64_t write_us;
 	int64_t lateness_us;
 	struct host_written *written;
@@ -88,7 +98,7 @@ static void channel_destructor(void *object)
 	while ((frame = AST_LIST_REMOVE_HEAD(&channel->incoming, frame_list))) {
 		ast_frfree(frame);
 	}
-	if (channel->store) {
+	if (channel->store_count) {
 		FAIL("a datastore is left on %s", channel->name);
 	}
 	while ((variable = AST_LIST_REMOVE_HEAD(&channel->variables, entries))) {
@@ -110,6 +120,7 @@ struct ast_channel *host_channel(const char *name, struct ast_format *codec)
 	if (!channel) {
 		FAIL("no memory for a channel");
 	}
+	host_object_is_channel(channel);
 	ast_copy_string(channel->name, name, sizeof(channel->name));
 	channel->state = AST_STATE_RING;
 	channel->codec = ao2_bump(codec);
@@ -123,6 +134,74 @@ struct ast_channel *host_channel(const char *name, struct ast_format *codec)
 	channels = channel;
 	pthread_mutex_unlock(&lock);
 	return channel;
+}
+
+/* ---- Channels without a caller, as the module makes them ---- */
+
+struct ast_channel *__ast_channel_alloc(int needqueue, int state, const char *cid_num,
+	const char *cid_name, const char *acctcode, const char *exten, const char *context,
+	const struct ast_assigned_ids *assignedids, const struct ast_channel *requestor,
+	enum ama_flags amaflag, struct ast_endpoint *endpoint, const char *file, int line,
+	const char *function, const char *name_fmt, ...)
+{
+	char name[AST_CHANNEL_NAME];
+	struct ast_channel *channel;
+	va_list ap;
+
+	if (host_call_fails(__func__) || ast_shutting_down()) {
+		return NULL;
+	}
+	va_start(ap, name_fmt);
+	vsnprintf(name, sizeof(name), name_fmt, ap);
+	va_end(ap);
+	if (strncmp(name, "Surrogate/", strlen("Surrogate/"))) {
+		host_fail(file, line, "everybody is told of a channel %s", name);
+	}
+	channel = host_channel(name, ast_format_none);
+	channel->state = state;
+	if (cid_num) {
+		host_channel_caller(channel, cid_num, 0);
+	}
+	ao2_lock(channel);
+	return channel;
+}
+
+void ast_channel_nativeformats_set(struct ast_channel *chan, struct ast_format_cap *value)
+{
+	ao2_replace(chan->codecs, value);
+}
+
+void ast_channel_set_rawreadformat(struct ast_channel *chan, struct ast_format *format)
+{
+	ao2_replace(chan->codec, format);
+}
+
+void ast_channel_set_rawwriteformat(struct ast_channel *chan, struct ast_format *format)
+{
+	ao2_replace(chan->codec, format);
+}
+
+void ast_channel_set_readformat(struct ast_channel *chan, struct ast_format *format)
+{
+	ao2_replace(chan->read_format, format);
+}
+
+void ast_channel_set_writeformat(struct ast_channel *chan, struct ast_format *format)
+{
+	ao2_replace(chan->write_format, format);
+}
+
+void ast_channel_setwhentohangup_tv(struct ast_channel *chan, struct timeval offset)
+{
+	chan->hangup_us = host_now() + offset.tv_sec * INT64_C(1000000) + offset.tv_usec;
+}
+
+void ast_hangup(struct ast_channel *chan)
+{
+	if (chan->codec == ast_format_none) {
+		FAIL("what %s dials finds no format", chan->name);
+	}
+	ast_channel_unref(chan);
 }
 
 /* ---- What a test sets ---- */
@@ -162,6 +241,9 @@ void host_channel_connected(struct ast_channel *channel, const char *number, int
 
 int ast_func_read(struct ast_channel *chan, const char *function, char *workspace, size_t len)
 {
+	if (!chan) {
+		return host_given(function, workspace, len);
+	}
 	if (strcmp(function, "CHANNEL(pjsip,remote_uri)") || !chan->remote_uri[0]) {
 		return -1;
 	}
@@ -179,54 +261,135 @@ struct ast_datastore *__ast_datastore_alloc(const struct ast_datastore_info *inf
 	if (store) {
 		store->info = info;
 		store->mod = mod;
+		store->uid = uid ? strdup(uid) : NULL;
 	}
 	return store;
 }
 
 int ast_datastore_free(struct ast_datastore *datastore)
 {
+	if (datastore->info->destroy && datastore->data) {
+		datastore->info->destroy(datastore->data);
+	}
+	free((char *) datastore->uid);
 	ast_free(datastore);
 	return 0;
 }
 
 int ast_channel_datastore_add(struct ast_channel *chan, struct ast_datastore *datastore)
 {
-	if (chan->store) {
-		FAIL("a second datastore on %s", chan->name);
+	if (chan->store_count == MAX_STORES) {
+		FAIL("more than %d datastores on %s", MAX_STORES, chan->name);
 	}
-	chan->store = datastore;
+	chan->stores[chan->store_count++] = datastore;
 	return 0;
+}
+
+struct ast_datastore *ast_channel_datastore_find(struct ast_channel *chan,
+	const struct ast_datastore_info *info, const char *uid)
+{
+	size_t i;
+
+	for (i = 0; i < chan->store_count; i++) {
+		struct ast_datastore *store = chan->stores[i];
+
+		if (store->info == info && (!uid || (store->uid && !strcasecmp(store->uid, uid)))) {
+			return store;
+		}
+	}
+	return NULL;
 }
 
 int ast_channel_datastore_remove(struct ast_channel *chan, struct ast_datastore *datastore)
 {
-	if (chan->store != datastore) {
-		return -1;
+	size_t i;
+
+	for (i = 0; i < chan->store_count; i++) {
+		if (chan->stores[i] == datastore) {
+			chan->stores[i] = chan->stores[--chan->store_count];
+			return 0;
+		}
 	}
-	chan->store = NULL;
-	return 0;
+	return -1;
 }
 
 void host_channel_masquerade(struct ast_channel *channel, const char *name,
 	struct ast_format *codec, const char *number)
 {
+	size_t i;
+
 	ao2_lock(channel);
-	if (channel->store && channel->store->info->chan_breakdown) {
-		channel->store->info->chan_breakdown(channel->store->data, NULL, channel);
-	}
+	/* First the names, as in Asterisk. */
 	ast_copy_string(channel->name, name, sizeof(channel->name));
+	channel->is_moved = 1;
+	for (i = 0; i < channel->store_count; i++) {
+		struct ast_datastore *store = channel->stores[i];
+
+		if (store->info->chan_breakdown) {
+			store->info->chan_breakdown(store->data, NULL, channel);
+		}
+	}
+	host_lose_tone();
 	ao2_replace(channel->codec, codec);
 	set_party(&channel->caller.id, channel->number, sizeof(channel->number), number, 0);
 	ao2_unlock(channel);
 }
 
+void host_channel_move(struct ast_channel *from, struct ast_channel *to)
+{
+	ao2_lock(to);
+	ao2_lock(from);
+	while (from->store_count) {
+		struct ast_datastore *store = from->stores[--from->store_count];
+
+		if (store->info->chan_fixup) {
+			store->info->chan_fixup(store->data, from, to);
+		}
+		ast_channel_datastore_add(to, store);
+	}
+	host_hooks_move(from, to);
+	ao2_unlock(from);
+	ao2_unlock(to);
+}
+
+void host_channel_end(struct ast_channel *channel)
+{
+	struct ast_channel **place = &channels;
+
+	pthread_mutex_lock(&lock);
+	while (*place != channel) {
+		place = &(*place)->next;
+	}
+	*place = channel->next;
+	pthread_mutex_unlock(&lock);
+	ao2_lock(channel);
+	channel->flags.flags |= AST_FLAG_ZOMBIE;
+	host_hooks_end(channel);
+	ao2_unlock(channel);
+	while (channel->store_count) {
+		ast_datastore_free(channel->stores[--channel->store_count]);
+	}
+	ast_channel_unref(channel);
+}
+
+void host_channel_id(struct ast_channel *channel, const char *unique_id)
+{
+	ast_copy_string(channel->unique_id, unique_id, sizeof(channel->unique_id));
+}
+
 void host_channel_take_away(struct ast_channel *channel)
 {
+	size_t i;
+
 	ao2_lock(channel);
-	if (channel->store && channel->store->info->chan_fixup) {
-		channel->store->info->chan_fixup(channel->store->data, channel, NULL);
+	for (i = channel->store_count; i; i--) {
+		struct ast_datastore *store = channel->stores[i - 1];
+
+		if (store->info->chan_fixup) {
+			store->info->chan_fixup(store->data, channel, NULL);
+		}
 	}
-	if (channel->store) {
+	if (channel->store_count) {
 		FAIL("a datastore goes along with the device of %s", channel->name);
 	}
 	channel->flags.flags |= AST_FLAG_ZOMBIE;
@@ -244,9 +407,9 @@ void host_channel_write_takes(struct ast_channel *channel, int64_t us)
 	channel->write_us = us;
 }
 
-void host_channel_write_fails(struct ast_channel *channel, int fails)
+void host_channel_write_fails(struct ast_channel *channel, unsigned int count)
 {
-	channel->write_fails = fails;
+	channel->write_fails = count;
 }
 
 void host_channel_generator(struct ast_channel *channel)
@@ -296,6 +459,10 @@ int ast_indicate(struct ast_channel *chan, int condition)
 int ast_moh_start(struct ast_channel *chan, const char *mclass, const char *interpclass)
 {
 	(void) interpclass;
+	if (host_call_fails(__func__)) {
+		tell(chan, "failed ");
+		return -1;
+	}
 	chan->generates = 1;
 	tell(chan, "music-");
 	tell(chan, mclass ? mclass : "default");
@@ -352,6 +519,42 @@ static void queue_frame(struct ast_channel *channel, struct ast_frame *frame)
 	AST_LIST_INSERT_TAIL(&channel->incoming, frame, frame_list);
 	wake(channel);
 	ao2_unlock(channel);
+}
+
+int ast_queue_frame(struct ast_channel *chan, struct ast_frame *frame)
+{
+	struct ast_frame *copy = ast_frdup(frame);
+
+	if (!copy) {
+		return -1;
+	}
+	queue_frame(chan, copy);
+	return 0;
+}
+
+int ast_channel_hangupcause(const struct ast_channel *chan)
+{
+	return chan->hangupcause;
+}
+
+void ast_channel_hangupcause_set(struct ast_channel *chan, int value)
+{
+	chan->hangupcause = value;
+}
+
+struct ast_channel *ast_channel_get_by_name(const char *name)
+{
+	struct ast_channel *channel;
+
+	pthread_mutex_lock(&lock);
+	for (channel = channels; channel; channel = channel->next) {
+		if (!strcasecmp(channel->name, name) || !strcmp(ast_channel_uniqueid(channel), name)) {
+			ao2_ref(channel, +1);
+			break;
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return channel;
 }
 
 /*! Voice has numbers as RTP has them: they count up, from where nobody knows */
@@ -510,6 +713,9 @@ static int is_incoming(struct ast_channel *channel)
 	int res;
 
 	ao2_lock(channel);
+	if (channel->hangup_us && host_now() >= channel->hangup_us) {
+		channel->softhangup |= AST_SOFTHANGUP_TIMEOUT;
+	}
 	res = channel->softhangup || !AST_LIST_EMPTY(&channel->incoming);
 	ao2_unlock(channel);
 	return res;
@@ -654,7 +860,15 @@ int ast_write(struct ast_channel *chan, struct ast_frame *frame)
 
 	check_frame(chan, frame);
 	memset((char *) frame->data.ptr - AST_FRIENDLY_OFFSET, 0xaa, AST_FRIENDLY_OFFSET);
-	if (chan->write_fails || ast_check_hangup(chan)) {
+	if (host_tone_sounds()) {
+		FAIL("audio is written while a digit is sent");
+	}
+	if (ast_check_hangup(chan)) {
+		return -1;
+	}
+	if (chan->write_fails) {
+		chan->write_fails--;
+		ast_softhangup(chan, AST_SOFTHANGUP_DEV);
 		return -1;
 	}
 	if (chan->generates) {
@@ -718,6 +932,7 @@ int ast_raw_answer(struct ast_channel *chan)
 		return -1;
 	}
 	chan->state = AST_STATE_UP;
+	chan->up_us = host_now();
 	return 0;
 }
 
@@ -779,12 +994,17 @@ const char *ast_channel_name(const struct ast_channel *chan)
 
 const char *ast_channel_uniqueid(const struct ast_channel *chan)
 {
-	return "1700000000.1";
+	return chan->unique_id[0] ? chan->unique_id : chan->is_moved ? "1700000000.2" : "1700000000.1";
 }
 
 const char *ast_channel_linkedid(const struct ast_channel *chan)
 {
 	return "1700000000.0";
+}
+
+int64_t ast_channel_get_up_time_ms(struct ast_channel *chan)
+{
+	return chan->up_us ? (host_now() - chan->up_us) / 1000 : 0;
 }
 
 const char *ast_channel_exten(const struct ast_channel *chan)

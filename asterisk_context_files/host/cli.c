@@ -26,6 +26,8 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ast_cli_entry *commands[MAX_COMMANDS];
 
+/*! Where a command prints that a command runs; 0: none does */
+static __thread int other_fd;
 static __thread char output[OUTPUT_SIZE];
 static __thread size_t used;
 static __thread char *candidates[MAX_CANDIDATES];
@@ -117,10 +119,15 @@ void ast_cli(int fd, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (fd != CLI_FD) {
+	if (fd != CLI_FD && fd != other_fd) {
 		FAIL("a command prints to descriptor %d", fd);
 	}
 	va_start(ap, fmt);
+	if (fd == other_fd) {
+		vdprintf(fd, fmt, ap);
+		va_end(ap);
+		return;
+	}
 	used += vsnprintf(output + used, sizeof(output) - used, fmt, ap);
 	va_end(ap);
 	if (used >= sizeof(output)) {
@@ -233,6 +240,30 @@ const char *host_cli(const char *line)
 	}
 	command_done(e);
 	return output;
+}
+
+int ast_cli_command_full(int uid, int gid, int fd, const char *line)
+{
+	char copy[LINE_SIZE];
+	const char *words[MAX_WORDS + 1] = { NULL };
+	struct ast_cli_entry *e;
+	int count;
+
+	if (other_fd) {
+		FAIL("a command that a command runs runs a command");
+	}
+	ast_copy_string(copy, line, sizeof(copy));
+	count = split(copy, words);
+	e = command_find(words, count);
+	other_fd = fd;
+	if (e) {
+		e->handler(e, CLI_HANDLER, &(struct ast_cli_args) { .fd = fd, .argc = count, .argv = words });
+		command_done(e);
+	} else {
+		ast_cli(fd, "No such command '%s'\n", line);
+	}
+	other_fd = 0;
+	return 0;
 }
 
 /* ---- Completing ---- */

@@ -29,6 +29,8 @@ static void (*when_read)(void *data);
 static void *when_read_data;
 const char *ast_config_AST_CONFIG_DIR = directory;
 const char *ast_config_AST_MODULE_DIR = directory;
+const char *ast_config_AST_SPOOL_DIR = directory;
+const char *ast_config_AST_SYSTEM_NAME = "pbx-1";
 
 /* ---- The directory ---- */
 

@@ -14,7 +14,11 @@
 #include "host_internal.h"
 
 #include "asterisk/astobj2.h"
+#include "asterisk/cdr.h"
+#include "asterisk/cel.h"
 #include "asterisk/manager.h"
+#include "asterisk/pbx.h"
+#include "asterisk/stasis.h"
 #include "asterisk/stasis_channels.h"
 #include "asterisk/strings.h"
 #include "asterisk/utils.h"
@@ -28,6 +32,7 @@ struct ast_channel_snapshot {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char events[EVENTS_SIZE];
 static size_t used;
+static const char *caller_number = "";
 
 struct ast_channel_snapshot *ast_channel_snapshot_get_latest(const char *uniqueid)
 {
@@ -37,6 +42,11 @@ struct ast_channel_snapshot *ast_channel_snapshot_get_latest(const char *uniquei
 		ast_copy_string(snapshot->uniqueid, uniqueid, sizeof(snapshot->uniqueid));
 	}
 	return snapshot;
+}
+
+void host_event_caller(const char *number)
+{
+	caller_number = number;
 }
 
 /*!
@@ -49,8 +59,11 @@ struct ast_str *ast_manager_build_channel_state_string(
 	struct ast_str *lines = ast_str_create(256);
 
 	if (lines) {
-		ast_str_set(&lines, 0, "CallerIDName: J\xe4ger\r\nUniqueid: %s\r\n"
-							   "ChanVariable: a=1\r\nChanVariable: b=C\xf6\r\n",
+		if (*caller_number) {
+			ast_str_append(&lines, 0, "CallerIDNum: %s\r\n", caller_number);
+		}
+		ast_str_append(&lines, 0, "CallerIDName: J\xe4ger\r\nUniqueid: %s\r\n"
+								  "ChanVariable: a=1\r\nChanVariable: b=C\xf6\r\n",
 			snapshot->uniqueid);
 	}
 	return lines;
@@ -67,7 +80,30 @@ void ast_manager_publish_event(const char *type, int class_type, struct ast_json
 	pthread_mutex_unlock(&lock);
 }
 
+struct stasis_message_type *ast_multi_user_event_type(void)
+{
+	return NULL;
+}
+
+void ast_multi_object_blob_single_channel_publish(struct ast_channel *chan,
+	struct stasis_message_type *type, struct ast_json *blob)
+{
+	ast_manager_publish_event("UserEvent", EVENT_FLAG_USER, blob);
+}
+
 const char *host_events(void)
 {
-	return events;
+	static char copy[EVENTS_SIZE];
+
+	pthread_mutex_lock(&lock);
+	memcpy(copy, events, sizeof(copy));
+	pthread_mutex_unlock(&lock);
+	return copy;
+}
+
+/* ---- Records ---- */
+
+const char *host_detail_record(void)
+{
+	return detail_record;
 }

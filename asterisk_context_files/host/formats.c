@@ -189,6 +189,19 @@ void host_cap_add(struct ast_format_cap *cap, struct ast_format *format)
 	cap->formats[cap->count++] = ao2_bump(format);
 }
 
+struct ast_format_cap *__ast_format_cap_alloc(enum ast_format_cap_flags flags, const char *tag,
+	const char *file, int line, const char *func)
+{
+	return host_call_fails(__func__) ? NULL : host_cap_make();
+}
+
+int __ast_format_cap_append(struct ast_format_cap *cap, struct ast_format *format,
+	unsigned int framing, const char *tag, const char *file, int line, const char *func)
+{
+	host_cap_add(cap, format);
+	return 0;
+}
+
 size_t ast_format_cap_count(const struct ast_format_cap *cap)
 {
 	return cap->count;

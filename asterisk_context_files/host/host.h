@@ -30,6 +30,8 @@
 
 /* ---- Tests ---- */
 
+struct ast_str;
+
 struct host_test {
 	const char *suite;	/*!< name of its file */
 	const char *name;
@@ -104,6 +106,10 @@ int host_allocation_failed(void);
  * \brief The nth call from now on of this function of the host's fails
  *
  * Those that can: ast_register_application2, __ast_cli_register_multiple, ast_register_atexit,
+ * __ast_custom_function_register_escalating, ast_app_exec_sub, ast_moh_start, ast_playtones_start,
+ * __ast_channel_alloc, __ast_format_cap_alloc, ast_pthread_create_stack,
+ * __ast_custom_function_register_escalating, ast_app_exec_sub, ast_devstate_prov_add,
+ * ast_sched_context_create, ast_sched_start_thread,
  * ast_manager_register2,
  * ast_set_read_format, ast_set_write_format, ast_raw_answer, ast_waitfor_nandfds,
  * ast_translate_path_steps, ast_translator_build_path, ast_translate,
@@ -137,8 +143,8 @@ void host_channel_masquerade(struct ast_channel *channel, const char *name,
 void host_channel_take_away(struct ast_channel *channel);
 /*! \brief How long the channel takes to answer */
 void host_channel_answer_takes(struct ast_channel *channel, int64_t us);
-/*! \brief Writes fail from now on (1), or succeed (0) */
-void host_channel_write_fails(struct ast_channel *channel, int fails);
+/*! \brief The next so many writes fail, and soft-hang up the channel as Asterisk's do */
+void host_channel_write_fails(struct ast_channel *channel, unsigned int count);
 /*! \brief ast_write takes so long */
 void host_channel_write_takes(struct ast_channel *channel, int64_t us);
 /*! \brief The dialplan has started a tone or music: writes succeed, and nobody hears them */
@@ -176,12 +182,70 @@ void host_channel_hangup(struct ast_channel *channel);
 void host_channel_talk(struct ast_channel *channel, int64_t start_us, int64_t end_us,
 	int64_t frame_us, int64_t interval_us);
 
+/*! \brief The channel has this unique id, so that a test can have several */
+void host_channel_id(struct ast_channel *channel, const char *unique_id);
+/*! \brief A channel is masqueraded into another one: what is attached to it goes there */
+void host_channel_move(struct ast_channel *from, struct ast_channel *to);
+/*! \brief A channel is hung up: nobody finds it any more, and what is attached to it goes */
+void host_channel_end(struct ast_channel *channel);
+
+/* ---- Audiohooks; host/audiohook.c ---- */
+
+/*! \brief The channel's audiohooks get samples that were read from it, or written to it. \return whether one has changed them */
+int host_channel_hears(struct ast_channel *channel, int is_written, int16_t *samples,
+	unsigned int length, unsigned int rate);
+/*! \brief Empty frames that were given to audiohooks as read or written, so that Asterisk makes its path anew */
+unsigned int host_refreshed(int is_written);
+size_t host_channel_hooks(struct ast_channel *channel);
+
+/* ---- WebSockets; host/websocket.c ---- */
+
+/*! \brief How the next connections end: enum ast_websocket_result, and how long that takes */
+void host_websocket_answers(int result, int64_t after_us);
+/*! \brief The module with the client does not run */
+void host_websocket_missing(void);
+/*! \brief The listener's end of the nth connection, which the test closes; -1 if there is none */
+int host_websocket_listener(size_t i);
+/*! \brief Where the last connection was to go, and " with TLS" */
+const char *host_websocket_asked(void);
+
 size_t host_written_count(const struct ast_channel *channel);
 const struct host_written *host_written(const struct ast_channel *channel, size_t i);
 /*! \brief A channel variable, "" if it is not set, NULL if it was deleted or never was */
 const char *host_variable(struct ast_channel *channel, const char *name);
 /*! \brief Run an application on this thread, as the dialplan does. \return what it returned */
+/*! \brief The one function that a module brings to the dialplan; NULL for none, as at first */
+void host_bring_function(const char *name);
 int host_exec(struct ast_channel *channel, const char *application, const char *data);
+/*!
+ * \brief The dialplan has this extension: what a subroutine that begins there does, on the channel's thread
+ *
+ * It sets variables, and lets time pass with host_dialplan_waits or host_sleep. For as long as the test.
+ */
+void host_extension(const char *context, const char *extension,
+	void (*subroutine)(struct ast_channel *channel, void *data), void *data);
+/*! \brief The dialplan has this extension with one application, whose arguments are these */
+void host_extension_line(const char *context, const char *extension, const char *arguments);
+/*!
+ * \brief An application of the dialplan's reads the channel for so long
+ * \param digits HOST_DIGITS_SIZE of what was pressed meanwhile, or NULL
+ * \return 0, or -1 as soon as the channel is hung up
+ */
+int host_dialplan_waits(struct ast_channel *channel, int64_t us, char *digits);
+#define HOST_DIGITS_SIZE 32
+/*! \brief A function of another module's gives this value for NAME(arguments), whoever asks; for as long as the test */
+void host_gives(const char *function, const char *value);
+/*! \brief The dialplan reads NAME(arguments). \return what it gives, until the next one; NULL if it fails */
+const char *host_function(struct ast_channel *channel, const char *function);
+/*! \brief The dialplan, or (escalated 0) somebody without that right, sets NAME(arguments). \return 0 or -1 */
+int host_function_set(struct ast_channel *channel, const char *function, const char *value,
+	int escalated);
+/*! \brief The same with as much room as it takes (read2) */
+const char *host_function_long(struct ast_channel *channel, const char *function);
+/*! \brief What Asterisk says when it asks for the state of a device: NOT_INUSE and the like */
+const char *host_device_state(const char *device);
+/*! \brief What was told of devices since the last time, in order: "x=BUSY y=cleared" */
+const char *host_device_states(void);
 /*! \brief The application stays on the channel for so long after it has returned */
 void host_channel_leaves_late(struct ast_channel *channel, int64_t us);
 /*! \brief Pretend that the channel is in this application; NULL: in none */
@@ -240,12 +304,46 @@ const char *host_complete(const char *line);
 
 /*!
  * \brief A program asks for an action, with headers such as "Channel: x", and NULL behind them
- * \return "Success: ..." or "Error: ...", until the next action of this thread
+ * \return "Success: ..." or "Error: ...", or all lines where it has fields; until the next action of this thread
  */
 const char *host_ami(const char *action, ...) __attribute__((sentinel));
+/*! \brief What RTP tells of each channel's line from now on; NULL: channels have none. It is not copied. */
+struct ast_rtp_instance_stats;
+void host_line(const struct ast_rtp_instance_stats *stats);
+/*! \brief The classes of which one is needed for an action, or -1 */
+int host_action_authority(const char *action);
 /*! \brief The events of AMI that were published: "Event: x", a line each field, an empty line */
 const char *host_events(void);
+/*! \brief What Asterisk writes into events as the caller's number; "": no field. It is not copied. */
+void host_event_caller(const char *number);
 /*! \brief What happens once, while an action that is asked for gives its answer */
+/*! Most headers, parameters and fields of a request */
+#define HOST_HTTP_MAX 8
+
+/*! A request; what is not given is not there */
+struct host_request {
+	int method;	/*!< enum ast_http_method */
+	const char *path;	/*!< behind the prefix, as "elevenlabs/status.json" */
+	const char *headers[HOST_HTTP_MAX];	/*!< "Name: value" */
+	const char *params[HOST_HTTP_MAX];	/*!< "name=value" */
+	const char *form[HOST_HTTP_MAX];	/*!< "name=value" */
+};
+
+/*!
+ * \brief Ask Asterisk's HTTP server for something
+ * \param[out] header of the answer, with \param[out] text; until the next request
+ * \return the status
+ */
+int host_http(const struct host_request *request, const char **header, const char **text);
+/*! \brief Somebody has logged in by AMI over HTTP, with these classes: the cookie names session 1. 0: logged off. */
+void host_log_in(int read, int write);
+/*! \brief Whoever is sent a stream leaves when this many looks at it have found nothing new */
+void host_viewer_stays(int looks);
+/*! \brief What happens at the look of this number, from 0 */
+void host_when_viewer_looks(int look, void (*happens)(void *data), void *data);
+
+/*! \brief Whether manager.conf enables AMI; at first it does not */
+void host_enable_ami(int enable);
 void host_when_ami_answers(void (*happens)(void *data), void *data);
 
 /*!

@@ -54,18 +54,38 @@ unsigned int host_sample_bytes(const struct ast_format *format);
 struct ast_frame *host_translate(struct ast_frame *frame, struct ast_format *to);
 /*! \brief What the dialplan sees as the application that the channel is in */
 void host_channel_set_application(struct ast_channel *channel, const char *application);
+/*! \brief What a function of another module's gives, as host_gives has it. \return 0 or -1 */
+int host_given(const char *function, char *text, size_t size);
 /*! \brief How long the channel stays in an application after it has returned */
 int64_t host_channel_lateness(const struct ast_channel *channel);
+
+/*! \brief A channel's audiohooks go to another one, or are taken from it for good */
+void host_hooks_move(struct ast_channel *from, struct ast_channel *to);
+void host_hooks_end(struct ast_channel *channel);
+
+/*! \brief Whether a digit is being sent: what is written is lost */
+int host_tone_sounds(void);
+/*! \brief Another device has the channel: a digit that sounds will have no end there */
+void host_lose_tone(void);
 
 /*! \brief Say what is left, one line each. \return how much */
 unsigned int host_memory_left(void);
 unsigned int host_objects_left(void);
+/*! \brief Have a test fail that locks this while it holds the lock of another kind of object */
+void host_object_is_channel(void *data);
 unsigned int host_frames_left(void);
 unsigned int host_registrations_left(void);
 /*! \brief Commands that are registered */
 unsigned int host_commands_left(void);
 /*! \brief Actions of AMI that are registered */
 unsigned int host_actions_left(void);
+
+/*! \brief Functions of the dialplan that are registered */
+unsigned int host_functions_left(void);
+unsigned int host_device_states_left(void);
+
+/*! \brief A pair of name and value, copied; to be given to ast_variables_destroy */
+struct ast_variable *host_pair(const char *name, const char *value);
 
 /*! \brief What an object of strings says, a line "Name: value" each */
 const char *host_json_lines(const struct ast_json *object);

@@ -141,10 +141,20 @@ struct ast_json *ast_json_load_string(const char *input, struct ast_json_error *
 	return json;
 }
 
+struct ast_json *ast_json_ref(struct ast_json *json)
+{
+	json->more++;
+	return json;
+}
+
 void ast_json_unref(struct ast_json *json)
 {
 	size_t i;
 
+	if (json && json->more) {
+		json->more--;
+		return;
+	}
 	for (i = 0; json && i < json->count; i++) {
 		ast_json_unref(json->elements[i]);
 	}
@@ -202,6 +212,14 @@ struct ast_json *ast_json_string_create(const char *text)
 	return make(AST_JSON_STRING, text);
 }
 
+struct ast_json *ast_json_integer_create(intmax_t number_value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%jd", number_value);
+	return make(AST_JSON_INTEGER, text);
+}
+
 int ast_json_object_set(struct ast_json *object, const char *key, struct ast_json *member_value)
 {
 	char *text;
@@ -219,6 +237,53 @@ int ast_json_object_set(struct ast_json *object, const char *key, struct ast_jso
 	object->text = text;
 	ast_json_unref(member_value);
 	return 0;
+}
+
+struct ast_json *ast_json_object_get(struct ast_json *object, const char *key)
+{
+	char start[128];
+	const char *at;
+	struct ast_json *found;
+
+	snprintf(start, sizeof(start), "\n%s: ", key);
+	at = !strncmp(object->text, start + 1, strlen(start + 1)) ? object->text - 1 : strstr(object->text, start);
+	if (!at || object->count == MAX_ELEMENTS) {
+		return NULL;
+	}
+	found = calloc(1, sizeof(*found));
+	at += strlen(start);
+	found->type = AST_JSON_STRING;
+	found->text = strndup(at, strcspn(at, "\n"));
+	object->elements[object->count++] = found;
+	return found;
+}
+
+const char *ast_json_string_get(const struct ast_json *json)
+{
+	return json ? json->text : NULL;
+}
+
+int ast_json_object_update(struct ast_json *object, struct ast_json *other)
+{
+	char *text;
+
+	if (asprintf(&text, "%s%s", object->text, other->text) < 0) {
+		return -1;
+	}
+	free(object->text);
+	object->text = text;
+	return 0;
+}
+
+/*! As lines: what matters to the module is that it is a text to be freed */
+char *ast_json_dump_string_format(struct ast_json *root, enum ast_json_encoding_format format)
+{
+	return host_allocation_fails() ? NULL : strdup(root->text);
+}
+
+void ast_json_free(void *p)
+{
+	free(p);
 }
 
 const char *host_json_lines(const struct ast_json *object)

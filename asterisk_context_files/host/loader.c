@@ -21,6 +21,7 @@
 
 static struct ast_module_info *module;
 static int loaded;
+static int users;	/*!< that hold the module */
 static void (*at_exit[MAX_AT_EXIT])(void);
 
 static struct {
@@ -68,6 +69,20 @@ void ast_module_register(const struct ast_module_info *info)
 	module = (struct ast_module_info *) info;
 }
 
+struct ast_module *__ast_module_ref(struct ast_module *mod, const char *file, int line,
+	const char *func)
+{
+	__atomic_fetch_add(&users, 1, __ATOMIC_RELAXED);
+	return mod;
+}
+
+void __ast_module_unref(struct ast_module *mod, const char *file, int line, const char *func)
+{
+	if (__atomic_fetch_sub(&users, 1, __ATOMIC_RELAXED) <= 0) {
+		host_fail(file, line, "the module is let go more often than it was held");
+	}
+}
+
 void ast_module_unregister(const struct ast_module_info *info)
 {
 	module = NULL;
@@ -108,6 +123,8 @@ int host_unload(int force)
 {
 	if (force) {
 		host_channels_hangup(AST_SOFTHANGUP_APPUNLOAD);
+	} else if (__atomic_load_n(&users, __ATOMIC_RELAXED)) {
+		return -1;
 	}
 	if (module->unload()) {
 		return -1;
@@ -175,7 +192,8 @@ void host_stop_now(void)
 
 unsigned int host_registrations(void)
 {
-	unsigned int count = host_commands_left() + host_actions_left();
+	unsigned int count = host_commands_left() + host_actions_left()
+		+ host_functions_left() + host_addresses_left() + host_device_states_left();
 	size_t i;
 
 	for (i = 0; i < MAX_AT_EXIT; i++) {

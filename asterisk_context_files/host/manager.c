@@ -16,7 +16,8 @@
 #include "asterisk/manager.h"
 
 #define MAX_HEADERS 8
-#define ANSWER_SIZE 1024
+#define MAX_ACTIONS 8
+#define ANSWER_SIZE 8192
 
 /*! What a program has written: "Name: value" each */
 struct message {
@@ -29,9 +30,12 @@ struct mansession {
 	char answer[ANSWER_SIZE];
 };
 
-/*! The one action that is registered, or NULL */
-static const char *registered;
-static int (*function)(struct mansession *s, const struct message *m);
+/*! The actions that are registered; a name is NULL where none is */
+static struct {
+	const char *name;
+	int authority;
+	int (*function)(struct mansession *s, const struct message *m);
+} actions[MAX_ACTIONS];
 
 static __thread struct mansession session;
 
@@ -45,6 +49,19 @@ void host_when_ami_answers(void (*happens)(void *data), void *data)
 	when_answered_data = data;
 }
 
+/*! Whether AMI is enabled in manager.conf */
+static int enabled;
+
+void host_enable_ami(int enable)
+{
+	enabled = enable;
+}
+
+int ast_manager_check_enabled(void)
+{
+	return enabled;
+}
+
 static void answer(struct mansession *s, const char *outcome, const char *text)
 {
 	void (*happens)(void *data) = when_answered;
@@ -56,30 +73,66 @@ static void answer(struct mansession *s, const char *outcome, const char *text)
 	}
 }
 
+static int find(const char *name)
+{
+	int i;
+
+	for (i = 0; i < MAX_ACTIONS; i++) {
+		if (actions[i].name && !strcasecmp(actions[i].name, name)) {
+			return i;
+		}
+	}
+	return -1;
+}
+
 int ast_manager_register2(const char *action, int authority,
 	int (*func)(struct mansession *s, const struct message *m), struct ast_module *module,
 	const char *synopsis, const char *description)
 {
-	if (registered || host_call_fails(__func__)) {
+	int i = 0;
+
+	if (find(action) >= 0 || host_call_fails(__func__)) {
 		return -1;
 	}
-	registered = action;
-	function = func;
+	while (i < MAX_ACTIONS && actions[i].name) {
+		i++;
+	}
+	if (i == MAX_ACTIONS) {
+		FAIL("the host knows no more than %d actions", MAX_ACTIONS);
+	}
+	actions[i].name = action;
+	actions[i].authority = authority;
+	actions[i].function = func;
 	return 0;
 }
 
 int ast_manager_unregister(const char *action)
 {
-	if (!registered || strcmp(registered, action)) {
+	int i = find(action);
+
+	if (i < 0) {
 		FAIL("action %s is unregistered, and was not registered", action);
 	}
-	registered = NULL;
+	actions[i].name = NULL;
 	return 0;
 }
 
 unsigned int host_actions_left(void)
 {
-	return registered != NULL;
+	unsigned int left = 0;
+	int i;
+
+	for (i = 0; i < MAX_ACTIONS; i++) {
+		left += actions[i].name != NULL;
+	}
+	return left;
+}
+
+int host_action_authority(const char *action)
+{
+	int i = find(action);
+
+	return i < 0 ? -1 : actions[i].authority;
 }
 
 const char *astman_get_header(const struct message *m, char *var)
@@ -106,22 +159,50 @@ void astman_send_ack(struct mansession *s, const struct message *m, char *msg)
 	answer(s, "Success", msg);
 }
 
+void astman_append(struct mansession *s, const char *fmt, ...)
+{
+	size_t used = strlen(s->answer);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->answer + used, sizeof(s->answer) - used, fmt, ap);
+	va_end(ap);
+}
+
+void astman_send_listack(struct mansession *s, const struct message *m, char *msg, char *listflag)
+{
+	astman_append(s, "Response: Success\r\nEventList: %s\r\nMessage: %s\r\n\r\n", listflag, msg);
+}
+
+void astman_send_list_complete_start(struct mansession *s, const struct message *m,
+	const char *event_name, int count)
+{
+	astman_append(s, "Event: %s\r\nEventList: Complete\r\nListItems: %d\r\n", event_name, count);
+}
+
+void astman_send_list_complete_end(struct mansession *s)
+{
+	astman_append(s, "\r\n");
+}
+
 const char *host_ami(const char *action, ...)
 {
 	struct message message = { .count = 0 };
 	const char *header;
 	va_list ap;
+	int i;
 
 	va_start(ap, action);
 	while (message.count < MAX_HEADERS && (header = va_arg(ap, const char *))) {
 		message.headers[message.count++] = header;
 	}
 	va_end(ap);
-	if (!registered || strcasecmp(registered, action)) {
+	i = find(action);
+	if (i < 0) {
 		return "Error: Invalid/unknown command";
 	}
 	session.answer[0] = '\0';
-	if (function(&session, &message)) {
+	if (actions[i].function(&session, &message)) {
 		FAIL("action %s ends the connection", action);
 	}
 	return session.answer;

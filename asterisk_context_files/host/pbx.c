@@ -27,6 +27,9 @@ struct application {
 
 static struct application applications[MAX_APPLICATIONS];
 
+/*! A function of the dialplan's that some module has registered, or NULL */
+static const char *brought;
+
 static struct application *find(const char *name)
 {
 	size_t i;
@@ -37,6 +40,67 @@ static struct application *find(const char *name)
 		}
 	}
 	return NULL;
+}
+
+void host_bring_function(const char *name)
+{
+	brought = name;
+}
+
+#define MAX_GIVEN 8
+
+static struct {
+	const char *function;	/*!< NAME(arguments) */
+	const char *value;
+} given[MAX_GIVEN];
+
+void host_gives(const char *function, const char *value)
+{
+	size_t i = 0;
+
+	while (given[i].function) {
+		i++;
+	}
+	if (i == MAX_GIVEN - 1) {
+		FAIL("more than %d values of functions", MAX_GIVEN - 1);
+	}
+	given[i].function = function;
+	given[i].value = value;
+}
+
+static int is_given(const char *name)
+{
+	size_t length = strlen(name);
+	size_t i;
+
+	for (i = 0; given[i].function; i++) {
+		if (!strncmp(given[i].function, name, length) && given[i].function[length] == '(') {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+int host_given(const char *function, char *text, size_t size)
+{
+	size_t i;
+
+	for (i = 0; given[i].function; i++) {
+		if (!strcmp(given[i].function, function)) {
+			ast_copy_string(text, given[i].value, size);
+			return 0;
+		}
+	}
+	return -1;
+}
+
+struct ast_custom_function *ast_custom_function_find(const char *name)
+{
+	/* Nobody looks into what it leads to. */
+	if (brought && !strcmp(brought, name)) {
+		return (struct ast_custom_function *) &brought;
+	}
+	return is_given(name) ? (struct ast_custom_function *) &brought : NULL;
 }
 
 int ast_register_application2(const char *app,
@@ -218,6 +282,13 @@ int pbx_builtin_setvar_helper(struct ast_channel *chan, const char *name,
 	}
 	ao2_unlock(chan);
 	return 0;
+}
+
+const char *pbx_builtin_getvar_helper(struct ast_channel *chan, const char *name)
+{
+	struct ast_var_t *variable = find_variable(chan, name);
+
+	return variable ? variable->value : NULL;
 }
 
 const char *host_variable(struct ast_channel *channel, const char *name)

@@ -15,6 +15,7 @@
 
 #include "asterisk/strings.h"
 #include "asterisk/utf8.h"
+#include "asterisk/uuid.h"
 
 static int is_one_of(const char *text, const char * const *words)
 {
@@ -85,4 +86,14 @@ int ast_utf8_is_valid(const char *str)
 		s += length;
 	}
 	return 1;
+}
+
+/* ---- Ids ---- */
+
+char *ast_uuid_generate_str(char *buf, size_t size)
+{
+	static unsigned int made;
+
+	snprintf(buf, size, "00000000-0000-4000-8000-%012x", __atomic_add_fetch(&made, 1, __ATOMIC_RELAXED));
+	return buf;
 }

@@ -29,7 +29,11 @@ _DEFINES = [
     "-DAST_MODULE_SELF_SYM=__internal_app_elevenlabs_convai_self",
     '-DCONVAI_VERSION="0"',
 ]
-FLAGS = [f"-I{MODULE}", "-std=gnu11", "-O0", "-g", "-fPIC", "-w", "-ffunction-sections", *_DEFINES]
+FLAGS = [
+    *(f"-I{each}" for each in MODULES),
+    *("-std=gnu11", "-O0", "-g", "-fPIC", "-w", "-ffunction-sections"),
+    *_DEFINES,
+]
 
 OWN = re.compile(r"^(mock_|MOCK_|CONTEXT_)")
 """Names of the mock headers' own, which the real ones need not have."""
@@ -51,10 +55,10 @@ def _run(command: list[str], **arguments: str) -> str:
 
 
 def module_sources() -> list[Path]:
-    """The module's files; not those with Python, nor its tests for inside Asterisk."""
+    """The modules' files; not those with Python, nor tests for inside Asterisk."""
     return [
         path
-        for path in sorted(MODULE.rglob("*.[ch]"))
+        for path in sorted(path for each in MODULES for path in each.rglob("*.[ch]"))
         if path.name != "embed.c" and not path.name.startswith("test_")
     ]
 
@@ -132,6 +136,12 @@ def _values(names: Names) -> str:
         "static void show_text(const char *name, intptr_t value)\n"
         "{ if (value < 4096) show_number(name, value);"
         ' else printf("%s %s%c", name, (const char *) value, 0); }\n'
+    )
+    functions += (
+        # Functions that may be missing look for their module before main.
+        "void ast_optional_api_use(const char *s, ast_optional_fn *r, ast_optional_fn f,"
+        " const char *m) {}\n"
+        "void ast_optional_api_unuse(const char *s, ast_optional_fn *r, const char *m) {}\n"
     )
     body = "".join(f"SHOW({n})\n" for n in [*names.constants, *_expressions(names)])
     return f"{includes()}{functions}{show}int main(void) {{\n{body}return 0; }}\n"
@@ -222,7 +232,8 @@ def references(headers: Path, work: Path) -> dict[str, set[str]]:
         graph = _references(work / f"{source.parent.name}-{source.stem}.o")
         own = set(re.findall(r"^(?:static )?[\w \*]*?\b(\w+)\(", source.read_text(), re.MULTILINE))
         for name in set(graph) & own:
-            found[f"{source.name}:{name}"] = _closure(name, graph, set())
+            place = source.name if MODULES[0] in source.parents else source.relative_to(ROOT)
+            found[f"{place}:{name}"] = _closure(name, graph, set())
     return found
 
 

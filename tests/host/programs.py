@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from testbed.building import LESS_URGENT, one_build_at_a_time
+from testbed.building import AT_ONCE, LESS_URGENT, one_build_at_a_time
 from tests.timing import SCALE, SECOND
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ TEST_LIMIT = 30 * SCALE
 
 def build(compiler: str, variant: str, target: str = "all", *settings: str) -> None:
     """Build one variant; what has not changed is not built again."""
-    command = [*LESS_URGENT, "make", "-C", "asterisk_context_files"]
+    command = [*LESS_URGENT, "make", AT_ONCE, "-C", "asterisk_context_files"]
     command += [f"CC={compiler}", f"VARIANT={variant}", "WERROR=1", *settings]
     with one_build_at_a_time():
         done = subprocess.run(
@@ -48,10 +48,15 @@ def program(compiler: str, variant: str, name: str = "host-tests") -> Path:
 
 
 def run_suite(
-    compiler: str, variant: str, *suites: str, under: list[str] | None = None, slower: int = 1
+    compiler: str,
+    variant: str,
+    *suites: str,
+    under: list[str] | None = None,
+    slower: int = 1,
+    name: str = "host-tests",
 ) -> str:
     """Run suites, all of them if none is named, and fail with what they print."""
-    command = [*(under or []), str(program(compiler, variant)), *suites]
+    command = [*(under or []), str(program(compiler, variant, name)), *suites]
     # The thread sanitizer of gcc 12 can't map its shadow where the kernel randomizes more bits.
     if variant == "tsan" and (setarch := shutil.which("setarch")):
         command = [setarch, "-R", *command]

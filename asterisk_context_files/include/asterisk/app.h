@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct ast_channel;
 struct ast_flags;
 
 struct ast_app_option {
@@ -28,6 +29,10 @@ unsigned int __ast_app_separate_args(char *buf, char delim, int remove_chars, ch
 	int arraylen);
 int ast_app_parse_options(const struct ast_app_option *options, struct ast_flags *flags,
 	char **args, char *optstr);
+
+/*! \brief Run a subroutine on a channel: "context,extension,1" */
+int ast_app_exec_sub(struct ast_channel *autoservice_chan, struct ast_channel *sub_chan,
+	const char *sub_args, int ignore_hangup);
 
 #define AST_APP_OPTIONS(holder, options...) \
 	static const struct ast_app_option holder[128] = options

@@ -14,6 +14,8 @@
 #ifndef CONTEXT_CHANNEL_H
 #define CONTEXT_CHANNEL_H
 
+#include <sys/time.h>
+
 #include "asterisk/astobj2.h"
 #include "asterisk/channelstate.h"
 #include "asterisk/datastore.h"
@@ -98,10 +100,58 @@ enum {
 	AST_FLAG_OUTGOING = 1 << 10,
 };
 
+struct ast_assigned_ids;
+struct ast_cc_config_params;
+struct ast_msg_data;
+struct ast_pbx;
+struct ast_stream_topology;
+
+enum ast_bridge_result {
+	AST_BRIDGE_COMPLETE = 0,
+	AST_BRIDGE_FAILED = -1,
+	AST_BRIDGE_FAILED_NOWARN = -2,
+	AST_BRIDGE_RETRY = -3,
+};
+
+typedef void (*ast_cc_callback_fn)(struct ast_channel *chan, struct ast_cc_config_params *cc_params,
+	const char *monitor_type, const char *const device_name, const char *const dialstring,
+	void *private_data);
+
+enum ama_flags {
+	AST_AMA_NONE = 0,
+};
+
+struct ast_endpoint;
+
+/*! \brief A new channel, locked, with a reference for the caller, or NULL */
+struct ast_channel * __attribute__((format(printf, 15, 16))) __ast_channel_alloc(int needqueue, int state,
+	const char *cid_num, const char *cid_name, const char *acctcode, const char *exten,
+	const char *context, const struct ast_assigned_ids *assignedids,
+	const struct ast_channel *requestor, enum ama_flags amaflag, struct ast_endpoint *endpoint,
+	const char *file, int line, const char *function, const char *name_fmt, ...);
+#define ast_channel_alloc(needqueue, state, cid_num, cid_name, acctcode, exten, context, assignedids, requestor, amaflag, ...) \
+	__ast_channel_alloc(needqueue, state, cid_num, cid_name, acctcode, exten, context, assignedids, \
+		requestor, amaflag, NULL, __FILE__, __LINE__, __FUNCTION__, __VA_ARGS__)
+void ast_channel_nativeformats_set(struct ast_channel *chan, struct ast_format_cap *value);
+void ast_channel_set_rawreadformat(struct ast_channel *chan, struct ast_format *format);
+void ast_channel_set_rawwriteformat(struct ast_channel *chan, struct ast_format *format);
+void ast_channel_set_readformat(struct ast_channel *chan, struct ast_format *format);
+void ast_channel_set_writeformat(struct ast_channel *chan, struct ast_format *format);
+void ast_channel_setwhentohangup_tv(struct ast_channel *chan, struct timeval offset);
+/*! \brief The caller's reference goes with it */
+void ast_hangup(struct ast_channel *chan);
+
 const char *ast_channel_name(const struct ast_channel *chan);
 const char *ast_channel_uniqueid(const struct ast_channel *chan);
 const char *ast_channel_linkedid(const struct ast_channel *chan);
+int64_t ast_channel_get_up_time_ms(struct ast_channel *chan);
 const char *ast_channel_exten(const struct ast_channel *chan);
+const char *ast_channel_context(const struct ast_channel *chan);
+const struct ast_channel_tech *ast_channel_tech(const struct ast_channel *chan);
+/*! \brief NULL: the channel runs no dialplan */
+struct ast_pbx *ast_channel_pbx(const struct ast_channel *chan);
+/*! \brief The channel is locked */
+int ast_channel_is_bridged(const struct ast_channel *chan);
 const char *ast_channel_appl(const struct ast_channel *chan);
 enum ast_channel_state ast_channel_state(const struct ast_channel *chan);
 struct ast_party_caller *ast_channel_caller(struct ast_channel *chan);
@@ -119,23 +169,41 @@ struct ast_trans_pvt *ast_channel_readtrans(const struct ast_channel *chan);
 struct ast_trans_pvt *ast_channel_writetrans(const struct ast_channel *chan);
 
 int ast_channel_datastore_add(struct ast_channel *chan, struct ast_datastore *datastore);
+/*! \brief The channel is locked; uid NULL: any of this type */
+struct ast_datastore *ast_channel_datastore_find(struct ast_channel *chan,
+	const struct ast_datastore_info *info, const char *uid);
 int ast_channel_datastore_remove(struct ast_channel *chan, struct ast_datastore *datastore);
+
+struct ast_audiohook_list;
+struct ast_audiohook_list *ast_channel_audiohooks(const struct ast_channel *chan);
 
 int ast_raw_answer(struct ast_channel *chan);
 struct ast_channel *ast_waitfor_nandfds(struct ast_channel **chan, int n, int *fds,
 	int nfds, int *exception, int *outfd, int *ms);
 struct ast_frame *ast_read(struct ast_channel *chan);
 int ast_write(struct ast_channel *chan, struct ast_frame *frame);
+int ast_queue_frame(struct ast_channel *chan, struct ast_frame *frame);
 int ast_set_read_format(struct ast_channel *chan, struct ast_format *format);
 int ast_set_write_format(struct ast_channel *chan, struct ast_format *format);
+
+int ast_senddigit_begin(struct ast_channel *chan, char digit);
+int ast_senddigit_end(struct ast_channel *chan, char digit, unsigned int duration);
+void ast_channel_sending_dtmf_digit_set(struct ast_channel *chan, char value);
 
 void ast_deactivate_generator(struct ast_channel *chan);
 int ast_indicate(struct ast_channel *chan, int condition);
 
 int ast_check_hangup(struct ast_channel *chan);
+int ast_autoservice_start(struct ast_channel *chan);
+int ast_autoservice_stop(struct ast_channel *chan);
 int ast_softhangup(struct ast_channel *chan, int reason);
 void ast_channel_clear_softhangup(struct ast_channel *chan, int flag);
 int ast_channel_softhangup_internal_flag(struct ast_channel *chan);
+
+int ast_channel_hangupcause(const struct ast_channel *chan);
+void ast_channel_hangupcause_set(struct ast_channel *chan, int value);
+/*! \brief By name or unique id, with a reference */
+struct ast_channel *ast_channel_get_by_name(const char *name);
 
 struct ast_channel_iterator *ast_channel_iterator_all_new(void);
 struct ast_channel *ast_channel_iterator_next(struct ast_channel_iterator *i);

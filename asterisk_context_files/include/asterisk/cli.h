@@ -69,6 +69,10 @@ int ast_cli_unregister(struct ast_cli_entry *e);
 
 void __attribute__((format(printf, 2, 3))) ast_cli(int fd, const char *fmt, ...);
 
+/*! \brief Run a command; -1 for uid and gid: nobody's rights are looked at */
+int ast_cli_command_full(int uid, int gid, int fd, const char *s);
+#define ast_cli_command(fd, s) ast_cli_command_full(-1, -1, fd, s)
+
 char *ast_cli_complete(const char *word, const char * const choices[], int pos);
 int ast_cli_completion_add(char *value);
 

@@ -60,4 +60,25 @@
 	mock_head; \
 })
 
+/*! \return the element, or NULL if it was not there */
+#define AST_LIST_REMOVE(head, elm, field) ({ \
+	__typeof__((head)->first) mock_before = NULL, mock_found = (head)->first; \
+	while (mock_found && mock_found != (elm)) { \
+		mock_before = mock_found; \
+		mock_found = mock_found->field.next; \
+	} \
+	if (mock_found) { \
+		if (mock_before) { \
+			mock_before->field.next = mock_found->field.next; \
+		} else { \
+			(head)->first = mock_found->field.next; \
+		} \
+		if ((head)->last == mock_found) { \
+			(head)->last = mock_before; \
+		} \
+		mock_found->field.next = NULL; \
+	} \
+	mock_found; \
+})
+
 #endif /* CONTEXT_LINKEDLISTS_H */

@@ -42,6 +42,17 @@ int __ast_pthread_mutex_lock(const char *filename, int lineno, const char *func,
 int __ast_pthread_mutex_unlock(const char *filename, int lineno, const char *func,
 	const char *mutex_name, ast_mutex_t *t);
 
+typedef pthread_cond_t ast_cond_t;
+
+int __ast_cond_wait(const char *filename, int lineno, const char *func, const char *cond_name,
+	const char *mutex_name, ast_cond_t *cond, ast_mutex_t *t);
+int __ast_cond_broadcast(const char *filename, int lineno, const char *func, const char *cond_name,
+	ast_cond_t *cond);
+#define ast_cond_wait(cond, mutex) \
+	__ast_cond_wait(__FILE__, __LINE__, __PRETTY_FUNCTION__, #cond, #mutex, cond, mutex)
+#define ast_cond_broadcast(cond) \
+	__ast_cond_broadcast(__FILE__, __LINE__, __PRETTY_FUNCTION__, #cond, cond)
+
 #define ast_mutex_lock(a) \
 	__ast_pthread_mutex_lock(__FILE__, __LINE__, __PRETTY_FUNCTION__, #a, a)
 #define ast_mutex_unlock(a) \

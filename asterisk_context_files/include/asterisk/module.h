@@ -93,6 +93,15 @@ struct ast_module_info {
 	enum ast_module_support_level support_level;
 };
 
+/*! \brief Whether a module of this file name runs */
+int ast_module_check(const char *name);
+
+struct ast_module *__ast_module_ref(struct ast_module *mod, const char *file, int line,
+	const char *func);
+void __ast_module_unref(struct ast_module *mod, const char *file, int line, const char *func);
+#define ast_module_ref(mod) __ast_module_ref(mod, __FILE__, __LINE__, __PRETTY_FUNCTION__)
+#define ast_module_unref(mod) __ast_module_unref(mod, __FILE__, __LINE__, __PRETTY_FUNCTION__)
+
 void ast_module_register(const struct ast_module_info *info);
 void ast_module_unregister(const struct ast_module_info *info);
 

@@ -16,5 +16,7 @@
 
 extern const char *ast_config_AST_CONFIG_DIR;
 extern const char *ast_config_AST_MODULE_DIR;
+extern const char *ast_config_AST_SPOOL_DIR;
+extern const char *ast_config_AST_SYSTEM_NAME;
 
 #endif /* CONTEXT_PATHS_H */

@@ -40,6 +40,10 @@ static inline int ast_strlen_zero(const char *s)
 	return s == NULL || *s == '\0';
 }
 
+#define S_COR(a, b, c) ({ \
+	typeof(&((b)[0])) context_x = (b); \
+	(a) && !ast_strlen_zero(context_x) ? context_x : (c); \
+})
 #define S_OR(a, b) ({ \
 	__typeof__(&((a)[0])) mock_first = (a); \
 	ast_strlen_zero(mock_first) ? (b) : mock_first; \
@@ -104,6 +108,19 @@ static inline struct ast_str *_ast_str_create(size_t init_len, const char *file,
 static inline char *ast_str_buffer(const struct ast_str *buf)
 {
 	return buf->len ? (char *) buf->str : (char *) "";
+}
+
+static inline size_t ast_str_strlen(const struct ast_str *buf)
+{
+	return buf->used;
+}
+
+static inline void ast_str_reset(struct ast_str *buf)
+{
+	buf->used = 0;
+	if (buf->len) {
+		buf->str[0] = '\0';
+	}
 }
 
 static inline int __attribute__((format(printf, 3, 0))) ast_str_set_va(

@@ -34,11 +34,26 @@ struct ast_flags64 {
 
 #define ARRAY_LEN(a) ((size_t) (sizeof(a) / sizeof(0[a])))
 
+/*! \brief Wait so many ms until something can be read. \return whether it can, or the end has come */
+int ast_wait_for_input(int fd, int ms);
+
+int ast_pthread_create_stack(pthread_t *thread, pthread_attr_t *attr, void *(*start_routine)(void *),
+	void *data, size_t stacksize, const char *file, const char *caller, int line, const char *start_fn);
+#define ast_pthread_create(a, b, c, d) \
+	ast_pthread_create_stack(a, b, c, d, 0, __FILE__, __FUNCTION__, __LINE__, #c)
+
 #undef MIN
 #define MIN(a, b) ({ \
 	__typeof__(a) mock_a = (a); \
 	__typeof__(b) mock_b = (b); \
 	mock_a > mock_b ? mock_b : mock_a; \
+})
+
+#undef MAX
+#define MAX(a, b) ({ \
+	__typeof__(a) mock_a = (a); \
+	__typeof__(b) mock_b = (b); \
+	mock_a < mock_b ? mock_b : mock_a; \
 })
 
 #endif /* CONTEXT_UTILS_H */

@@ -25,6 +25,7 @@ from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.tls import Certificate, certificate
+from tests.planted import left_of
 
 StartAsterisk = Callable[..., Instance]
 StartAgent = Callable[..., MockAgent]

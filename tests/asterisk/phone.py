@@ -9,6 +9,7 @@ from pathlib import Path
 
 from testbed.instance import Instance
 from testbed.measure import Counters
+from tests.planted import KEY
 from tests.timing import MS, SECOND
 
 RESULT = "ended|${ELEVENLABSSTATUS}|${ELEVENLABSCONVERSATIONID}|${ELEVENLABSREASON}|"

@@ -14,6 +14,7 @@ from testbed.mock import MockAgent
 from testbed.rtp import CODECS
 from tests.asterisk.conftest import StartAgent, StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, section, wait_result
+from tests.planted import KEY
 from tests.timing import MS, SECOND
 
 ULAW = CODECS["ulaw"]

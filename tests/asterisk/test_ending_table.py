@@ -19,6 +19,7 @@ from testbed.rtp import CODECS
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.crowd import Outcome, hold
 from tests.asterisk.phone import DIALPLAN, configure, section, settled
+from tests.planted import KEY
 from tests.specs.page import rows
 from tests.timing import SECOND
 

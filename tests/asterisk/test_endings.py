@@ -20,6 +20,7 @@ from testbed.tls import Certificate, certificate
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.crowd import CALLS_A_SECOND, Outcome, crowd, hold, wait_results
 from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_result, wait_state
+from tests.planted import KEY
 from tests.timing import SECOND
 
 # Agents of the shipped scenario of faults: what the caller's dialplan must see. The caller stays on

@@ -21,6 +21,7 @@ from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.crowd import Crowd, Outcome, crowd, hold
 from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_talking
 from tests.deaf import Deaf
+from tests.planted import signature
 from tests.timing import SECOND
 
 SECRET = "cvtkn_hush"

@@ -16,6 +16,7 @@ from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.tls import Certificate
 from tests.asterisk.phone import DIALPLAN, section, wait_result
+from tests.planted import KEY
 
 FOLDER = "Größe 1"
 """Of Asterisk's directories, with a letter that is not ASCII, and a blank."""

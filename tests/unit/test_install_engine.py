@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.timing import SECOND
+from tests.unit.nobody import NOBODY, holds, only_root
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "install_engine.py"

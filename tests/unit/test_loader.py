@@ -25,6 +25,7 @@ import pytest
 from pyconvai.core import _core
 from tests.timing import SECOND
 from tests.unit.engine import ffi, string
+from tests.unit.nobody import holds, only_root
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))

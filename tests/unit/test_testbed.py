@@ -22,6 +22,7 @@ from testbed.root import Root
 from testbed.rtp import CODECS, EVENT_TYPE, RECORD, Recording
 from testbed.speech import decode_ulaw, loud_parts, read_wav, write_wav
 from tests.timing import SECOND
+from tests.unit.nobody import only_root
 
 ULAW = CODECS["ulaw"]
 

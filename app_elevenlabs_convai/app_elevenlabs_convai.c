@@ -285,6 +285,8 @@ static void log_line(uint32_t level, const char *channel, const char *text)
 	}
 }
 
+static const char contract_mark[] __attribute__((used)) = CONVAI_CONTRACT_MARK;
+
 static const struct convai_host host = {
 	.abi_version = CONVAI_ABI_VERSION,
 	.size = sizeof(host),

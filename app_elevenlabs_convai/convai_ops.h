@@ -34,7 +34,12 @@
 
 #include <stdint.h>
 
-#define CONVAI_ABI_VERSION 6
+#define CONVAI_ABI_VERSION 8
+
+/*! Is in the files of both sides, where scripts/engine_store.py looks for it */
+#define CONVAI_CONTRACT_MARK CONVAI_CONTRACT_TEXT(CONVAI_ABI_VERSION)
+#define CONVAI_CONTRACT_TEXT(version) CONVAI_CONTRACT_WORDS(version)
+#define CONVAI_CONTRACT_WORDS(version) "convai contract " #version
 
 struct convai_host;
 
@@ -181,6 +186,9 @@ struct convai_timings {
 	struct convai_timing timings[CONVAI_TIMING_COUNT];	/*!< by enum convai_timing_kind */
 };
 
+/*! Longest of these, with its terminator */
+#define CONVAI_WORDS_BYTES 16384
+
 /*! What may be said to the agent during a call, beside audio */
 enum convai_say {
 	CONVAI_SAY_MESSAGE = 0,		/*!< a turn of the caller's in text; the agent answers */
@@ -200,6 +208,12 @@ enum convai_debug {
 	CONVAI_DEBUG_AS_ALL = 0,	/*!< as set_debug and the agent's own key say; so every session begins */
 	CONVAI_DEBUG_ON = 1,
 	CONVAI_DEBUG_OFF = 2,
+};
+
+enum convai_outcome {
+	CONVAI_OUTCOME_NONE = 0,	/*!< there is no answer yet */
+	CONVAI_OUTCOME_OK = 1,
+	CONVAI_OUTCOME_FAILED = 2,	/*!< the answer says why, or what it has found */
 };
 
 struct convai_ops {
@@ -331,6 +345,7 @@ struct convai_ops {
 	 * pushes silence.
 	 */
 	void (*hold)(struct convai_session *session, int on);
+
 };
 
 enum convai_log_level {
@@ -350,6 +365,7 @@ struct convai_host {
 	 * \param channel name of the channel, or "" when it concerns none
 	 */
 	void (*log)(uint32_t level, const char *channel, const char *text);
+
 };
 
 #endif /* CONVAI_OPS_H */

@@ -116,6 +116,12 @@ def compile_sources(package: Path) -> None:
             raise StoreError(f"the engine's source is broken: {error.msg.strip()}") from None
 
 
+def contract_of(file: Path) -> str:
+    """Return which contract a compiled module or core is for; "" where it does not say so."""
+    found = re.search(rb"convai contract (\d+)\0", file.read_bytes()) if file.is_file() else None
+    return found[1].decode() if found else ""
+
+
 # --- who may change something ---
 
 
@@ -283,13 +289,24 @@ def switch(folder: Path, name: str) -> None:
     move_link(folder, CURRENT, name)
 
 
-def swap(folder: Path) -> str:
-    """Exchange current and previous build and return the current one's name."""
+def swap(folder: Path, module: Path) -> str:
+    """Exchange current and previous build and return the current one's name.
+
+    StoreError where the module's file is for another contract: Asterisk would load neither when it
+    is started next.
+    """
     before, name = target_of(folder, CURRENT), target_of(folder, PREVIOUS)
     if not name or name == before:
         raise StoreError(
             f"there is no build in {folder} to go back to: "
             f"{_what_is_wrong(folder, before, name)}; install the one that you want"
+        )
+    theirs, own = contract_of(folder / name / "pyconvai" / core_name()), contract_of(module)
+    if theirs and own and theirs != own:
+        raise StoreError(
+            f"the build {name} is for version {theirs} of the contract between module and engine, "
+            f"{module} for version {own}: Asterisk would not load them together when it is started "
+            "next. Run 'make install' in the sources of the version that you want"
         )
     # In this order: a process that dies in between has still brought back what was asked for.
     move_link(folder, CURRENT, name)

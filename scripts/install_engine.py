@@ -70,10 +70,20 @@ def install(arguments: argparse.Namespace) -> None:
 
 def rollback(arguments: argparse.Namespace) -> None:
     """Go back to the previous build."""
-    folder = existing(arguments.target)
-    with store.locked(folder):
-        name = store.swap(folder)
-    say("ENGINE", f"{folder / name} is current now; {BRING_IN}")
+    target = existing(arguments.target)
+    with store.locked(target) as folder:
+        name = store.swap(folder, module := target.with_suffix(".so"))
+        unknown = store.contract_of(module) != store.contract_of(
+            folder / name / "pyconvai" / store.core_name()
+        )
+    say("ENGINE", f"{target / name} is current now; {BRING_IN}")
+    if unknown and module.exists():
+        say(
+            "NOTE",
+            f"{target / name} is of an earlier version, and {module} stays: where a reload refuses "
+            "the one with the other, run 'make install' in the sources of the version that you "
+            "want before Asterisk is started next, for it would not load them",
+        )
 
 
 def restore(arguments: argparse.Namespace) -> None:

@@ -425,9 +425,9 @@ char *cli_show_version(struct ast_cli_args *a)
 	if (a->argc != 3) {
 		return CLI_SHOWUSAGE;
 	}
-	ast_cli(a->fd, "Module:    %s, ABI %u\n", CONVAI_VERSION, CONVAI_ABI_VERSION);
-	ast_cli(a->fd, "Python:    %s\n", embed_python_version());
-	ast_cli(a->fd, "Asterisk:  %s\n", ast_get_version());
+	door_cli(a->fd, "Module:    %s, ABI %u\n", CONVAI_VERSION, CONVAI_ABI_VERSION);
+	door_cli(a->fd, "Python:    %s\n", embed_python_version());
+	door_cli(a->fd, "Asterisk:  %s\n", ast_get_version());
 	show_generations(a->fd);
 	return CLI_SUCCESS;
 }

@@ -404,6 +404,8 @@ static int convai_op_stop(uint32_t limit_ms)
 	return 0;
 }
 
+static const char contract_mark[] __attribute__((used)) = CONVAI_CONTRACT_MARK;
+
 static struct convai_ops table = {
 	.abi_version = CONVAI_ABI_VERSION,
 	.size = sizeof(struct convai_ops),

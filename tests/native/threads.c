@@ -299,7 +299,9 @@ static void finish(const struct convai_ops *ops)
 
 static void test_engine(void)
 {
-	const struct convai_host host = { CONVAI_ABI_VERSION, sizeof(host), log_nothing };
+	const struct convai_host host = {
+		.abi_version = CONVAI_ABI_VERSION, .size = sizeof(host), .log = log_nothing,
+	};
 	const struct convai_ops *ops = convai_engine_ops();
 	pthread_t loop, channels[3];
 	const struct timespec while_busy = { .tv_nsec = 50000000 };
@@ -365,7 +367,9 @@ static int64_t now_ms(void)
 
 static void test_stop_that_only_asks(void)
 {
-	const struct convai_host host = { CONVAI_ABI_VERSION, sizeof(host), log_that_hangs };
+	const struct convai_host host = {
+		.abi_version = CONVAI_ABI_VERSION, .size = sizeof(host), .log = log_that_hangs,
+	};
 	const struct convai_ops *ops = convai_engine_ops();
 	const struct timespec ms = { .tv_nsec = 1000000 };
 	pthread_t logging;

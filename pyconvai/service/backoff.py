@@ -22,7 +22,7 @@ from ..limits import (
     BACKOFF_LONGEST_SECONDS,
     BACKOFF_RETRY_AFTER_SECONDS,
 )
-from .endings import Ending, Status, one_line
+from ..secret import Secret
 from .settings import Settings
 
 Key = tuple[str, str, str]

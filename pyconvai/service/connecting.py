@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog, frames
+from ..secret import Secret
 from .backoff import BackOff
 from .endings import Ending, SetupFailed, Status
 from .endpoint import Endpoint, place_of

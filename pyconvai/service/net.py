@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from .. import __version__, limits
 from ..core._core import Ticker, name_thread
-from .endings import Ending, SetupFailed, Status, one_line
+from ..secret import Secret
 from .endpoint import Endpoint
 from .routes import Address, Routes, race
 

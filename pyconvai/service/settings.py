@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from .. import limits
-from .endings import Ending, SetupFailed, Status, one_line
+from ..secret import Secret
 
 SIGNED_URL_PATH = "/v1/convai/conversation/get-signed-url"
 CONVERSATION_PATH = "/v1/convai/conversation"

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import orjson
 
 from .. import limits
+from ..secret import Secret
 from .backoff import retry_after
 from .endings import Ending, RateLimit, SetupFailed, Status, from_http
 from .endpoint import Endpoint

@@ -17,6 +17,7 @@ from pyconvai.limits import (
     BACKOFF_JITTER_SHARE,
     BACKOFF_LONGEST_SECONDS,
 )
+from pyconvai.secret import Secret
 from pyconvai.service import connecting, signed_urls
 from pyconvai.service.backoff import BackOff, retry_after
 from pyconvai.service.endings import Ending, Status

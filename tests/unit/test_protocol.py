@@ -34,6 +34,7 @@ from pyconvai.conversation.protocol import (
     ServiceError,
 )
 from pyconvai.conversation.sent import Say
+from pyconvai.secret import Secret
 from pyconvai.service.metadata import Metadata
 from pyconvai.service.settings import Call, Settings
 from tests.specs.schemas import specifications

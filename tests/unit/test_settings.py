@@ -6,6 +6,7 @@ import pytest
 
 from pyconvai import limits
 from pyconvai.conversation.sent import opening
+from pyconvai.secret import Secret, scrub
 from pyconvai.service.endings import SetupFailed, Status
 from pyconvai.service.settings import OVERRIDES, Call, PairKind, Settings
 

@@ -223,6 +223,12 @@ MAX_SHOWN_CHARACTERS = 80
 
 MAX_REASON_CHARACTERS = 240
 """Of a reason: it is one line in a log and a channel variable, and a server may send pages."""
+MAX_LINE_BYTES = 7500
+"""Of a line in the log, a traceback for instance; the C module's own limit leaves room for the
+channel's name (``DOOR_LINE_MAX`` in ``door.h``)."""
+
+CONVERSATION_ID_CHARACTERS = 100
+"""Of the service's id of a conversation, which has some 30."""
 
 VARIABLE_NAME_CHARACTERS = 64
 """Of the name of a dynamic variable that is missing, in the reason; one has some 20."""

@@ -16,6 +16,7 @@
 #include "asterisk/utf8.h"	/* ast_utf8_copy_string */
 
 #include "call/ending.h"
+#include "words.h"
 
 void ending_set(struct ending *ending, enum convai_status status, const char *format, ...)
 {
@@ -26,6 +27,13 @@ void ending_set(struct ending *ending, enum convai_status status, const char *fo
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	ending->status = status;
-	/* A program that reads it need not bear half a character. */
-	ast_utf8_copy_string(ending->reason, text, sizeof(ending->reason));
+	text[words_clean(text, strlen(text), sizeof(ending->reason) - 1, WORDS_SENTENCE)] = '\0';
+	ast_copy_string(ending->reason, text, sizeof(ending->reason));
+	ending->detail[0] = '\0';
+}
+
+void ending_set_asked(struct ending *ending, enum convai_status asked)
+{
+	ending_set(ending, asked, asked == CONVAI_STATUS_TRANSFER
+		? "the dialplan has handed the caller over" : "the dialplan has ended the conversation");
 }

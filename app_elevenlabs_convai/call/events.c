@@ -28,6 +28,7 @@
 #include "asterisk/utils.h"	/* ast_strdupa */
 
 #include "call/events.h"
+#include "words.h"
 
 /*** DOCUMENTATION
 	<managerEvent name="ElevenLabsStart" language="en_US" module="app_elevenlabs_convai">
@@ -139,18 +140,17 @@
 /*! Enough for a few of them; it grows */
 #define VARIABLES_SIZE 128
 
-/*! \brief Make a value fit for its line: one line, in UTF-8 */
-static void clean(char *value)
-{
-	int is_text = ast_utf8_is_valid(value);
+/*! Of a field, in bytes: a channel variable has some 4096 at most */
+#define FIELD_MAX 8000
 
-	for (; *value; value++) {
-		if ((unsigned char) *value < ' ') {
-			*value = ' ';
-		} else if (!is_text && !isascii(*value)) {
-			*value = '?';
-		}
-	}
+/*! Room for a name or an id of a channel, with its terminator */
+#define FIELD_SHORT 160
+
+/*! \brief Make a value fit for its line */
+static char *clean(char *value)
+{
+	value[words_clean(value, strlen(value), FIELD_MAX, WORDS_COLUMNS)] = '\0';
+	return value;
 }
 
 static void add_field(struct ast_json *event, const char *name, const char *value)

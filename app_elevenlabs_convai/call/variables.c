@@ -321,7 +321,7 @@ const char *status_name(enum convai_status status)
 
 static void set(struct ast_channel *channel, const char *name, const char *value)
 {
-	pbx_builtin_setvar_helper(channel, name, value);
+	door_variable(channel, name, value, WORDS_SENTENCE);
 }
 
 void result_clear(struct ast_channel *channel)
@@ -337,8 +337,15 @@ void result_set(struct ast_channel *channel, const struct ending *ending,
 	const char *conversation_id)
 {
 	set(channel, "ELEVENLABSSTATUS", status_name(ending->status));
-	set(channel, "ELEVENLABSREASON", ending->reason);
-	set(channel, "ELEVENLABSCONVERSATIONID", conversation_id);
+	result_set_reason(channel, ending);
+	door_variable(channel, "ELEVENLABSCONVERSATIONID", conversation_id, WORDS_DATA);
+}
+
+void result_set_latency(struct ast_channel *channel, const struct convai_turn_times *times)
+{
+	char text[LATENCY_TEXT_SIZE];
+
+	set(channel, "ELEVENLABSLATENCY", latency_text(times, text, sizeof(text)));
 }
 
 void result_set_queued(struct ast_channel *channel, unsigned int seconds)

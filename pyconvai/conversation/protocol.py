@@ -18,6 +18,7 @@ from typing import Any
 from .. import limits
 from ..core import _core
 from ..service.metadata import Metadata
+from ..words import conversation_id, cut
 from .admission import TELLS_NOTHING, Admission, Place
 from .early import EarlyAudio
 from .effects import (

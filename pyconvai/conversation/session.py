@@ -30,7 +30,7 @@ from ..service.endpoint import place_of
 from ..service.metadata import Metadata
 from ..service.settings import Call, Settings
 from ..service.websocket import Closed, WebSocket
-from . import sent, wire
+from ..words import token
 from .activity import Activity
 from .admission import Place
 from .effects import (

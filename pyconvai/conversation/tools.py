@@ -17,6 +17,7 @@ from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog, trace
 from ..service.endings import Ending, PlayOut, Status, one_line
+from ..words import line
 from .effects import CallTool, Id
 
 

@@ -10,6 +10,7 @@ import orjson
 
 from .. import limits
 from ..core import _core
+from ..words import cut
 
 # ---- What comes ----
 

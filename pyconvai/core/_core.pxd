@@ -57,6 +57,12 @@ cdef extern from "convai_ops.h" nogil:
 
 cdef extern from "monotonic.h" nogil:
     int64_t monotonic_us()
+cdef extern from "words.h" nogil:
+    enum words_use:
+        WORDS_LINE
+        WORDS_SENTENCE
+        WORDS_DATA
+    size_t words_clean(char *text, size_t length, size_t most, words_use use)
 
 cdef extern from "ring.h" nogil:
     struct convai_ring:

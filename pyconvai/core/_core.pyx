@@ -413,6 +413,16 @@ def requests():
 WISH_NONE, WISH_FINISH, WISH_STOP = CONVAI_WISH_NONE, CONVAI_WISH_FINISH, CONVAI_WISH_STOP
 
 
+LINE, SENTENCE, DATA = WORDS_LINE, WORDS_SENTENCE, WORDS_DATA
+
+
+def clean(str text not None, size_t most, int use):
+    """Text from outside, made fit for its use: LINE, SENTENCE or DATA (``words.h``). ``most``: bytes of UTF-8."""
+    cdef bytearray copy = bytearray(text.encode("utf-8", "replace"))
+    cdef size_t length = words_clean(PyByteArray_AS_STRING(copy), len(copy), most, <words_use>use)
+    return copy[:length].decode()
+
+
 def log(int level, str channel not None, str text not None):
     """Write one line to the host's log. May block: Asterisk's logger has a lock."""
     cdef bytes channel_bytes = channel.encode("utf-8", "replace")

@@ -16,6 +16,7 @@ from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog, frames
 from ..secret import Secret
+from ..words import token
 from .backoff import BackOff
 from .endings import Ending, SetupFailed, Status
 from .endpoint import Endpoint, place_of

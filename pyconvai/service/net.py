@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, TypeVar
 from .. import __version__, limits
 from ..core._core import Ticker, name_thread
 from ..secret import Secret
+from ..words import token
 from .endpoint import Endpoint
 from .routes import Address, Routes, race
 

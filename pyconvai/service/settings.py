@@ -17,6 +17,7 @@ import orjson
 
 from .. import limits
 from ..secret import Secret
+from ..words import token
 
 SIGNED_URL_PATH = "/v1/convai/conversation/get-signed-url"
 CONVERSATION_PATH = "/v1/convai/conversation"

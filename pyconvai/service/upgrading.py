@@ -17,6 +17,7 @@ from websockets.uri import parse_uri
 from .. import limits
 from ..core._core import Ticker
 from ..secret import Secret
+from ..words import token
 from .backoff import retry_after
 from .endings import Ending, RateLimit, SetupFailed, Status, from_http, one_line
 from .endpoint import Endpoint

@@ -15,16 +15,10 @@
 
 #include <stdio.h>
 
+#include "check.h"
 #include "converter.h"
 
 #define SAMPLES 30000
-
-#define CHECK(condition) do { \
-	if (!(condition)) { \
-		fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition); \
-		exit(1); \
-	} \
-} while (0)
 
 static uint32_t next(uint32_t *seed, uint32_t limit)
 {

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "check.h"
 #include "engine.h"
 #include "histogram.h"
 

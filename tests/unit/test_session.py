@@ -302,7 +302,7 @@ def test_a_text_is_made_fit_for_the_log_only_where_there_is_one(
     """S15: a transcript is for whoever debugs; 4 MiB of it cost nobody anything else."""
     cleaned: list[int] = []
 
-    def clean(text: str) -> str:
+    def clean(text: str, *rest: int) -> str:
         cleaned.append(len(text))
         return one_line(text)
 

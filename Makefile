@@ -219,7 +219,7 @@ bench-core: host-core ## Measure the small parts that each frame goes through, i
 
 .PHONY: lint lint-format lint-python lint-arrows lint-c format compile-commands help
 
-lint: lint-format lint-python lint-arrows lint-c ## Check the code: formatting, ruff, mypy, includes, cppcheck, flawfinder
+lint: lint-format lint-python lint-arrows lint-words lint-c ## Check the code: formatting, ruff, mypy, includes, words from outside, cppcheck, flawfinder
 
 lint-format: $(LINT_STAMP)
 	$(Q)scripts/format.sh --check $(VENV)/bin
@@ -230,6 +230,9 @@ lint-python: $(LINT_STAMP)
 
 lint-arrows:
 	$(Q)$(HOST_PYTHON) scripts/check_arrows.py
+
+lint-words:
+	$(Q)$(HOST_PYTHON) scripts/check_words.py
 
 lint-c:
 	$(Q)scripts/lint-c.sh $(MODULE_DIR) pyconvai

@@ -38,6 +38,7 @@
 #include "control/cli.h"
 #include "control/departure.h"
 #include "control/manager.h"
+#include "door.h"
 #include "engine/embed.h"
 #include "engine/generation.h"
 #include "tests/test_elevenlabs.h"
@@ -270,17 +271,17 @@ static void log_line(uint32_t level, const char *channel, const char *text)
 
 	switch (level) {
 	case CONVAI_LOG_ERROR:
-		ast_log(LOG_ERROR, "%s%s%s\n", channel, separator, text);
+		door_log(LOG_ERROR, "%s%s%s\n", channel, separator, text);
 		break;
 	case CONVAI_LOG_WARNING:
-		ast_log(LOG_WARNING, "%s%s%s\n", channel, separator, text);
+		door_log(LOG_WARNING, "%s%s%s\n", channel, separator, text);
 		break;
 	case CONVAI_LOG_NOTICE:
-		ast_log(LOG_NOTICE, "%s%s%s\n", channel, separator, text);
+		door_log(LOG_NOTICE, "%s%s%s\n", channel, separator, text);
 		break;
 	default:
 		/* Asked for with `elevenlabs debug on`, so it shows at any level of core's. */
-		ast_verbose("ElevenLabs: %s%s%s\n", channel, separator, text);
+		door_verbose(0, "ElevenLabs: %s%s%s\n", channel, separator, text);
 		break;
 	}
 }
@@ -327,7 +328,7 @@ static int withdraw_commands(void)
 static int stop_engines(void)
 {
 	if (generation_stop_all(STOP_LIMIT_MS, 0)) {
-		ast_log(LOG_ERROR, "Not unloaded: the engine has not stopped within %d ms\n",
+		door_log(LOG_ERROR, "Not unloaded: the engine has not stopped within %d ms\n",
 			STOP_LIMIT_MS);
 		return -1;
 	}
@@ -373,7 +374,7 @@ static int unload_module(void)
 		return -1;
 	}
 	if (withdraw_commands()) {
-		ast_log(LOG_ERROR, "Not unloaded: a command has not ended within %d ms\n",
+		door_log(LOG_ERROR, "Not unloaded: a command has not ended within %d ms\n",
 			CLI_LIMIT_MS);
 		offer_commands_again();
 		registry_close(0);
@@ -398,7 +399,7 @@ static int reload_configuration(void)
 	if (!config_reload(&report)) {
 		return 0;
 	}
-	ast_log(LOG_ERROR, "%s has %u fault%s; the old configuration stays in use\n",
+	door_log(LOG_ERROR, "%s has %u fault%s; the old configuration stays in use\n",
 		CONFIG_FILE, report.faults, ESS(report.faults));
 	return -1;
 }
@@ -411,7 +412,7 @@ static int start_engine(const char *failure)
 		&& generation_renew(&host, error, sizeof(error)) != GENERATION_REFUSED) {
 		return 0;
 	}
-	ast_log(LOG_ERROR, "%s: %s\n", failure, error);
+	door_log(LOG_ERROR, "%s: %s\n", failure, error);
 	return -1;
 }
 
@@ -447,11 +448,11 @@ static int reload_module(void)
 static int offer(void)
 {
 	if (offer_commands()) {
-		ast_log(LOG_ERROR, "Not loaded: the commands cannot be registered\n");
+		door_log(LOG_ERROR, "Not loaded: the commands cannot be registered\n");
 	} else if (ast_register_atexit(at_exit)) {
-		ast_log(LOG_ERROR, "Not loaded: the end of Asterisk cannot be waited for\n");
+		door_log(LOG_ERROR, "Not loaded: the end of Asterisk cannot be waited for\n");
 	} else if (ast_register_application_xml(app, convai_exec)) {
-		ast_log(LOG_ERROR, "Not loaded: %s cannot be registered\n", app);
+		door_log(LOG_ERROR, "Not loaded: %s cannot be registered\n", app);
 	} else {
 		return 0;
 	}
@@ -474,7 +475,7 @@ static void undo_load(void)
 	left = withdraw_commands();
 	left |= generation_stop_all(STOP_LIMIT_MS, 0);
 	if (left) {
-		ast_log(LOG_ERROR,
+		door_log(LOG_ERROR,
 			"A command or an engine has not ended: this build of the module "
 			"stays in memory until Asterisk is restarted\n");
 		embed_pin();
@@ -491,7 +492,7 @@ static int load_module(void)
 
 	registry_close(0);
 	if (config_load(&report, &change)) {
-		ast_log(LOG_ERROR, "Not loaded: %s has %u fault%s\n", CONFIG_FILE, report.faults,
+		door_log(LOG_ERROR, "Not loaded: %s has %u fault%s\n", CONFIG_FILE, report.faults,
 			ESS(report.faults));
 		return AST_MODULE_LOAD_DECLINE;
 	}

@@ -29,6 +29,7 @@
 #include "call/registry.h"
 #include "call/variables.h"
 #include "config/config.h"
+#include "door.h"
 #include "engine/generation.h"
 #include "monotonic.h"
 
@@ -211,7 +212,7 @@ static void run_fallback(struct attempt *attempt, const struct config_agent *age
 	if (!other) {
 		return;
 	}
-	ast_log(LOG_WARNING, "%s: agent %s %s: %s; trying fallback_agent %s\n",
+	door_log(LOG_WARNING, "%s: agent %s %s: " ENDING_FORMAT "; trying fallback_agent %s\n",
 		ast_channel_name(attempt->channel), agent->name, status_name(first.status),
 		first.reason,
 		other->name);

@@ -32,6 +32,7 @@
 #include "call/variables.h"
 #include "call/waiting.h"
 #include "config/config.h"
+#include "door.h"
 #include "monotonic.h"
 
 /* ---- The end ---- */
@@ -342,7 +343,7 @@ static int check_codec(struct call *call)
 	if (!media_check(&call->media, reason, sizeof(reason))) {
 		return 0;
 	}
-	ast_log(LOG_WARNING, "%s: %s\n", ast_channel_name(call->channel), reason);
+	door_log(LOG_WARNING, "%s: %s\n", ast_channel_name(call->channel), reason);
 	end_with(call, CONVAI_STATUS_ERROR, reason);
 	return -1;
 }

@@ -64,7 +64,7 @@ void caller_left(const struct caller_facts *facts, struct ending *ending)
 		ending_set(ending, CONVAI_STATUS_HANGUP,
 			"another module that the channel uses was unloaded by force");
 	} else if (facts->by_operator) {
-		ending_set(ending, CONVAI_STATUS_HANGUP, "hung up from the Asterisk CLI");
+		ending_set(ending, CONVAI_STATUS_HANGUP, "hung up by a command or a program");
 	} else if (flags & AST_SOFTHANGUP_ASYNCGOTO) {
 		ending_set(ending, CONVAI_STATUS_HANGUP,
 			"the channel was sent elsewhere in the dialplan");

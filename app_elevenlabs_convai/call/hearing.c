@@ -46,11 +46,14 @@ static void push_voice(void *data, const struct ast_frame *frame)
 	uint32_t taken;
 
 	watchdog_hear(hearing->watchdog, frame, voice->now);
+	statistics_set(&hearing->statistics->speech_ms, hearing->watchdog->speech_ms);
 	if (hearing->protect_greeting && !hearing->watchdog->greeting_over) {
 		hearing_silence(hearing, media_length_ms(frame), voice->now);
 		return;
 	}
-	taken = hearing->ops->push(hearing->session, frame->data.ptr, frame->datalen, voice->now);
+	/* What was kept from before the conversation was not read now. */
+	taken = hearing->ops->push(hearing->session, frame->data.ptr, frame->datalen,
+			voice->came_us == voice->now ? voice->now : 0);
 	watchdog_pushed(hearing->watchdog, taken != 0, voice->now);
 }
 

@@ -24,6 +24,7 @@
 #include "call/caller_clock.h"
 #include "call/media.h"
 #include "call/playout_clock.h"
+#include "door.h"
 
 #define FRAMES_PER_SECOND (1000000 / PLAYOUT_FRAME_US)
 #define ULAW_SILENCE 0xff
@@ -377,7 +378,7 @@ static void path_follow(struct media *media, struct ast_format *source)
 	media->path = ast_translator_build_path(media->caller, source);
 	if (!media->path && !media->said) {
 		media->said = 1;
-		ast_log(LOG_WARNING,
+		door_log(LOG_WARNING,
 			"%s: this Asterisk cannot translate what the caller sends, %s: the agent hears silence; "
 			REMEDY "\n",
 			ast_channel_name(media->channel), ast_format_get_name(source));

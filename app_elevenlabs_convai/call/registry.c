@@ -24,16 +24,7 @@
 #include "call/call.h"
 #include "call/registry.h"
 #include "config/config.h"
-
-/*!
- * How often an agent was called. Kept by name: it outlives a reload, and the agent
- * itself.
- */
-struct tally {
-	AST_LIST_ENTRY(tally) entry;
-	unsigned int in_all;
-	char agent[];
-};
+#include "door.h"
 
 AST_MUTEX_DEFINE_STATIC(lock);
 static AST_VECTOR(, struct call *) live;
@@ -123,7 +114,7 @@ static int remove_call(struct call *call)
 void registry_remove(struct call *call)
 {
 	if (remove_call(call)) {
-		ast_log(LOG_NOTICE, "Drained: the last call with an ElevenLabs agent is over\n");
+		door_log(LOG_NOTICE, "Drained: the last call with an ElevenLabs agent is over\n");
 	}
 }
 

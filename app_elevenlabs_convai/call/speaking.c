@@ -22,6 +22,7 @@
 #include "call/speaking.h"
 #include "call/statistics.h"
 #include "convai_ops.h"
+#include "door.h"
 #include "monotonic.h"
 
 /*!
@@ -47,7 +48,7 @@ static void note_write(struct speaking *speaking, int failed)
 	if (failed) {
 		statistics_count(&speaking->statistics->write_failures);
 		if (speaking->statistics->write_failures == 1) {
-			ast_debug(1, "%s: a frame could not be written\n",
+			door_debug(1, "%s: a frame could not be written\n",
 				ast_channel_name(speaking->channel));
 		}
 	}

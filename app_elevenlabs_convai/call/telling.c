@@ -14,7 +14,6 @@
 #include "asterisk.h"
 
 #include "asterisk/channel.h"	/* ast_channel_name */
-#include "asterisk/logger.h"	/* ast_verb */
 
 #include "call/caller.h"
 #include "call/device.h"
@@ -26,9 +25,13 @@
 #include "call/watchdog.h"
 #include "config/config.h"
 #include "convai_ops.h"
+#include "door.h"
 
 void telling_digit(struct telling *telling, char digit, int64_t now)
 {
+	if (dtmf_is_foreign(telling->dtmf, now)) {
+		return;
+	}
 	statistics_count(&telling->statistics->digits);
 	watchdog_notice(telling->watchdog, now);
 	if (dtmf_up(telling->dtmf, digit, telling->agent->dtmf_end, now)
@@ -55,7 +58,7 @@ static void tell_move(struct telling *telling)
 	struct parties parties;
 	const char *number;
 
-	if (!telling->moved || telling->progress->state != CONVAI_STATE_TALKING) {
+	if (!telling->moved) {
 		return;
 	}
 	telling->moved = 0;
@@ -67,10 +70,9 @@ static void tell_move(struct telling *telling)
 	telling->ops->send(telling->session, CONVAI_SAY_CONTEXT, text);
 }
 
-/*! \brief Another device has taken the caller's place: begin with it anew */
-static void follow_device(struct telling *telling)
+void telling_device(struct telling *telling)
 {
-	ast_verb(3, "%s has taken over the call with agent %s\n",
+	door_verbose(3, "%s has taken over the call with agent %s\n",
 		ast_channel_name(telling->channel), telling->agent->name);
 	dtmf_forget(telling->dtmf);
 	media_preroll_drop(telling->media);
@@ -80,18 +82,11 @@ static void follow_device(struct telling *telling)
 	telling->moved = 1;
 }
 
-void telling_device(struct telling *telling)
-{
-	if (device_replaced(telling->device)) {
-		follow_device(telling);
-	}
-	tell_move(telling);
-}
-
 void telling_look(struct telling *telling, int64_t now)
 {
 	struct dtmf_message message;
 
+	tell_move(telling);
 	if (dtmf_due(telling->dtmf, telling->agent, now, &message)
 		&& !telling->ops->send(telling->session, message.kind, message.text)) {
 		dtmf_told(telling->dtmf);

@@ -26,7 +26,6 @@ struct config_agent;
 struct convai_ops;
 struct convai_progress;
 struct convai_session;
-struct device;
 struct dtmf;
 struct media;
 struct watchdog;
@@ -38,7 +37,6 @@ struct telling {
 	const struct convai_ops *ops;
 	struct convai_session *session;
 	const struct convai_progress *progress;	/*!< as polled last */
-	struct device *device;	/*!< may be NULL */
 	struct media *media;
 	struct caller *caller;
 	struct dtmf *dtmf;
@@ -50,7 +48,10 @@ struct telling {
 /*! \brief A key has been pressed, and let go */
 void telling_digit(struct telling *telling, char digit, int64_t now);
 
-/*! \brief See what is due: digits that are complete. On every wake while the conversation is up. */
+/*!
+ * \brief See what is due: digits that are complete, and that the call has been moved. On every wake
+ * while the conversation is up.
+ */
 void telling_look(struct telling *telling, int64_t now);
 
 /*! \brief Tell the engine whether the caller holds */

@@ -27,6 +27,7 @@
 #include "call/parties.h"
 #include "call/variables.h"
 #include "config/config.h"
+#include "door.h"
 
 /*! Room for this many pairs is added at a time; most calls need no second helping */
 #define PAIRS_STEP 32
@@ -101,7 +102,7 @@ static char *copy_utf8(const char *text, const char *channel, const char *name)
 	if (!copy || ast_utf8_is_valid(copy)) {
 		return copy;
 	}
-	ast_log(LOG_WARNING, "%s: %s is not UTF-8; the agent gets question marks\n", channel,
+	door_log(LOG_WARNING, "%s: %s is not UTF-8; the agent gets question marks\n", channel,
 		name);
 	for (c = copy; *c; c++) {
 		if (!isascii(*c)) {
@@ -155,7 +156,7 @@ static int warn_if_cut(const char *channel, const char *name, const char *value)
 	if (length != FUNCTION_CUT && strlen(name) + strlen("=") + length != ARGUMENTS_CUT) {
 		return 0;
 	}
-	ast_log(LOG_WARNING,
+	door_log(LOG_WARNING,
 		"%s: %s has %zu bytes, which is where Asterisk cuts what it puts into "
 		"an application's arguments, such as ${FILE(x)}: its end may be missing. Put a long text "
 		"together of pieces, ${FILE(x,0,4000)}${FILE(x,4000,4000)}, or into elevenlabs.conf\n",
@@ -195,6 +196,18 @@ static int append_variable(struct pair_list *list, const char *channel,
 	res = append(list, channel, kind, own_name, copy);
 	ast_free(copy);
 	return res;
+}
+
+/*! \brief Say which override is not used, and how many more */
+static void warn_of_refused(const char *channel, const struct config_agent *agent,
+	const char *name, unsigned int count)
+{
+	if (count) {
+		door_log(LOG_WARNING,
+			"%s: the channel variable %s%s%s not used: the key overrides of [%s] in "
+			"elevenlabs.conf does not allow it\n", channel, name,
+			count > 1 ? " and others like it" : "", count > 1 ? " are" : " is", agent->name);
+	}
 }
 
 /*!

@@ -23,6 +23,7 @@
 #include "config/config.h"
 #include "config/diff.h"
 #include "config/report.h"
+#include "door.h"
 
 /*! Enough for the names of a few keys; it grows */
 #define KEYS_SIZE 128
@@ -36,9 +37,9 @@ static void __attribute__((format(printf, 2, 3))) say_line(int fd, const char *f
 	vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);
 	if (fd >= 0) {
-		ast_cli(fd, "  %s\n", line);
+		door_cli(fd, "  %s\n", line);
 	} else {
-		ast_log(LOG_NOTICE, "ElevenLabs configuration: %s\n", line);
+		door_log(LOG_NOTICE, "ElevenLabs configuration: %s\n", line);
 	}
 }
 
@@ -166,10 +167,10 @@ void config_diff(const struct config *before, const struct config *after, int fd
 static void say_success(size_t agents, int fd)
 {
 	if (fd >= 0) {
-		ast_cli(fd, "ElevenLabs configuration reloaded successfully: %zu agent%s\n", agents,
+		door_cli(fd, "ElevenLabs configuration reloaded successfully: %zu agent%s\n", agents,
 			ESS(agents));
 	} else {
-		ast_log(LOG_NOTICE, "ElevenLabs configuration reloaded successfully: %zu agent%s\n",
+		door_log(LOG_NOTICE, "ElevenLabs configuration reloaded successfully: %zu agent%s\n",
 			agents, ESS(agents));
 	}
 }

@@ -21,15 +21,17 @@
 #include "asterisk/utils.h"	/* ast_strdupa */
 
 #include "config/report.h"
+#include "door.h"
+
 
 static void emit(const struct config_report *report, int level, const char *text)
 {
 	if (report->fd >= 0) {
-		ast_cli(report->fd, "%s: %s\n", level == __LOG_ERROR ? "ERROR" : "WARNING", text);
+		door_cli(report->fd, "%s: %s\n", level == __LOG_ERROR ? "ERROR" : "WARNING", text);
 	} else if (level == __LOG_ERROR) {
-		ast_log(LOG_ERROR, "%s\n", text);
+		door_log(LOG_ERROR, "%s\n", text);
 	} else {
-		ast_log(LOG_WARNING, "%s\n", text);
+		door_log(LOG_WARNING, "%s\n", text);
 	}
 }
 

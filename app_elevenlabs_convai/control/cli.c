@@ -31,6 +31,7 @@
 #include "control/cli_commands.h"
 #include "control/say.h"
 #include "engine/generation.h"
+#include "door.h"
 #include "monotonic.h"
 
 /*! How often a wait for commands looks again */
@@ -44,7 +45,7 @@ static int running;
 static void complete(const char *word, const char *candidate)
 {
 	if (!strncasecmp(word, candidate, strlen(word))) {
-		ast_cli_completion_add(ast_strdup(candidate));
+		door_completion(candidate);
 	}
 }
 
@@ -76,6 +77,15 @@ static void complete_agents(const char *word)
 }
 
 /* ---- Commands that act ---- */
+
+/*! \brief Say what has come of it. \return CLI_SUCCESS, or CLI_FAILURE */
+static char *answer(struct ast_cli_args *a, int failed, const char *text)
+{
+	if (*text) {
+		door_cli(a->fd, "%s\n", text);
+	}
+	return failed ? CLI_FAILURE : CLI_SUCCESS;
+}
 
 static char *reload(struct ast_cli_args *a)
 {

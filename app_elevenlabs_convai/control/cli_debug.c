@@ -14,13 +14,14 @@
 #include "asterisk.h"
 
 #include "asterisk/astobj2.h"	/* ao2_lock */
-#include "asterisk/cli.h"	/* ast_cli */
+#include "asterisk/cli.h"	/* CLI_SUCCESS */
 #include "asterisk/utils.h"	/* ast_true */
 
 #include "call/call.h"
 #include "call/registry.h"
 #include "config/config.h"
 #include "control/cli_commands.h"
+#include "door.h"
 #include "engine/generation.h"
 
 /*! \brief Set a call's debug; a session opened later takes it over */
@@ -62,17 +63,17 @@ char *cli_debug(struct ast_cli_args *a)
 	}
 	if (a->argc == at + 1) {
 		set_all(on);
-		ast_cli(a->fd, "ElevenLabs debug %s\n", done);
+		door_cli(a->fd, "ElevenLabs debug %s\n", done);
 		return CLI_SUCCESS;
 	}
 	call = registry_find(a->argv[at + 1]);
 	if (!call) {
-		ast_cli(a->fd, "There is no session on channel %s\n", a->argv[at + 1]);
+		door_cli(a->fd, "There is no session on channel %s\n", a->argv[at + 1]);
 		return CLI_FAILURE;
 	}
 	set_call(call, on ? CONVAI_DEBUG_ON : CONVAI_DEBUG_OFF);
 	ao2_ref(call, -1);
-	ast_cli(a->fd, "ElevenLabs debug %s on channel %s\n", done, a->argv[at + 1]);
+	door_cli(a->fd, "ElevenLabs debug %s on channel %s\n", done, a->argv[at + 1]);
 	return CLI_SUCCESS;
 }
 

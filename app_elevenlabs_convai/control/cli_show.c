@@ -28,6 +28,7 @@
 #include "call/registry.h"
 #include "config/config.h"
 #include "control/cli_commands.h"
+#include "door.h"
 #include "engine/embed.h"
 #include "engine/generation.h"
 #include "monotonic.h"
@@ -120,9 +121,9 @@ char *cli_show_agents(struct ast_cli_args *a)
 	if (a->argc != 3) {
 		return CLI_SHOWUSAGE;
 	}
-	ast_cli(a->fd, AGENTS_FORMAT, "Name", "Agent ID", "Host", "Auth", "Caller", "Now",
-		"In all");
-	config = config_get();
+	door_cli(a->fd, AGENTS_FORMAT, "Name", "Agent ID", "Host", "Auth", "Caller", "Now",
+		"In all", "");
+	config = rows_config(config_get());
 	if (config) {
 		count = AST_VECTOR_SIZE(&config->agents);
 		for (i = 0; i < count; i++) {
@@ -140,11 +141,11 @@ char *cli_show_agents(struct ast_cli_args *a)
 static void tell_how_to_end(int fd, size_t count)
 {
 	if (registry_is_draining()) {
-		ast_cli(fd, "%s (elevenlabs drain off admits calls again)\n", count
+		door_cli(fd, "%s (elevenlabs drain off admits calls again)\n", count
 			? "Draining: no new calls; these may end by themselves"
 			: "Drained: no new calls, and the last one is over");
 	} else if (count) {
-		ast_cli(fd,
+		door_cli(fd,
 			"To end them: elevenlabs hangup <channel>|all. To let them end and admit "
 			"no new ones: elevenlabs drain on\n");
 	}
@@ -159,7 +160,7 @@ char *cli_show_sessions(struct ast_cli_args *a)
 	if (a->argc != 3) {
 		return CLI_SHOWUSAGE;
 	}
-	ast_cli(a->fd, SESSIONS_FORMAT, "Channel", "Agent", "Conversation", "State",
+	door_cli(a->fd, SESSIONS_FORMAT, "Channel", "Agent", "Conversation", "State",
 		"Duration", "Heard", "Spoken", "Queued");
 	count = registry_list(&calls);
 	for (i = 0; i < count; i++) {
@@ -176,11 +177,11 @@ char *cli_show_sessions(struct ast_cli_args *a)
 		snprintf(spoken, sizeof(spoken), "%.1f s",
 			seconds_of(&view.agent, view.counters.played_bytes));
 		snprintf(queued, sizeof(queued), "%.1f s", view.queued);
-		ast_cli(a->fd, SESSIONS_FORMAT, view.channel, calls[i]->agent->name,
+		door_cli(a->fd, SESSIONS_FORMAT, view.channel, calls[i]->agent->name,
 			S_OR(view.conversation_id, "-"), view.state, duration, heard, spoken, queued);
 	}
 	registry_free_list(calls, count);
-	ast_cli(a->fd, "%zu session%s\n", count, ESS(count));
+	door_cli(a->fd, "%zu session%s\n", count, ESS(count));
 	tell_how_to_end(a->fd, count);
 	return CLI_SUCCESS;
 }
@@ -206,19 +207,19 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	char spoken[32];
 
 	duration_text(view->seconds, duration, sizeof(duration));
-	ast_cli(fd, "Channel:          %s\n", view->channel);
-	ast_cli(fd, "Agent:            %s\n", agent);
-	ast_cli(fd, "Conversation:     %s\n", S_OR(view->conversation_id, "-"));
-	ast_cli(fd, "State:            %s, for %s in all\n", view->state, duration);
-	ast_cli(fd, "Queued:           %.1f s by the service\n", view->queued);
-	ast_cli(fd, "Debug:            %s\n", view->debug);
-	ast_cli(fd, "Began:            conversation %s, agent heard %s\n",
+	door_cli(fd, "Channel:          %s\n", view->channel);
+	door_cli(fd, "Agent:            %s\n", agent);
+	door_cli(fd, "Conversation:     %s\n", S_OR(view->conversation_id, "-"));
+	door_cli(fd, "State:            %s, for %s in all\n", view->state, duration);
+	door_cli(fd, "Queued:           %.1f s by the service\n", view->queued);
+	door_cli(fd, "Debug:            %s\n", view->debug);
+	door_cli(fd, "Began:            conversation %s, agent heard %s\n",
 		waited_text(s->talking_us, talking, sizeof(talking)),
 		waited_text(s->speaking_us, speaking, sizeof(speaking)));
-	ast_cli(fd, "Formats:          agent hears %s, speaks %s\n",
+	door_cli(fd, "Formats:          agent hears %s, speaks %s\n",
 		media_format_name(&view->caller, caller, sizeof(caller)),
 		media_format_name(&view->agent, spoken, sizeof(spoken)));
-	ast_cli(fd,
+	door_cli(fd,
 		"Heard:            %.2f s, of which %.2f s silence in place of missing audio\n",
 		seconds_of(&view->caller, c->pushed_bytes), c->silence_ms / 1000.0);
 	ast_cli(fd, "  not taken:      %.2f s by the queue, %.2f s by the socket, %.2f s of the first "
@@ -238,15 +239,15 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	ast_cli(fd, "Messages:         %" PRIu64 " received (%" PRIu64 " unknown), %" PRIu64
 		" audio chunks sent, %" PRIu64 " pings answered\n", c->messages_received,
 		c->unknown_messages, c->chunks_sent, c->pings_answered);
-	ast_cli(fd, "Digits:           %" PRIu64 " pressed by the caller\n", s->digits);
-	ast_cli(fd, "Hold:             %" PRIu64 " times%s\n", s->holds,
+	door_cli(fd, "Digits:           %" PRIu64 " pressed by the caller\n", s->digits);
+	door_cli(fd, "Hold:             %" PRIu64 " times%s\n", s->holds,
 		s->on_hold ? ", the caller holds now" : "");
 	ast_cli(fd, "Frames read:      %" PRIu64 " voice, %" PRIu64 " that could not be translated\n",
 		s->voice_frames_read, s->untranslated_frames);
-	ast_cli(fd, "Frames written:   %" PRIu64 ", of which %" PRIu64 " silence; %" PRIu64
+	door_cli(fd, "Frames written:   %" PRIu64 ", of which %" PRIu64 " silence; %" PRIu64
 		" failed, %" PRIu64 " resynchronisations\n", s->frames_written, s->silent_frames,
 		s->write_failures, s->resyncs);
-	ast_cli(fd, "  late:           %" PRIu64 " by more than a frame, the latest by %.1f ms\n",
+	door_cli(fd, "  late:           %" PRIu64 " by more than a frame, the latest by %.1f ms\n",
 		s->late_frames, s->latest_us / 1000.0);
 }
 
@@ -272,94 +273,7 @@ char *cli_show_session(struct ast_cli_args *a)
 	}
 	registry_free_list(calls, count);
 	if (!found) {
-		ast_cli(a->fd, "There is no session on channel %s\n", a->argv[3]);
-		return CLI_FAILURE;
-	}
-	return CLI_SUCCESS;
-}
-
-#define STATS_FORMAT "%-48s %10s %10s %10s %10s\n"
-
-/*! Of each histogram: its name for programs, and in words */
-static const struct {
-	const char *name;
-	const char *words;
-} timing_names[CONVAI_TIMING_COUNT] = {
-	[CONVAI_TIMING_TICK] = { "tick", "The engine's tick, behind its time" },
-	[CONVAI_TIMING_UPLINK] = { "uplink", "Caller's frame read, until given to the socket" },
-	[CONVAI_TIMING_DOWNLINK] = { "downlink", "Agent's first audio read, until it is played" },
-	[CONVAI_TIMING_INTERRUPTION] = { "interruption", "Interruption read, until playing stops" },
-	[CONVAI_TIMING_GAP] = { "gap", "From one frame of the agent's to the next" },
-};
-
-static uint64_t count_of(const struct convai_timing *timing)
-{
-	uint64_t count = 0;
-	size_t i;
-
-	for (i = 0; i < CONVAI_TIMING_BUCKETS; i++) {
-		count += timing->counts[i];
-	}
-	return count;
-}
-
-/*! \brief The time that so many percent of those counted do not exceed; there is one at least */
-static uint64_t percentile_us(const struct convai_timings *timings,
-	const struct convai_timing *timing, unsigned int percent)
-{
-	uint64_t wanted = (count_of(timing) * percent + 99) / 100;
-	uint64_t seen = timing->counts[0];
-	size_t i = 0;
-
-	while (seen < wanted) {
-		seen += timing->counts[++i];
-	}
-	return MIN(timings->upper_us[i], timing->max_us);
-}
-
-static void show_timing(int fd, const struct convai_timings *timings, size_t kind)
-{
-	const struct convai_timing *timing = &timings->timings[kind];
-	uint64_t count = count_of(timing);
-	char counted[24];
-	char times[3][24] = { "-", "-", "-" };
-
-	snprintf(counted, sizeof(counted), "%" PRIu64, count);
-	if (count) {
-		snprintf(times[0], sizeof(times[0]), "%.2f", percentile_us(timings, timing, 50) / 1000.0);
-		snprintf(times[1], sizeof(times[1]), "%.2f", percentile_us(timings, timing, 99) / 1000.0);
-		snprintf(times[2], sizeof(times[2]), "%.2f", timing->max_us / 1000.0);
-	}
-	ast_cli(fd, STATS_FORMAT, timing_names[kind].words, counted, times[0], times[1], times[2]);
-}
-
-static void show_buckets(int fd, const struct convai_timings *timings, size_t kind)
-{
-	const struct convai_timing *timing = &timings->timings[kind];
-	size_t i;
-
-	ast_cli(fd, "%s %" PRIu64 " ", timing_names[kind].name, timing->max_us);
-	for (i = 0; i < CONVAI_TIMING_BUCKETS; i++) {
-		if (timing->counts[i]) {
-			ast_cli(fd, " %" PRIu64 ":%" PRIu64, timings->upper_us[i], timing->counts[i]);
-		}
-	}
-	ast_cli(fd, "\n");
-}
-
-char *cli_show_stats(struct ast_cli_args *a)
-{
-	int buckets = a->argc == 4 && !strcasecmp(a->argv[3], "buckets");
-	struct generation *generation;
-	struct convai_timings timings;
-	size_t kind;
-
-	if (a->argc != 3 && !buckets) {
-		return CLI_SHOWUSAGE;
-	}
-	generation = generation_take();
-	if (!generation) {
-		ast_cli(a->fd, "No engine is in service\n");
+		door_cli(a->fd, "There is no session on channel %s\n", a->argv[3]);
 		return CLI_FAILURE;
 	}
 	generation_ops(generation)->timings(&timings);
@@ -395,7 +309,7 @@ static void show_generation(int fd, const struct generation_view *view)
 	snprintf(abi, sizeof(abi), "%u", view->abi_version);
 	snprintf(calls, sizeof(calls), "%u", view->calls);
 	duration_text(view->seconds, age, sizeof(age));
-	ast_cli(fd, GENERATIONS_FORMAT, view->build_id, view->version, abi, calls, age,
+	door_cli(fd, GENERATIONS_FORMAT, view->build_id, view->version, abi, calls, age,
 		generation_state(view));
 }
 
@@ -408,13 +322,13 @@ static void show_generations(int fd)
 
 	generation_directory(directory, sizeof(directory));
 	if (count && views[0].in_service) {
-		ast_cli(fd, "Engine:    %s, build %s, from %s\n", views[0].version,
+		door_cli(fd, "Engine:    %s, build %s, from %s\n", views[0].version,
 			views[0].build_id, directory);
 	} else {
-		ast_cli(fd, "Engine:    not running\n");
+		door_cli(fd, "Engine:    not running\n");
 	}
-	ast_cli(fd, "%zu generation%s alive:\n", count, ESS(count));
-	ast_cli(fd, GENERATIONS_FORMAT, "Build", "Version", "ABI", "Calls", "Age", "State");
+	door_cli(fd, "%zu generation%s alive:\n", count, ESS(count));
+	door_cli(fd, GENERATIONS_FORMAT, "Build", "Version", "ABI", "Calls", "Age", "State");
 	for (i = 0; i < count; i++) {
 		show_generation(fd, &views[i]);
 	}

@@ -28,6 +28,7 @@
 #include "call/watchdog.h"
 #include "config/config.h"
 #include "control/cli_commands.h"
+#include "door.h"
 #include "engine/generation.h"
 #include "monotonic.h"
 

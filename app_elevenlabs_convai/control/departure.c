@@ -16,10 +16,10 @@
 #include <unistd.h>	/* usleep(3) */
 
 #include "asterisk/channel.h"	/* all channels there are */
-#include "asterisk/logger.h"	/* ast_log */
 
 #include "call/registry.h"
 #include "control/departure.h"
+#include "door.h"
 #include "engine/generation.h"
 #include "monotonic.h"
 
@@ -71,11 +71,11 @@ int departure_wait(const char *app, int limit_ms)
 {
 	int64_t deadline = monotonic_us() + (int64_t) limit_ms * 1000;
 
-	while (registry_numbers(NULL).now || any_in_application(app)) {
+	while (!registry_is_empty() || any_in_application(app)) {
 		registry_end_all();
 		generation_end_all(CONVAI_STATUS_UNLOADED, "the module was unloaded");
 		if (monotonic_us() >= deadline) {
-			ast_log(LOG_ERROR, "Not unloaded: a channel has not left %s within %d ms\n",
+			door_log(LOG_ERROR, "Not unloaded: a channel has not left %s within %d ms\n",
 				app, limit_ms);
 			return -1;
 		}

@@ -25,6 +25,7 @@
 #include "control/manager.h"
 #include "control/say.h"
 #include "monotonic.h"
+#include "door.h"
 
 /*** DOCUMENTATION
 	<manager name="ElevenLabsSend" language="en_US" module="app_elevenlabs_convai">
@@ -80,12 +81,12 @@ static void send_text(struct mansession *s, const struct message *m)
 	char answer[256];
 
 	if (ast_strlen_zero(channel)) {
-		astman_send_error(s, m, "Channel not specified");
-	} else if (say(channel, astman_get_header(m, "Type"), astman_get_header(m, "Text"),
-		answer, sizeof(answer))) {
-		astman_send_error(s, m, answer);
+		door_answer(s, m, 0, "Channel not specified");
 	} else {
-		astman_send_ack(s, m, answer);
+		int failed = say(channel, astman_get_header(m, "Type"), astman_get_header(m, "Text"),
+			answer, sizeof(answer));
+
+		door_answer(s, m, !failed, answer);
 	}
 }
 
@@ -96,6 +97,20 @@ static int handle_send(struct mansession *s, const struct message *m)
 	send_text(s, m);
 	ast_atomic_fetchadd_int(&running, -1);
 	return 0;
+static void list_agents(struct mansession *s, const struct message *m)
+{
+	struct config *config = rows_config(config_get());
+	size_t count = config ? AST_VECTOR_SIZE(&config->agents) : 0;
+	size_t i;
+
+	door_list_begin(s, m, "Agents follow");
+	for (i = 0; i < count; i++) {
+		list_agent(s, m, AST_VECTOR_GET(&config->agents, i));
+	}
+	door_list_end(s, m, "ElevenLabsAgentsComplete", count);
+	ao2_cleanup(config);
+}
+
 }
 
 /* ---- Registration ---- */

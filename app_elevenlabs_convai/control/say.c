@@ -26,6 +26,7 @@
 #include "call/registry.h"
 #include "control/cli_commands.h"
 #include "control/say.h"
+#include "door.h"
 
 const char * const say_types[] = {
 	[CONVAI_SAY_MESSAGE] = "message",
@@ -149,13 +150,13 @@ char *cli_send(struct ast_cli_args *a)
 	}
 	if (a->argc >= MOST_WORDS) {
 		/* Whether this was the last word is not to be seen. */
-		ast_cli(a->fd,
+		door_cli(a->fd,
 			"Not sent: Asterisk's command line drops what is behind %d words. "
 			"Put the text into quotes, or use the AMI action ElevenLabsSend\n", MOST_WORDS);
 		return CLI_FAILURE;
 	}
 	join(a, text, sizeof(text));
 	failed = say(a->argv[CHANNEL_WORD], a->argv[TYPE_WORD], text, answer, sizeof(answer));
-	ast_cli(a->fd, "%s\n", answer);
+	door_cli(a->fd, "%s\n", answer);
 	return failed ? CLI_FAILURE : CLI_SUCCESS;
 }

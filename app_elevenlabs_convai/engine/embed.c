@@ -21,10 +21,11 @@
 #include <signal.h>	/* pthread_sigmask(3) */
 #include <sys/socket.h>	/* socketpair(2) */
 
-#include "asterisk/logger.h"	/* ast_debug */
+#include "asterisk/logger.h"	/* DEBUG_ATLEAST */
 #include "asterisk/strings.h"	/* ast_copy_string */
 #include "asterisk/utils.h"	/* ast_strdupa */
 
+#include "door.h"
 #include "engine/embed.h"
 #include "loader_source.h"	/* loader.py, made an array when the module is built */
 #include "monotonic.h"
@@ -357,7 +358,7 @@ static const struct convai_ops *read_answer(const char *answer, char *error, siz
 	sscanf(answer, "%*u error %n", &text);
 	ast_copy_string(error, text ? answer + text : "the loader's answer makes no sense", size);
 	if (*traceback) {
-		ast_debug(1, "%s\n", traceback);
+		door_debug(1, "%s\n", traceback);
 	}
 	return NULL;
 }
@@ -424,7 +425,7 @@ const struct convai_ops *embed_import(const char *directory, int limit_ms, char 
 	ops = take_answer(limit_ms, deadline_us, error, size);
 	if (!ops && ask("drop %u", request_number)) {
 		/* The next import of this engine ends what may have come up. */
-		ast_debug(1, "The loader was not told to drop %s\n", directory);
+		door_debug(1, "The loader was not told to drop %s\n", directory);
 	}
 	return ops;
 }
@@ -432,7 +433,7 @@ const struct convai_ops *embed_import(const char *directory, int limit_ms, char 
 void embed_forget(const char *directory)
 {
 	if (ask("forget %s", directory)) {
-		ast_debug(1, "The loader was not told to forget %s\n", directory);
+		door_debug(1, "The loader was not told to forget %s\n", directory);
 	}
 }
 
@@ -451,7 +452,7 @@ void embed_close(int limit_ms)
 	} while (length > 0);
 	if (length < 0) {
 		/* It holds nothing of ours, and ends when it comes to itself. */
-		ast_log(LOG_WARNING, "Python does not answer within %d ms: something holds it up\n",
+		door_log(LOG_WARNING, "Python does not answer within %d ms: something holds it up\n",
 			limit_ms);
 	}
 	forget_loader();

@@ -30,6 +30,7 @@ import gc
 import importlib
 import importlib.util
 import os
+import struct
 import sys
 import threading
 import time
@@ -52,7 +53,10 @@ POLL_SECONDS = 0.01
 """How often we check whether a loop has ended."""
 
 IN_USE = "in-use"
-"""File in an engine's directory: a shared lock on it keeps `make install` from removing that."""
+"""File in an engine's directory: a read lock on it keeps `make install` from removing that."""
+
+READ_LOCK = struct.pack("@hhqqi", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
+"""A struct flock of the kernel's over a whole file: type, whence, start, length, no process."""
 
 
 class Refused(Exception):
@@ -110,7 +114,10 @@ class Engines:
         except FileNotFoundError:
             return
         try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            # Only who may write the file can keep us from this: not whoever can read it.
+            fcntl.fcntl(lock, fcntl.F_OFD_SETLK, READ_LOCK)
+            with contextlib.suppress(BlockingIOError):  # for installers of earlier versions
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
             raise Refused("it is being removed by an installation") from None

@@ -177,7 +177,15 @@
 					</value>
 				</variable>
 				<variable name="ELEVENLABSREASON">
-					<para>One line for people on how it came to that.</para>
+					<para>One line for people on how it came to that, in words of this
+					module.</para>
+				</variable>
+				<variable name="ELEVENLABSDETAIL">
+					<para>What the service, the agent or the dialplan has said of it, or
+					nothing. It is data from outside: only letters, digits, blanks,
+					<literal>: . _ - / +</literal> and what is beyond ASCII are left of it. Put
+					it into quotes, and never hand it to <literal>System()</literal>,
+					<literal>SHELL()</literal> or <literal>EVAL()</literal>.</para>
 				</variable>
 				<variable name="ELEVENLABSCONVERSATIONID">
 					<para>The service's id of the conversation, <literal>conv_...</literal>, if it
@@ -251,8 +259,8 @@ static int convai_exec(struct ast_channel *channel, const char *data)
 		attempt_refuse(channel, &refusal);
 	} else if (!ast_strlen_zero(args.options)
 		&& options_parse(ast_strdupa(args.options), &options)) {
-		ending_set(&refusal, CONVAI_STATUS_ERROR, "options \"%s\" are not understood",
-			args.options);
+		ending_set(&refusal, CONVAI_STATUS_ERROR, "the options are not understood");
+		ending_set_detail(&refusal, args.options);
 		attempt_refuse(channel, &refusal);
 	} else if (attempt_run(channel, args.agent, &options) == CONVAI_STATUS_UNLOADED
 		|| registry_is_closed()) {

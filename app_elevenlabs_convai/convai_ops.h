@@ -61,7 +61,7 @@ struct convai_format {
 enum convai_state {
 	CONVAI_STATE_CONNECTING = 0,	/*!< signed URL, socket or metadata outstanding; pushes are refused */
 	CONVAI_STATE_TALKING = 1,	/*!< formats and conversation id are set */
-	CONVAI_STATE_ENDED = 2,		/*!< status, reason and play_out are set; nothing changes any more */
+	CONVAI_STATE_ENDED = 2,		/*!< status, reason, detail and play_out are set; nothing changes any more */
 	/*!
 	 * Between connecting and talking: the service has no agent free and lets the caller wait. Formats
 	 * and conversation id are set; pop gives the service's hold audio, and it wants silence meanwhile.
@@ -130,7 +130,8 @@ struct convai_progress {
 	struct convai_format caller;	/*!< what the agent wants to hear: push this */
 	struct convai_format agent;	/*!< what the agent speaks: pop gives this */
 	const char *conversation_id;	/*!< "" before the metadata */
-	const char *reason;		/*!< "" before the end */
+	const char *reason;		/*!< a sentence of the engine's; "" before the end */
+	const char *detail;		/*!< words from outside that go with it, one line, or "" */
 	uint32_t queue;		/*!< enum convai_queue */
 	uint32_t talked;	/*!< once ended: 1 if it was talking, so that an agent was there */
 };

@@ -223,6 +223,10 @@ MAX_SHOWN_CHARACTERS = 80
 
 MAX_REASON_CHARACTERS = 240
 """Of a reason: it is one line in a log and a channel variable, and a server may send pages."""
+MAX_REASON_BYTES = 240
+"""Of a reason, and of its detail: a line in a log and a channel variable, and a server may send
+pages."""
+
 MAX_LINE_BYTES = 7500
 """Of a line in the log, a traceback for instance; the C module's own limit leaves room for the
 channel's name (``DOOR_LINE_MAX`` in ``door.h``)."""

@@ -91,7 +91,7 @@ class _PairNetwork(Network):
     def __init__(self, sock: socket.socket, ticker: _core.Ticker) -> None:
         self._sock, self.ticker, self.routes = sock, ticker, Routes()
 
-    async def connect(self, endpoint: Endpoint) -> socket.socket:
+    async def connect(self, endpoint: Endpoint, agent: str = "") -> socket.socket:
         """The session's end of the pair, which it closes."""
         sock = self._sock.dup()
         sock.setblocking(False)

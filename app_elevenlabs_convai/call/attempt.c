@@ -36,6 +36,8 @@
 /*! Room for each of two reasons, and for each agent's name, in ENDING_REASON_SIZE */
 #define REASON_PART 191
 #define NAME_PART 41
+/*! Room for each of two details */
+#define DETAIL_PART 252
 
 /*! One run of the application, and what it has come to so far */
 struct attempt {
@@ -185,6 +187,18 @@ static void run_agent(struct attempt *attempt, struct config_agent *agent)
 	}
 }
 
+/*! \brief Join what was said of both attempts, the second's words first */
+static void join_details(struct attempt *attempt, const struct ending *first, const char *second)
+{
+	char parts[2][DETAIL_PART];
+	char both[ENDING_REASON_SIZE];
+
+	ast_utf8_copy_string(parts[0], second, sizeof(parts[0]));
+	ast_utf8_copy_string(parts[1], first->detail, sizeof(parts[1]));
+	snprintf(both, sizeof(both), *parts[0] && *parts[1] ? "%s / %s" : "%s%s", parts[0], parts[1]);
+	ending_set_detail(&attempt->ending, both);
+}
+
 /*! \brief Join two reasons: how the second agent's call ended, and why that agent was tried */
 static void join_reasons(struct attempt *attempt, const struct ending *first,
 	const struct config_agent *agent, const struct config_agent *other)
@@ -192,6 +206,7 @@ static void join_reasons(struct attempt *attempt, const struct ending *first,
 	char parts[2][REASON_PART];
 	char names[2][NAME_PART];
 
+	ast_copy_string(second, attempt->ending.detail, sizeof(second));
 	ast_utf8_copy_string(parts[0], attempt->ending.reason, sizeof(parts[0]));
 	ast_utf8_copy_string(parts[1], first->reason, sizeof(parts[1]));
 	ast_utf8_copy_string(names[0], other->name, sizeof(names[0]));
@@ -199,7 +214,8 @@ static void join_reasons(struct attempt *attempt, const struct ending *first,
 	ending_set(&attempt->ending, attempt->ending.status,
 		"%s (agent %s, in place of %s, %s: %s)", parts[0], names[0], names[1],
 		status_name(first->status), parts[1]);
-	pbx_builtin_setvar_helper(attempt->channel, "ELEVENLABSREASON", attempt->ending.reason);
+	join_details(attempt, first, second);
+	result_set_reason(attempt->channel, &attempt->ending);
 }
 
 /*! \brief Try the fallback_agent, once. The reason then names both agents. */
@@ -214,8 +230,7 @@ static void run_fallback(struct attempt *attempt, const struct config_agent *age
 	}
 	door_log(LOG_WARNING, "%s: agent %s %s: " ENDING_FORMAT "; trying fallback_agent %s\n",
 		ast_channel_name(attempt->channel), agent->name, status_name(first.status),
-		first.reason,
-		other->name);
+		ENDING_ARGS(first.reason, first.detail), other->name);
 	run_agent(attempt, other);
 	join_reasons(attempt, &first, agent, other);
 	ao2_ref(other, -1);

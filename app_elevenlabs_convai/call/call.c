@@ -54,6 +54,16 @@ static void end_with(struct call *call, enum convai_status status, const char *r
 	end(call, &ending);
 }
 
+/*! \brief End the call as the engine says */
+static void end_as_told(struct call *call)
+{
+	struct ending ending;
+
+	ending_set(&ending, call->progress.status, "%s", call->progress.reason);
+	ending_set_detail(&ending, call->progress.detail);
+	end(call, &ending);
+}
+
 /*!
  * \brief The channel gives nothing any more
  *
@@ -332,6 +342,7 @@ struct call *call_make(struct ast_channel *channel, struct config_agent *agent,
 	call->started_us = monotonic_us();
 	call->progress.conversation_id = "";
 	call->progress.reason = "";
+	call->progress.detail = "";
 	return call;
 }
 
@@ -395,6 +406,7 @@ static void release_session(struct call *call)
 	call->session = NULL;
 	call->progress.conversation_id = "";
 	call->progress.reason = "";
+	call->progress.detail = "";
 	ao2_unlock(call);
 	if (session) {
 		call->ops->release(session);

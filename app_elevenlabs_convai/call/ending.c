@@ -8,19 +8,19 @@
 
 /*!
  * \file
- * \brief How a call ends: a status for the dialplan, and one sentence for people
+ * \brief How a call ends: a status for the dialplan, one sentence for people, and what others said of it
  */
 
 #include "asterisk.h"
 
-#include "asterisk/utf8.h"	/* ast_utf8_copy_string */
+#include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "call/ending.h"
 #include "words.h"
 
 void ending_set(struct ending *ending, enum convai_status status, const char *format, ...)
 {
-	char text[ENDING_REASON_SIZE];
+	char text[2 * ENDING_REASON_SIZE];
 	va_list ap;
 
 	va_start(ap, format);
@@ -30,6 +30,15 @@ void ending_set(struct ending *ending, enum convai_status status, const char *fo
 	text[words_clean(text, strlen(text), sizeof(ending->reason) - 1, WORDS_SENTENCE)] = '\0';
 	ast_copy_string(ending->reason, text, sizeof(ending->reason));
 	ending->detail[0] = '\0';
+}
+
+void ending_set_detail(struct ending *ending, const char *words)
+{
+	char text[2 * ENDING_REASON_SIZE];
+
+	ast_copy_string(text, words, sizeof(text));
+	text[words_clean(text, strlen(text), sizeof(ending->detail) - 1, WORDS_LINE)] = '\0';
+	ast_copy_string(ending->detail, text, sizeof(ending->detail));
 }
 
 void ending_set_asked(struct ending *ending, enum convai_status asked)

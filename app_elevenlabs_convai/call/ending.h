@@ -8,7 +8,7 @@
 
 /*!
  * \file
- * \brief How a call ends: a status for the dialplan, and one sentence for people
+ * \brief How a call ends: a status for the dialplan, one sentence for people, and what others said of it
  */
 
 #ifndef CALL_ENDING_H
@@ -16,16 +16,25 @@
 
 #include "convai_ops.h"
 
-/*! Longest reason in bytes, with its terminator; a longer one is cut between characters */
+/*! Longest reason, and longest detail, in bytes, with the terminator; a longer one is cut */
 #define ENDING_REASON_SIZE 512
 
 struct ending {
 	enum convai_status status;
-	char reason[ENDING_REASON_SIZE];
+	char reason[ENDING_REASON_SIZE];	/*!< ours: what is told in it are names, numbers and addresses */
+	char detail[ENDING_REASON_SIZE];	/*!< one line of words from outside, or "" */
 };
 
-/*! \brief Set both; the reason as printf(3) writes it */
+/*! For printf(3): the reason, and the detail in brackets if there is one */
+#define ENDING_FORMAT "%s%s%s%s"
+#define ENDING_ARGS(reason, detail) \
+	reason, *(detail) ? " [" : "", detail, *(detail) ? "]" : ""
+
+/*! \brief Set the status, and the reason as printf(3) writes it; there is no detail */
 void __attribute__((format(printf, 3, 4))) ending_set(struct ending *ending,
 	enum convai_status status, const char *format, ...);
+
+/*! \brief Add what the dialplan, the service or somebody else has said */
+void ending_set_detail(struct ending *ending, const char *words);
 
 #endif /* CALL_ENDING_H */

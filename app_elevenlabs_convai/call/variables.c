@@ -341,6 +341,7 @@ void result_clear(struct ast_channel *channel)
 {
 	set(channel, "ELEVENLABSSTATUS", NULL);
 	set(channel, "ELEVENLABSREASON", NULL);
+	set(channel, "ELEVENLABSDETAIL", NULL);
 	set(channel, "ELEVENLABSCONVERSATIONID", NULL);
 	set(channel, "ELEVENLABSDTMF", NULL);
 	set(channel, "ELEVENLABSQUEUED", NULL);

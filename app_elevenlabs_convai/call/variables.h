@@ -56,6 +56,9 @@ const char *status_name(enum convai_status status);
 /*! \brief Take the result of an earlier call off the channel */
 void result_clear(struct ast_channel *channel);
 
+/*! \brief Leave a reason and its detail on the channel: the detail as data, for it is not ours */
+void result_set_reason(struct ast_channel *channel, const struct ending *ending);
+
 /*! \brief Leave the result of this call on the channel */
 void result_set(struct ast_channel *channel, const struct ending *ending,
 	const char *conversation_id);

@@ -38,8 +38,9 @@
 static char *failed(int fd, const char *agent, enum convai_status status,
 	const char *reason)
 {
-	ast_cli(fd, "Agent %s: FAILED, %s: %s\n", agent, status_name(status), reason);
-	return CLI_FAILURE;
+	ending_set(&test->ending, status, "%s", reason);
+	ending_set_detail(&test->ending, detail);
+	return -1;
 }
 
 /*!
@@ -66,15 +67,10 @@ static int await(const struct convai_ops *ops, struct convai_session *session,
 static char *tell(int fd, const struct config_agent *agent,
 	const struct convai_progress *progress, int64_t began_us)
 {
-	char caller[32];
-	char spoken[32];
-	const char *room = "";
-
-	if (progress->queue != CONVAI_QUEUE_NONE) {
-		room = "; but it is full, and the service lets callers wait";
-	}
-	if (!*progress->conversation_id) {
-		return failed(fd, agent->name, progress->status, progress->reason);
+	test->full = progress->queue != CONVAI_QUEUE_NONE;
+	test->ms = (monotonic_us() - began_us) / 1000;
+	if (progress->state == CONVAI_STATE_ENDED && !progress->talked && !test->full) {
+		return failed(test, progress->status, progress->reason, progress->detail);
 	}
 	ast_cli(fd, "Agent %s: OK, %s after %d ms; it hears %s and speaks %s%s\n", agent->name,
 		progress->conversation_id, (int) ((monotonic_us() - began_us) / 1000),
@@ -139,7 +135,26 @@ char *cli_test_agent(struct ast_cli_args *a)
 {
 	struct config *config;
 	struct config_agent *agent;
-	char *result;
+	int res;
+
+	memset(test, 0, sizeof(*test));
+	agent = lookup_agent(config, name, NULL, &test->ending);
+	ao2_cleanup(config);
+	ast_copy_string(test->agent, agent ? agent->name : name, sizeof(test->agent));
+	if (!strcmp(test->ending.detail, name)) {
+		/* The name is told of anyway. */
+		test->ending.detail[0] = '\0';
+	}
+	res = agent ? reach(test, agent) : -1;
+	ao2_cleanup(agent);
+	return res;
+}
+
+char *cli_test_agent(struct ast_cli_args *a)
+{
+	struct agent_test test;
+	char text[AGENT_TEST_SIZE];
+	int res;
 
 	if (a->argc != 4) {
 		return CLI_SHOWUSAGE;

@@ -83,6 +83,7 @@ static void fake_poll(struct convai_session *session, struct convai_progress *pr
 		.state = state,
 		.conversation_id = state == CONVAI_STATE_CONNECTING ? "" : "conv_test",
 		.reason = state == CONVAI_STATE_ENDED ? "said goodbye" : "",
+		.detail = state == CONVAI_STATE_ENDED ? "bye\"; $(id)" : "",
 	};
 	if (state != CONVAI_STATE_CONNECTING) {
 		progress->caller = progress->agent = session->format;
@@ -137,6 +138,11 @@ static void fake_release(struct convai_session *session)
 
 static void fake_set_session_debug(struct convai_session *session, uint32_t debug)
 {
+}
+
+static void fake_counters(const struct convai_session *session, struct convai_counters *counters)
+{
+	memset(counters, 0, sizeof(*counters));
 }
 
 static const struct convai_ops fake_ops = {
@@ -297,6 +303,7 @@ AST_TEST_DEFINE(call_plays_out)
 	call = run_call(channel);
 	ast_test_validate(test, ended_with(call, CONVAI_STATUS_AGENT_ENDED));
 	ast_test_validate(test, !strcmp(call->ending.reason, "said goodbye"));
+	ast_test_validate(test, !strcmp(call->ending.detail, "bye\"; $(id)"));
 	ast_test_validate(test, !strcmp(call->conversation_id, "conv_test"));
 	ast_test_validate(test, heard("abc"));
 	ast_test_validate(test, fake.written == 25 * FRAME_BYTES + 7);

@@ -97,7 +97,7 @@ static int is_refused(const char *text, int line, const char *words)
 	struct config_report report = { .fd = said ? fileno(said) : -1 };
 	struct config *config = test_config(text, &report);
 	char wanted[32];
-	char answer[1024] = "";
+	char answer[4096] = "";
 	int found = 0;
 
 	snprintf(wanted, sizeof(wanted), ":%d ", line);
@@ -105,7 +105,7 @@ static int is_refused(const char *text, int line, const char *words)
 		rewind(said);
 		while (fgets(answer, sizeof(answer), said)) {
 			found |= strstr(answer, wanted) && strstr(answer, words)
-				&& !strstr(answer, "secret");
+				&& !strstr(answer, "my secret");
 		}
 		fclose(said);
 	}
@@ -140,7 +140,7 @@ static int is_change(const char *before, const char *after, const char *wanted)
 	struct config_report report = { .fd = -1 };
 	RAII_VAR(struct config *, old, test_config(before, &report), ao2_cleanup);
 	RAII_VAR(struct config *, new, test_config(after, &report), ao2_cleanup);
-	char answer[1024] = "";
+	char answer[4096] = "";
 
 	if (!said || !old || !new) {
 		return 0;

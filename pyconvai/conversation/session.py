@@ -107,6 +107,10 @@ class Session:
         if not self._finishing:
             self._task.cancel()
 
+    def _tell_end(self, ending: Ending) -> None:
+        self.ending = self.ending or ending
+        self.handle.end(ending.status, ending.reason, ending.detail, ending.play_out)
+
     def send_outbox(self) -> bool:
         """Send what others want to be said; False while the network does not take it.
 
@@ -471,5 +475,6 @@ class Session:
 def _known_format(name: str, key: str) -> AudioFormat:
     if name in FORMATS:
         return FORMATS[name]
-    reason = f"the agent's {key} is {name}; set it to one of {', '.join(FORMATS)}"
-    raise SetupFailed(Ending(Status.REJECTED, one_line(reason)))
+    shown = name if _FORMAT.fullmatch(name) else "?"  # any words: they are in the detail
+    reason = f"the agent's {key} is {token(shown)}; set it to one of {', '.join(FORMATS)}"
+    raise SetupFailed(Ending(Status.REJECTED, reason, detail=name))

@@ -41,8 +41,7 @@ Function = Callable[..., Awaitable[str]]
 async def end_call(context: ToolContext, *, reason: str = "") -> str:
     """End the conversation after the agent's last word."""
     context.ending = "the agent ended the conversation with its tool end_call"
-    if reason:
-        context.ending += f": {reason}"
+    context.detail = reason
     return "The call ends when you have finished speaking."
 
 
@@ -197,7 +196,8 @@ class Toolbox:
                 await self._heard()
         except TimeoutError:
             self._log.debug("the agent goes on speaking: the call ends all the same")
-        self._end(Ending(Status.AGENT_ENDED, one_line(reason), play_out=PlayOut.ALL))
+        heard = PlayOut.ALL
+        self._end(Ending(Status.AGENT_ENDED, context.ending, heard, detail=context.detail))
 
     async def _heard(self) -> None:
         """Wait until all agent audio that has come was played, and no more has come since."""

@@ -44,6 +44,7 @@ cdef extern from "convai_ops.h" nogil:
         uint32_t play_out
         const char *conversation_id
         const char *reason
+        const char *detail
     struct convai_ops:
         convai_session *(*open)(const convai_request *request) noexcept nogil
         void (*poll)(convai_session *session, convai_progress *progress) noexcept nogil
@@ -120,7 +121,7 @@ cdef extern from "session.h" nogil:
     void convai_session_queue(convai_session *session)
     void convai_session_leave_queue(convai_session *session, uint32_t how)
     void convai_session_end(convai_session *session, uint32_t status, const char *reason,
-                            uint32_t play_out)
+                            const char *detail, uint32_t play_out)
     void convai_session_sent(convai_session *session, uint64_t chunk_bytes, uint32_t chunks)
     void convai_tick_began(int64_t due_us)
     int convai_session_misaligned(const convai_session *session)

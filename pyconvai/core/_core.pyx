@@ -143,9 +143,9 @@ cdef class SessionHandle:
         """Say why the queue is over for the caller (``enum convai_queue``); ``end`` follows."""
         convai_session_leave_queue(self.held(), how)
 
-    def end(self, int status, str reason not None, int play_out=0):
+    def end(self, int status, str reason not None, str detail not None="", int play_out=0):
         """Tell the channel that it is over. Only the first call has an effect."""
-        convai_session_end(self.held(), status, reason.encode(), play_out)
+        convai_session_end(self.held(), status, reason.encode(), detail.encode(), play_out)
 
     def attach(self, MediaSocket socket not None):
         """Send caller audio to this socket."""

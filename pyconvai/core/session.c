@@ -115,6 +115,7 @@ static void free_session(struct convai_session *session)
 	free(session->agent);
 	free(session->conversation_id);
 	free(session->reason);
+	free(session->detail);
 	convai_ring_free(&session->uplink);
 	convai_playout_free(&session->playout);
 	if (session->event_fd >= 0) {
@@ -228,7 +229,7 @@ void convai_session_talk(struct convai_session *session)
 }
 
 void convai_session_end(struct convai_session *session, uint32_t status, const char *reason,
-	uint32_t play_out)
+	const char *detail, uint32_t play_out)
 {
 	uint32_t queue = atomic_load_explicit(&session->queue, memory_order_relaxed);
 
@@ -240,6 +241,7 @@ void convai_session_end(struct convai_session *session, uint32_t status, const c
 	session->talked = state_of(session) == CONVAI_STATE_TALKING
 		&& queue != CONVAI_QUEUE_TIMED_OUT && queue != CONVAI_QUEUE_REFUSED;
 	session->reason = strdup(reason);	/* NULL reads as "" */
+	session->detail = strdup(detail);
 	publish(session, CONVAI_STATE_ENDED);
 }
 
@@ -291,7 +293,7 @@ void convai_op_poll(struct convai_session *session, struct convai_progress *prog
 	state = state_of(session);
 	memset(progress, 0, sizeof(*progress));
 	progress->state = state;
-	progress->conversation_id = progress->reason = "";
+	progress->conversation_id = progress->reason = progress->detail = "";
 	if (state == CONVAI_STATE_CONNECTING) {
 		return;
 	}
@@ -307,6 +309,9 @@ void convai_op_poll(struct convai_session *session, struct convai_progress *prog
 		progress->talked = session->talked;
 		if (session->reason) {
 			progress->reason = session->reason;
+		}
+		if (session->detail) {
+			progress->detail = session->detail;
 		}
 	}
 }

@@ -63,7 +63,7 @@ struct convai_session {
 	/* The loop thread writes these before it publishes the state. Audio waits in the agent's own
 	 * formats; the channel may have others, see converter.h. */
 	struct convai_format caller_format, agent_format;
-	char *conversation_id, *reason;
+	char *conversation_id, *reason, *detail;
 	uint32_t status, play_out, talked;
 	atomic_uint state;		/*!< enum convai_state */
 	atomic_uint queue;		/*!< enum convai_queue; loop thread */
@@ -168,11 +168,11 @@ void convai_session_leave_queue(struct convai_session *session, uint32_t how);
 /*!
  * \brief Publish the end, and wake the channel thread. Only the first call has an effect.
  * \param status enum convai_status
- * \param reason copied
+ * \param reason, detail copied
  * \param play_out enum convai_play_out
  */
 void convai_session_end(struct convai_session *session, uint32_t status, const char *reason,
-	uint32_t play_out);
+	const char *detail, uint32_t play_out);
 
 /*! \brief Whether the agent audio that was queued ends in half a sample */
 int convai_session_misaligned(const struct convai_session *session);

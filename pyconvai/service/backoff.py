@@ -21,8 +21,10 @@ from ..limits import (
     BACKOFF_JITTER_SHARE,
     BACKOFF_LONGEST_SECONDS,
     BACKOFF_RETRY_AFTER_SECONDS,
+    RETRY_AFTER_CHARACTERS,
 )
 from ..secret import Secret
+from .endings import Ending, Status
 from .settings import Settings
 
 Key = tuple[str, str, str]
@@ -33,7 +35,7 @@ class _Pause:
     since: float
     until: float
     refusals: int
-    reason: str
+    ending: Ending
 
 
 class BackOff:
@@ -49,15 +51,20 @@ class BackOff:
 
     def refusal(self, settings: Settings) -> Ending | None:
         """The ending of a call that must not ask now; None when it may ask."""
-        pause = self._pauses.get(_key(settings))
-        left = pause.until - self._clock() if pause else 0.0
+        pause, left = self._pauses.get(_key(settings)), self.left(settings)
         if pause is None or left <= 0:
             return None
         seconds = math.ceil(left)
         return Ending(
             Status.LIMIT,
-            one_line(f"the service is not asked for another {seconds} s, since {pause.reason}"),
+            f"the service is not asked for another {seconds:d} s, since {pause.ending.reason}",
+            detail=pause.ending.detail,
         )
+
+    def left(self, settings: Settings) -> float:
+        """For how many seconds calls must not ask; 0 when they may."""
+        pause = self._pauses.get(_key(settings))
+        return max(0.0, pause.until - self._clock()) if pause else 0.0
 
     def refused(self, settings: Settings, began: float, ending: Ending, wait: float | None) -> None:
         """Note that the service had no room for an attempt that began at ``began`` (see ``now``).
@@ -80,7 +87,7 @@ class BackOff:
             # The engine may come back later than asked for, but not earlier.
             asked = min(wait, BACKOFF_RETRY_AFTER_SECONDS)
             seconds = max(seconds, asked + asked * BACKOFF_JITTER_SHARE * self._chance())
-        self._pauses[key] = _Pause(now, now + seconds, count, ending.reason)
+        self._pauses[key] = _Pause(now, now + seconds, count, ending)
 
     def succeeded(self, settings: Settings) -> None:
         """Forget it all: a conversation has come up."""
@@ -97,13 +104,13 @@ def _key(settings: Settings) -> Key:
 
 def retry_after(value: str | None) -> float | None:
     """Seconds that a Retry-After header asks for: a number, or a date. None where it does not."""
-    if not value:
+    if not value or len(value) > RETRY_AFTER_CHARACTERS:
         return None
     try:
         seconds = float(value)
     except ValueError:
         try:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (TypeError, ValueError, OverflowError, LookupError):
+        except (TypeError, ValueError, OverflowError, LookupError, OSError):
             return None
     return seconds if math.isfinite(seconds) and seconds > 0 else None

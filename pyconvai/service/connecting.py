@@ -65,7 +65,7 @@ class Connector:
             except SetupFailed as failed:
                 if not failed.ending.retry or attempt == settings.connect_attempts:
                     raise
-                self._log.notice(f"attempt {attempt} failed, trying again: {failed.ending.reason}")
+                self._log.notice(f"attempt {attempt} failed, trying again: {failed.ending}")
             await asyncio.sleep(limits.CONNECT_RETRY_SECONDS * 2 ** (attempt - 1))
         raise AssertionError("connect_attempts is at least 1")
 
@@ -93,7 +93,7 @@ class Connector:
                     raise
                 if number == len(hosts):
                     raise SetupFailed(replace(ending, retry=retry), failed.rate_limit) from None
-                self._log.notice(f"trying the next host of base_url: {ending.reason}")
+                self._log.notice(f"trying the next host of base_url: {ending}")
             else:
                 routes.tell(_way(host), alive=True)
                 return metadata
@@ -111,7 +111,7 @@ class Connector:
             return hosts
 
         async def reach(host: Settings) -> None:
-            (await self._network.connect(Endpoint.of(host.first_url))).close()
+            (await self._network.connect(Endpoint.of(host.first_url), host.agent_id)).close()
 
         left = until - asyncio.get_running_loop().time()
         with suppress(TimeoutError):
@@ -156,10 +156,12 @@ class Connector:
         if host.auth != "signed_url":
             return await self._converse(host.public_url, host, start)
         if not host.api_key:
-            reason = f"no api_key for agent '{self._handle.agent}' in elevenlabs.conf"
+            reason = f"no api_key for agent '{token(self._handle.agent)}' in elevenlabs.conf"
             raise SetupFailed(Ending(Status.AUTH, reason))
-        if not (host.api_key.isascii() and host.api_key.isprintable()):
-            reason = f"the api_key of agent '{self._handle.agent}' has characters that no key has"
+        if not _can_be_sent(host.api_key):
+            reason = (
+                f"the api_key of agent '{token(self._handle.agent)}' has characters that no key has"
+            )
             raise SetupFailed(Ending(Status.AUTH, reason))
         kept = self._urls.take(host) if self._may_use_kept else None
         if kept:
@@ -168,7 +170,7 @@ class Connector:
             except SetupFailed as failed:
                 if failed.ending.status is not Status.AUTH:
                     raise
-                self._log.debug(f"asking for another signed URL: {failed.ending.reason}")
+                self._log.debug(f"asking for another signed URL: {failed.ending}")
         return await self._ask_for_url(host, start)
 
     async def _ask_for_url(self, host: Settings, start: StartConversation) -> Metadata:
@@ -179,12 +181,14 @@ class Connector:
         """
         stream = None
         with self._fault_of(host):
-            request = host.signed_url_request
+            asked = Endpoint.of(host.signed_url_request)
             context = await context_for(self._network, host)
-            opening = asyncio.get_running_loop().create_task(self._open(request, context))
+            opening = asyncio.get_running_loop().create_task(
+                self._open(asked, context, host.agent_id)
+            )
             try:
                 url = await self._urls.fetch(self._network, host)
-                if Endpoint.of(url).place == Endpoint.of(request).place:
+                if Endpoint.of(url.reveal()).place == asked.place:
                     stream = await opening
             finally:
                 if stream is None:
@@ -195,12 +199,14 @@ class Connector:
         self, url: str, host: Settings, start: StartConversation, stream: Stream | None = None
     ) -> Metadata:
         """On this connection, or on a new one."""
+        self._url = url
         if stream is not None and stream.has_ended:
             stream.close()
             stream = None
         with self._fault_of(host):
             if stream is None:
-                stream = await self._open(url, await context_for(self._network, host))
+                context = await context_for(self._network, host)
+                stream = await self._open(Endpoint.of(url.reveal()), context, host.agent_id)
             websocket = await upgrade(stream, url, self._network.ticker)
         try:
             return await start(websocket)
@@ -221,12 +227,11 @@ class Connector:
             raise
         except Exception as fault:
             self._log.error(f"a fault on the way to {place_of(host.base_url)}: {frames(fault)}")
-            reason = f"{place_of(host.base_url)} cannot be reached ({type(fault).__name__})"
+            reason = f"{place_of(host.base_url)} cannot be reached ({token(type(fault).__name__)})"
             raise SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True)) from None
 
-    async def _open(self, url: str, context: ssl.SSLContext | None) -> Stream:
+    async def _open(self, endpoint: Endpoint, context: ssl.SSLContext | None, agent: str) -> Stream:
         """A new connection to where a URL leads. Nobody else has a say: no proxy, no redirect."""
-        endpoint = Endpoint.of(url)
         if endpoint.secure and context is None:
             context = await self._network.tls("", verify=True)
         return await self._network.open(endpoint, context)
@@ -240,7 +245,7 @@ def _way(host: Settings) -> Hashable:
 def _why_not(host: Settings, failure: BaseException) -> str:
     """Why a connection to a host was not waited for."""
     if isinstance(failure, SetupFailed):
-        return failure.ending.reason
+        return str(failure.ending)
     return f"{place_of(host.first_url)} does not answer"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from .. import limits
+from .. import limits, words
 from . import missing
 
 
@@ -47,6 +47,9 @@ class PlayOut(IntEnum):
 class Ending:
     """The end of a session.
 
+    ``reason`` is a sentence of ours: what it quotes are names, numbers and addresses
+    (``words.token``). What the service, a tool, an exception or the dialplan has said is
+    ``detail``. Both are made harmless here, whoever makes the ending.
     ``retry``: another attempt may go better, if nothing has been said yet.
     ``busy``: the service has no room just now; it is to be left alone for a while.
     """
@@ -56,6 +59,16 @@ class Ending:
     play_out: PlayOut = PlayOut.NONE
     retry: bool = False
     busy: bool = False
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        """Through the door."""
+        object.__setattr__(self, "reason", words.sentence(self.reason))
+        object.__setattr__(self, "detail", words.line(self.detail))
+
+    def __str__(self) -> str:
+        """For the log."""
+        return f"{self.reason} [{self.detail}]" if self.detail else self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +83,9 @@ class SetupFailed(Exception):
     """The conversation did not come up. Carries the Ending that says why."""
 
     def __init__(self, ending: Ending, rate_limit: RateLimit | None = None) -> None:
-        super().__init__(ending.reason)
+        super().__init__(str(ending))
         self.ending = ending
         self.rate_limit = rate_limit
-
-
-def one_line(text: str) -> str:
-    """Make text fit for a log line and a channel variable: one line, no control characters."""
-    text = text[: limits.MAX_TEXT_CHARACTERS]
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if len(line) > limits.MAX_REASON_CHARACTERS:
-        return line[: limits.MAX_REASON_CHARACTERS - 3] + "..."
-    return line
 
 
 class Cause(StrEnum):
@@ -118,7 +122,7 @@ EARLY = " before the metadata"
 """Behind a close code: of a conversation that had not begun."""
 
 LIMITED = " with words of a limit"
-"""Behind an HTTP status: the words in the answer mean LIMIT."""
+"""Behind an HTTP status: some words in the answer mean LIMIT, whatever the others mean."""
 
 SPEAKING = (1002, 1008, 3000)
 """Close codes that the service uses for several causes, so that its words tell which."""
@@ -183,8 +187,8 @@ TABLE: tuple[Row, ...] = (
     Row(3, Cause.ERROR, "value_error", Status.REJECTED),
     # The service uses some close codes for several causes; then its own words say more.
     *(
-        Row(4, Cause.WORDS, words, Status.TIMEOUT)
-        for words in (
+        Row(4, Cause.WORDS, phrase, Status.TIMEOUT)
+        for phrase in (
             "max_duration",
             "max_duration_exceeded",
             "maximum duration",
@@ -196,7 +200,7 @@ TABLE: tuple[Row, ...] = (
     Row(6, Cause.WORDS, "could not authorize", Status.AUTH),
     Row(7, Cause.WORDS, "quota", Status.LIMIT),
     Row(7, Cause.WORDS, "quota_exceeded", Status.LIMIT),
-    *(Row(8, Cause.WORDS, words, Status.LIMIT, _LIMIT_THERE, busy=True) for words in _BUSY),
+    *(Row(8, Cause.WORDS, phrase, Status.LIMIT, _LIMIT_THERE, busy=True) for phrase in _BUSY),
     Row(
         9,
         Cause.CLOSE,
@@ -251,10 +255,10 @@ def _rows(cause: Cause, *keys: str) -> list[Row]:
     return [_ROWS[cause, key] for key in keys if (cause, key) in _ROWS]
 
 
-def _said(words: str) -> list[Row]:
+def _said(told: str) -> list[Row]:
     """The rows that match the service's words."""
-    words = words.lower()
-    return [row for row, phrase in _PHRASES if phrase.search(words)]
+    told = told.lower()
+    return [row for row, phrase in _PHRASES if phrase.search(told)]
 
 
 def _winner(rows: list[Row]) -> Row:
@@ -263,14 +267,20 @@ def _winner(rows: list[Row]) -> Row:
 
 
 def from_close(
-    code: int | None, words: str, *, talking: bool, error: str = "", said: str = "", tool: str = ""
+    code: int | None,
+    close_words: str,
+    *,
+    talking: bool,
+    error: str = "",
+    said: str = "",
+    tool: str = "",
 ) -> Ending:
     """Tell what a closed WebSocket means.
 
-    ``code`` is None or 1006 when the connection broke without a close frame, and ``words`` is the
-    close frame's own reason. ``error`` and ``said``: type and words of an error message before it,
-    which has a say only where the close frame is without words; ``talking``: an agent was there;
-    ``tool``: what the agent said it ends the call with.
+    ``code`` is None or 1006 when the connection broke without a close frame, and ``close_words``
+    is the close frame's own reason. ``error`` and ``said``: type and words of an error message
+    before it, which has a say only where the close frame is without words; ``talking``: an agent
+    was there; ``tool``: what the agent said it ends the call with.
     """
     broke = code is None or code == 1006
     key = "none" if broke else str(code)
@@ -280,26 +290,27 @@ def from_close(
     if normal and error not in LAST:
         error = said = ""  # the conversation survived it
     rows = [close]
-    if error in LAST or not words:
+    if error in LAST or not close_words:
         rows += _rows(Cause.ERROR, error)
-    if words in LAST or code in SPEAKING:
-        rows += _rows(Cause.ERROR, words)
+    if close_words in LAST or code in SPEAKING:
+        rows += _rows(Cause.ERROR, close_words)
     if code in SPEAKING:
-        rows += _said(words or said)
+        rows += _said(close_words or said)
     winner = _winner(rows)
-    meaning = close.meaning if broke else f"{close.meaning} ({code})"
+    meaning = close.meaning if broke else f"{close.meaning} ({code:d})"
     if winner.status is Status.AGENT_ENDED and tool:
-        meaning = f"{meaning} with its tool {tool}"
+        meaning = f"{meaning} with its tool {words.token(tool)}"
     remedy = "" if close.key == "1000" + EARLY else _REMEDY.get(winner.status, "")
-    told = "; ".join(dict.fromkeys(part for part in (words, said) if part))
+    told = "; ".join(dict.fromkeys(part for part in (close_words, said) if part))
     if winner.status is Status.REJECTED:
         remedy = missing.remedy(told, error) or remedy
     return Ending(
         winner.status,
-        _sentence(meaning, told, remedy),
+        _sentence(meaning, remedy),
         play_out=_play_out(normal=normal, talking=talking),
         retry=winner.retry,
         busy=winner.busy,
+        detail=told,
     )
 
 
@@ -311,32 +322,27 @@ def _play_out(*, normal: bool, talking: bool) -> PlayOut:
 
 def no_agent(meaning: str, *, remedy: bool = False) -> Ending:
     """The end of a call that has waited for an agent, or was not to wait."""
-    return Ending(Status.LIMIT, _sentence(meaning, "", _REMEDY[Status.LIMIT] if remedy else ""))
+    return Ending(Status.LIMIT, _sentence(meaning, _REMEDY[Status.LIMIT] if remedy else ""))
 
 
-def _sentence(meaning: str, words: str, remedy: str) -> str:
-    """What it means, in whose words, and what to do; of these the words are cut."""
-    room = limits.MAX_REASON_CHARACTERS - len(f"{meaning}: ; {remedy}")
-    words = one_line(words)
-    if len(words) > room:
-        words = f"{words[: max(0, room - 3)]}..."
-    sentence = f"{meaning}: {words}" if words else meaning
-    return one_line(f"{sentence}; {remedy}" if remedy else sentence)
+def _sentence(meaning: str, remedy: str) -> str:
+    """What it means, and what to do."""
+    return f"{meaning}; {remedy}" if remedy else meaning
 
 
 def from_http(code: int, body: bytes, what: str) -> Ending:
     """Tell what an HTTP answer other than success means. ``what``: the name of what was asked."""
-    words = http_error_words(body)
+    told = http_error_words(body)
     keys = [str(code), f"{code // 100}xx", "other"]
-    said = _said(words)
-    if said and _winner(said).status is Status.LIMIT:
+    if any(row.status is Status.LIMIT for row in _said(told)):
         keys.append(f"{code}{LIMITED}")
     row = _winner(_rows(Cause.HTTP, *keys))
-    remedy = _REMEDY.get(row.status, "")
+    meaning, remedy = f"{what} was refused with HTTP {code:d}", _REMEDY.get(row.status, "")
     if row.key == "3xx":
-        words, remedy = f"{row.meaning}, the key would go with them; correct base_url", ""
-    sentence = _sentence(f"{what} was refused with HTTP {code}", words, remedy)
-    return Ending(row.status, sentence, retry=row.retry, busy=row.busy)
+        meaning = f"{meaning}: {row.meaning}, the key would go with them"
+        remedy = "correct base_url"
+    sentence = _sentence(meaning, remedy)
+    return Ending(row.status, sentence, retry=row.retry, busy=row.busy, detail=told)
 
 
 def http_error_words(body: bytes) -> str:
@@ -346,13 +352,16 @@ def http_error_words(body: bytes) -> str:
     except orjson.JSONDecodeError:
         return _plain_words(body)
     detail = document.get("detail", document) if isinstance(document, dict) else document
-    return one_line(_detail_words(detail, limits.ERROR_DEPTH_MAX))
+    return words.line(_detail_words(detail, limits.ERROR_DEPTH_MAX))
 
 
 def _plain_words(body: bytes) -> str:
-    """A body that is no JSON: keep short plain text, drop a web page."""
+    """A body that is no JSON: keep short plain text, drop a web page, and what no text has.
+
+    Of UTF-16 each second byte is a zero: what it echoes would be read in no search for secrets.
+    """
     text = body.decode("utf-8", "replace").strip()
-    return "" if text.startswith("<") else one_line(text)
+    return "" if text.startswith("<") or "\0" in text else words.line(text)
 
 
 def _detail_words(detail: Any, depth: int) -> str:

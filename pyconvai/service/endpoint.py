@@ -76,3 +76,6 @@ def _name(host: str) -> str:
     except UnicodeError:
         reason = one_line(f"cannot find the host {host}: it is no host name; check base_url")
         raise SetupFailed(Ending(Status.UNREACHABLE, reason)) from None
+def _no_host(host: str, key: str) -> SetupFailed:
+    reason = f"cannot find the host: it is no host name; check {words.token(key)}"
+    return SetupFailed(Ending(Status.UNREACHABLE, reason, detail=host))

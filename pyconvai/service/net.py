@@ -207,8 +207,8 @@ class Network:
         except OSError as error:  # ssl.SSLError is one
             self._contexts.pop(key, None)
             shown = _path(ca_file).decode("utf-8", "replace")
-            reason = f"cannot use ca_file {shown}: {words_of(error)}"
-            raise SetupFailed(Ending(Status.ERROR, one_line(reason))) from None
+            reason = f"cannot use the ca_file: {words_of(error)}"
+            raise SetupFailed(Ending(Status.ERROR, reason, detail=shown)) from None
 
     async def get(
         self, url: str, headers: dict[str, str], context: ssl.SSLContext | None
@@ -315,8 +315,9 @@ def handshake_failure(endpoint: Endpoint, error: OSError) -> SetupFailed:
         return SetupFailed(
             Ending(
                 Status.UNREACHABLE,
-                f"the certificate of {endpoint} is not trusted: {error.verify_message};"
-                " check base_url, or set ca_file",
+                f"the certificate of {endpoint} is not trusted;"
+                f" check {token(endpoint.key)}, or set ca_file",
+                detail=error.verify_message,
             )
         )
     return _unreachable(

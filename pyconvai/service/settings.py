@@ -200,15 +200,8 @@ def _settings(texts: dict[str, str]) -> Settings:
     return Settings(**values)
 
 
-def _rejected(reason: str) -> SetupFailed:
-    return SetupFailed(Ending(Status.REJECTED, reason))
-
-
-def _shown(text: str) -> str:
-    """What a channel variable holds, fit for a reason."""
-    line = one_line(text)
-    short = line[: limits.MAX_SHOWN_CHARACTERS]
-    return line if line == short else f"{short}..."
+def _rejected(reason: str, detail: str = "") -> SetupFailed:
+    return SetupFailed(Ending(Status.REJECTED, reason, detail=detail))
 
 
 def _is_too_deep(value: Any) -> bool:

@@ -12,7 +12,9 @@ from testbed.measure import Counters
 from tests.planted import KEY
 from tests.timing import MS, SECOND
 
-RESULT = "ended|${ELEVENLABSSTATUS}|${ELEVENLABSCONVERSATIONID}|${ELEVENLABSREASON}|"
+RESULT = (
+    "ended|${ELEVENLABSSTATUS}|${ELEVENLABSCONVERSATIONID}|${ELEVENLABSREASON}|${ELEVENLABSDETAIL}|"
+)
 """For Log(NOTICE,...), with `went on` or `hung up` behind it, or that, `|` and the agent's name."""
 DIALPLAN = f"""\
 [callers]
@@ -28,7 +30,7 @@ exten => 200,1,Answer()
 """
 _ENDED = re.compile(
     r"(?m)NOTICE.* ended\|(?P<status>\w*)\|(?P<conversation_id>\w*)\|(?P<reason>.*)"
-    r"\|(?P<how>went on|hung up)(?:\|(?P<agent>[\w.-]*))?$"
+    r"\|(?P<detail>[^|]*)\|(?P<how>went on|hung up)(?:\|(?P<agent>[\w.-]*))?$"
 )
 
 
@@ -39,10 +41,17 @@ class Result:
     status: str
     conversation_id: str
     reason: str
+    detail: str
+    """What others have said of it, as data."""
     went_on: bool
     """Whether the dialplan went on behind the application (else it was in the h extension)."""
     agent: str
     """Whom the dialplan asked for, where it says so."""
+
+    @property
+    def told(self) -> str:
+        """The reason, and what others have said behind it."""
+        return f"{self.reason} [{self.detail}]"
 
 
 def results(pbx: Instance, start: int = 0) -> list[Result]:
@@ -52,6 +61,7 @@ def results(pbx: Instance, start: int = 0) -> list[Result]:
             found["status"],
             found["conversation_id"],
             found["reason"],
+            found["detail"],
             found["how"] == "went on",
             found["agent"] or "",
         )
@@ -75,7 +85,7 @@ def configure(pbx: Instance, text: str) -> str:
 
 def section(name: str, url: str, **keys: str) -> str:
     """One agent, whose id at the service is its name; an empty value leaves the key out."""
-    lines = {"agent_id": name, "base_url": url, "api_key": "test-key"} | keys
+    lines = {"agent_id": name, "base_url": url, "api_key": KEY} | keys
     return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items() if value)
 
 
@@ -93,10 +103,17 @@ def wait_state(pbx: Instance, state: str, count: int) -> None:
 
 
 def settled(pbx: Instance, before: Counters) -> dict[str, int]:
-    """What has grown since `before`, once nothing of the calls is left, or after 5 s."""
-    until = time.monotonic() + 5 * SECOND
+    """What has grown since `before`, once nothing of the calls is left, or after 40 s.
+
+    SIP keeps what it had for a call for 32 s where the last answer to its end was lost.
+    """
+    until = time.monotonic() + 40 * SECOND
     while True:
         grown = pbx.counters().grown_since(before)
         if not grown or time.monotonic() > until:
-            return grown
+            break
         time.sleep(50 * MS)
+    if grown:
+        links = (each.readlink() for each in Path(f"/proc/{pbx.pid}/fd").iterdir())
+        print(f"{grown}; open: {sorted(map(str, links))}")
+    return grown

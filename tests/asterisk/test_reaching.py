@@ -24,7 +24,7 @@ from tests.deaf import Deaf
 from tests.planted import signature
 from tests.timing import SECOND
 
-SECRET = "cvtkn_hush"
+SECRET = signature("signature")
 STAY = 2 * SECOND
 
 SERVICE = """\
@@ -167,9 +167,9 @@ def test_a_fault_on_the_way(seen: Seen, name: str) -> None:
     """S12: it has a status and a sentence, and the sentence tells no secret."""
     status, words = FAULTS[name]
     result = seen.outcomes[name].result
-    assert (result.status, words in result.reason, result.went_on) == (status, True, True), result
+    assert (result.status, words in result.told, result.went_on) == (status, True, True), result
     for odd in ("fault in the engine", "Error(", SECRET, "://"):
-        assert odd not in result.reason
+        assert odd not in result.told
 
 
 @pytest.mark.parametrize("name", PASSED_OVER)

@@ -38,6 +38,9 @@ faults = [{ name = "close", stage = "init", code = 4300, reason = "too many" }]
 [agents.one-key]
 like = "default"
 api_keys = ["another key"]
+[agents.hands-over]
+like = "default"
+turns = [{ wait_ms = 0, tool = { name = "hand_over" }, say_after_tool = { text = "No." } }]
 [agents.breaks]
 like = "default"
 faults = [{ name = "drop", stage = "greeting" }]
@@ -52,10 +55,11 @@ CASES = {
     "REJECTED": ("refuses", {}, "Field required"),
     "UNREACHABLE": ("away", {"base_url": "http://127.0.0.1:9"}, "127.0.0.1:9"),
     "ERROR": ("breaks", {}, "broke"),
+    "TRANSFER": ("hands-over", {"tools": "hand_over"}, "handed the caller over"),
     "UNLOADED": ("stays", {}, "unloaded"),
     "NOAGENT": ("nobody", {}, "nobody"),
 }
-"""By status: the agent, further keys of its section, and what the reason must say."""
+"""By status: the agent, further keys of its section, and what the reason or its detail says."""
 
 AGENT_OF = {status: case[0] for status, case in CASES.items()}
 
@@ -63,7 +67,7 @@ AGENT_OF = {status: case[0] for status, case in CASES.items()}
 @pytest.fixture(scope="module")
 def outcomes(asterisk: StartAsterisk, root: Root) -> dict[str, Outcome]:
     """One call each, all at once; by status. The last one is ended by `module unload -f`."""
-    pbx: Instance = asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
+    pbx: Instance = asterisk(dialplan=DIALPLAN + STEP, elevenlabs="[general]\n")
     agents = [agent for agent, _, _ in CASES.values()]
     with MockAgent(root, AGENTS) as mock:
         once = {"connect_attempts": "1"}
@@ -112,6 +116,6 @@ def test_every_status_has_a_call() -> None:
 @pytest.mark.parametrize("status", CASES)
 def test_status(outcomes: dict[str, Outcome], status: str) -> None:
     result, call = outcomes[status].result, outcomes[status].call
-    assert (result.status, CASES[status][2] in result.reason) == (status, True), result
+    assert (result.status, CASES[status][2] in result.told) == (status, True), result
     assert result.went_on == (status != "HANGUP")
     assert call.ended_by == ("caller" if status == "HANGUP" else "asterisk")

@@ -44,7 +44,8 @@ def test_the_agent_ends_the_call_with_its_tool(pbx: Instance, agent: StartAgent)
         began = ami.wait_event("ElevenLabsStart")
         ended = ami.wait_event("ElevenLabsEnd")
     assert (result.status, result.went_on) == ("AGENT_ENDED", True)
-    assert result.reason == "the agent ended the conversation with its tool end_call: all is said"
+    assert result.reason == "the agent ended the conversation with its tool end_call"
+    assert result.detail == "all is said"
     (file,) = Path(mock.folder / "record").glob("0000-*-agent.raw")
     said = file.read_bytes()
     assert len(said) == ULAW.bytes_in(0.3 + FAREWELL_SECONDS)
@@ -65,6 +66,7 @@ def test_the_agent_ends_the_call_with_its_tool(pbx: Instance, agent: StartAgent)
         assert event["Agent"] == "sales_agent"
         assert event["ConversationId"] == result.conversation_id
     assert (ended["Status"], ended["Reason"]) == (result.status, result.reason)
+    assert ended["Detail"] == "all is said"
     assert FAREWELL_SECONDS <= int(ended["Duration"]) < 10
 
 

@@ -109,6 +109,7 @@ static struct convai_session *open_with(unsigned int build, const struct convai_
 	session->event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	session->progress.conversation_id = "";
 	session->progress.reason = "";
+	session->progress.detail = "";
 	copy_request(session, request);
 	pthread_mutex_lock(&lock);
 	number = fake.opens;
@@ -635,6 +636,7 @@ void fake_end(struct convai_session *session, uint32_t status, const char *reaso
 		session->progress.status = status;
 		snprintf(session->reason, sizeof(session->reason), "%s", reason);
 		session->progress.reason = session->reason;
+		session->progress.detail = fake.detail ? fake.detail : "";
 		session->progress.play_out = play_out;
 		announce(session);
 	}

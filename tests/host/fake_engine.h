@@ -39,6 +39,7 @@ struct fake_build {
 /*! What the engine does as a whole */
 extern struct fake {
 	const char *open_error;	/*!< embed_open fails with this, if set */
+	const char *detail;	/*!< of each conversation that ends; may be NULL */
 	const char *start_error;	/*!< embed_import fails with this */
 	unsigned int start_failures;	/*!< so often; UINT32_MAX: always */
 	unsigned int stop_failures;

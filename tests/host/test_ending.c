@@ -17,19 +17,21 @@
 
 #define STATUS(channel) host_variable(channel, "ELEVENLABSSTATUS")
 #define REASON(channel) host_variable(channel, "ELEVENLABSREASON")
+#define DETAIL(channel) host_variable(channel, "ELEVENLABSDETAIL")
 #define CONVERSATION(channel) host_variable(channel, "ELEVENLABSCONVERSATIONID")
 
 /* ---- What is found out before the channel is touched ---- */
 
 /*! \brief A call that comes to nothing leaves the channel as it was */
 static void check_refused(const char *config, const char *arguments, const char *status,
-	const char *reason)
+	const char *reason, const char *detail)
 {
 	struct ast_channel *channel = script_begin(config);
 
 	CHECK_INT(script_run(arguments), 0);
 	CHECK_STR(STATUS(channel), status);
 	CHECK_STR(REASON(channel), reason);
+	CHECK_STR(DETAIL(channel), detail);
 	CHECK_STR(CONVERSATION(channel), "");
 	CHECK_INT(ast_channel_state(channel), AST_STATE_RING);
 	CHECK_INT(host_written_count(channel), 0);
@@ -42,41 +44,41 @@ static void check_refused(const char *config, const char *arguments, const char 
 
 TEST(no_agent_named)
 {
-	check_refused(NULL, "", "NOAGENT", "no agent named: ElevenLabsConvAI(agent)");
+	check_refused(NULL, "", "NOAGENT", "no agent named: ElevenLabsConvAI(agent)", "");
 }
 
 TEST(no_agent_but_options)
 {
-	check_refused(NULL, ",n", "NOAGENT", "no agent named: ElevenLabsConvAI(agent)");
+	check_refused(NULL, ",n", "NOAGENT", "no agent named: ElevenLabsConvAI(agent)", "");
 }
 
 TEST(an_agent_that_does_not_exist)
 {
 	check_refused(NULL, "nobody", "NOAGENT",
-		"there is no agent \"nobody\" in elevenlabs.conf");
+		"there is no such agent in elevenlabs.conf", "nobody");
 }
 
 TEST(general_is_no_agent)
 {
 	check_refused(NULL, "general", "NOAGENT",
-		"there is no agent \"general\" in elevenlabs.conf");
+		"there is no such agent in elevenlabs.conf", "general");
 }
 
 TEST(options_that_do_not_exist)
 {
-	check_refused(NULL, "sales,nx", "ERROR", "options \"nx\" are not understood");
+	check_refused(NULL, "sales,nx", "ERROR", "the options are not understood", "nx");
 }
 
 TEST(options_beyond_ASCII)
 {
 	check_refused(NULL, "sales,\xc3\xa9", "ERROR",
-		"options \"\xc3\xa9\" are not understood");
+		"the options are not understood", "\xc3\xa9");
 }
 
 TEST(no_key)
 {
 	check_refused("[sales]\nagent_id=a\n", "sales", "AUTH",
-		"no api_key for agent sales in elevenlabs.conf");
+		"no api_key for agent sales in elevenlabs.conf", "");
 }
 
 TEST(an_agents_name_has_no_case)

@@ -28,7 +28,30 @@ TEST(a_conversation_has_a_start_and_an_end)
 	CHECK_STR(host_events(),
 		"Event: ElevenLabsStart\n" CHANNEL "Agent: sales\nConversationId: conv_fake\n\n"
 		"Event: ElevenLabsEnd\n" CHANNEL "Agent: sales\nConversationId: conv_fake\n"
-		"Status: AGENT_ENDED\nReason: the  agent \"said\" so\nDuration: 3\n\n");
+		"Time: 1970-01-01T00:16:43.500Z\n"
+		"Status: AGENT_ENDED\nReason: the agent 'said' so\nDetail: \nAskedAgent: sales\nRecordId: \nDuration: 3\n"
+		"TalkedMs: 3490\nAgentSpokeMs: 0\n" NOTHING NO_LINE "\n");
+	script_end();
+}
+
+TEST(what_cel_and_cdr_keep)
+{
+	struct ast_channel *channel = script_begin(NULL);
+
+	host_keep_records(1);
+	script_metadata_at(10 * MS);
+	host_at(20 * MS, agent_has_answered, NULL);
+	script_agent_ends_at(3500 * MS, CONVAI_STATUS_AGENT_ENDED, "over", 0);
+	script_run("sales");
+	CHECK_HAS(host_events(), CEL "ElevenLabsStart\nextra: " OF_CALL "0.010Z\n");
+	CHECK_HAS(host_events(), CEL "ElevenLabsEnd\nextra: " OF_CALL "3.500Z\nStatus: AGENT_ENDED\n");
+	CHECK(!strstr(host_events(), CEL "ElevenLabsQuality"));
+	CHECK_STR(host_detail_record(), "CDR(elevenlabs)=" OF_CALL "3.500Z\nStatus: AGENT_ENDED\n"
+		"TalkedMs: 3490\nQueued: 0\nSteps: 0\nLatencyMs: 812\nLatencyMaxMs: 1430\n");
+	host_keep_records(0);
+	host_exec(channel, "ElevenLabsConvAI", "nobody");
+	CHECK(!strstr(host_events(), "extra: Agent: nobody"));
+	CHECK_STR(host_detail_record(), "");
 	script_end();
 }
 
@@ -38,7 +61,8 @@ TEST(an_agent_that_could_not_be_had_has_an_end_alone)
 	script_agent_ends_at(100 * MS, CONVAI_STATUS_UNREACHABLE, "away", 0);
 	script_run("sales");
 	CHECK_STR(host_events(), "Event: ElevenLabsEnd\n" CHANNEL "Agent: sales\n"
-		"ConversationId: \nStatus: UNREACHABLE\nReason: away\nDuration: 0\n\n");
+		"ConversationId: \nTime: 1970-01-01T00:16:40.100Z\n"
+		"Status: UNREACHABLE\nReason: away\nDetail: \nAskedAgent: sales\nRecordId: \nDuration: 0\n" NOT_TALKED);
 	script_end();
 }
 
@@ -47,8 +71,8 @@ TEST(an_agent_that_does_not_exist)
 	script_begin(NULL);
 	script_run("nobody");
 	CHECK_STR(host_events(), "Event: ElevenLabsEnd\n" CHANNEL "Agent: nobody\n"
-		"ConversationId: \nStatus: NOAGENT\n"
-		"Reason: there is no agent \"nobody\" in elevenlabs.conf\nDuration: 0\n\n");
+		"ConversationId: \nTime: 1970-01-01T00:16:40.000Z\nStatus: NOAGENT\n"
+		"Reason: there is no such agent in elevenlabs.conf\nDetail: nobody\nAskedAgent: nobody\nRecordId: \nDuration: 0\n" NOT_TALKED);
 	script_end();
 }
 
@@ -66,3 +90,21 @@ TEST(a_second_agent_has_the_end_and_the_reason_names_both)
 		"UNREACHABLE: away)\n");
 	script_end();
 }
+/*! \brief K10: line ends in a number make no fields: not those of others, nor any that come later */
+TEST(a_number_with_line_ends_is_one_field)
+{
+	static const char number[] = "1\r\nUniqueid: 2\r\nCallerIDName: x\n\nForged: 3";
+	struct ast_channel *channel = script_begin(NULL);
+
+	host_channel_caller(channel, number, AST_PRES_ALLOWED);
+	host_event_caller(number);
+	script_agent_ends_at(100 * MS, CONVAI_STATUS_UNREACHABLE, "away", 0);
+	script_run("sales");
+	host_event_caller("");
+	CHECK_STR(host_events(), "Event: ElevenLabsEnd\n"
+		"CallerIDNum: 1  Uniqueid: 2  CallerIDName: x  Forged: 3\n" CHANNEL "Agent: sales\n"
+		"ConversationId: \nTime: 1970-01-01T00:16:40.100Z\n"
+		"Status: UNREACHABLE\nReason: away\nDetail: \nAskedAgent: sales\nRecordId: \nDuration: 0\n" NOT_TALKED);
+	script_end();
+}
+

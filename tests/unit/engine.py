@@ -137,9 +137,13 @@ class Call:
         return progress
 
     def ending(self, seconds: float = 10 * SECOND) -> tuple[str, str]:
-        """Wait for the end: (status, reason)."""
+        """Wait for the end: (status, reason). ``detail`` is told besides."""
         progress = self.wait(ENDED, seconds)
         return Status(progress.status).name, string(progress.reason)
+
+    def detail(self) -> str:
+        """Words from outside that go with the reason, once it has ended."""
+        return string(self.poll().detail)
 
     def push(self, audio: bytes, now_us: int = 0) -> int:
         return int(self.engine.ops.push(self.session, audio, len(audio), now_us))

@@ -36,10 +36,11 @@ async def brief(agent: Conversation) -> None:
 
 
 def ended(call: Call) -> tuple[str, str]:
-    """How a call ended; it is let go."""
-    ending = call.ending()
+    """How a call ended, the detail behind the reason; it is let go."""
+    status, reason = call.ending()
+    detail = call.detail()
     call.release()
-    return ending
+    return status, f"{reason} [{detail}]" if detail else reason
 
 
 def handshakes(service: Service) -> int:
@@ -169,12 +170,13 @@ def test_the_command_that_tests_an_agent_asks(engine: Engine) -> None:
 
 
 def test_what_is_kept_is_used_once_and_dropped_when_the_key_is_refused() -> None:
-    urls, agent = SignedUrls(lambda: 100.0), Settings("agent_x", api_key="key")
+    urls, agent = SignedUrls(lambda: 100.0), Settings("agent_x", api_key=Secret("key"))
     key = signed_urls._key(agent)
-    urls._kept[key] = (50.0, "wss://x")
-    assert urls.take(agent) == "wss://x"
+    url = Secret("wss://x")
+    urls._kept[key] = (50.0, url)
+    assert urls.take(agent) is url
     assert urls.take(agent) is None
-    urls._kept[key] = (50.0, "wss://x")
+    urls._kept[key] = (50.0, url)
     urls.forget(agent)
     assert urls.take(agent) is None
 
@@ -184,7 +186,7 @@ def test_what_is_kept_is_used_once_and_dropped_when_the_key_is_refused() -> None
 
 def wait_lost(service: Service, count: int) -> None:
     """Wait until so many connections have come and gone, and none is left."""
-    until = time.monotonic() + 5 * SECOND
+    until = time.monotonic() + 10 * SECOND
     while service.accepted < count or service.lost < service.accepted:
         assert time.monotonic() < until, (service.accepted, service.lost)
         time.sleep(0.005)
@@ -262,7 +264,7 @@ class Clock:
 
 
 BUSY = Ending(Status.LIMIT, "the service is full")
-AGENT = Settings("agent_x", api_key="key")
+AGENT = Settings("agent_x", api_key=Secret("key"))
 
 
 def test_it_grows_and_is_capped_and_jittered() -> None:
@@ -313,9 +315,9 @@ def test_a_success_ends_it_and_others_never_knew() -> None:
     back_off = BackOff(clock, lambda: 0.5)
     back_off.refused(AGENT, clock.now, BUSY, None)
     for other in (
-        Settings("agent_y", api_key="key"),
-        Settings("agent_x", api_key="key2"),
-        Settings("agent_x", api_key="key", base_url="https://elsewhere"),
+        Settings("agent_y", api_key=Secret("key")),
+        Settings("agent_x", api_key=Secret("key2")),
+        Settings("agent_x", api_key=Secret("key"), base_url="https://elsewhere"),
     ):
         assert back_off.refusal(other) is None
     back_off.succeeded(AGENT)
@@ -397,12 +399,12 @@ def test_a_service_that_only_answers_pings_is_there(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S6: whatever comes is a sign of life, control frames included."""
-    monkeypatch.setattr(limits, "KEEPALIVE_SECONDS", 0.1 * SECOND)
+    monkeypatch.setattr(limits, "KEEPALIVE_SECONDS", 0.5 * SECOND)
 
     async def script(agent: Conversation) -> None:
         await agent.next()
         await agent.metadata()
-        await asyncio.sleep(1 * SECOND)
+        await asyncio.sleep(2 * SECOND)
         await agent.connection.close(1000)
 
     with Service(script) as service:
@@ -410,7 +412,7 @@ def test_a_service_that_only_answers_pings_is_there(
         call.wait(TALKING)
         began = time.monotonic()
         progress = call.wait(ENDED)
-        assert time.monotonic() - began > 0.8 * SECOND
+        assert time.monotonic() - began > 1.5 * SECOND
         assert Status(progress.status) is Status.AGENT_ENDED
 
 
@@ -429,6 +431,6 @@ def test_a_service_that_falls_silent(engine: Engine, monkeypatch: pytest.MonkeyP
         call.wait(TALKING)
         began = time.monotonic()
         progress = call.wait(ENDED)
-        assert 0.5 * SECOND < time.monotonic() - began < 3 * SECOND
+        assert 0.5 * SECOND < time.monotonic() - began < 8 * SECOND
         assert Status(progress.status) is Status.ERROR
         assert "keepalive ping timeout: nothing came for" in ended(call)[1]

@@ -21,7 +21,6 @@ from pyconvai.service.endings import (
     from_http,
     http_error_words,
     no_agent,
-    one_line,
 )
 from tests.specs import schemas
 
@@ -54,7 +53,7 @@ def test_close_codes(
     assert (ending.status, ending.retry) == (status, retry)
     heard = PlayOut.ALL if code == 1000 else PlayOut.BRIEFLY
     assert ending.play_out is (heard if talking else PlayOut.NONE)
-    assert words in ending.reason
+    assert words == ending.detail
     assert ending.reason
 
 
@@ -235,7 +234,7 @@ def test_nothing_that_was_said_tells_why_a_connection_broke(talking: bool) -> No
         (400, "", Status.REJECTED, False),
         (401, "Invalid API key", Status.AUTH, False),
         (401, "quota_exceeded", Status.LIMIT, False),
-        (401, "not found: quota", Status.AUTH, False),
+        (401, "not found: quota", Status.LIMIT, False),
         (403, "quota_exceeded", Status.LIMIT, False),
         (404, "quota_exceeded", Status.REJECTED, False),
         (402, "", Status.LIMIT, False),
@@ -253,7 +252,7 @@ def test_http_codes(code: int, words: str, status: Status, retry: bool) -> None:
     ending = from_http(code, words.encode(), "the request")
     assert (ending.status, ending.retry) == (status, retry)
     assert f"HTTP {code}" in ending.reason
-    assert words in ending.reason
+    assert words == ending.detail
 
 
 @pytest.mark.parametrize(
@@ -289,6 +288,9 @@ def test_error_bodies(detail: object, words: str) -> None:
         (b'{"message": "no detail"}', "no detail"),
         (b'["a", "b"]', "a, b"),
         (b"plain words", "plain words"),
+        ("plain words".encode("utf-16-be"), ""),
+        ('{"detail": "words"}'.encode("utf-16"), ""),
+        (b"\x89PNG\r\n\x1a\n\0\0", ""),
         (b"<html>page</html>", ""),
         (b"", ""),
         (b"\xff\xfe", "\ufffd\ufffd"),
@@ -301,23 +303,29 @@ def test_bodies_without_detail(body: bytes, words: str) -> None:
     assert http_error_words(body) == words
 
 
-def test_of_a_long_reason_the_service_s_words_are_cut() -> None:
-    """S20: not what to do about it."""
-    reason = from_close(3000, "x" * 10_000, talking=False).reason
-    assert reason.endswith("x...; check api_key and the agent's authentication setting")
-    assert len(reason) == limits.MAX_REASON_CHARACTERS
+def test_what_the_service_says_is_no_part_of_the_reason() -> None:
+    """K2: it is the detail, cut; S20: what to do about it stays."""
+    ending = from_close(3000, 'bye"; $(id)' + "x" * 10_000, talking=False)
+    assert ending.reason.endswith("; check api_key and the agent's authentication setting")
+    assert "bye" not in ending.reason
+    assert ending.detail.startswith('bye"; $(id)xx')
+    assert len(ending.detail) == limits.MAX_REASON_BYTES
 
 
 def test_a_failed_set_up_carries_its_ending() -> None:
     ending = from_close(3000, "Could not authorize the conversation.", talking=False)
     failed = SetupFailed(ending)
     assert failed.ending is ending
-    assert str(failed) == ending.reason
+    assert str(failed) == f"{ending.reason} [{ending.detail}]"
 
 
 def test_a_reason_is_one_short_line() -> None:
-    assert one_line("two\r\nlines\x1b[31m") == "two lines [31m"
-    assert len(one_line("x" * 10_000)) == limits.MAX_REASON_CHARACTERS
+    """K2, K10: whoever makes an ending, and of whatever."""
+    ending = Ending(Status.ERROR, 'a "b"\r\n$(c)\x1b[31m', detail='a "b"\r\n$(c)\x1b[31m')
+    assert ending.reason == "a 'b' (c) [31m"
+    assert ending.detail == 'a "b" $(c) [31m'
+    ending = Ending(Status.ERROR, "x" * 10_000, detail="x" * 10_000)
+    assert len(ending.reason) == len(ending.detail) == limits.MAX_REASON_BYTES
 
 
 def test_no_agent_was_free() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.host.programs import SUITES, build, run_suite
+from tests.host.programs import FORKSTREAM, FORKSTREAM_SUITES, SUITES, build, run_suite
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,3 +21,5 @@ def _program() -> None:
 def test_suite(suite: str) -> None:
     """Every test of the suite passes, and leaves nothing behind."""
     run_suite("gcc", "asan", suite)
+
+

@@ -50,4 +50,4 @@ def test_the_order() -> None:
     assert [*ticks, limits.TICK_MANY_SECONDS] == sorted({*ticks, limits.TICK_MANY_SECONDS})
     assert limits.TOOL_SECONDS < 20
     assert limits.SETTLE_SECONDS < limits.REPLY_SECONDS < limits.FAREWELL_SECONDS
-    assert limits.MAX_SHOWN_CHARACTERS < limits.MAX_REASON_CHARACTERS < limits.MAX_LOGGED_CHARACTERS
+    assert limits.MAX_SHOWN_CHARACTERS < limits.MAX_REASON_BYTES < limits.MAX_LOGGED_CHARACTERS

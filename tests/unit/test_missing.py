@@ -40,7 +40,7 @@ def test_the_reason_names_the_channel_variable(words: str, told: str) -> None:
         ending = from_close(1008, words, talking=talking)
         assert ending.status is Status.REJECTED
         assert ending.reason.endswith(f"; {told}"), ending.reason
-        assert len(ending.reason) <= limits.MAX_REASON_CHARACTERS
+        assert len(ending.reason) <= limits.MAX_REASON_BYTES
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_names_that_no_channel_variable_can_have(names: str) -> None:
     """S20: harmless and bounded."""
     ending = from_close(1008, f"{FIRST}{{{names}}}", talking=False)
     assert ending.reason.endswith("ELEVENLABS_VAR_<name> for each dynamic variable it names")
-    assert len(ending.reason) <= limits.MAX_REASON_CHARACTERS
+    assert len(ending.reason) <= limits.MAX_REASON_BYTES
     assert ending.reason.isprintable()
 
 

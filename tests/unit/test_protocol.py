@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pyconvai import limits
-from pyconvai.conversation import protocol, sent
+from pyconvai.conversation import protocol, sent, wire
 from pyconvai.conversation.admission import Place
 from pyconvai.conversation.effects import (
     Admitted,
@@ -18,6 +18,7 @@ from pyconvai.conversation.effects import (
     CountStale,
     CountUnknown,
     Effect,
+    Effects,
     Flush,
     Level,
     Log,
@@ -138,7 +139,7 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
         ),
         (
             message("queue_status", "queue_status_event", {"status": "timed_out"}),
-            [warning("the service reports: no agent was free in time (timed_out)")],
+            [warning("the service reports: no agent was free in time (timed_out)"), AskFirst()],
         ),
         (
             message("guardrail_triggered", "guardrail_triggered_event", {"guardrail_name": "g"}),
@@ -147,13 +148,13 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
         (message("guardrail_triggered"), [notice("the service tells: guardrail_triggered")]),
         (
             message("dtmf_request", "dtmf_request_event", {"dtmf_tones": "12#"}),
-            [notice("the service tells: dtmf_request 12#")],
+            [notice("the service tells: dtmf_request <3 digits>")],
         ),
         (
             message("dtmf_request", "dtmf_request", {"digits": "5"}),
-            [notice("the service tells: dtmf_request 5")],
+            [notice("the service tells: dtmf_request <1 digits>")],
         ),
-        (message("dtmf_request", dtmf="5"), [notice("the service tells: dtmf_request 5")]),
+        (message("dtmf_request", dtmf="5"), [notice("the service tells: dtmf_request <1 digits>")]),
         (message("dtmf_request"), [notice("the service tells: dtmf_request")]),
         (
             message(
@@ -192,18 +193,18 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
         ),
         (
             message("client_error", "error_event", {"code": 1, "error_name": "n", "message": "m"}),
-            [warning("the service reports: n: m")],
+            [warning("the service reports: n: m"), AskFirst()],
         ),
         (
             message("error", "error_event", {"code": 1002, "error_type": "t", "reason": "r"}),
-            [warning("the service reports: t: r")],
+            [warning("the service reports: t: r"), AskFirst()],
         ),
         (
             message("error", "error_event", {"error_type": "t", "message": "m", "reason": "m"}),
-            [warning("the service reports: t: m")],
+            [warning("the service reports: t: m"), AskFirst()],
         ),
-        (message("error", message="quota"), [warning("the service reports: quota")]),
-        (message("error"), [warning("the service reports: an error without words")]),
+        (message("error", message="quota"), [warning("the service reports: quota"), AskFirst()]),
+        (message("error"), [warning("the service reports: an error without words"), AskFirst()]),
         (message("vad_score", "vad_score_event", {"vad_score": 0.5}), []),
         (message("of_tomorrow"), [CountUnknown(), debug("ignored: of_tomorrow")]),
         ('{"no": "type"}', [CountUnknown(), debug("ignored: no type")]),
@@ -214,8 +215,10 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
     ],
 )
 def test_what_a_message_asks_for(text: str, effects: list[Effect]) -> None:
-    assert list(Conversation().receive(text)) == effects
-    assert list(Conversation().receive(text.encode())) == effects
+    assert list(receive(Conversation(), text)) == effects
+    assert list(receive(Conversation(), text.encode())) == effects
+
+
 
 
 IDS = [
@@ -301,7 +304,7 @@ def test_a_tool_call_that_is_too_long_is_not_carried_out_in_part() -> None:
     """S15: of a long message an excerpt is read, which is not what the agent meant."""
     body = TOOL | {"parameters": {"to": "2" * limits.MESSAGE_WHOLE_BYTES}}
     (call,) = Conversation().receive(message("client_tool_call", "client_tool_call", body))
-    assert call == CallTool("transfer", "c1", {}, "The call has more than 65536 bytes.")
+    assert call == CallTool("transfer", "c1", {}, "The call has more than 16384 bytes.")
 
 
 def test_an_approval_that_is_asked_for_again_is_refused_once() -> None:
@@ -524,15 +527,15 @@ def said(text: str, response_id: str = "", event_id: int = 1) -> str:
 def test_a_response_that_is_sent_again_is_told_once() -> None:
     """S22: it is known by its response_id; without one each is a response."""
     conversation = Conversation()
-    assert conversation.receive(said("Hi.", "r1")) == (debug("agent: Hi."),)
+    assert conversation.receive(said("Hi.", "r1")) == agent("Hi.")
     assert conversation.receive(said("Hi.", "r1")) == ()
     assert conversation.receive(said("Hi!", "r1")) == (debug("agent, in other words: Hi!"),)
     assert conversation.receive(said("Hi!", "r2", 2)) == (debug("agent: Hi!"),)
     assert conversation.last_response == 2
     for _ in range(2):
-        assert conversation.receive(said("Yes.")) == (debug("agent: Yes."),)
+        assert conversation.receive(said("Yes.")) == agent("Yes.")
     for number in range(3, 100):
-        conversation.receive(said("No.", f"r{number}"))
+        receive(conversation, said("No.", f"r{number}"))
     assert len(conversation._responses) == limits.RESPONSES_REMEMBERED
 
 
@@ -578,7 +581,7 @@ def test_texts_are_cut_before_anybody_looks_at_them(
 )
 def test_what_spoils_a_message_for_strict_readers(text: str | bytes) -> None:
     """S7: half an emoji, a number beyond all bounds, no UTF-8: the message counts all the same."""
-    assert Conversation().receive(text) == (debug("agent: ?"),)
+    assert Conversation().receive(text) == agent("?", 0)
 
 
 def test_a_queue_that_overflows_is_told_once() -> None:
@@ -658,6 +661,19 @@ def test_an_error_is_kept_until_the_agent_says_something(error: str, kept: Servi
     conversation.receive(message("agent_response", "agent_response_event", {"event_id": "7"}))
     assert conversation.last_error is None
     assert conversation.last_response == 7
+
+
+def test_audio_has_survived_as_well() -> None:
+    """S2: where the agent's transcript is not among its client events, its voice alone tells."""
+    audio = message("audio", "audio_event", {"audio_base_64": "AAAA", "event_id": 1})
+    for kind, survived in (("llm_error", True), ("max_duration_exceeded", False)):
+        conversation = Conversation()
+        conversation.receive(metadata())
+        conversation.receive(audio)
+        effects = conversation.receive(message("error", "error_event", {"error_type": kind}))
+        assert AskFirst() in effects, "it would be taken without anybody seeing it"
+        conversation.receive(audio)
+        assert (conversation.last_error is None) == survived
 
 
 @pytest.mark.parametrize("goes_on", sorted(protocol.GOES_ON))
@@ -769,12 +785,12 @@ def test_hold_audio_is_no_turn_of_the_agents() -> None:
     assert told(conversation, "waiting", "x") == []
     assert told(conversation, "admitted") == [Admitted()]
     assert conversation.receive(piece(1)) == (Play("AAAA", 1, True),)
-    assert told(conversation, "admitted", "waiting", "timed_out") == []
+    assert told(conversation, "admitted", "waiting", "timed_out") == [AskFirst()]
 
 
 def test_a_queue_that_takes_too_long() -> None:
     conversation = at_the_metadata()
-    assert told(conversation, "waiting", "timed_out") == [Queued(), QueueTimedOut()]
+    assert told(conversation, "waiting", "timed_out") == [Queued(), AskFirst(), QueueTimedOut()]
     assert conversation.last_error == ServiceError(TIMED_OUT, "queue_timed_out")
 
 
@@ -794,3 +810,27 @@ def test_the_word_may_come_late(said: str | None) -> None:
     if said:
         conversation.receive(said)
     assert told(conversation, "waiting") == ([] if said else [Queued()])
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["conv_1\r\nForged: 1", "a b", "$(id)", "x" * 101, "ü", '"', "-rf", "sk_0123456789abcdef"],
+)
+def test_an_id_of_a_conversation_that_is_none(told: str) -> None:
+    """K10: it is told once, in the log alone; an option of a program and a key are none."""
+    body = {"conversation_id": told}
+    kind = "conversation_initiation_metadata"
+    warning, metadata = Conversation().receive(message(kind, f"{kind}_event", body))
+    assert isinstance(warning, Log)
+    assert warning.level is Level.WARNING
+    assert metadata == Metadata("", "pcm_16000", "pcm_16000")
+
+
+def test_the_longest_id_of_a_conversation() -> None:
+    """K10."""
+    told = "conv_0-A" + "x" * 92
+    kind = "conversation_initiation_metadata"
+    (metadata,) = Conversation().receive(message(kind, f"{kind}_event", {"conversation_id": told}))
+    assert metadata == Metadata(told, "pcm_16000", "pcm_16000")
+
+

@@ -191,7 +191,7 @@ def converse(texts: list[bytes]) -> None:
     error = conversation.last_error
     words, kind = (error.message, error.kind) if error else ("", "")
     ending = from_close(1002, words, talking=True, error=kind, tool=conversation.ending_tool)
-    assert len(ending.reason) <= limits.MAX_REASON_CHARACTERS
+    assert len(ending.reason) <= limits.MAX_REASON_BYTES
 
 
 @given(st.lists(VALID, max_size=4))

@@ -43,7 +43,7 @@ def test_what_is_sent_is_the_code_s() -> None:
 
 
 def test_every_tool_has_a_row() -> None:
-    assert [row[0].strip("`") for row in rows("Tools")] == sorted(TOOLS)
+    assert [row[0].strip("`") for row in rows("Tools")] == sorted([*TOOLS, *CHANNEL_TOOLS])
 
 
 def test_every_row_names_a_test_unless_nothing_is_sent() -> None:

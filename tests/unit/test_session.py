@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from pyconvai import __version__, limits, log
-from pyconvai.conversation import protocol, session
+from pyconvai import __version__, limits, log, words
+from pyconvai.conversation import protocol
 from pyconvai.conversation.effects import Level
-from pyconvai.service.endings import one_line
 from tests import hostile
 from tests.timing import SECOND
 from tests.unit.engine import ENDED, TALKING, Engine
@@ -299,15 +298,16 @@ def test_formats_that_change_are_told_and_no_noise_is_heard(engine: Engine) -> N
 def test_a_text_is_made_fit_for_the_log_only_where_there_is_one(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S15: a transcript is for whoever debugs; 4 MiB of it cost nobody anything else."""
+    """S15: a transcript is for whoever debugs; a large one costs nobody anything else."""
     cleaned: list[int] = []
 
     def clean(text: str, *rest: int) -> str:
         cleaned.append(len(text))
-        return one_line(text)
+        return line(text, *rest)
 
-    monkeypatch.setattr(session, "one_line", clean)
-    text = "x y\n" * (1 << 20)
+    line = words.line
+    monkeypatch.setattr(words, "line", clean)
+    text = "x y\n" * (1 << 17)
 
     async def script(agent: Conversation) -> None:
         await agent.next()
@@ -318,15 +318,16 @@ def test_a_text_is_made_fit_for_the_log_only_where_there_is_one(
         )
         await agent.connection.close(1000)
 
-    for debug, lines in (("no", 1), ("yes", 2)):
+    for debug, lines in (("no", 1), ("yes", 4)):  # with debug on each message, and what it says
         cleaned.clear()
         with Service(script) as service:
             call = engine.call(settings=service.settings(debug=debug))
             assert call.ending()[0] == "AGENT_ENDED"
             service.outcome()
             call.release()
-        assert len(cleaned) == lines
-        assert max(cleaned) < 2 * limits.MAX_TEXT_CHARACTERS
+        long = [length for length in cleaned if length > 1000]
+        assert len(long) == lines
+        assert max(long) < 2 * limits.MAX_TEXT_CHARACTERS
 
 
 def test_bad_audio_is_left_out(engine: Engine) -> None:
@@ -350,31 +351,56 @@ def test_bad_audio_is_left_out(engine: Engine) -> None:
 
 
 def test_a_queue_that_is_full_is_told_once(engine: Engine) -> None:
-    """Ten minutes may wait: one piece that is longer, twice, and the call goes on."""
-    ten_minutes = bytes(600 * 8000)
+    """Ten minutes may wait: what comes behind them is dropped, and the call goes on."""
+    minute = bytes(60 * 8000)
 
     async def script(agent: Conversation) -> None:
         await agent.next()
         await agent.metadata()
-        for _ in range(2):
-            await agent.speak(ten_minutes + b"\x01")
         await agent.speak(b"good")
+        for _ in range(12):
+            await agent.speak(minute)
         await agent.connection.close(1000)
 
     with Service(script) as service:
         call = engine.call(settings=service.settings())
         assert call.ending()[0] == "AGENT_ENDED"
         assert call.hear(4) == b"good"
-        assert call.counters().overflow_dropped_bytes == 2 * (len(ten_minutes) + 1)
-        assert engine.text().count("agent audio dropped: 0 s wait to be played already") == 1
+        assert call.counters().overflow_dropped_bytes == 3 * len(minute)
+        assert engine.text().count("agent audio dropped: 540 s wait to be played already") == 1
         call.release()
 
+
+def test_pieces_that_wait_are_limited_however_small(engine: Engine) -> None:
+    """K9: a piece costs memory of its own, so single bytes do not fill the queue by time."""
+    most, more = 60_000, 500
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        for _ in range(most + more):
+            await agent.speak(b"\x7f")
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending(30 * SECOND)[0] == "AGENT_ENDED"
+        # The queue's head, which was never appended, is a piece as well.
+        assert call.counters().overflow_dropped_bytes == more + 1
+        call.release()
+
+
+def test_lines_that_a_call_may_cause_are_limited(engine: Engine) -> None:
+    """K9: of each kind some are logged, and how many more there were when the call ends."""
 
 @pytest.mark.parametrize(
     ("formats", "key"),
     [
         (("mp3_44100", "ulaw_8000"), "agent_output_audio_format is mp3_44100"),
         (("ulaw_8000", "opus_48000"), "user_input_audio_format is opus_48000"),
+        (("mp3_44100_128", "ulaw_8000"), "agent_output_audio_format is mp3_44100_128"),
+        (("call_+1-900-5550100_now", "ulaw_8000"), "agent_output_audio_format is ?"),
+        (("ulaw_8000", "your.account_is_blocked"), "user_input_audio_format is ?"),
     ],
 )
 def test_a_format_that_is_not_known(engine: Engine, formats: tuple[str, str], key: str) -> None:
@@ -443,7 +469,7 @@ def test_close_codes(engine: Engine, code: int, reason: str, status: str, talkin
         call = engine.call(settings=service.settings())
         got, words = call.ending()
         assert got == status, words
-        assert reason in words
+        assert call.detail() == reason
         call.release()
 
 
@@ -696,7 +722,7 @@ def test_http_refusals(engine: Engine, code: int, body: bytes, status: str, word
         call = engine.call(settings=service.settings())
         got, reason = call.ending()
         assert got == status
-        assert words in reason
+        assert words in f"{reason} [{call.detail()}]"
         assert len(service.requests) == 1
         call.release()
 
@@ -719,6 +745,7 @@ def test_calls_that_never_reach_a_service(
 ) -> None:
     call = engine.call(**what)
     got, reason = call.ending()
+    reason += f" [{call.detail()}]"
     assert (got, words in reason) == (status, True), reason
     call.release()
 

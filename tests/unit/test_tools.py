@@ -333,7 +333,9 @@ def test_end_call_ends_it_after_the_last_word(engine: Engine) -> None:
         assert progress.play_out == 1
         status, reason = call.ending()
         assert status == "AGENT_ENDED"
-        assert reason == "the agent ended the conversation with its tool end_call: all is said"
+        assert reason == "the agent ended the conversation with its tool end_call"
+        assert call.detail() == "all is said"
+        assert (call.counters().tools_done, call.counters().tools_failed) == (1, 0)
         call.release()
         service.outcome()
 

@@ -138,8 +138,8 @@ def test_what_the_protocol_forbids(
         call = engine.call(settings=service.settings())
         status, reason = call.ending(SOON)
         assert status == "ERROR"
-        assert reason.startswith("the connection to the service broke: ")
-        assert words in reason
+        assert reason == "the connection to the service broke"
+        assert words in call.detail()
         call.release()
         began = time.monotonic()
         service.outcome()
@@ -178,7 +178,7 @@ def test_a_close_frame_decides_at_once(
         call = engine.call(settings=service.settings(connect_timeout="5"))
         began = time.monotonic()
         got, reason = call.ending()
-        assert (got, words in reason) == (status, True), reason
+        assert (got, call.detail()) == (status, words), reason
         assert time.monotonic() - began < SOON
         service.outcome()
         assert time.monotonic() - began < quickly + SOON
@@ -308,7 +308,8 @@ def test_a_service_that_is_not_there_any_more(
         call = engine.call(settings=service.settings())
         status, reason = call.ending(2 * SECOND)
         assert status == ("ERROR" if talking else "UNREACHABLE")
-        assert "keepalive ping timeout: nothing came" in reason
+        assert reason
+        assert "keepalive ping timeout: nothing came" in call.detail()
         call.release()
         stay.set()
 
@@ -349,6 +350,6 @@ def test_a_refused_upgrade(
     with RawService(script) as service:
         call = engine.call(settings=service.settings())
         status, reason = call.ending(quickly + SOON)
-        assert (status, "Invalid API key (invalid_api_key)" in reason) == ("AUTH", True), reason
+        assert (status, call.detail()) == ("AUTH", "Invalid API key (invalid_api_key)"), reason
         call.release()
         stay.set()

@@ -221,8 +221,13 @@ FAREWELL_SECONDS = 30.0
 MAX_SHOWN_CHARACTERS = 80
 """Of a wrong value of the dialplan's, in the reason."""
 
-MAX_REASON_CHARACTERS = 240
-"""Of a reason: it is one line in a log and a channel variable, and a server may send pages."""
+SECRET_SCRUBBED_CHARACTERS = 8
+"""Of a secret that is taken out of lines, at least; in bytes of UTF-8. The service's keys have some
+50. A shorter one may be any word, and a line without it would tell which."""
+
+TOKEN_CHARACTERS = 16
+"""Of a text without blanks, at least, that may be a token for somebody else's model."""
+
 MAX_REASON_BYTES = 240
 """Of a reason, and of its detail: a line in a log and a channel variable, and a server may send
 pages."""
@@ -230,6 +235,10 @@ pages."""
 MAX_LINE_BYTES = 7500
 """Of a line in the log, a traceback for instance; the C module's own limit leaves room for the
 channel's name (``DOOR_LINE_MAX`` in ``door.h``)."""
+
+SECRET_CHARACTERS = 300
+"""So much more than is shown of a text is searched for what looks like a credential: none that is
+cut off is shown in part, and a key has some 50. Those that are known may be longer."""
 
 CONVERSATION_ID_CHARACTERS = 100
 """Of the service's id of a conversation, which has some 30."""

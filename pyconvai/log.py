@@ -1,6 +1,7 @@
 """Logging into Asterisk's logger: ``logging`` on this side, the host's log function on the other.
 
-Python's stdout belongs to nobody inside Asterisk, so nothing may be printed.
+Python's stdout belongs to nobody inside Asterisk, so nothing may be printed. ``host`` makes each
+text harmless, whoever it is from.
 """
 
 from __future__ import annotations
@@ -8,9 +9,11 @@ from __future__ import annotations
 import logging
 import threading
 import traceback
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from . import limits, words
 from .core import _core
 
 DEBUG, NOTICE, WARNING, ERROR = range(4)
@@ -20,6 +23,12 @@ SHARED_LOGGERS = ("asyncio", "websockets")
 """Loggers of libraries, which all generations of the engine in one interpreter share."""
 
 NOBODY = logging.NullHandler()
+
+
+def host(level: int, text: str, channel: str = "") -> None:
+    """Write a line to the host's log, through the door. Any thread; may block as that log does."""
+    text = words.line(text, limits.MAX_LINE_BYTES)
+    _core.log(level, words.line(channel), text)
 
 
 class HostHandler(logging.Handler):
@@ -40,7 +49,7 @@ class HostHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Loop thread; may block for as long as Asterisk's logger does."""
         try:
-            _core.log(_level(record.levelno), "", self.format(record))
+            host(_level(record.levelno), self.format(record))
         except Exception:  # a fault while logging must not become a fault of the call
             self.handleError(record)
 
@@ -88,6 +97,8 @@ class ChannelLog:
         self._handle = handle
         self._channel = handle.channel
         self._debug = debug
+        self._lines: Counter[str] = Counter()
+        """How many of each kind there were to write."""
 
     @property
     def debugging(self) -> bool:
@@ -103,14 +114,14 @@ class ChannelLog:
         """A line that only somebody who looks for a fault wants."""
         self.write(DEBUG, text)
 
-    def notice(self, text: str) -> None:
+    def notice(self, text: str, kind: str = "") -> None:
         """A line that an operator may want."""
-        self.write(NOTICE, text)
+        self.write(NOTICE, text, kind)
 
-    def warning(self, text: str) -> None:
+    def warning(self, text: str, kind: str = "") -> None:
         """Something is not as it should be; the call goes on."""
-        self.write(WARNING, text)
+        self.write(WARNING, text, kind)
 
-    def error(self, text: str) -> None:
-        """The call ends because of this."""
-        self.write(ERROR, text)
+    def error(self, text: str, kind: str = "") -> None:
+        """The call, or a part of it, ends because of this."""
+        self.write(ERROR, text, kind)

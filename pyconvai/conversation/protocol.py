@@ -39,7 +39,7 @@ from .effects import (
 )
 from .heard import Heard
 from .sent import mcp_approval, pong
-from .wire import loads, parameters_of, readable
+from .wire import DIGIT_KEYS, digits_for_log, loads, parameters_of, readable, said_for_log
 
 ENCODING_ULAW = 1
 ENCODING_SLIN = 2

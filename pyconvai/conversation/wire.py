@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from math import isfinite
 from typing import Any
 
@@ -82,8 +83,24 @@ def mended_base64(text: str) -> str:
 
 # ---- For the log ----
 
-_CUT_KEYS = frozenset({"audio_base_64", "chunk", "user_audio_chunk", "alignment"})
-_SECRET_PREFIX = "secret__"
+_AUDIO_KEYS = frozenset({"audio_base_64", "chunk", "user_audio_chunk", "alignment"})
+_SECRET_KEY = re.compile(
+    r"^secret__|(?:token|secret|passw(?:or)?d|passphrase|authorization|signature|credential|cookie"
+    r"|api[_-]?key|(?:^|[_-])key)s?$",
+    re.IGNORECASE,
+)
+"""Of a member at any depth; the first is the service's own way to say so."""
+_BODY_KEY = "custom_llm_extra_body"
+"""Goes on to somebody else's model: what is a credential in it nobody here knows."""
+_DIGITS = re.compile(r"(?<!\w)[0-9*#][0-9*#A-D]*(?!\w)|(?<=^)[A-D]+$|(?<=pressed )[A-D]+")
+"""As the caller has pressed them (``call/dtmf.c``): a PIN, a card's number."""
+_SAID_KEY = "user_transcript"
+_SAID_DIGITS = re.compile(r"\d(?:(?:[ -]|[,.] |,)?\d){2,}")
+"""The same as the service has heard or read them: three and more, for fewer are a time or a sum."""
+_ONLY_DIGITS = re.compile(r"[ .,-]*(?:[0-9*#A-D][ .,-]*)+")
+"""Without any other word one is enough: who presses slowly sends them one by one."""
+DIGIT_KEYS = ("dtmf_tones", "dtmf", "digits", "tones")
+"""What ``dtmf_request`` has is published nowhere: the first text that could be digits is taken."""
 
 
 def for_log(message: bytes | str) -> str:
@@ -91,20 +108,44 @@ def for_log(message: bytes | str) -> str:
     whole = message.encode(errors="replace") if isinstance(message, str) else message
     data, is_cut = readable(whole)
     try:
-        line = orjson.dumps(_cut(loads(data))).decode()
-    except (orjson.JSONEncodeError, RecursionError):  # orjson reads deeper than it writes
-        return f"(nested too deep, {len(whole)} bytes)"
+        return _shown(loads(data), whole, is_cut=is_cut)
     except ValueError:
         return f"(no JSON, {len(whole)} bytes)"
+
+
+def sent_for_log(message: str) -> str:
+    """The same of a message of ours: of digits that the caller has pressed only their number."""
+    document = loads(message.encode())
+    if document["type"] in ("user_message", "contextual_update"):
+        document["text"] = _DIGITS.sub(_count, document["text"])
+    return _shown(document, message.encode())
+
+
+def said_for_log(text: str) -> str:
+    """What the caller has said, without the digits in it."""
+    return digits_for_log(text) if _ONLY_DIGITS.fullmatch(text) else _SAID_DIGITS.sub(_count, text)
+
+
+def digits_for_log(text: str) -> str:
+    """How many there are; nothing of a text without any character."""
+    return f"<{sum(each not in ' .,-' for each in text)} digits>" if text else ""
+
+
+def _count(found: re.Match[str]) -> str:
+    return digits_for_log(found[0])
+
+
     if len(line) > limits.MAX_LOGGED_CHARACTERS:
-        line = f"{line[: limits.MAX_LOGGED_CHARACTERS]}... ({len(line)} characters)"
+        line = f"{cut(line, limits.MAX_LOGGED_CHARACTERS)}... ({len(line)} characters)"
     return f"{line} (of {len(whole)} bytes)" if is_cut else line
 
 
 def _cut(value: Any, key: str = "") -> Any:
-    if key in _CUT_KEYS and value:
+    if key in _AUDIO_KEYS and value:
         return f"<{len(value)}>" if isinstance(value, str) else "<cut>"
-    if key.startswith(_SECRET_PREFIX):
+    if key in DIGIT_KEYS and value:
+        return digits_for_log(value) if isinstance(value, str) else "<cut>"
+    if _SECRET_KEY.search(key):
         return "<secret>"
     if isinstance(value, dict):
         return {name: _cut(item, name) for name, item in value.items()}

@@ -27,7 +27,7 @@ from ..secret import Secret
 from .endings import Ending, Status
 from .settings import Settings
 
-Key = tuple[str, str, str]
+Key = tuple[str, Secret, str]
 
 
 @dataclass(slots=True)

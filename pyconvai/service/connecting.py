@@ -54,6 +54,8 @@ class Connector:
         self._may_use_kept = handle.channel != TEST_CHANNEL
         self._log = ChannelLog(handle, debug=False)
         self._left: set[asyncio.Task[None]] = set()
+        self._url = Secret("")
+        """The last that was used: held until the call is over, so that no line of it shows any."""
 
     async def connect(self, settings: Settings, start: StartConversation) -> Metadata:
         """Reach the agent, trying again where that may help. SetupFailed carries the last cause."""
@@ -154,7 +156,7 @@ class Connector:
     async def _ask(self, host: Settings, start: StartConversation) -> Metadata:
         """Take a signed URL that was fetched ahead; if the service refuses it, ask for another."""
         if host.auth != "signed_url":
-            return await self._converse(host.public_url, host, start)
+            return await self._converse(Secret(host.public_url), host, start)
         if not host.api_key:
             reason = f"no api_key for agent '{token(self._handle.agent)}' in elevenlabs.conf"
             raise SetupFailed(Ending(Status.AUTH, reason))
@@ -196,7 +198,7 @@ class Connector:
         return await self._converse(url, host, start, stream)
 
     async def _converse(
-        self, url: str, host: Settings, start: StartConversation, stream: Stream | None = None
+        self, url: Secret, host: Settings, start: StartConversation, stream: Stream | None = None
     ) -> Metadata:
         """On this connection, or on a new one."""
         self._url = url
@@ -234,7 +236,11 @@ class Connector:
         """A new connection to where a URL leads. Nobody else has a say: no proxy, no redirect."""
         if endpoint.secure and context is None:
             context = await self._network.tls("", verify=True)
-        return await self._network.open(endpoint, context)
+        return await self._network.open(endpoint, context, agent)
+
+
+def _can_be_sent(key: Secret) -> bool:
+    return key.reveal().isascii() and key.reveal().isprintable()
 
 
 def _way(host: Settings) -> Hashable:

@@ -55,11 +55,15 @@ class Stream:
         )
         await self._attempt(self.sock.do_handshake)
 
-    async def send(self, data: bytes) -> None:
-        """Send all of it. OSError when that fails."""
-        while data:
-            sent = await self._attempt(lambda: self.sock.send(data), writing=True)  # noqa: B023
-            data = data[sent:]
+    async def send(self, request: bytearray) -> None:
+        """Send all of it, and overwrite it, for it may bear a secret. OSError when that fails."""
+        rest = memoryview(request)
+        try:
+            while rest:
+                sent = await self._attempt(lambda: self.sock.send(rest), writing=True)  # noqa: B023
+                rest = rest[sent:]
+        finally:
+            request[:] = bytes(len(request))
 
     async def receive(self) -> bytes:
         """What comes next; nothing at the end of the stream. OSError when that fails."""
@@ -211,7 +215,12 @@ class Network:
             raise SetupFailed(Ending(Status.ERROR, reason, detail=shown)) from None
 
     async def get(
-        self, url: str, headers: dict[str, str], context: ssl.SSLContext | None
+        self,
+        url: str,
+        headers: Mapping[str, str | Secret],
+        context: ssl.SSLContext | None,
+        agent: str = "",
+        most: int = limits.MAX_RESPONSE_BYTES,
     ) -> Answer:
         """One GET on a connection of its own. Follows no redirect.
 
@@ -334,15 +343,14 @@ def words_of(error: OSError) -> str:
     return os.strerror(error.errno)
 
 
-def _request(endpoint: Endpoint, headers: dict[str, str]) -> bytes:
-    headers = {
-        "Host": endpoint.authority,
-        "User-Agent": USER_AGENT,
-        "Connection": "close",
-    } | headers
-    lines = [f"GET {endpoint.target} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+def _request(method: str, endpoint: Endpoint, headers: Mapping[str, str | Secret]) -> bytearray:
+    own = {"Host": endpoint.authority, "User-Agent": USER_AGENT, "Connection": "close"}
+    request = bytearray(f"{method} {endpoint.target} HTTP/1.1\r\n".encode("latin-1"))
+    for name, value in {**own, **headers}.items():
+        text = value.reveal() if isinstance(value, Secret) else value
+        request += f"{name}: {text}\r\n".encode("latin-1")
+    request += b"\r\n"
+    return request
 
 
 _HEAD_END = re.compile(rb"\n\r?\n")

@@ -6,8 +6,8 @@ dialplan (variables and overrides) is checked here, for only the protocol knows 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from math import isfinite
 from typing import Any, get_type_hints
@@ -18,9 +18,20 @@ import orjson
 from .. import limits
 from ..secret import Secret
 from ..words import token
+from .endings import Ending, SetupFailed, Status
 
+AGENTS_PATH = "/v1/convai/agents"
 SIGNED_URL_PATH = "/v1/convai/conversation/get-signed-url"
 CONVERSATION_PATH = "/v1/convai/conversation"
+
+
+_FOR_TOOLS = "secret__"
+"""Of a dynamic variable that goes into headers of the agent's tools, and not to its model."""
+
+_FOR_MODEL = "custom_llm_extra_body"
+"""An override that goes on to somebody else's model: nobody here knows what is a token in it."""
+
+_NO_KEY = Secret("")
 
 
 class PairKind(IntEnum):
@@ -30,6 +41,9 @@ class PairKind(IntEnum):
     VARIABLE = 1
     JSON = 2
     OVERRIDE = 3
+def arguments(pairs: Iterable[tuple[int, str, str]], name: str) -> list[str]:
+    """All arguments of an inquiry that have this name, in order."""
+    return [text for kind, each, text in pairs if kind == PairKind.ARGUMENT and each == name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +52,7 @@ class Settings:
 
     agent_id: str
     base_url: str = "https://api.elevenlabs.io"
-    api_key: str = field(default="", repr=False)
+    api_key: Secret = _NO_KEY
     auth: str = "signed_url"
     signed_url_endpoint: str = ""
     chunk_ms: int = 20
@@ -49,6 +63,13 @@ class Settings:
     tls_verify: bool = True
     debug: bool = False
     tools: str = "end_call"
+    steps_max: int = 20
+    transfer_allow: str = "none"
+    set_variable_allow: str = "none"
+    tools_directory: str = ""
+    tool_timeout: int = 15
+    filler_after_ms: int = 1500
+    get_state_allow: str = "none"
     branch_id: str = ""
     version_id: str = ""
     environment: str = ""
@@ -78,6 +99,19 @@ class Settings:
             endpoint = self.base_url.rstrip("/") + endpoint
         joint = "&" if "?" in endpoint else "?"
         return f"{endpoint}{joint}{self._query('branch_id', 'version_id', 'environment')}"
+
+    @property
+    def agent_url(self) -> str:
+        """Where the service tells the agent's settings; of its first host."""
+        base, agent_id = self.base_url.split(",")[0].rstrip("/"), quote(self.agent_id, safe="")
+        which = {name: getattr(self, name) for name in ("branch_id", "version_id")}
+        query = urlencode({n: v for n, v in which.items() if v}, quote_via=quote, safe="")
+        return f"{base}{AGENTS_PATH}/{agent_id}{f'?{query}' if query else ''}"
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether anything on the way to a conversation is encrypted: then all has to be."""
+        return "https" in (self.base_url.split(":")[0], self.signed_url_request.split(":")[0])
 
     @property
     def first_url(self) -> str:
@@ -162,16 +196,19 @@ class Call:
     dynamic_variables: dict[str, Any]
     overrides: dict[str, Any]
     """Parts of the first message, ``conversation_config_override`` and others."""
+    secrets: tuple[Secret, ...] = ()
+    """Values of variables that the service calls secret, and tokens in what goes on to somebody
+    else's model: held, so that no line shows an echo."""
 
     @classmethod
     def from_pairs(cls, pairs: Iterable[tuple[int, str, str]]) -> Call:
         """Read what the C module handed over. SetupFailed says what the dialplan got wrong."""
-        settings: dict[str, str] = {}
+        settings: dict[str, str | Secret] = {}
         variables: dict[str, Any] = {}
         overrides: dict[str, Any] = {}
         for kind, name, value in pairs:
             if kind == PairKind.SETTING:
-                settings[name] = value
+                settings[name] = Secret(value) if _KINDS.get(name) is Secret else value
             elif kind == PairKind.VARIABLE:
                 variables[name] = value
             elif kind == PairKind.JSON:
@@ -185,18 +222,33 @@ class Call:
                 chosen = replace(chosen, **{name: value})
             else:
                 del overrides[name]
-        return cls(chosen, variables, overrides)
+        for_tools = (value for name, value in variables.items() if name.startswith(_FOR_TOOLS))
+        secrets = [*map(Secret, _texts(list(for_tools)))]
+        for text in _texts(overrides.get(_FOR_MODEL)):
+            scheme, _, value = text.rpartition(" ")  # as Bearer
+            if len(value) >= limits.TOKEN_CHARACTERS and " " not in scheme:
+                secrets.append(Secret(value))
+        return cls(chosen, variables, overrides, tuple(secrets))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in it, not deeper than limits.JSON_DEPTH_MAX."""
+    if isinstance(value, str):
+        yield value
+    elif _holds(value):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
 
 
 _KINDS: dict[str, type] = get_type_hints(Settings)
 
 
-def _settings(texts: dict[str, str]) -> Settings:
+def _settings(texts: dict[str, str | Secret]) -> Settings:
     """Build Settings from texts that config/keys.c has checked; leave out keys of the C module."""
     values: dict[str, Any] = {}
     for name, kind in _KINDS.items():
         if (text := texts.get(name)) is not None:
-            values[name] = text == "yes" if kind is bool else kind(text)
+            values[name] = text == "yes" if kind is bool else text if kind is Secret else kind(text)
     return Settings(**values)
 
 
@@ -222,13 +274,14 @@ def _holds(value: Any) -> bool:
 
 
 def _json_value(name: str, text: str) -> Any:
-    name = _shown(name)
+    name = token(name)
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _rejected(
-            f"channel variable ELEVENLABS_JSON_{name} is not JSON ({error});"
-            f" use ELEVENLABS_VAR_{name} for plain text"
+            f"channel variable ELEVENLABS_JSON_{name} is not JSON;"
+            f" use ELEVENLABS_VAR_{name} for plain text",
+            str(error),
         ) from None
     if isinstance(value, dict):
         raise _rejected(
@@ -243,8 +296,8 @@ def _json_value(name: str, text: str) -> Any:
 def _put_override(overrides: dict[str, Any], name: str, text: str) -> None:
     """Put one override at its place in the tree. An empty value is left out, not sent as empty."""
     if name not in OVERRIDES:
-        what = f"channel variable ELEVENLABS_OVERRIDE_{_shown(name)} names no override"
-        raise _rejected(one_line(f"{what}; docs/protocol.md lists them; there are: {_NAMES}"))
+        what = f"channel variable ELEVENLABS_OVERRIDE_{token(name)} names no override"
+        raise _rejected(f"{what}; docs/protocol.md lists them; there are: {_NAMES}", name)
     if not text:
         return
     path, kind = OVERRIDES[name]
@@ -252,8 +305,8 @@ def _put_override(overrides: dict[str, Any], name: str, text: str) -> None:
         value = _of_kind(kind, text)
     except (ValueError, KeyError):
         raise _rejected(
-            f"channel variable ELEVENLABS_OVERRIDE_{name} must be {WANTED[kind]},"
-            f" it is '{_shown(text)}'"
+            f"channel variable ELEVENLABS_OVERRIDE_{token(name)} must be {WANTED[kind]}",
+            "" if kind in (list, dict) else f"it is '{text}'",  # in JSON there may be secrets
         ) from None
     node = overrides
     for step in path[:-1]:

@@ -24,7 +24,7 @@ from .endpoint import Endpoint
 from .net import Network
 from .settings import Settings
 
-Key = tuple[str, str, str, bool]
+Key = tuple[str, Secret, str, bool]
 
 
 class SignedUrls:
@@ -32,17 +32,21 @@ class SignedUrls:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kept: dict[Key, tuple[float, str]] = {}
+        self._kept: dict[Key, tuple[float, Secret]] = {}
         self._fetching: dict[Key, asyncio.Task[None]] = {}
 
-    def take(self, settings: Settings) -> str | None:
+    def take(self, settings: Settings) -> Secret | None:
         """The URL that is kept for this agent, for no other call; None where there is none."""
         asked, url = self._kept.pop(_key(settings), (0.0, ""))
         return url if url and self._clock() - asked < limits.SIGNED_URL_LIFE_SECONDS else None
 
-    async def fetch(self, network: Network, settings: Settings) -> str:
+    async def fetch(self, network: Network, settings: Settings) -> Secret:
         """Ask the service for one. SetupFailed says why there is none."""
         context = await context_for(network, settings)
+        headers: dict[str, str | Secret] = {
+            "xi-api-key": settings.api_key,
+            "Accept": "application/json",
+        }
         request = settings.signed_url_request
         headers = {"xi-api-key": settings.api_key, "Accept": "application/json"}
         answer = await network.get(request, headers, context)
@@ -91,16 +95,22 @@ async def context_for(network: Network, settings: Settings) -> ssl.SSLContext | 
     return None
 
 
-def _checked(body: bytes, *, secure: bool) -> str:
-    """The URL out of the answer. A credential: never sent in the clear if it came over TLS."""
-    try:
+def _found(body: bytes) -> Secret | None:
+    """The URL that an answer holds; None: it holds none."""
+    with suppress(orjson.JSONDecodeError, KeyError, TypeError):
         url = orjson.loads(body)["signed_url"]
-        good = url.startswith("wss://" if secure else ("wss://", "ws://"))
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        good = False
-    if not good:
+        return Secret(url) if isinstance(url, str) else None
+    return None
+
+
+def _checked(url: Secret | None, settings: Settings) -> Secret:
+    """The URL, if it can be used: never in the clear where anything before it was encrypted."""
+    scheme = url.reveal().partition("://")[0] if url else ""
+    if url is None or scheme not in ("ws", "wss"):
         reason = "the answer to the request for a signed URL holds none; check base_url"
         raise SetupFailed(Ending(Status.ERROR, reason))
+def _leads_somewhere(url: Secret) -> bool:
+    """Whether it is a URL as a service writes it: the operator's may have blanks and umlauts."""
     try:
         Endpoint.of(url)
     except SetupFailed:

@@ -25,7 +25,8 @@ from .net import USER_AGENT, Stream, handshake_failure
 from .websocket import WebSocket
 
 
-async def upgrade(stream: Stream, url: str, ticker: Ticker) -> WebSocket:
+
+async def upgrade(stream: Stream, url: Secret, ticker: Ticker) -> WebSocket:
     """Make a WebSocket of a connection that nobody has used. SetupFailed says why it is none."""
     endpoint = Endpoint.of(url)
     try:

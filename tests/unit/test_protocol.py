@@ -570,6 +570,23 @@ def test_texts_are_cut_before_anybody_looks_at_them(
             assert len(effect.text) < 2 * limits.MAX_TEXT_CHARACTERS
 
 
+@pytest.mark.parametrize("before", range(1990, 2001))
+def test_no_half_of_a_secret_stays_where_a_text_is_cut(before: int) -> None:
+    """K6: half a key is no key that anybody finds in a line; also as the type of a message."""
+    held = Secret("Q7zX9wBv" * 4)
+    said = "." * before + held.reveal()
+    texts = [
+        message("error", "error_event", {"message": said}),
+        message(said),
+        message("guardrail_triggered", "guardrail_triggered_event", {"guardrail_name": said}),
+    ]
+    for text in texts:
+        told = [each.text for each in Conversation().receive(text) if isinstance(each, Log)]
+        assert told
+        assert "Q7z" not in "".join(told)
+    assert "Q7z" not in wire.for_log(json.dumps({"type": "x", "text": said[24:]}))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -834,3 +851,12 @@ def test_the_longest_id_of_a_conversation() -> None:
     assert metadata == Metadata(told, "pcm_16000", "pcm_16000")
 
 
+def test_the_id_of_a_conversation_is_no_secret() -> None:
+    """K6: a variable, events and commands show it."""
+    held = Secret("Q7zX9wBv" * 4)
+    kind = "conversation_initiation_metadata"
+    for told in (held.reveal(), held.reveal().upper(), f"conv_{held.reveal()}"):
+        _, metadata = Conversation().receive(
+            message(kind, f"{kind}_event", {"conversation_id": told})
+        )
+        assert metadata == Metadata("", "pcm_16000", "pcm_16000")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from traceback import TracebackException
+
 import pytest
 
 from pyconvai import limits
 from pyconvai.conversation.sent import opening
 from pyconvai.secret import Secret, scrub
 from pyconvai.service.endings import SetupFailed, Status
-from pyconvai.service.settings import OVERRIDES, Call, PairKind, Settings
+from pyconvai.service.settings import OVERRIDES, Call, PairKind, Settings, arguments
 
 AGENT = (PairKind.SETTING, "agent_id", "agent_x")
 
@@ -42,7 +45,7 @@ def test_every_setting_has_its_type() -> None:
     assert Call.from_pairs(pairs).settings == Settings(
         agent_id="agent_x",
         base_url="http://127.0.0.1:1",
-        api_key="sk",
+        api_key=Secret("sk"),
         auth="none",
         signed_url_endpoint="/x",
         chunk_ms=40,
@@ -59,7 +62,75 @@ def test_every_setting_has_its_type() -> None:
 
 
 def test_the_key_is_not_in_a_printed_settings() -> None:
-    assert "sk_secret" not in repr(Settings("agent_x", api_key="sk_secret"))
+    """Nor in a traceback, which may show what each function had."""
+    pairs = [
+        (PairKind.SETTING, "api_key", "sk_secret"),
+        AGENT,
+        (PairKind.OVERRIDE, "language", "de"),
+        (PairKind.JSON, "visits", "{"),
+    ]
+    with pytest.raises(SetupFailed) as caught:
+        Call.from_pairs(iter(pairs))
+    assert "sk_secret" not in told(caught.value)
+    settings = Call.from_pairs(pairs[:2]).settings
+    assert settings.api_key.reveal() == "sk_secret"
+    assert "sk_secret" not in f"{settings} {settings!r}"
+
+
+def test_whether_anything_on_the_way_is_encrypted() -> None:
+    """K4: the address of the service, or that of the request; not a word within one."""
+    assert Settings("a").is_secure
+    assert Settings("a", signed_url_endpoint="http://h/sign").is_secure
+    assert Settings("a", base_url="http://h", signed_url_endpoint="https://h/sign").is_secure
+    assert not Settings(
+        "a", base_url="http://h", signed_url_endpoint="/sign?for=https://h"
+    ).is_secure
+
+
+def test_a_secret_variable_is_held_as_one() -> None:
+    """K7: what echoes it is scrubbed as long as the call is there; it is sent as it is."""
+    call = Call.from_pairs(
+        [
+            AGENT,
+            (PairKind.VARIABLE, "secret__token", "hush-hush-hush"),
+            (PairKind.JSON, "secret__other", '"quiet-quiet"'),
+            (PairKind.JSON, "secret__number", "12345678"),
+        ]
+    )
+    assert call.dynamic_variables["secret__token"] == "hush-hush-hush"
+    assert scrub("bad header hush-hush-hush quiet-quiet") == "bad header *** ***"
+    del call
+    assert scrub("hush-hush-hush") == "hush-hush-hush"
+
+
+def test_a_token_for_somebody_elses_model_is_held_as_a_secret() -> None:
+    """K7: at any depth, and without the scheme before it; short words and sentences are none."""
+    body = {
+        "model": "small-model",
+        "headers": {"Authorization": "Bearer hush-hush-hush-hush"},
+        "more": [{"x": "quiet-quiet-quiet"}, 1234567890123456789, None],
+        "prompt": "a sentence without responsibilities",
+    }
+    call = Call.from_pairs(
+        [
+            AGENT,
+            (PairKind.OVERRIDE, "custom_llm_extra_body", json.dumps(body)),
+            (PairKind.JSON, "secret__list", '["silent-silent", 5, true]'),
+        ]
+    )
+    assert call.overrides["custom_llm_extra_body"] == body
+    echo = "hush-hush-hush-hush, quiet-quiet-quiet, silent-silent; "
+    left = "small-model: a sentence without responsibilities"
+    assert scrub(echo + left) == f"***, ***, ***; {left}"
+    del call
+    assert scrub(echo) == echo
+
+
+def told(fault: BaseException) -> str:
+    """A traceback with all that each function of the engine had; not this file's."""
+    trace = TracebackException.from_exception(fault, capture_locals=True)
+    trace.stack[:] = [frame for frame in trace.stack if frame.filename != __file__]
+    return "".join(trace.format())
 
 
 def test_variables_keep_their_kind() -> None:
@@ -133,13 +204,13 @@ def test_branch_and_environment_of_the_call_go_before_the_agent_s() -> None:
         (PairKind.OVERRIDE, "custom_llm_extra_body", "[]", "must be a JSON object"),
         (PairKind.JSON, "n", "{", "ELEVENLABS_JSON_n is not JSON"),
         (PairKind.OVERRIDE, "colour", "red", "there are: branch_id"),
-        (PairKind.OVERRIDE, "speed", "fast", "must be a number, it is 'fast'"),
+        (PairKind.OVERRIDE, "speed", "fast", r"must be a number \[it is 'fast'\]"),
         (PairKind.OVERRIDE, "max_duration_seconds", "9" * 20, "must be a whole number"),
         (PairKind.OVERRIDE, "max_duration_seconds", "9" * 5000, "must be a whole number"),
         (PairKind.OVERRIDE, "tool_ids", "[" * 200 + "]" * 200, "must be a JSON list"),
         (PairKind.JSON, "n", "[" * 200 + "]" * 200, "nested too deep"),
         (PairKind.OVERRIDE, "speed", "fast\r\n\x1bor not", "it is 'fast or not'"),
-        (PairKind.OVERRIDE, "fast\nor", "x", "_OVERRIDE_fast or names no"),
+        (PairKind.OVERRIDE, "fast\nor", "x", r"_OVERRIDE_\? names no.*\[fast or\]"),
     ],
 )
 def test_mistakes_of_the_dialplan(kind: PairKind, name: str, text: str, words: str) -> None:
@@ -249,14 +320,26 @@ def test_an_address_that_cannot_be_read_is_passed_on(base: str) -> None:
 
 
 def test_each_address_of_base_url_in_turn() -> None:
-    settings = Settings("a", base_url="https://one,http://two:1/x", api_key="k")
+    settings = Settings("a", base_url="https://one,http://two:1/x", api_key=Secret("k"))
     assert [host.base_url for host in settings.hosts] == ["https://one", "http://two:1/x"]
     assert settings.hosts[1].signed_url_request == (
         "http://two:1/x/v1/convai/conversation/get-signed-url?agent_id=a"
     )
-    assert [host.api_key for host in settings.hosts] == ["k", "k"]
+    assert [host.api_key for host in settings.hosts] == [Secret("k")] * 2
+
+
 
 
 @pytest.mark.parametrize(("queue", "seconds"), [("wait", 0), ("refuse", 0), ("30", 30)])
 def test_how_long_a_caller_may_be_queued(queue: str, seconds: int) -> None:
     assert Settings("agent_x", queue=queue).queue_seconds == seconds
+
+
+def test_where_the_settings_of_an_agent_are_told() -> None:
+    """At its first host, for its branch and version; its id is one part of the path."""
+    settings = Settings("agent x/y", base_url="https://a.example/,https://b.example")
+    assert settings.agent_url == "https://a.example/v1/convai/agents/agent%20x%2Fy"
+    settings = Settings("agent_x", branch_id="b 1", version_id="v", environment="staging")
+    assert settings.agent_url.endswith("/v1/convai/agents/agent_x?branch_id=b%201&version_id=v")
+
+

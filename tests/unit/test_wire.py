@@ -26,6 +26,71 @@ def test_the_log_shows_neither_audio_nor_secrets(text: str, shown: str, cut: str
     assert cut not in line
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("token", "access_token", "apiKey", "api_key", "xi-api-key", "X-Api-Keys", "key"),
+        *("password", "client_secret", "Authorization", "conversation_signature", "credentials"),
+        *("private_key", "passwd", "cookie", "secret__x"),
+    ],
+)
+@pytest.mark.parametrize("value", ["hush", 7654321, ["hush"], {"x": "hush"}])
+def test_what_is_called_a_secret_is_cut(name: str, value: object) -> None:
+    """K11: at any depth, whichever way it goes."""
+    document = {"type": "x", "a": [{"b": {name: value, "max_words": 5, "keyword": "stays"}}]}
+    for line in (wire.for_log(json.dumps(document)), wire.sent_for_log(json.dumps(document))):
+        assert "hush" not in line
+        assert "7654321" not in line
+        assert "stays" in line
+
+
+def test_what_goes_to_somebody_elses_model_is_cut() -> None:
+    """K11: nobody here knows what is a credential there."""
+    document = {"type": "x", "custom_llm_extra_body": {"tenant": "hush", "more": {"x": "hush"}}}
+    line = wire.sent_for_log(json.dumps(document))
+    assert "hush" not in line
+    assert '"tenant":"<cut>"' in line
+
+
+@pytest.mark.parametrize("kind", ["user_message", "contextual_update"])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("1234", "<4 digits>"),
+        ("*12A#", "<5 digits>"),
+        ("A", "<1 digits>"),
+        (
+            "The caller has pressed 4711 on the telephone's keypad.",
+            "The caller has pressed <4 digits> on the telephone's keypad.",
+        ),
+        ("The caller has pressed D on the", "The caller has pressed <1 digits> on the"),
+        ("A customer, whose number is 5550100.", "A customer, whose number is <7 digits>."),
+        ("Anna B2B", "Anna B2B"),
+    ],
+)
+def test_of_digits_only_their_number_is_logged(kind: str, text: str, shown: str) -> None:
+    """K11: a PIN."""
+    line = wire.sent_for_log(json.dumps({"type": kind, "text": text}))
+    assert json.loads(line)["text"] == shown
+
+
+@pytest.mark.parametrize("name", ["dtmf_tones", "dtmf", "digits", "tones"])
+@pytest.mark.parametrize("value", ["4711#", 4711, ["4", "7"]])
+def test_tones_that_the_agent_wants_are_not_logged(name: str, value: object) -> None:
+    """K11: they may be what the caller has told it."""
+    line = wire.for_log(json.dumps({"type": "dtmf_request", "dtmf_request_event": {name: value}}))
+    assert "4" not in line.replace("<4 digits>", "").replace("<cut>", "")
+
+
+@pytest.mark.parametrize("parameters", [{"digits": "4711#"}, '{"digits": "4711#"}'])
+def test_tones_that_a_tool_is_to_send_are_not_logged(parameters: object) -> None:
+    """K11: whichever way an agent gives parameters."""
+    call = {"tool_name": "send_dtmf", "tool_call_id": "c1", "parameters": parameters}
+    line = wire.for_log(json.dumps({"type": "client_tool_call", "client_tool_call": call}))
+    assert "<5 digits>" in line
+    assert "4711" not in line
+
+
 @pytest.mark.parametrize("depth", [300, 1000])
 def test_a_message_that_is_nested_too_deep_is_not_logged(depth: int) -> None:
     line = wire.for_log("[" * depth + "]" * depth)

@@ -50,11 +50,24 @@ POOL_START_SECONDS = 5.0
 CERTIFICATES_SECONDS = 300.0
 """So long certificate files are not read again: a renewed one counts within that time."""
 
+URL_CHARACTERS = 8192
+"""Of an address; a signed one has some 300."""
+
 MAX_RESPONSE_BYTES = 65_536
 """Of an answer to an HTTP request: a signed URL or an error body has a few hundred bytes."""
 
 ANSWER_PART_SECONDS = 2.0
 """For each part of such an answer behind its head: TCP has repeated a lost packet twice by then."""
+
+ANSWER_LOOKS = 64
+"""At such an answer while it is not whole; a server may send it byte by byte, and each look costs
+what a look at all of it does."""
+
+ANSWER_STEP_BYTES = 1024
+"""After that it is looked at when so much more has come, or nothing more does."""
+
+ANSWER_LINES = 2000
+"""Of one that comes in chunks, each of which has two: 1000 chunks take 4 ms."""
 
 ERROR_DEPTH_MAX = 4
 """Of lists in each other, in an error's body: its words are in the first or second."""
@@ -111,6 +124,9 @@ limit must not wait for longer."""
 
 BACKOFF_RETRY_AFTER_SECONDS = 300.0
 """A Retry-After header is followed up to this: a fault there must not close the engine down."""
+
+RETRY_AFTER_CHARACTERS = 64
+"""Of that header; a date has 29."""
 
 BACKOFF_FORGET_SECONDS = 300.0
 """So long after the last pause is over, the next refusal counts as a first one."""

@@ -3,8 +3,8 @@
 A call takes the URL that is kept for its agent; once the conversation is up, the engine fetches the
 next one in the background. Each URL is used once. The service documents that only of URLs with a
 conversation id, but so each call costs one request as it did without this, no caller depends on
-what the service does not promise, and a credential that has been used is not kept. Nothing here
-logs a URL: it is a credential. Loop thread only; the URLs go with the generation.
+what the service does not promise, and a credential that has been used is not kept for another.
+Loop thread only; the URLs go with the generation.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import orjson
 
@@ -37,7 +38,7 @@ class SignedUrls:
 
     def take(self, settings: Settings) -> Secret | None:
         """The URL that is kept for this agent, for no other call; None where there is none."""
-        asked, url = self._kept.pop(_key(settings), (0.0, ""))
+        asked, url = self._kept.pop(_key(settings), (0.0, None))
         return url if url and self._clock() - asked < limits.SIGNED_URL_LIFE_SECONDS else None
 
     async def fetch(self, network: Network, settings: Settings) -> Secret:
@@ -48,10 +49,9 @@ class SignedUrls:
             "Accept": "application/json",
         }
         request = settings.signed_url_request
-        headers = {"xi-api-key": settings.api_key, "Accept": "application/json"}
-        answer = await network.get(request, headers, context)
+        answer = await network.get(request, headers, context, settings.agent_id)
         if answer.status == 200:
-            return _checked(answer.body, secure=request.startswith("https:"))
+            return _checked(_found(answer.body), settings)
         ending = from_http(answer.status, answer.body, "the request for a signed URL")
         if ending.status is Status.AUTH:
             self.forget(settings)
@@ -90,7 +90,7 @@ def _key(settings: Settings) -> Key:
 
 async def context_for(network: Network, settings: Settings) -> ssl.SSLContext | None:
     """The TLS context that this agent's addresses need, or None."""
-    if settings.base_url.startswith("https:") or "https:" in settings.signed_url_endpoint:
+    if settings.is_secure:
         return await network.tls(settings.ca_file, settings.tls_verify)
     return None
 
@@ -109,11 +109,22 @@ def _checked(url: Secret | None, settings: Settings) -> Secret:
     if url is None or scheme not in ("ws", "wss"):
         reason = "the answer to the request for a signed URL holds none; check base_url"
         raise SetupFailed(Ending(Status.ERROR, reason))
+    if scheme == "ws" and settings.is_secure:
+        reason = (
+            "the signed URL that the service gave is not encrypted (ws), but base_url or"
+            " signed_url_endpoint is (https), so it is not used; make both https, or both http"
+        )
+        raise SetupFailed(Ending(Status.ERROR, reason))
+    if not _leads_somewhere(url):
+        reason = "the signed URL that the service gave leads nowhere; check base_url"
+        raise SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True))
+    return url
+
+
 def _leads_somewhere(url: Secret) -> bool:
     """Whether it is a URL as a service writes it: the operator's may have blanks and umlauts."""
     try:
-        Endpoint.of(url)
+        Endpoint.of(url.reveal())
     except SetupFailed:
-        reason = "the signed URL that the service gave leads nowhere; check base_url"
-        raise SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True)) from None
-    return str(url)
+        return False
+    return url.reveal().isascii() and " " not in url.reveal()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import socket
 import ssl
@@ -101,11 +102,12 @@ def test_a_certificate_that_is_not_trusted(
     with RawService(script, certificates.server(shown)) as service:
         call = engine.call(settings=service.settings(ca_file=ca_file, auth=auth))
         status, reason = call.ending()
+        detail = call.detail()
         call.release()
         with pytest.raises((ssl.SSLError, ConnectionError)):
             service.outcome()
     assert status == "UNREACHABLE"
-    assert words in reason
+    assert words in detail
     assert reason.endswith("check base_url, or set ca_file")
 
 
@@ -175,6 +177,23 @@ def test_no_keys_are_written_to_a_file(
     context = net._make_context(str(certificates.ca), True)
     handshake(context, certificates.server())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_is_trusted_is_decided_when_asterisk_starts(certificates: Certificates) -> None:
+    """A program on AMI with the class `call` can set `ENV(SSL_CERT_FILE)` at any time."""
+    libc = ctypes.CDLL(None)
+    libc.setenv(b"SSL_CERT_FILE", os.fsencode(certificates.ca), 1)
+    try:
+        context = net._make_context("", True)
+    finally:
+        libc.unsetenv(b"SSL_CERT_FILE")
+    assert context.get_ca_certs()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        handshake(context, certificates.server())
+
+
+def test_the_oldest_tls_that_is_spoken(certificates: Certificates) -> None:
+    assert net._make_context(str(certificates.ca), True).minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
 # ---- How TLS ends ----

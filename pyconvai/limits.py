@@ -41,8 +41,9 @@ SELFTEST_SECONDS = 2.0
 
 # ---- Reaching the service ----
 
-POOL_THREADS = 4
-"""Look-ups under way at once: one for each host, and few hosts are ever in use."""
+POOL_THREADS = 8
+"""Look-ups under way at once: one for each host, and few hosts are ever in use. One thread is left
+to certificates; of an agent whose names hang see ``service/lookups.py``."""
 
 POOL_START_SECONDS = 5.0
 """For the threads of the pool to start. The pool works without all of them as well."""

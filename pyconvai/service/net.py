@@ -1,8 +1,7 @@
 """Reaching the service: names, sockets, TLS contexts and one HTTPS request. Loop thread only.
 
-What blocks (name look-up, reading certificates) runs in a small pool of the engine's own. asyncio's
-default pool would let a few hanging look-ups stall those of every other call; here each host has at
-most one look-up in flight, and all who want it share the answer.
+What blocks (name look-up, reading certificates) runs in a small pool of the engine's own, not in
+asyncio's, where a few look-ups that hang (``lookups.py``) would stall those of every other call.
 """
 
 from __future__ import annotations
@@ -15,22 +14,28 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, TypeVar
 
 from .. import __version__, limits
 from ..core._core import Ticker, name_thread
 from ..secret import Secret
 from ..words import token
+from .endings import Ending, SetupFailed, Status
 from .endpoint import Endpoint
+from .lookups import LookUps
 from .routes import Address, Routes, race
 
 T = TypeVar("T")
 
 USER_AGENT = f"app_elevenlabs_convai/{__version__}"
 """Who asks, in every request: the one for a signed URL, and the one for an upgrade."""
+
+
+SYSTEM_AUTHORITIES = ssl.get_default_verify_paths()
+"""Where the system's authorities are, by the environment that Asterisk was started with."""
 
 
 class Answer(NamedTuple):
@@ -40,6 +45,10 @@ class Answer(NamedTuple):
     body: bytes
     retry_after: str | None
     """The header Retry-After, as it came."""
+
+    def __repr__(self) -> str:
+        """Without the body, which may be a credential."""
+        return f"Answer({self.status})"
 
 
 class Stream:
@@ -119,8 +128,8 @@ class Network:
         self.ticker = Ticker()
         self.routes = Routes()
         self._pool = _pool()
-        self._lookups: dict[tuple[str, int], asyncio.Future[list[Address]]] = {}
-        self._contexts: dict[tuple[str, bool], asyncio.Future[ssl.SSLContext]] = {}
+        self._lookups = LookUps(self._pool, _look_up)
+        self._contexts: dict[tuple[str, bool, bool], asyncio.Future[ssl.SSLContext]] = {}
         self._contexts_since = 0.0
 
     def close(self) -> None:
@@ -128,12 +137,12 @@ class Network:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.ticker.close()
 
-    async def connect(self, endpoint: Endpoint) -> socket.socket:
+    async def connect(self, endpoint: Endpoint, agent: str = "") -> socket.socket:
         """Open a TCP connection to the address that answers first; see ``Routes.order``.
 
         SetupFailed says what went wrong.
         """
-        addresses = self.routes.order(endpoint.place, await self._addresses(endpoint))
+        addresses = self.routes.order(endpoint.place, await self._addresses(endpoint, agent))
         limit = limits.ADDRESS_SECONDS if len(addresses) > 1 else None
         opened: set[socket.socket] = set()
 
@@ -157,9 +166,11 @@ class Network:
             for late in opened:  # nobody waits for it any more
                 late.close()
 
-    async def open(self, endpoint: Endpoint, context: ssl.SSLContext | None) -> Stream:
+    async def open(
+        self, endpoint: Endpoint, context: ssl.SSLContext | None, agent: str = ""
+    ) -> Stream:
         """Open a connection, with TLS where the address wants it. SetupFailed says what failed."""
-        stream = Stream(await self.connect(endpoint))
+        stream = Stream(await self.connect(endpoint, agent))
         if not endpoint.secure:
             return stream
         assert context is not None
@@ -174,36 +185,26 @@ class Network:
             raise
         return stream
 
-    async def _addresses(self, endpoint: Endpoint) -> list[Address]:
-        key = (endpoint.host, endpoint.port)
-        lookup = self._lookups.get(key)
-        if lookup is None:
-            loop = asyncio.get_running_loop()
-            lookup = loop.run_in_executor(self._pool, _look_up, *key)
-            self._lookups[key] = lookup
-
-            def done(finished: asyncio.Future[list[Address]]) -> None:
-                self._lookups.pop(key, None)
-                _take_note(finished)
-
-            lookup.add_done_callback(done)
+    async def _addresses(self, endpoint: Endpoint, agent: str) -> list[Address]:
         try:
-            return await asyncio.shield(lookup)
+            return await self._lookups.addresses(endpoint.host, endpoint.port, agent)
         except OSError as error:
-            raise _unreachable(
-                f"cannot find the host {endpoint.host}: {words_of(error)}; check base_url and DNS"
-            ) from None
+            host, why, key = token(endpoint.host), words_of(error), token(endpoint.key)
+            raise _unreachable(f"cannot find the host {host}: {why}; check {key} and DNS") from None
 
-    async def tls(self, ca_file: str, verify: bool) -> ssl.SSLContext:
-        """The TLS context for these settings; kept for a while, for reading costs some 10 ms."""
+    async def tls(self, ca_file: str, verify: bool, *, with_system: bool = False) -> ssl.SSLContext:
+        """The TLS context for these settings; kept for a while, for reading costs some 10 ms.
+
+        ``with_system``: the system's authorities are trusted beside those of the ``ca_file``.
+        """
         loop = asyncio.get_running_loop()
         if loop.time() - self._contexts_since > limits.CERTIFICATES_SECONDS:
             self._contexts.clear()
             self._contexts_since = loop.time()
-        key = (ca_file, verify)
+        key = (ca_file, verify, with_system)
         made = self._contexts.get(key)
         if made is None:
-            made = loop.run_in_executor(self._pool, _make_context, ca_file, verify)
+            made = loop.run_in_executor(self._pool, _make_context, *key)
             made.add_done_callback(_take_note)
             self._contexts[key] = made
         try:
@@ -224,13 +225,22 @@ class Network:
     ) -> Answer:
         """One GET on a connection of its own. Follows no redirect.
 
-        The caller bounds the time. SetupFailed when there was no HTTP answer at all.
+        ``most``: bytes of the answer. The caller bounds the time. SetupFailed when there was no
+        HTTP answer at all.
         """
         endpoint = Endpoint.of(url)
-        stream = await self.open(endpoint, context)
+        async with self._opened(endpoint, context, agent) as stream:
+            await stream.send(_request("GET", endpoint, headers))
+            return await _read_answer(stream, endpoint, most)
+
+    @asynccontextmanager
+    async def _opened(
+        self, endpoint: Endpoint, context: ssl.SSLContext | None, agent: str
+    ) -> AsyncIterator[Stream]:
+        """A connection for one request."""
+        stream = await self.open(endpoint, context, agent)
         try:
-            await stream.send(_request(endpoint, headers))
-            return await _read_answer(stream, endpoint)
+            yield stream
         except OSError as error:
             raise _unreachable(f"{endpoint} broke the connection: {words_of(error)}") from None
         finally:
@@ -260,7 +270,7 @@ def _take_note(finished: asyncio.Future[Any]) -> None:
 
 def _look_up(host: str, port: int) -> list[Address]:
     """Pool thread. May block for as long as the system's resolver does."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo(host.encode("ascii"), port, type=socket.SOCK_STREAM)
     return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
 
 
@@ -269,18 +279,20 @@ def _path(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _make_context(ca_file: str, verify: bool) -> ssl.SSLContext:
+def _make_context(ca_file: str, verify: bool, with_system: bool = False) -> ssl.SSLContext:
     """Pool thread. Reads files.
 
     Not Python's default context: that one is stricter from 3.13 on, so an upgrade of Python could
-    end the trust in a ``ca_file``; and it may write its keys to a file.
+    end the trust in a ``ca_file``; and it may write its keys to a file. Nor OpenSSL's default
+    authorities: it asks the environment for them anew each time, which AMI may write.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
     if ca_file:
         context.load_verify_locations(_path(ca_file))
-    else:
-        context.load_default_certs()
+    has_any = SYSTEM_AUTHORITIES.cafile or SYSTEM_AUTHORITIES.capath
+    if has_any and (with_system or not ca_file):
+        context.load_verify_locations(SYSTEM_AUTHORITIES.cafile, SYSTEM_AUTHORITIES.capath)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -303,7 +315,7 @@ async def _connect_one(
 
 
 def _unreachable(reason: str) -> SetupFailed:
-    return SetupFailed(Ending(Status.UNREACHABLE, one_line(reason), retry=True))
+    return SetupFailed(Ending(Status.UNREACHABLE, reason, retry=True))
 
 
 def _why(failure: BaseException | None) -> str:
@@ -339,7 +351,8 @@ def words_of(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return str(getattr(error, "reason", None) or error.strerror or "")
     if isinstance(error, socket.gaierror) or not error.errno:
-        return error.strerror or str(error)
+        nothing_came = isinstance(error, TimeoutError)
+        return error.strerror or ("" if nothing_came else type(error).__name__)
     return os.strerror(error.errno)
 
 
@@ -358,24 +371,73 @@ _INTERIM = re.compile(rb"(HTTP/1\.\d 1\d\d[^\n]*\n([^\r\n][^\n]*\n)*\r?\n)+")
 """Answers that only say that another one will come, as 100 and 103 do. Nobody has asked for 101."""
 
 
-async def _read_answer(stream: Stream, endpoint: Endpoint) -> Answer:
+async def _read_answer(
+    stream: Stream, endpoint: Endpoint, most: int = limits.MAX_RESPONSE_BYTES
+) -> Answer:
     """The answer, as soon as it is whole: not every server closes when asked to.
 
     Behind the head each part has ``ANSWER_PART_SECONDS``: some answers end only with their
     connection, and of others only silence tells that they are broken.
     """
+    come, room, least, looks, has_head = b"", most, 0, 0, False
+    try:
+        while True:
+            piece = b""
+            with suppress(TimeoutError):
+                async with asyncio.timeout(limits.ANSWER_PART_SECONDS if has_head else None):
+                    piece = await stream.receive()
+            come += piece
+            room -= len(piece)
+            is_all = not piece or room <= 0
+            if not has_head:  # two bytes of its end may have come before
+                has_head = bool(_HEAD_END.search(come, max(0, len(come) - len(piece) - 2)))
+                if has_head and (interim := _INTERIM.match(come)):
+                    come = come[interim.end() :]
+                    has_head = bool(_HEAD_END.search(come))
+            if not is_all and (not has_head or len(come) < least):
+                continue
+            try:
+                answer = _parse_response(come, endpoint, is_all)
+            except SetupFailed:
+                if has_head and room <= 0:
+                    what = f"{endpoint} answers with more than {most} bytes"
+                    raise _unreachable(f"{what}; check base_url") from None
+                raise
+            if isinstance(answer, Answer):
+                return answer
+            looks += 1
+            step = 1 if looks < limits.ANSWER_LOOKS else limits.ANSWER_STEP_BYTES
+            least = len(come) + max(step, answer)
+    finally:
+        come = piece = b""  # it may hold a signed URL, and a traceback this function's variables
+
+
+async def _read_head(stream: Stream, endpoint: Endpoint) -> Answer:
+    """The answer without its body, as soon as its head is whole."""
     come = b""
     while True:
-        has_head, piece = _HEAD_END.search(come), b""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(limits.ANSWER_PART_SECONDS if has_head else None):
-                piece = await stream.receive()
+        piece = await stream.receive()
         come += piece
-        if interim := _INTERIM.match(come):
+        while interim := _INTERIM.match(come):
             come = come[interim.end() :]
-        is_all = not piece or len(come) >= limits.MAX_RESPONSE_BYTES
-        if answer := _parse_response(come, endpoint, is_all):
-            return answer
+        if head := _HEAD_END.search(come):
+            empty = come[: head.end()]
+            return _parse_head(empty, endpoint)
+        if not piece or len(come) > limits.MAX_RESPONSE_BYTES:
+            return _parse_head(come, endpoint)
+
+
+def _parse_head(head: bytes, endpoint: Endpoint) -> Answer:
+    response = http.client.HTTPResponse(_Replay(head), method="HEAD")  # type: ignore[arg-type]
+    try:
+        response.begin()
+    except (http.client.HTTPException, ValueError, OverflowError, OSError):
+        raise _no_http(endpoint) from None
+    return Answer(response.status, b"", response.getheader("Retry-After"))
+
+
+def _no_http(endpoint: Endpoint) -> SetupFailed:
+    return _unreachable(f"{endpoint} did not answer in HTTP; check {token(endpoint.key)}")
 
 
 class _Replay:
@@ -388,23 +450,26 @@ class _Replay:
         return io.BytesIO(self._answer)
 
 
-def _parse_response(come: bytes, endpoint: Endpoint, is_all: bool) -> Answer | None:
-    """None if more is to come. One parser decides where an answer ends."""
-    has_head = _HEAD_END.search(come)
-    if not has_head and not is_all:
-        return None
+def _parse_response(come: bytes, endpoint: Endpoint, is_all: bool) -> Answer | int:
+    """The answer, or how many bytes are missing at least. One parser decides where it ends.
+
+    ``is_all``: no more will come; else the head is whole.
+    """
     response = http.client.HTTPResponse(_Replay(come), method="GET")  # type: ignore[arg-type]
     try:
         response.begin()
         if response.length is None and not response.chunked:
-            if not has_head or response.getheader("Content-Length"):
+            if not _HEAD_END.search(come) or response.getheader("Content-Length"):
                 raise ValueError("no whole head, or a length that is none")
             if not is_all:
-                return None
-        elif response.chunked and not is_all and not come.endswith(b"\n"):
-            return None  # a 0 may be the first digit of the next chunk's length
+                return 1
+        elif response.chunked:
+            if come.count(b"\n") > limits.ANSWER_LINES:
+                raise ValueError("chunks of a few bytes")
+            if not is_all and not come.endswith(b"\n"):
+                return 1  # a 0 may be the first digit of the next chunk's length
         return Answer(response.status, response.read(), response.getheader("Retry-After"))
     except (http.client.HTTPException, ValueError, OverflowError, OSError) as error:
         if not is_all and isinstance(error, http.client.IncompleteRead):
-            return None
-        raise _unreachable(f"{endpoint} did not answer in HTTP; check base_url") from None
+            return max(1, error.expected or 0)
+        raise _no_http(endpoint) from None

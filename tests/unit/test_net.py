@@ -56,7 +56,11 @@ def test_endpoint(url: str, host: str, port: int, secure: bool, target: str) -> 
 @pytest.mark.parametrize(
     "url",
     ["", "api.elevenlabs.io", "ftp://h", "http://", "http://h:port", "http://h:65536",
-     "https://[::1", "https://[nonsense]"],
+     "https://[::1", "https://[nonsense]", "https://user@h", "https://user:pw@h", "https://@h",
+     "https://h#f", "https://h/x#", "https://h\\@x", "https:\\\\h", "https://h/\n", "\x00https://h",
+     "https://h/\u200b", "https://h:0", "https://h:-1", "https://h: 80", "https://h:443x",
+     "https:///x", "https:h", "//h", "https://h/\udcff", "https://[1:2]",
+     "https://h/" + "x" * limits.URL_CHARACTERS],
 )  # fmt: skip
 def test_what_is_no_endpoint_is_refused(url: str) -> None:
     with pytest.raises(SetupFailed, match="base_url"):
@@ -64,7 +68,11 @@ def test_what_is_no_endpoint_is_refused(url: str) -> None:
     assert place_of(url) == "an address that cannot be read"
 
 
-@pytest.mark.parametrize("host", ["api..x", f"{'a' * 64}.io", ".x", "x..", "\udcff"])
+@pytest.mark.parametrize(
+    "host",
+    ["api..x", f"{'a' * 64}.io", ".x", "x..", ".", f"{'a.' * 127}x", "h%41", "%68", "h,x",
+     "h;x", "h!", "[::1%25]", "[::1%25a b]", "[fe80::1%25" + "x" * 33 + "]", "a b"],
+)  # fmt: skip
 def test_what_is_no_host_name_is_refused(host: str) -> None:
     """S12: before anybody is asked for it; the reason names it on one line."""
     with pytest.raises(SetupFailed, match="no host name; check base_url") as failed:
@@ -224,6 +232,92 @@ def test_one_look_up_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
 
     asyncio.run(run())
     assert asked.count("slow") == 1
+
+
+def test_names_that_hang_are_their_agents_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """K9: four of one agent, then any number: another agent's name has a thread at once."""
+    free, hanging = threading.Event(), threading.Semaphore(0)
+
+    def look_up(host: str, port: int) -> list[net.Address]:
+        if host.startswith("dead"):
+            hanging.release()
+            free.wait(10 * SECOND)
+        raise socket.gaierror(1, "no such host")
+
+    monkeypatch.setattr(net, "_look_up", look_up)
+
+    async def run() -> None:
+        network = Network()
+
+        def connect(host: str, agent: str) -> asyncio.Task[socket.socket]:
+            return asyncio.create_task(network.connect(Endpoint(host, 1, False, "/"), agent))
+
+        async def hang(count: int) -> None:
+            for _ in range(count):
+                there = await asyncio.to_thread(hanging.acquire, timeout=10 * SECOND)
+                assert there
+
+        dead = [connect(f"dead{number}", "a") for number in range(4)]
+        await hang(4)
+        dead += [connect(f"dead{number}", "a") for number in range(4, 30)]
+        # Another agent with such names has one thread, and then there are as many for others.
+        dead += [connect(f"dead-b{number}", "b") for number in range(4)]
+        await hang(1)
+        for number in range(3):
+            with pytest.raises(SetupFailed, match="no such host"):
+                await connect(f"quick{number}", "c")
+        assert not hanging.acquire(blocking=False)
+        # Whoever gives up while it waits leaves nothing; what hangs goes on without anybody.
+        for task in dead:
+            task.cancel()
+        await asyncio.wait(dead)
+        assert len(network._lookups._under_way) == 5
+        late = [connect(f"dead-late{number}", "a") for number in range(2)]
+        await asyncio.sleep(0)
+        free.set()
+        ends = await asyncio.gather(*late, return_exceptions=True)
+        assert all(isinstance(end, SetupFailed) for end in ends), "what waited has its turn"
+        if left := [look_up.found for look_up in network._lookups._under_way.values()]:
+            await asyncio.wait(left, timeout=5 * SECOND)
+        assert not network._lookups._under_way
+        assert not network._lookups._threads.total()
+        network.close()
+
+    asyncio.run(run())
+
+
+def test_the_same_name_on_two_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """K9: one whose account is used up waits; when another wants the name, both have it."""
+    free, asked = threading.Event(), []
+
+    def look_up(host: str, port: int) -> list[net.Address]:
+        asked.append(host)
+        if host.startswith("dead"):
+            free.wait(10 * SECOND)
+        raise socket.gaierror(1, "no such host")
+
+    monkeypatch.setattr(net, "_look_up", look_up)
+
+    async def run() -> None:
+        network = Network()
+
+        async def connect(host: str, agent: str) -> None:
+            with pytest.raises(SetupFailed, match="no such host"):
+                await network.connect(Endpoint(host, 1, False, "/"), agent)
+
+        dead = [asyncio.create_task(connect(f"dead{number}", "a")) for number in range(4)]
+        await asyncio.sleep(0)
+        mine = asyncio.create_task(connect("shared", "a"))
+        await asyncio.sleep(0)
+        assert "shared" not in asked
+        await connect("shared", "b")
+        await mine
+        free.set()
+        await asyncio.gather(*dead)
+        network.close()
+
+    asyncio.run(run())
+    assert asked.count("shared") == 1
 
 
 def test_the_next_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -146,14 +146,20 @@ long has an agent. The first message decides sooner, so that no greeting waits f
 READ_BYTES = 16_384
 """Of one read before a WebSocket has the connection; no TLS record is longer."""
 
-MAX_MESSAGE_BYTES = 33_554_432
-"""Of one message of the service: 32 MiB. Official clients take 16 MiB; more than this is a fault
-of the service."""
+MAX_MESSAGE_BYTES = 1_048_576
+"""Of one message of the service: 1 MiB, 98 s of mu-law or 8 s of ``pcm_48000`` as base64, where
+the service sends a second or so. A longer one is left out as it comes: no other call is served
+while it is put together and read."""
 
-MESSAGE_WHOLE_BYTES = 65_536
+MESSAGE_WHOLE_BYTES = 16_384
 """Of a message that is read whole. Of a longer one an excerpt is read (``core/excerpt.h``), because
-Python's reader holds all other calls up meanwhile: 1 ms for as much as this at worst. What
-the service sends has a few hundred bytes, but for agent audio, which stays whole."""
+Python's reader holds all other calls up meanwhile, and so does its garbage collector, which looks
+at what has been read: 4 ms for as much as this at worst. What the service sends has a few hundred
+bytes, but for agent audio, which stays whole."""
+
+SLOW_JSON_BYTES = 8192
+"""Of a message that Python's own reader gets if orjson cannot read it: that takes ten times as
+long, so a longer one counts as unknown."""
 
 EARLY_AUDIO_BYTES = 2_000_000
 """Of agent audio, as base64, that is kept until the metadata comes: 3 minutes of mu-law, 15 s of
@@ -271,7 +277,12 @@ MAX_LOGGED_CHARACTERS = 2000
 
 MAX_TEXT_CHARACTERS = 2000
 """Of a text of the service's that a person may come to see: cut before it is made one line, which
-takes a microsecond for each 20 characters."""
+takes a microsecond for each 40 characters."""
+
+LINES_OF_A_KIND = 20
+"""In the log, notices and warnings of one kind that one call may cause: more of them are counted,
+and told of when the call ends."""
+
 
 RESPONSES_REMEMBERED = 16
 """Of the agent's, to know one that is sent again: that happens within a turn or two."""
@@ -283,3 +294,7 @@ writes, which is some 250."""
 WHOLE_MAX = 9_007_199_254_740_991
 """Of a whole number in a value of the dialplan's: 2^53 - 1, which every reader of JSON keeps exact.
 ``config/pairs.c`` has the same."""
+
+# An engine that stops closes its conversations first (CLOSE_ALL_SECONDS). Asterisk's end waits for
+# all of it no longer than EXIT_LIMIT_MS (app_elevenlabs_convai.c), an unload for some seconds.
+

@@ -105,10 +105,27 @@ class ChannelLog:
         """Whether messages are to be logged: the agent asks for it, or the operator does."""
         return self._handle.debugging(self._debug)
 
-    def write(self, level: int, text: str) -> None:
-        """A line of this level; DEBUG only where somebody looks for a fault."""
-        if level > DEBUG or self.debugging:
-            _core.log(level, self._channel, text)
+    def write(self, level: int, text: str, kind: str = "") -> None:
+        """A line of this level; DEBUG only where somebody looks for a fault.
+
+        ``kind``: what others may cause any number of, in words. ``LINES_OF_A_KIND`` are written.
+        """
+        if level == DEBUG:
+            if not self.debugging:
+                return
+        elif kind:
+            self._lines[kind] += 1
+            if self._lines[kind] > limits.LINES_OF_A_KIND:
+                return
+        host(level, text, self._channel)
+
+    def close(self) -> None:
+        """Say how many lines were left out: the call is over."""
+        for kind, count in self._lines.items():
+            if count > limits.LINES_OF_A_KIND:
+                more = count - limits.LINES_OF_A_KIND
+                host(NOTICE, f"not logged: {more} more lines about {kind}", self._channel)
+        self._lines.clear()
 
     def debug(self, text: str) -> None:
         """A line that only somebody who looks for a fault wants."""

@@ -212,6 +212,9 @@ static void warn_of_refused(const char *channel, const struct config_agent *agen
 
 /*!
  * \brief The variables that the dialplan has set for the agent. The channel is locked.
+ *
+ * An override may have been inherited from whoever has dialled this channel, so one that the
+ * operator does not allow is left out: to refuse the call would let others end it.
  */
 static int append_variables(struct pair_list *list, struct ast_channel *channel)
 {

@@ -321,6 +321,14 @@ class Session:
         for effect in self._conversation.receive(data):
             self._carry_out(effect)
 
+    def skipped(self) -> None:
+        """A message that nobody can be meant to read."""
+        self.handle.count_message()
+        self.handle.count_unknown()
+        if self._conversation.once("too long"):
+            most = limits.MAX_MESSAGE_BYTES
+            self._log.warning(f"a message of the service left out: more than {most} bytes")
+
     def closed(self, closed: Closed) -> None:
         """Nothing comes any more."""
         assert self._closed is not None

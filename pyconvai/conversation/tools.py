@@ -154,6 +154,16 @@ class Toolbox:
     async def _carry_out(self, call: CallTool, tool: Function) -> None:
         context = ToolContext(self._handle.channel)
         work = self._spawn(self._run(call, tool, context))
+    async def _limited(
+        self,
+        call: CallTool,
+        what: Work,
+        seconds: float,
+        *,
+        cancel: bool = True,
+    ) -> tuple[str, bool]:
+        """What comes of it, or that it took too long: the one limit of all tools but steps."""
+        work = self._spawn(self._guarded(call, what))
         # A tool that ignores its cancellation counts until it ends; nobody waits for it.
         work.add_done_callback(self._done)
         await asyncio.wait({work}, timeout=limits.TOOL_SECONDS)

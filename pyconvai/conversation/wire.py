@@ -16,12 +16,12 @@ from ..words import cut
 # ---- What comes ----
 
 
-def readable(message: bytes) -> tuple[bytes, bool]:
+def readable(message: bytes, whole: int = limits.MESSAGE_WHOLE_BYTES) -> tuple[bytes, bool]:
     """What is read of a message, and whether that leaves anything out.
 
-    Nothing (``b""``) of a long one that is no object in JSON.
+    One of so many bytes is read whole. Nothing (``b""``) of a longer one that is no JSON object.
     """
-    if len(message) <= limits.MESSAGE_WHOLE_BYTES:
+    if len(message) <= whole:
         return message, False
     return _core.excerpt(message) or (b"", False)
 
@@ -35,7 +35,7 @@ def loads(message: bytes) -> Any:
     try:
         return orjson.loads(message)
     except orjson.JSONDecodeError:
-        if len(message) > limits.MESSAGE_WHOLE_BYTES:
+        if len(message) > limits.SLOW_JSON_BYTES:
             raise
     try:
         text = message.decode(errors="replace")
@@ -106,7 +106,7 @@ DIGIT_KEYS = ("dtmf_tones", "dtmf", "digits", "tones")
 def for_log(message: bytes | str) -> str:
     """A message as one line for the log, with audio and secrets cut out."""
     whole = message.encode(errors="replace") if isinstance(message, str) else message
-    data, is_cut = readable(whole)
+    data, is_cut = readable(whole, limits.MAX_LOGGED_CHARACTERS)
     try:
         return _shown(loads(data), whole, is_cut=is_cut)
     except ValueError:
@@ -135,6 +135,11 @@ def _count(found: re.Match[str]) -> str:
     return digits_for_log(found[0])
 
 
+def _shown(document: Any, whole: bytes, *, is_cut: bool = False) -> str:
+    try:
+        line = orjson.dumps(_cut(document)).decode()
+    except (orjson.JSONEncodeError, RecursionError):  # orjson reads deeper than it writes
+        return f"(nested too deep, {len(whole)} bytes)"
     if len(line) > limits.MAX_LOGGED_CHARACTERS:
         line = f"{cut(line, limits.MAX_LOGGED_CHARACTERS)}... ({len(line)} characters)"
     return f"{line} (of {len(whole)} bytes)" if is_cut else line

@@ -182,6 +182,7 @@ cdef extern from "frame_reader.h" nogil:
         size_t base64_length
         uint64_t event_id
     struct convai_frame_reader:
+        uint64_t message_max
         unsigned int head
         unsigned int bypass
     convai_frame_verdict convai_frame_read(convai_frame_reader *reader, const uint8_t *bytes,

@@ -273,6 +273,31 @@ static int is(const struct span *span, const char *word)
 	return span->length == strlen(word) && !memcmp(span->at, word, span->length);
 }
 
+/*! \brief A list, of which only the length is of interest */
+static int take_list(struct text *text, uint32_t *length)
+{
+	*length = 0;
+	if (!convai_json_take(&text->at, text->end, '[')) {
+		return take_value(text);
+	}
+	if (++text->depth > CONVAI_AUDIO_EVENT_DEPTH) {
+		return 0;
+	}
+	if (!convai_json_take(&text->at, text->end, ']')) {
+		do {
+			if (!take_value(text)) {
+				return 0;
+			}
+			++*length;
+		} while (convai_json_take(&text->at, text->end, ','));
+		if (!convai_json_take(&text->at, text->end, ']')) {
+			return 0;
+		}
+	}
+	text->depth--;
+	return 1;
+}
+
 /*!
  * \brief The value of a key that nobody is interested in
  *
@@ -289,6 +314,7 @@ static int take_audio(struct text *text, struct convai_audio_event *event)
 	struct span key, audio = { .at = NULL };
 	int ids = 0;
 
+	event->characters = 0;
 	if (!convai_json_take(&text->at, text->end, '{')) {
 		return 0;
 	}

@@ -33,7 +33,7 @@
 /*! Down to here each object and list has its own members, whatever came before it */
 #define CONVAI_EXCERPT_FREE_DEPTH 2
 /*! Most members of all that lie deeper, together */
-#define CONVAI_EXCERPT_VALUES 4096
+#define CONVAI_EXCERPT_VALUES 2048
 
 /*!
  * \brief Write an excerpt of a message: an object in JSON

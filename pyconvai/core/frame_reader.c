@@ -26,6 +26,7 @@ enum {
 	CONTROL_TEXT_MAX = 125,
 	LENGTH_16 = 126,
 	LENGTH_64 = 127,
+	LENGTH_BITS = 63,	/* the highest bit of a length of 64 bits has to be 0 */
 };
 
 /*! The header of one frame that a server sent */
@@ -78,7 +79,7 @@ static int is_last(const struct convai_frame_reader *reader, const struct frame 
 {
 	int opcode = frame->first & OPCODE;
 
-	if (frame->is_masked || frame->first & RESERVED) {
+	if (frame->is_masked || frame->first & RESERVED || frame->text >> LENGTH_BITS) {
 		return 1;
 	}
 	if (opcode >= OPCODE_CLOSE) {
@@ -95,28 +96,59 @@ static int may_be_audio(const struct frame *frame, const uint8_t *bytes, size_t 
 		&& (length == frame->header || bytes[frame->header] == '{');
 }
 
+/*! \brief Whether the message that a frame is part of is, or becomes, too long */
+static int is_too_long(const struct convai_frame_reader *reader, const struct frame *frame)
+{
+	int opcode = frame->first & OPCODE;
+
+	if (opcode >= OPCODE_CLOSE) {
+		return 0;
+	}
+	if (opcode != OPCODE_CONTINUATION) {
+		return frame->text > reader->message_max;
+	}
+	return reader->skipping || frame->text > reader->message_max - reader->message;
+}
+
+/*! \brief A frame begins: what is known of the message that it is part of changes */
+static void begin(struct convai_frame_reader *reader, const struct frame *frame, int skip)
+{
+	int opcode = frame->first & OPCODE;
+
+	if (opcode >= OPCODE_CLOSE) {
+		return;
+	}
+	if (opcode != OPCODE_CONTINUATION) {
+		reader->message = 0;
+	}
+	reader->message += skip ? 0 : frame->text;
+	reader->fragmented = !(frame->first & FINAL);
+	reader->skipping = skip && reader->fragmented;
+}
+
+/*! \brief As much as is there of what has yet to come of a frame */
+static size_t read_rest(uint64_t *rest, size_t length)
+{
+	size_t there = *rest < length ? *rest : length;
+
+	*rest -= there;
+	return there;
+}
+
 /*! \brief Leave a frame to the library, as far as it is there. \return how many bytes that is */
 static size_t pass(struct convai_frame_reader *reader, const struct frame *frame, size_t length)
 {
-	size_t there = length - frame->header;
-
-	if ((frame->first & OPCODE) < OPCODE_CLOSE) {
-		reader->fragmented = !(frame->first & FINAL);
-	}
-	if (there >= frame->text) {
-		return frame->header + frame->text;
-	}
-	reader->passing = frame->text - there;
-	return length;
+	begin(reader, frame, 0);
+	reader->passing = frame->text;
+	return frame->header + read_rest(&reader->passing, length - frame->header);
 }
 
-/*! \brief The rest of what was passed on in part. \return how many bytes of it are there */
-static size_t read_passing(struct convai_frame_reader *reader, size_t length)
+/*! \brief Leave out a frame, as far as it is there. \return how many bytes that is */
+static size_t skip(struct convai_frame_reader *reader, const struct frame *frame, size_t length)
 {
-	size_t there = reader->passing < length ? reader->passing : length;
-
-	reader->passing -= there;
-	return there;
+	begin(reader, frame, 1);
+	reader->dropping = frame->text;
+	return frame->header + read_rest(&reader->dropping, length - frame->header);
 }
 
 enum convai_frame_verdict convai_frame_read(struct convai_frame_reader *reader,
@@ -124,23 +156,39 @@ enum convai_frame_verdict convai_frame_read(struct convai_frame_reader *reader,
 {
 	struct frame frame;
 	size_t at = 0;
+	int frames = 0;
 
-	while (at < length) {
+	while (at < length && frames < CONVAI_FRAME_PASS_FRAMES) {
 		if (reader->head < CONVAI_FRAME_HEAD) {
 			/* By itself: it may refuse the upgrade, and then no frames follow. */
 			at = read_head(reader, bytes, length);
 			break;
 		}
 		if (reader->bypass) {
-			at = length;
-		} else if (reader->passing) {
-			at += read_passing(reader, length - at);
+			at += length - at < CONVAI_FRAME_BYPASS_BYTES ? length - at : CONVAI_FRAME_BYPASS_BYTES;
+			break;
+		}
+		if (reader->passing) {
+			at += read_rest(&reader->passing, length - at);
+		} else if (reader->dropping) {
+			if (!at) {
+				*used = read_rest(&reader->dropping, length);
+				return CONVAI_FRAME_DROP;
+			}
+			break;
 		} else if (!read_header(bytes + at, length - at, &frame)) {
 			break;
 		} else if (is_last(reader, &frame)) {
 			reader->bypass = 1;
+		} else if (is_too_long(reader, &frame)) {
+			if (!at) {
+				*used = skip(reader, &frame, length);
+				return CONVAI_FRAME_SKIP;
+			}
+			break;
 		} else if (!may_be_audio(&frame, bytes + at, length - at)) {
 			at += pass(reader, &frame, length - at);
+			frames++;
 		} else if (at || length < frame.header + frame.text) {
 			/* What came before it goes first; then it is looked at when all of it is there. */
 			break;
@@ -149,6 +197,7 @@ enum convai_frame_verdict convai_frame_read(struct convai_frame_reader *reader,
 			return CONVAI_FRAME_AUDIO;
 		} else {
 			at += pass(reader, &frame, length);
+			frames++;
 		}
 	}
 	*used = at;

@@ -12,6 +12,9 @@ from ssl import SSLWantReadError, SSLWantWriteError
 cdef enum:
     RECORD_BYTES = 16384        # longest TLS record: no more is read or written in one go
     READS_AT_ONCE = 64          # of one socket, so that a flood does not hold up the others: 1 MiB
+    SPELL_US = 1000             # likewise: what one socket may take of a tick
+    READING_US = 2000           # what all together may; then a socket that is new gets the next
+    LEAST_US = 100              # all the same: several times what an ordinary message takes
     EVENTS_AT_ONCE = 256        # of one look at epoll; what is more comes at the next tick
     QUIET_TICKS = 32            # without audio: back to the loop's own epoll, which wakes at once
 
@@ -24,11 +27,13 @@ cdef enum Watched:
 
 
 cdef class MediaSocket:
-    """One connection. Its owner has ``received(bytes)``, ``lost(OSError or None)``, ``failed(fault)``.
+    """One connection. Its owner has ``received``, ``skipped``, ``lost`` and ``failed``.
 
     ``sock`` is connected, non-blocking, and through its TLS handshake; it is this object's from now
-    on. ``received`` gets what is not taken as audio; ``lost`` comes once, at the end of the stream
-    or after an error, and never after ``close``; ``failed`` is told of an exception of ``received``.
+    on. ``received(bytes)`` gets what is not taken as audio. ``skipped(bytes)`` gets an empty frame
+    in place of one that makes its message longer than ``message_max`` bytes: nothing of that message
+    is to be kept. ``lost(OSError or None)`` comes once, at the end of the stream or after an error,
+    and never after ``close``; ``failed(fault)`` is told of an exception of the first two.
     """
 
     cdef object owner, sock, send_some, receive_into, pending
@@ -36,12 +41,17 @@ cdef class MediaSocket:
     cdef convai_frame_reader reader
     cdef uint8_t *kept          # the beginning of a frame, between two reads
     cdef size_t kept_bytes, kept_room
+    cdef bint has_unread        # it is more than that: whole frames, for which there was no time
     cdef bytearray backlog      # what the socket has not taken yet
     cdef object broken          # why it takes nothing any more: the end, once what has come is read
     cdef Py_ssize_t offered     # of it, what was refused: TLS wants to be offered the same again
     cdef uint64_t response      # event id of what is queued: more audio of it is taken
     cdef bint has_response, wished, is_closed
-    cdef bint has_more          # of a flood: epoll need not know of it
+    cdef bint has_more          # the last read has left something for the next tick
+    cdef bint floods            # more comes than there was time for: the tick reads, whatever epoll says
+    cdef int64_t spent_us       # on reading, since the tick of this number
+    cdef uint64_t spent_tick
+    cdef int last_reads         # once it was broken
     cdef Ticker ticker
     cdef readonly int fd
     cdef readonly uint64_t received_bytes, sent_bytes
@@ -50,8 +60,9 @@ cdef class MediaSocket:
     cdef Watched watched
     cdef uint64_t last_tick
 
-    def __init__(self, owner, sock):
+    def __init__(self, owner, sock, uint64_t message_max=UINT64_MAX):
         self.owner, self.sock, self.fd = owner, sock, sock.fileno()
+        self.reader.message_max = message_max
         self.send_some, self.receive_into = sock.send, sock.recv_into
         self.pending = getattr(sock, "pending", None)
         self.backlog = bytearray()
@@ -123,12 +134,33 @@ cdef class MediaSocket:
     # ---- In ----
 
     cdef int read(self) except -1:
-        """Read what has come, a bounded part of a flood."""
+        """Read what has come: of a flood as much as there is time for.
+
+        It is the thread's own time: one that has lost its processor floods nothing.
+        """
+        cdef int64_t began = thread_us(), spent
+        cdef Ticker ticker = self.ticker
+        if self.spent_tick != ticker.ticks:
+            self.spent_us, self.spent_tick = 0, ticker.ticks
+        try:
+            self.read_until(began + min(
+                SPELL_US - self.spent_us, max(READING_US - ticker.spent_us, <int64_t>LEAST_US)))
+        finally:
+            spent = thread_us() - began
+            self.spent_us += spent
+            ticker.spent_us += spent
+        return 0
+
+    cdef int read_until(self, int64_t until) except -1:
+        cdef size_t there = self.kept_bytes
         cdef Py_ssize_t n
         cdef int i
-        self.has_more = False
+        if self.has_unread:
+            memcpy(<uint8_t *>inbox, self.kept, there)
+            self.look_through(<uint8_t *>inbox, there, until)
+        self.has_more = self.has_unread
         for i in range(READS_AT_ONCE):
-            if self.is_closed:
+            if self.is_closed or self.has_more:
                 return 0
             if self.kept_bytes:
                 memcpy(<uint8_t *>inbox, self.kept, self.kept_bytes)
@@ -147,10 +179,12 @@ cdef class MediaSocket:
                 self.end(None)
                 return 0
             self.received_bytes += n
-            self.look_through(<uint8_t *>inbox, self.kept_bytes + n)
+            self.look_through(<uint8_t *>inbox, self.kept_bytes + n, until)
             # What TLS has decrypted is not seen by epoll. What is left in the kernel is.
-            if n < RECORD_BYTES and not (self.pending is not None and self.pending()):
+            if not self.has_unread and n < RECORD_BYTES and not (
+                    self.pending is not None and self.pending()):
                 return 0
+            self.has_more = self.has_unread or thread_us() >= until
         self.has_more = True
         return 0
 
@@ -164,23 +198,31 @@ cdef class MediaSocket:
             memcpy(all_bytes, self.kept, self.kept_bytes)
             if data.shape[0]:
                 memcpy(all_bytes + self.kept_bytes, &data[0], data.shape[0])
-            self.look_through(all_bytes, length)
+            self.look_through(all_bytes, length, thread_us() + SPELL_US)
+            self.has_more = self.has_unread
         finally:
             free(all_bytes)
 
-    cdef int look_through(self, const uint8_t *data, size_t length) except -1:
-        """Give each reader its own, in order, and keep the beginning of a frame for later."""
+    cdef int look_through(self, const uint8_t *data, size_t length, int64_t until) except -1:
+        """Give each reader its own, in order; keep a part of a frame, and what it is too late for."""
         cdef convai_audio_event event
         cdef convai_frame_verdict verdict
         cdef size_t at = 0, used = 0
-        self.kept_bytes = 0
+        self.kept_bytes, self.has_unread = 0, False
         while at < length and not self.is_closed:
+            if at and thread_us() >= until:
+                self.has_unread = True
+                self.keep(data + at, length - at)
+                return 0
             # With the GIL: to let go of it for a microsecond may cost 5 ms, until it comes back.
             verdict = convai_frame_read(&self.reader, data + at, length - at, &used, &event)
             if verdict == CONVAI_FRAME_MORE:
                 self.keep(data + at, length - at)
                 return 0
-            if verdict == CONVAI_FRAME_PASS or not self.take(&event):
+            if verdict == CONVAI_FRAME_SKIP:
+                self.owner.skipped(bytes((data[at], 0)))
+            elif verdict == CONVAI_FRAME_PASS or (
+                    verdict == CONVAI_FRAME_AUDIO and not self.take(&event)):
                 self.owner.received(PyBytes_FromStringAndSize(<const char *>data + at, used))
             at += used
         return 0
@@ -205,7 +247,7 @@ cdef class MediaSocket:
             return False        # whoever debugs wants to see each message
         if not self.handle.has_room(event.base64_length // 4 * 3):
             return False        # it says so where that is to be said
-        if not self.handle.queue_base64(event.base64, event.base64_length):
+        if not self.handle.queue_base64(event.base64, event.base64_length, event.characters):
             return False
         self.taken_events += 1
         self.handle.count_message()
@@ -272,7 +314,9 @@ cdef class Ticker:
     cdef readonly int quiet_fd
     cdef list sockets           # by slot; None where one has gone
     cdef list free_slots
+    cdef Py_ssize_t first_flood # whose turn it is, by slot
     cdef uint64_t ticks
+    cdef int64_t spent_us       # on reading, since the last one
 
     def __cinit__(self):
         self.hot = self.quiet_fd = -1
@@ -308,6 +352,7 @@ cdef class Ticker:
             self.sockets.append(socket)
         socket.ticker, socket.watched, socket.last_tick = self, QUIET, self.ticks
         self.control(self.quiet_fd, EPOLL_CTL_ADD, socket)
+        self.postpone(socket)
 
     cdef int remove(self, MediaSocket socket) except -1:
         if socket.watched != NOT_WATCHED:
@@ -332,6 +377,34 @@ cdef class Ticker:
         socket.watched = to
         return 0
 
+    cdef int postpone(self, MediaSocket socket) except -1:
+        """Leave what a flood has more of than there is time for to the ticks."""
+        if socket.has_more and socket.watched != NOT_WATCHED:
+            socket.floods, socket.last_tick = True, self.ticks
+            if socket.watched == QUIET:
+                self.move(socket, HOT)      # the loop would be woken for it again and again
+        return 0
+
+    cdef int serve_floods(self) except -1:
+        """Read of what floods, in turn, as far as there is time; no flood any more: nothing came."""
+        cdef Py_ssize_t i, slot, slots = len(self.sockets)
+        cdef bint has_served = False
+        cdef uint64_t received
+        cdef MediaSocket socket
+        for i in range(slots):
+            slot = (self.first_flood + i) % slots
+            socket = self.sockets[slot]
+            if socket is None or not socket.floods:
+                continue
+            if has_served and self.spent_us >= READING_US:
+                self.first_flood = slot
+                return 0
+            has_served = True
+            received, socket.last_tick = socket.received_bytes, self.ticks
+            self.guard(socket)
+            socket.floods = socket.has_more or socket.received_bytes != received
+        return 0
+
     cdef int64_t look(self, int epoll) except -1:
         """Read every socket of an epoll that has something. Returns how many bytes have come."""
         cdef epoll_event events[EVENTS_AT_ONCE]
@@ -342,8 +415,8 @@ cdef class Ticker:
         count = epoll_wait(epoll, events, EVENTS_AT_ONCE, 0)
         for i in range(count):
             socket = self.sockets[<Py_ssize_t>events[i].data.u64]
-            if socket is None:
-                continue        # it has gone by what another one's message did
+            if socket is None or socket.floods:
+                continue        # it has gone by what another one's message did, or has its own time
             taken, received = socket.taken_events, socket.received_bytes
             self.guard(socket)
             came += socket.received_bytes - received
@@ -353,6 +426,7 @@ cdef class Ticker:
                 socket.last_tick = self.ticks
                 if socket.watched == QUIET:
                     self.move(socket, HOT)
+            self.postpone(socket)
         return came
 
     cdef int guard(self, MediaSocket socket) except -1:
@@ -366,10 +440,12 @@ cdef class Ticker:
     cdef int finish(self, MediaSocket socket) except -1:
         """It takes nothing any more: read what has come before, which may tell why, then end it."""
         cdef uint64_t received
-        cdef int i
-        for i in range(READS_AT_ONCE):
+        while socket.last_reads < READS_AT_ONCE:
+            socket.last_reads += 1
             received = socket.received_bytes
             self.guard(socket)
+            if socket.has_more:
+                return 0        # there is time for more at the next tick
             if socket.is_closed or socket.received_bytes == received:
                 break
         return socket.end(socket.broken)
@@ -382,18 +458,22 @@ cdef class Ticker:
         """Write what waits, and read what has come."""
         cdef MediaSocket socket
         cdef int64_t came, left = READS_AT_ONCE * RECORD_BYTES
+        cdef bint is_flooded = False
         self.ticks += 1
+        self.spent_us = 0
         for socket in self.sockets:
             if socket is None:
                 continue
             if socket.backlog:
                 socket.flush()
-            if socket.has_more:
-                self.guard(socket)
             if socket.broken is not None:
                 self.finish(socket)
-            if socket.watched == HOT and self.ticks - socket.last_tick > QUIET_TICKS:
+            is_flooded |= socket.floods
+            if (socket.watched == HOT and not socket.floods
+                    and self.ticks - socket.last_tick > QUIET_TICKS):
                 self.move(socket, QUIET)
         # TLS gives one record at a time: look again while there are more, a bounded part of a flood.
         while left > 0 and (came := self.look(self.hot)) > 0:
             left -= max(came, <int64_t>RECORD_BYTES)
+        if is_flooded:
+            self.serve_floods()

@@ -137,6 +137,12 @@ static inline uint64_t convai_playout_queued(const struct convai_playout *playou
 	return atomic_load_explicit(&playout->appended, memory_order_acquire) - from;
 }
 
+/*! \brief Bytes that were ever played or skipped. Any thread. */
+static inline uint64_t convai_playout_position(const struct convai_playout *playout)
+{
+	return atomic_load_explicit(&playout->position, memory_order_acquire);
+}
+
 /*! \brief Bytes that were ever appended, played and stale ones included. Loop thread. */
 static inline uint64_t convai_playout_appended(const struct convai_playout *playout)
 {

@@ -84,6 +84,8 @@ def _linear_to_ulaw(sample: int) -> int:
 
 
 _ULAW_DECODE = [_ulaw_to_linear(code) for code in range(256)]
+_ULAW_LOW = bytes(value & 0xFF for value in _ULAW_DECODE)
+_ULAW_HIGH = bytes(value >> 8 & 0xFF for value in _ULAW_DECODE)
 _ULAW_LEVEL = bytes(min(abs(value) // _LEVEL_UNIT, 255) for value in _ULAW_DECODE)
 # Of PCM only the high byte is looked at: 0x00 and 0xFF (below 256, 42 dB under full scale) count
 # as silence, which also swallows dither and comfort noise.
@@ -108,7 +110,10 @@ def _native(data: bytes, typecode: str = "h") -> array.array[int]:
 def decode(data: bytes, fmt: AudioFormat) -> array.array[int]:
     """Bytes of ``fmt`` to 16-bit samples; a trailing half sample is ignored."""
     if fmt.sample_bytes == 1:
-        return array.array("h", map(_ULAW_DECODE.__getitem__, data))
+        # A byte at a time would hold the interpreter, and with it every session, for a second.
+        pcm = bytearray(2 * len(data))
+        pcm[::2], pcm[1::2] = data.translate(_ULAW_LOW), data.translate(_ULAW_HIGH)
+        return _native(bytes(pcm))
     return _native(data[: len(data) & ~1])
 
 
@@ -186,4 +191,4 @@ def noise(seed: int, ms: int, fmt: AudioFormat) -> bytes:
 
     A test computes the same bytes and compares them with what the caller received.
     """
-    return random.Random(seed).randbytes(fmt.size(ms))
+    return random.Random(seed).randbytes(fmt.size(ms))  # noqa: S311 - noise

@@ -12,8 +12,9 @@ from typing import Any
 from .audio import FORMATS
 from .table import Table
 
-# Stages of a conversation, in order. The first two are HTTP, before the 101.
-HTTP_STAGES = ("signed_url", "handshake")
+# Stages of a conversation, in order. Those of HTTP come before the 101; the last of them, in which
+# the service is asked for the agent's settings, belongs to no conversation.
+HTTP_STAGES = ("signed_url", "handshake", "settings")
 SOCKET_STAGES = (
     "open",  # right after the 101, before the client's first message is read
     "init",  # the client's initiation has come, metadata has not been sent
@@ -73,7 +74,11 @@ CATALOGUE: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
         ("offset", "sound"),
         "send audio whose event_id is the newest one plus offset (-1: stale, 0: equal)",
     ),
-    "flood": ((_SOCKET,), ("count", "type"), "send many messages: ping, unknown, vad_score, audio"),
+    "flood": (
+        (_SOCKET,),
+        ("count", "type"),
+        "send many messages: ping, unknown, vad_score, audio, error",
+    ),
     "ping": ((_SOCKET,), ("event_id",), "send a ping with this event_id (number or text)"),
     "response_again": ((_SOCKET,), (), "send the last agent_response again, with its response_id"),
     "metadata_other": (
@@ -92,6 +97,8 @@ BODIES: dict[str, str] = {
     '"The API key you used is missing the permission convai_read to execute this operation."}}',
     "agent_not_found": '{"detail":{"status":"document_not_found","code":"agent_not_found",'
     '"message":"Agent with ID \'{agent_id}\' not found."}}',
+    "tool_not_found": '{"detail":{"status":"tool_not_found",'
+    '"message":"Document with id {agent_id} not found."}}',
     "validation": '{"detail":[{"loc":["query","agent_id"],"msg":"Field required",'
     '"type":"missing"}]}',
     "rate_limit": '{"detail":{"type":"rate_limit_error","code":"rate_limit_exceeded",'
@@ -123,7 +130,7 @@ _CHOICES = {
     "what": LARGE,
     "shape": ("client_error", "error", "text"),
     "status": ("waiting", "admitted", "timed_out"),
-    "type": ("ping", "unknown", "vad_score", "audio"),
+    "type": ("ping", "unknown", "vad_score", "audio", "error"),
 }
 _INTEGERS = {"ms", "code", "bytes", "fragments", "offset", "count"}
 

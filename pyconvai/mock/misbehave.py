@@ -207,6 +207,9 @@ async def _flood(session: Session, fault: Fault) -> None:
             await _half_second(session)
         elif kind == "vad_score":
             await session.link.send(messages.vad_score(0.5), forced=True)
+        elif kind == "error":
+            message = messages.error("error", 1, "unknown", f"oops {number}")
+            await session.link.send(message, forced=True)
         else:
             await _unknown_type(session, fault)
 

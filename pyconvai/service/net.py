@@ -233,6 +233,20 @@ class Network:
             await stream.send(_request("GET", endpoint, headers))
             return await _read_answer(stream, endpoint, most)
 
+    async def post(
+        self,
+        endpoint: Endpoint,
+        headers: Mapping[str, str | Secret],
+        body: bytes,
+        context: ssl.SSLContext | None,
+        agent: str = "",
+    ) -> Answer:
+        """One POST, as ``get``. Only the head of the answer is read: its body is left out."""
+        length = {"Content-Length": str(len(body))}
+        async with self._opened(endpoint, context, agent) as stream:
+            await stream.send(_request("POST", endpoint, {**headers, **length}) + body)
+            return await _read_head(stream, endpoint)
+
     @asynccontextmanager
     async def _opened(
         self, endpoint: Endpoint, context: ssl.SSLContext | None, agent: str

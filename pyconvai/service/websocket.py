@@ -38,6 +38,9 @@ class Receiver(Protocol):
     def message(self, data: bytes) -> None:
         """One message of the service. An exception is told to ``failed``."""
 
+    def skipped(self) -> None:
+        """A message of more than ``MAX_MESSAGE_BYTES`` comes, and is left out."""
+
     def closed(self, closed: Closed) -> None:
         """The service has closed the connection, or it has broken; nothing comes any more."""
 
@@ -49,11 +52,13 @@ class WebSocket:
     """One connection, from its upgrade on."""
 
     def __init__(self, sock: socket.socket, protocol: ClientProtocol, ticker: Ticker) -> None:
-        self._socket = MediaSocket(self, sock)
+        self._socket = MediaSocket(self, sock, limits.MAX_MESSAGE_BYTES)
         self._protocol, self._ticker = protocol, ticker
         self._receiver: Receiver | None = None
         self._early: list[bytes] = []
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()
+        self._skips = False
+        """The message under way is too long: nothing of it is kept."""
         self._told: Closed | None = None
         self._gone = asyncio.get_running_loop().create_future()
         self._timer: asyncio.TimerHandle | None = None
@@ -114,8 +119,6 @@ class WebSocket:
         if self.is_open:
             self._protocol.send_text(text.encode())
             self._flush()
-            if self._socket.backlog_bytes > limits.BACKLOG_BYTES:
-                self._break()
 
     @property
     def has_room(self) -> bool:
@@ -126,6 +129,8 @@ class WebSocket:
         """Carry out what the protocol wants sent. Its end of the stream is our ``close``."""
         if data := b"".join(self._protocol.data_to_send()):
             self._socket.send(data)
+            if self._socket.backlog_bytes > limits.BACKLOG_BYTES:
+                self._break()
 
     # ---- What MediaSocket tells ----
 
@@ -146,6 +151,15 @@ class WebSocket:
             self._tell(Closed(None, str(fault)))
             self._end_soon()
 
+    def skipped(self, frame: bytes) -> None:
+        """An empty frame in place of one that makes its message too long."""
+        is_new = not self._skips
+        self._skips = True
+        self._fragments.clear()
+        self.received(frame)
+        if is_new and self._told is None and self._receiver is not None:
+            self._receiver.skipped()
+
     def lost(self, error: OSError | None) -> None:
         """The stream is over."""
         self._protocol.receive_eof()
@@ -164,17 +178,26 @@ class WebSocket:
             return
         assert isinstance(event, Frame)
         if event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            self._fragments.append(bytes(event.data))
-            if event.fin:
-                data = b"".join(self._fragments)
-                self._fragments.clear()
-                self._message(data)
+            self._join(event)
         elif event.opcode is Opcode.CLOSE:
             closed = self._protocol.close_rcvd
             assert closed is not None
             # The frame's own words decide, however long the rest takes.
             self._tell(Closed(closed.code, closed.reason))
             self._end_soon()
+
+    def _join(self, frame: Frame) -> None:
+        """Put a message together; in one place, for a frame may have a single byte."""
+        if self._skips:
+            self._skips = not frame.fin
+        elif not frame.fin:
+            self._fragments += frame.data
+        elif self._fragments:
+            data = bytes(self._fragments + frame.data)
+            self._fragments.clear()
+            self._message(data)
+        else:
+            self._message(bytes(frame.data))
 
     def _message(self, data: bytes) -> None:
         if self._told is not None:

@@ -34,6 +34,7 @@ enum {
 	PIECES = 3,		/* sizes, each one less than it is; they take turns */
 	LEADING = 1 + PIECES,
 	HEAD_IS_OVER = 4,
+	MESSAGE_MAX = 300,	/* so that an input of a few bytes can be too long */
 };
 
 /*! What became of one byte */
@@ -42,6 +43,7 @@ enum fate {
 	PASSED,
 	TAKEN,
 	TAKEN_FIRST,		/* of a frame */
+	DROPPED,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -74,7 +76,8 @@ static size_t read_piece(struct convai_frame_reader *reader, const uint8_t *byte
 	size_t at = 0, used;
 
 	do {
-		int may_take = reader->head == HEAD_IS_OVER && !reader->bypass && !reader->fragmented && !reader->passing;
+		int may_take = reader->head == HEAD_IS_OVER && !reader->bypass && !reader->fragmented && !reader->passing
+			&& !reader->dropping;
 		uint8_t *copy = copy_exactly(bytes + at, length - at);
 
 		verdict = convai_frame_read(reader, copy, length - at, &used, &event);
@@ -85,7 +88,12 @@ static size_t read_piece(struct convai_frame_reader *reader, const uint8_t *byte
 			check_event(copy, used, &event);
 			memset(fates + at, TAKEN, used);
 			fates[at] = TAKEN_FIRST;
+		} else if (verdict == CONVAI_FRAME_SKIP || verdict == CONVAI_FRAME_DROP) {
+			CHECK(reader->head == HEAD_IS_OVER && !reader->bypass && !reader->passing);
+			CHECK(verdict == CONVAI_FRAME_DROP || ((copy[0] & 0x7f) < 0x03 && copy[1] < 0x80));
+			memset(fates + at, DROPPED, used);
 		} else {
+			CHECK(reader->message <= reader->message_max);
 			memset(fates + at, PASSED, used);
 		}
 		free(copy);
@@ -96,9 +104,9 @@ static size_t read_piece(struct convai_frame_reader *reader, const uint8_t *byte
 }
 
 /*! \param sizes of pieces, or NULL for one piece */
-static void read_stream(const uint8_t *bytes, size_t length, int has_head, const uint8_t *sizes, uint8_t *fates)
+static void read_stream(const uint8_t *bytes, size_t length, struct convai_frame_reader reader, const uint8_t *sizes,
+	uint8_t *fates)
 {
-	struct convai_frame_reader reader = { .head = has_head ? 0 : HEAD_IS_OVER };
 	size_t there = 0, at = 0;
 	int turn = 0;
 
@@ -113,11 +121,12 @@ static void read_stream(const uint8_t *bytes, size_t length, int has_head, const
 /*! \brief However a stream is cut, the same becomes of each byte */
 static void check_stream(const uint8_t *bytes, size_t length, int has_head, const uint8_t *sizes)
 {
+	struct convai_frame_reader reader = { .head = has_head ? 0 : HEAD_IS_OVER, .message_max = MESSAGE_MAX };
 	uint8_t *whole = calloc(1, length + 1), *cut = calloc(1, length + 1);
 
 	CHECK(whole && cut);
-	read_stream(bytes, length, has_head, NULL, whole);
-	read_stream(bytes, length, has_head, sizes, cut);
+	read_stream(bytes, length, reader, NULL, whole);
+	read_stream(bytes, length, reader, sizes, cut);
 	CHECK(!memcmp(whole, cut, length));
 	free(whole);
 	free(cut);
@@ -150,6 +159,7 @@ static void check_excerpt(const uint8_t *bytes, size_t length)
 /*! \brief A text is recognized by itself exactly if it is within a frame */
 static void check_text(const uint8_t *bytes, size_t length, const uint8_t *sizes)
 {
+	struct convai_frame_reader reader = { .head = HEAD_IS_OVER, .message_max = length };
 	struct convai_audio_event event;
 	uint8_t *copy = copy_exactly(bytes, length);
 	int recognized = convai_audio_event_read(copy, length, &event);
@@ -170,7 +180,7 @@ static void check_text(const uint8_t *bytes, size_t length, const uint8_t *sizes
 	frame[2] = length >> 8;
 	frame[3] = length & 0xff;
 	memcpy(frame + 4, bytes, length);
-	read_stream(frame, 4 + length, 0, sizes, fates);
+	read_stream(frame, 4 + length, reader, sizes, fates);
 	CHECK((fates[0] == TAKEN_FIRST) == (recognized && bytes[0] == '{'));
 	free(frame);
 	free(fates);

@@ -41,6 +41,10 @@ RECOGNIZED = {
     '"audio_base_64":"AAAA","y":{"event_id":3,"audio_base_64":null}},"c":null}',
     "largest id": SHORT.replace("7", "9" * 18),
     "no alignment": event_with(',"alignment":null,"is_final":true'),
+    "strange alignment": event_with(',"alignment":{"chars":"H","x":{"chars":[1]}}'),
+    "alignment of lists": event_with(',"alignment":{"x":[1],"chars":[[],{},"ab"],"y":[]}'),
+    "no characters": event_with(',"alignment":{"chars":[]},"is_final":true'),
+    "an alignment twice": event_with(',"alignment":{"chars":["a"]},"alignment":{}'),
     "escapes": event_with(r',"a":"\"\\\/\b\f\n\r\t\u00e4\u0000\uD7ff\ue000"'),
     "characters": event_with(',"ä€😀\x7f":"\u0080\u07ff\u0800\ud7ff\ue000\U00010000\U0010ffff"'),
     "numbers": event_with(f',"a":[0,-0,-1.0,0.30000000000000004,0.{"3" * 900},{"9" * 18}.5]'),
@@ -274,4 +278,5 @@ def test_the_service_is_recognized(
     if not type_first:
         event = dict(reversed(event.items()))
     text = json.dumps(event, ensure_ascii=ascii_only).encode()
-    assert recognize(c, text) == (base64, event_id) == understand(text)
+    told = (base64, event_id, len(alignment or ()))
+    assert recognize(c, text) == told == understand(text)

@@ -14,7 +14,7 @@ from pyconvai.core._core import excerpt, find_json
 from tests.specs.made import ANYTHING
 from tests.unit.frame_reader import examples
 
-STRING, MEMBERS, DEPTH, VALUES = 4096, 64, 8, 4096
+STRING, MEMBERS, DEPTH, VALUES = 4096, 64, 8, 2048
 """``core/excerpt.h``"""
 
 

@@ -23,7 +23,7 @@ from tests.unit.frame_reader import (
     CLOSE,
     FULL_EVENT,
     KEY,
-    MAX_SIZE,
+    MESSAGE_MAX,
     OTHER,
     PING,
     PONG,
@@ -159,7 +159,6 @@ LAST = {
     "fragmented close": frame(0x08, b"\x03\xe8"),
     "long ping": frame(PING, "x" * 126),
     "ping of 64 bits": frame(PING, "x" * 200, width=64),
-    "longer than the library takes": frame(TEXT, "")[:1] + b"\x7f" + (MAX_SIZE + 1).to_bytes(8),
     "of 2^63 bytes": b"\x81\x7f" + (2**63).to_bytes(8) + b"{",
     "of 2^64 - 1 bytes": b"\x82\x7f" + (2**64 - 1).to_bytes(8),
     "of 2^64 - 1 bytes, with a brace": b"\x81\x7f" + (2**64 - 1).to_bytes(8) + b"{",
@@ -212,10 +211,69 @@ def test_nothing_is_taken_behind_a_refusal(c: Any, head: bytes) -> None:
         assert compare(c, pieces, has_head=True) == []
 
 
-def test_a_message_that_grows_too_large_is_the_last(c: Any) -> None:
-    """The library counts fragments, the reader does not: here the caller's heed is needed."""
-    half = frame(0x01, bytes(MAX_SIZE // 2 + 1)), frame(0x80, bytes(MAX_SIZE // 2 + 1))
-    assert compare(c, [AUDIO, half[0], half[1], AUDIO]) == [("AAA=", 7)]
+HALF = bytes(MESSAGE_MAX // 2)
+LONG = {
+    "longest that is none": frame(TEXT, b"{" + bytes(MESSAGE_MAX - 1)),
+    "too long": frame(TEXT, b"{" + bytes(MESSAGE_MAX)),
+    "too long, binary": frame(BINARY, bytes(MESSAGE_MAX + 1)),
+    "grows to the longest": frame(0x01, HALF) + frame(0x00, b"") + frame(0x80, HALF),
+    "grows too long": frame(0x01, HALF) + frame(0x00, HALF) + frame(PING, "a") + frame(0x80, b"x"),
+    "grows too long, and goes on": frame(0x02, HALF)
+    + frame(0x00, HALF + b"x")
+    + frame(PONG, "a")
+    + frame(0x00, b"y")
+    + frame(PING, "b")
+    + frame(0x80, b"z"),
+    "begins too long, and goes on": frame(0x01, bytes(MESSAGE_MAX + 1))
+    + frame(PING, "a")
+    + frame(0x00, b"y")
+    + frame(0x80, b""),
+    "ends too long": frame(0x01, b"") + frame(0x80, bytes(MESSAGE_MAX + 1)),
+    "two": frame(TEXT, bytes(MESSAGE_MAX + 1)) * 2 + frame(0x01, HALF) + frame(0x80, HALF),
+}
+"""Messages as long as they may be, and longer ones, which cost nobody anything."""
+
+
+@pytest.mark.parametrize("stream", LONG.values(), ids=list(LONG))
+def test_a_message_that_is_too_long_is_skipped(c: Any, stream: bytes) -> None:
+    """K9: also one in fragments; control frames in it are answered, and audio goes on behind it."""
+    stream = OTHER + AUDIO + stream + OTHER + AUDIO
+    for pieces in ([stream], cut_in_turn(stream, [16_384]), cut_in_turn(stream, [1, 9, 999])):
+        assert len(compare(c, pieces)) == 2
+
+
+@pytest.mark.parametrize("wrong", [frame(TEXT, SHORT), frame(0x02, "x"), frame(CLOSE, b"\x03\xe8")])
+def test_what_the_protocol_forbids_within_a_skipped_message(c: Any, wrong: bytes) -> None:
+    """K9: the library knows that a message is under way, and ends the connection."""
+    stream = frame(0x01, bytes(MESSAGE_MAX + 1)) + wrong + frame(0x80, "x") + AUDIO
+    for pieces in ([stream], cut_in_turn(stream, [9_999])):
+        assert compare(c, pieces) == []
+
+
+def test_a_skipped_message_is_kept_nowhere(c: Any) -> None:
+    """K9: 2^62 bytes may come: whatever is there is dropped, and what was promised has a limit."""
+    caller = Caller(c, has_head=False)
+    caller.feed(frame(TEXT, "")[:1] + b"\x7f" + (2**62).to_bytes(8))
+    for _ in range(8):
+        caller.feed(bytes(1 << 20))
+        assert caller.waiting == b""
+    assert [frame.data for frame in caller.library.log] == [b""]
+
+
+def test_so_many_frames_are_passed_on_at_once(c: Any) -> None:
+    """K9: whoever passes them on looks at the clock in between."""
+    passed: list[int] = []
+
+    class Counting(Caller):
+        def _pass(self, part: bytes) -> None:
+            passed.append(len(part))
+            super()._pass(part)
+
+    Counting(c, has_head=False).feed(frame(TEXT, "") * 1000)
+    assert max(passed) == 2 * 4
+    passed.clear()
+    Counting(c, has_head=False).feed(frame(CLOSE, "") + frame(TEXT, "") * 1000)
+    assert max(passed) <= 256
 
 
 pieces_of_streams = [AUDIO, AUDIO, OTHER, frame(TEXT, FULL_EVENT), frame(TEXT, REVERSED)]

@@ -45,7 +45,8 @@ def test_the_order() -> None:
         < limits.BACKOFF_LONGEST_SECONDS
         < limits.BACKOFF_RETRY_AFTER_SECONDS
     )
-    assert limits.UNSENT_BYTES < limits.BACKLOG_BYTES < limits.MAX_MESSAGE_BYTES
+    assert limits.UNSENT_BYTES < limits.BACKLOG_BYTES
+    assert limits.SLOW_JSON_BYTES < limits.MESSAGE_WHOLE_BYTES < limits.MAX_MESSAGE_BYTES
     ticks = [seconds for _, seconds in limits.TICK_SECONDS]
     assert [*ticks, limits.TICK_MANY_SECONDS] == sorted({*ticks, limits.TICK_MANY_SECONDS})
     assert limits.TOOL_SECONDS < 20

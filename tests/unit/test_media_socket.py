@@ -204,6 +204,9 @@ class Owner:
     def received(self, data: bytes) -> None:
         self.came += data
 
+    def skipped(self, frame: bytes) -> None:
+        raise AssertionError(frame)
+
     def lost(self, error: OSError | None) -> None:
         self.ends.append(error)
 

@@ -393,6 +393,31 @@ def test_pieces_that_wait_are_limited_however_small(engine: Engine) -> None:
 def test_lines_that_a_call_may_cause_are_limited(engine: Engine) -> None:
     """K9: of each kind some are logged, and how many more there were when the call ends."""
 
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        for number in range(limits.LINES_OF_A_KIND + 30):
+            await agent.send(type="error", error_event={"message": f"oops {number}"})
+            await agent.send(type="guardrail_triggered")
+            await agent.send(type=f"external_agent_{('dis', '')[number % 2]}connected")
+            await agent.send(type="client_tool_call", client_tool_call={"tool_name": "x"})
+            call = {"tool_name": "x", "tool_call_id": str(number)}
+            await agent.send(type="client_tool_call", client_tool_call=call)
+            call = {"state": "awaiting_approval", "tool_call_id": str(number)}
+            await agent.send(type="mcp_tool_call", mcp_tool_call=call)
+            await agent.send(type="queue_status", queue_status_event={"status": f"s{number}"})
+        await agent.connection.close(1000)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        assert call.ending()[0] == "AGENT_ENDED"
+        call.release()
+    lines = engine.text().splitlines()
+    assert sum("oops" in line for line in lines) == limits.LINES_OF_A_KIND
+    assert len(lines) <= 8 * (limits.LINES_OF_A_KIND + 1) + 1
+    assert any("30 more lines about errors that the service reports" in line for line in lines)
+
+
 @pytest.mark.parametrize(
     ("formats", "key"),
     [

@@ -15,6 +15,10 @@ INNER = ("sslproto", "selector_events", "transports", "legacy", "streams")
 """Modules of asyncio and websockets that are nobody else's."""
 
 
+PUBLIC = ("os._exit",)
+"""Documented, in spite of their names."""
+
+
 def private_uses(tree: ast.Module) -> list[str]:
     """Where a file takes what belongs to a library."""
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
@@ -31,7 +35,7 @@ def private_uses(tree: ast.Module) -> list[str]:
             mine = isinstance(node.value, ast.Name) and node.value.id in own
             private = node.attr.startswith("_") and not node.attr.startswith("__") and not mine
             changed = isinstance(node.ctx, ast.Store) and node.attr == "max_size"
-            if private or changed:
+            if (private or changed) and ast.unparse(node) not in PUBLIC:
                 found.append(ast.unparse(node))
     return found
 

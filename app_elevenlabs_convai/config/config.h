@@ -50,6 +50,13 @@ struct config_change {
  */
 int config_load(struct config_report *report, struct config_change *change);
 
+/*!
+ * \brief Have a function called after each load that has put something into use, whoever asked for it
+ *
+ * Called on the thread that loads, without a lock; before the first load.
+ */
+void config_watch(void (*changed)(void));
+
 /*! \brief Let the snapshots of a load go */
 void config_change_release(struct config_change *change);
 

@@ -14,13 +14,17 @@
 #include "asterisk.h"
 
 #include <ctype.h>	/* isgraph(3) */
+#include <fcntl.h>	/* open(2) */
 #include <sys/stat.h>	/* stat(2) */
+#include <unistd.h>	/* close(2) */
 
 #include "asterisk/strings.h"	/* ast_strlen_zero, ast_true */
 #include "asterisk/utf8.h"	/* ast_utf8_is_valid */
 #include "asterisk/utils.h"	/* ARRAY_LEN */
 
 #include "config/keys.h"
+#include "config/pairs.h"
+
 
 static int keep(const char *value, char *canonical, size_t size)
 {
@@ -209,13 +213,13 @@ static int check_base_url(const struct config_key *key, const char *value,
 	return check_each(key, value, canonical, size, check_base);
 }
 
-static int check_name(const struct config_key *key, const char *value, char *canonical,
-	size_t size)
+/*! \brief A word of letters, digits and others */
+static int check_word(const char *value, const char *others, char *canonical, size_t size)
 {
 	const char *c;
 
 	for (c = value; *c; c++) {
-		if (!isascii(*c) || (!isalnum(*c) && !strchr("_-", *c))) {
+		if (!isascii(*c) || (!isalnum(*c) && !strchr(others, *c))) {
 			return -1;
 		}
 	}
@@ -239,7 +243,6 @@ static int check_endpoint(const struct config_key *key, const char *value,
 }
 
 #define YES_OR_NO "yes or no"
-#define RESERVED "any text (reserved for a later version)"
 
 const struct config_key config_keys[KEY_COUNT] = {
 	[KEY_AGENT_ID] = {
@@ -445,7 +448,8 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.name = "tools",
 		.check = check_tools,
 		.preset = "end_call",
-		.allowed = "names of tools, separated by commas, or none",
+		.allowed = "names of tools, separated by commas, in which * stands for any letters; or none",
+		.flags = KEY_TO_ENGINE,
 		.flags = KEY_TO_ENGINE,
 	},
 	[KEY_TRANSFER_ALLOW] = {
@@ -494,6 +498,19 @@ int config_key_is_legacy(const char *name)
 	return !strncasecmp(name, "redis_", strlen("redis_"));
 }
 
+/*! \brief The place of a name among others, or -1 */
+static int find_name(const char *name, const char * const *names, int count)
+{
+	int i;
+
+	for (i = 0; i < count; i++) {
+		if (!strcmp(name, names[i])) {
+			return i;
+		}
+	}
+	return -1;
+}
+
 int dtmf_use_find(const char *name)
 {
 	static const char * const names[] = {
@@ -501,12 +518,7 @@ int dtmf_use_find(const char *name)
 		[DTMF_AS_CONTEXT] = "contextual_update",
 		[DTMF_FOR_DIALPLAN] = "dialplan",
 	};
-	int i;
 
-	for (i = 0; i < (int) ARRAY_LEN(names); i++) {
-		if (!strcmp(name, names[i])) {
-			return i;
-		}
-	}
-	return -1;
+	return find_name(name, names, ARRAY_LEN(names));
 }
+

@@ -57,7 +57,7 @@ enum config_key_flag {
 	KEY_TO_ENGINE = 1 << 0,		/*!< the engine is told its value */
 	KEY_HIDDEN = 1 << 1,		/*!< the value is never shown, not even in a fault */
 	KEY_SECTION_ONLY = 1 << 2,	/*!< makes no sense in [general] */
-	KEY_WITHOUT_EFFECT = 1 << 3,	/*!< reserved for a later version */
+	KEY_GENERAL_ONLY = 1 << 3,	/*!< makes no sense in the section of an agent */
 };
 
 /*! What becomes of digits: the key dtmf */
@@ -66,6 +66,9 @@ enum dtmf_use {
 	DTMF_AS_CONTEXT,	/*!< the agent knows, and says nothing because of it */
 	DTMF_FOR_DIALPLAN,	/*!< the agent is not told */
 };
+
+/*! Room for the name of a section, of which Asterisk has no longer ones, with its terminator */
+#define CONFIG_SECTION_SIZE 80
 
 /*! Longest canonical value, with its terminator */
 #define CONFIG_VALUE_SIZE 1024

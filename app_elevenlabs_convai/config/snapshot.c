@@ -17,14 +17,21 @@
 #include "asterisk/strings.h"	/* strcasecmp */
 #include "asterisk/utils.h"	/* ast_free */
 
+#include "config/report.h"
 #include "config/snapshot.h"
 
 static void config_destructor(void *object)
 {
 	struct config *config = object;
+	size_t i;
 
+	for (i = 0; i < KEY_COUNT; i++) {
+		config_erase(config->general[i]);
+		ast_free(config->general[i]);
+	}
 	AST_VECTOR_CALLBACK_VOID(&config->agents, ao2_cleanup);
 	AST_VECTOR_FREE(&config->agents);
+	ao2_cleanup(config->defaults);
 }
 
 static void agent_destructor(void *object)
@@ -34,6 +41,7 @@ static void agent_destructor(void *object)
 
 	ast_free(agent->name);
 	for (i = 0; i < KEY_COUNT; i++) {
+		config_erase(agent->values[i]);
 		ast_free(agent->values[i]);
 	}
 	config_pairs_free(&agent->pairs);

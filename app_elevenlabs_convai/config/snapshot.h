@@ -57,6 +57,9 @@ struct config_agent *config_make_agent(void);
 /*! \brief The agent of this name, with a reference for the caller, or NULL */
 struct config_agent *config_find_agent(const struct config *config, const char *name);
 
+/*! \brief Whether a channel variable may set the override of this name: the key overrides */
+int config_agent_allows(const struct config_agent *agent, const char *override);
+
 /*! \brief Host, and port if there is one, of the first address in an agent's base_url */
 const char *config_agent_host(const struct config_agent *agent, char *host, size_t size);
 

@@ -94,84 +94,135 @@ struct key_case {
 	const char *bad[15];
 };
 
+#define CHARACTERS_20 "abcdefghijklmnopqrst"
+#define CHARACTERS_79 CHARACTERS_20 CHARACTERS_20 CHARACTERS_20 "abcdefghijklmnopqrs"
+
 static const struct key_case key_cases[] = {
-	{ "api_key", KEY_API_KEY,
+	{
+		"api_key", KEY_API_KEY,
 		{ { "sk_123", "sk_123" } },
-		{ "", "two words", "tab\there", "caf\xc3\xa9" } },
-	{ "base_url", KEY_BASE_URL,
-		{ { "us", "https://api.us.elevenlabs.io" },
+		{ "", "two words", "tab\there", "caf\xc3\xa9" }
+	},
+	{
+		"base_url", KEY_BASE_URL,
+		{	{ "us", "https://api.us.elevenlabs.io" },
 			{ "EU", "https://api.eu.residency.elevenlabs.io" },
 			{ "in", "https://api.in.residency.elevenlabs.io" },
 			{ "sg", "https://api.sg.residency.elevenlabs.io" },
 			{ "https://example.com/", "https://example.com" },
 			{ "http://127.0.0.1:8765", "http://127.0.0.1:8765" },
 			{ "http://[::1]:8765/path", "http://[::1]:8765/path" },
-			{ "eu , http://h/,us", "https://api.eu.residency.elevenlabs.io,http://h,"
-				"https://api.us.elevenlabs.io" } },
-		{ "", "de", "example.com", "ftp://example.com", "https://", "https:///path",
-			"https://user@host", "https://host/?q=1", "https://ho st", "wss://host",
-			",", "us,", ",us", "us,,eu", "us eu" } },
-	{ "branch_id", KEY_BRANCH_ID,
+			{
+				"eu , http://h/,us", "https://api.eu.residency.elevenlabs.io,http://h,"
+				"https://api.us.elevenlabs.io"
+			}
+		},
+		{
+			"", "de", "example.com", "ftp://example.com", "https://", "https:///path",
+			"https://host/?q=1", "https://ho st", "wss://host",
+			",", "us,", ",us", "us,,eu", "us eu"
+		}
+	},
+	{
+		"branch_id", KEY_BRANCH_ID,
 		{ { "agtbrch_1", "agtbrch_1" } },
-		{ "", "two words" } },
-	{ "version_id", KEY_VERSION_ID,
+		{ "", "two words" }
+	},
+	{
+		"version_id", KEY_VERSION_ID,
 		{ { "agtvrsn_1", "agtvrsn_1" } },
-		{ "", "two words" } },
-	{ "environment", KEY_ENVIRONMENT,
+		{ "", "two words" }
+	},
+	{
+		"environment", KEY_ENVIRONMENT,
 		{ { "staging", "staging" } },
-		{ "", "two words" } },
-	{ "auth", KEY_AUTH,
+		{ "", "two words" }
+	},
+	{
+		"auth", KEY_AUTH,
 		{ { "none", "none" }, { "signed_url", "signed_url" } },
-		{ "", "yes", "None", "signed" } },
-	{ "signed_url_endpoint", KEY_SIGNED_URL_ENDPOINT,
+		{ "", "yes", "None", "signed" }
+	},
+	{
+		"signed_url_endpoint", KEY_SIGNED_URL_ENDPOINT,
 		{ { "/v1/x?y=z", "/v1/x?y=z" }, { "https://h/p?q", "https://h/p?q" } },
-		{ "v1/x", "/a b", "ftp://x" } },
-	{ "chunk_ms", KEY_CHUNK_MS,
+		{ "v1/x", "/a b", "ftp://x" }
+	},
+	{
+		"chunk_ms", KEY_CHUNK_MS,
 		{ { "20", "20" }, { "1000", "1000" }, { "0100", "100" }, { "+50", "50" } },
-		{ "19", "1001", "", "20ms", "2e1", "-20", "99999999999999999999", "0x20" } },
-	{ "max_sessions", KEY_MAX_SESSIONS,
+		{ "19", "1001", "", "20ms", "2e1", "-20", "99999999999999999999", "0x20" }
+	},
+	{
+		"max_sessions", KEY_MAX_SESSIONS,
 		{ { "0", "0" }, { "100000", "100000" } },
-		{ "-1", "100001", "many", "" } },
-	{ "connect_timeout", KEY_CONNECT_TIMEOUT,
+		{ "-1", "100001", "many", "" }
+	},
+	{
+		"connect_timeout", KEY_CONNECT_TIMEOUT,
 		{ { "1", "1" }, { "60", "60" } },
-		{ "0", "61", "1.5", "ten" } },
-	{ "connect_attempts", KEY_CONNECT_ATTEMPTS,
+		{ "0", "61", "1.5", "ten" }
+	},
+	{
+		"connect_attempts", KEY_CONNECT_ATTEMPTS,
 		{ { "1", "1" }, { "10", "10" } },
-		{ "0", "11", "" } },
-	{ "send_caller_number", KEY_SEND_CALLER_NUMBER,
+		{ "0", "11", "" }
+	},
+	{
+		"send_caller_number", KEY_SEND_CALLER_NUMBER,
 		{ { "yes", "yes" }, { "true", "yes" }, { "1", "yes" }, { "off", "no" } },
-		{ "", "maybe", "2" } },
-	{ "max_duration", KEY_MAX_DURATION,
+		{ "", "maybe", "2" }
+	},
+	{
+		"max_duration", KEY_MAX_DURATION,
 		{ { "0", "0" }, { "86400", "86400" } },
-		{ "-1", "86401", "1h" } },
-	{ "silence", KEY_SILENCE,
+		{ "-1", "86401", "1h" }
+	},
+	{
+		"silence", KEY_SILENCE,
 		{ { "no", "no" }, { "on", "yes" } },
-		{ "", "loud" } },
-	{ "ca_file", KEY_CA_FILE,
+		{ "", "loud" }
+	},
+	{
+		"ca_file", KEY_CA_FILE,
 		{ { "/etc/passwd", "/etc/passwd" } },
-		{ "", "passwd", "/does/not/exist" } },
-	{ "tls_verify", KEY_TLS_VERIFY,
+		{ "", "passwd", "/does/not/exist" }
+	},
+	{
+		"tls_verify", KEY_TLS_VERIFY,
 		{ { "no", "no" }, { "y", "yes" } },
-		{ "", "sometimes" } },
-	{ "debug", KEY_DEBUG,
+		{ "", "sometimes" }
+	},
+	{
+		"debug", KEY_DEBUG,
 		{ { "no", "no" }, { "t", "yes" } },
-		{ "", "3" } },
-	{ "silence_timeout", KEY_SILENCE_TIMEOUT,
+		{ "", "3" }
+	},
+	{
+		"silence_timeout", KEY_SILENCE_TIMEOUT,
 		{ { "0", "0" }, { "86400", "86400" } },
-		{ "-1", "86401", "x" } },
-	{ "agent_timeout", KEY_AGENT_TIMEOUT,
+		{ "-1", "86401", "x" }
+	},
+	{
+		"agent_timeout", KEY_AGENT_TIMEOUT,
 		{ { "0", "0" }, { "86400", "86400" } },
-		{ "-1", "86401", "x" } },
-	{ "queue", KEY_QUEUE,
+		{ "-1", "86401", "x" }
+	},
+	{
+		"queue", KEY_QUEUE,
 		{ { "refuse", "refuse" }, { "0030", "30" } },
 		{ "", "0", "never" } },
 	{ "dtmf", KEY_DTMF,
 		{ { "contextual_update", "contextual_update" }, { "dialplan", "dialplan" } },
-		{ "", "yes", "message" } },
-	{ "dtmf_end", KEY_DTMF_END,
+		{ "", "yes", "message" }
+	},
+	{
+		"dtmf_end", KEY_DTMF_END,
 		{ { "#", "#" }, { "*", "*" }, { "d", "D" }, { "None", "none" } },
-		{ "", "##", "E" } },
-	{ "dtmf_timeout_ms", KEY_DTMF_TIMEOUT_MS,
+		{ "", "##", "E" }
+	},
+	{
+		"dtmf_timeout_ms", KEY_DTMF_TIMEOUT_MS,
 		{ { "100", "100" }, { "60000", "60000" } },
 		{ "99", "60001", "2.0" } },
 };
@@ -294,13 +345,13 @@ TEST(an_unknown_key_is_a_fault_that_lists_those_there_are)
 
 	begin();
 	snprintf(fault, sizeof(fault), "ERROR elevenlabs.conf:3 [a]: there is no key agentid; "
-		"allowed are %svar_NAME, json_NAME, override_NAME\n",
-		names_of_keys(KEY_WITHOUT_EFFECT));
+								   "allowed are %svar_NAME, json_NAME, override_NAME\n",
+		names_of_keys(KEY_GENERAL_ONLY));
 	CHECK_HAS(fault, " agent_id, ");
 	refuse("[a]\nagent_id=x\nagentid=y\n", fault);
 	snprintf(fault, sizeof(fault), "ERROR elevenlabs.conf:2 [general]: there is no key agentid; "
-		"allowed are %svar_NAME, json_NAME, override_NAME\n",
-		names_of_keys(KEY_WITHOUT_EFFECT | KEY_SECTION_ONLY));
+								   "allowed are %svar_NAME, json_NAME, override_NAME\n",
+		names_of_keys(KEY_SECTION_ONLY));
 	refuse("[general]\nagentid=y\n", fault);
 	end();
 }
@@ -334,7 +385,8 @@ TEST(fallback_agent_leads_somewhere_and_not_back)
 {
 	begin();
 	accept("[a]\nagent_id=x\nauth=none\nfallback_agent=B\n"
-		"[b]\nagent_id=y\nauth=none\nfallback_agent=c\n[c]\nagent_id=z\nauth=none\n");
+		   "[b]\nagent_id=y\nauth=none\nfallback_agent=c\n[c]\nagent_id=z\nauth=none\n"
+		   "[general]\nmax_sessions=9\n");
 	CHECK_INT(host_logged("WARNING"), 0);
 	refuse("[a]\nagent_id=x\nfallback_agent=nobody\n",
 		"elevenlabs.conf:3 [a]: fallback_agent = nobody: allowed is the name of another");
@@ -356,10 +408,10 @@ TEST(a_key_without_effect_is_pointed_out)
 TEST(tools)
 {
 	begin();
-	accept("[a]\nagent_id=x\n[b]\nagent_id=y\ntools = end_call , my-tool2\n"
+	accept("[a]\nagent_id=x\n[b]\nagent_id=y\ntools = end_call , my-tool2, pay_*\n"
 		"[c]\nagent_id=z\ntools=none\n");
 	CHECK_STR(value("a", KEY_TOOLS), "end_call");
-	CHECK_STR(value("b", KEY_TOOLS), "end_call,my-tool2");
+	CHECK_STR(value("b", KEY_TOOLS), "end_call,my-tool2,pay_*");
 	CHECK_STR(value("c", KEY_TOOLS), "none");
 	refuse("[a]\nagent_id=x\ntools=end call\n",
 		"elevenlabs.conf:3 [a]: tools = end call: allowed is names of tools, separated by");
@@ -383,7 +435,7 @@ TEST(a_value_that_is_too_long)
 TEST(a_value_that_is_not_UTF_8)
 {
 	begin();
-	refuse("[a]\nagent_id=x\ntransfer_allow=\xff\n", "transfer_allow = \xff: allowed is any text");
+	refuse("[a]\nagent_id=x\nfallback_agent=\xff\n", "fallback_agent = ?: allowed is the name");
 	end();
 }
 
@@ -438,7 +490,17 @@ TEST(a_section_that_is_there_twice)
 		host_config_directory());
 	refuse(GOOD "#include more.conf\n", fault);
 	accept("[t](!)\nauth=none\n[a](t)\nagent_id=x\n[a](+)\nchunk_ms=40\n[T](t)\nagent_id=y\n");
-	CHECK_INT(host_logged("WARNING elevenlabs.conf"), 0);
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:"), 0);
+	end();
+}
+
+/*! Asterisk cuts a longer name to that length, and says nothing: no dialplan would find the agent */
+TEST(a_section_whose_name_may_have_been_cut)
+{
+	begin();
+	refuse("[" CHARACTERS_79 "]\nagent_id=x\n", "Asterisk keeps 79 bytes of a section's name, and may have cut this "
+		"one: give it a shorter one\n");
+	accept("[" CHARACTERS_20 CHARACTERS_20 CHARACTERS_20 "abcdefghijklmnopqr]\nagent_id=x\n");
 	end();
 }
 
@@ -455,7 +517,7 @@ TEST(templates)
 {
 	begin();
 	accept("[general]\nchunk_ms=100\n[base](!)\nauth=none\nchunk_ms=40\n"
-		"[a](base)\nagent_id=x\n[b](base)\nagent_id=y\nchunk_ms=60\n[c]\nagent_id=z\n");
+		   "[a](base)\nagent_id=x\n[b](base)\nagent_id=y\nchunk_ms=60\n[c]\nagent_id=z\n");
 	CHECK_INT(agent_count(), 3);
 	CHECK_STR(value("a", KEY_AUTH), "none");
 	CHECK_STR(value("a", KEY_CHUNK_MS), "40");
@@ -468,7 +530,7 @@ TEST(several_templates_the_last_one_wins)
 {
 	begin();
 	accept("[one](!)\nauth=none\nchunk_ms=40\n[two](!)\nchunk_ms=60\nagent_id=t\n"
-		"[a](one,two)\n");
+		   "[a](one,two)\n");
 	CHECK_STR(value("a", KEY_AUTH), "none");
 	CHECK_STR(value("a", KEY_CHUNK_MS), "60");
 	CHECK_STR(value("a", KEY_AGENT_ID), "t");
@@ -555,14 +617,14 @@ TEST(comments)
 {
 	begin();
 	accept("\xef\xbb\xbf; with a byte order mark\n"
-		"[a]\t; of the section\n"
-		"agent_id = x ; of the line\n"
-		";-- a block\nno line at all\n--; chunk_ms = 40\n"
-		";---- a rule ----\n"
-		"transfer_allow = one\\;two\n");
+		   "[a]\t; of the section\n"
+		   "agent_id = x ; of the line\n"
+		   ";-- a block\nno line at all\n--; chunk_ms = 40\n"
+		   ";---- a rule ----\n"
+		   "branch_id = one\\;two\n");
 	CHECK_STR(value("a", KEY_AGENT_ID), "x");
 	CHECK_STR(value("a", KEY_CHUNK_MS), "40");
-	CHECK_STR(value("a", KEY_TRANSFER_ALLOW), "one;two");
+	CHECK_STR(value("a", KEY_BRANCH_ID), "one;two");
 	end();
 }
 
@@ -593,21 +655,6 @@ TEST(an_empty_file_is_one_without_agents)
 	end();
 }
 
-TEST(a_file_that_everybody_may_read)
-{
-	char path[PATH_MAX];
-
-	begin();
-	snprintf(path, sizeof(path), "%.2000s/elevenlabs.conf", host_config_directory());
-	host_write_config("elevenlabs.conf", "[a]\nagent_id=x\napi_key=sk\n");
-	CHECK_INT(chmod(path, 0644), 0);	/* Flawfinder: ignore */
-	CHECK_INT(host_reload(), AST_MODULE_RELOAD_SUCCESS);
-	CHECK_INT(host_logged("every user may read this file"), 1);
-	accept("[a]\nagent_id=x\nauth=none\n");
-	CHECK_INT(host_logged("every user may read this file"), 0);
-	end();
-}
-
 /* ---- The key ---- */
 
 TEST(a_key_from_a_file)
@@ -628,6 +675,31 @@ TEST(a_key_from_a_file)
 	end();
 }
 
+/*! \brief The service would refuse each call with it, and say less */
+TEST(a_key_file_with_more_than_a_key)
+{
+	static const char * const lines[] = { "\"sk_x\"", "ELEVENLABS_API_KEY=sk_x", "sk_x;" };
+	char text[PATH_MAX + 100];
+	size_t i;
+
+	begin();
+	snprintf(text, sizeof(text), "[a]\nagent_id=x\napi_key_file=%s/key\n",
+		host_config_directory());
+	for (i = 0; i < ARRAY_LEN(lines); i++) {
+		host_log_clear();
+		host_write_config("key", lines[i]);
+		accept(text);
+		CHECK_STR(value("a", KEY_API_KEY), lines[i]);
+		CHECK_INT(host_logged("WARNING elevenlabs.conf:3 [a]: file /"), 1);
+		CHECK_INT(host_logged("/key holds more than a key"), 1);
+	}
+	host_log_clear();
+	host_write_config("key", "sk_x-1");
+	accept(text);
+	CHECK_INT(host_logged("more than a key"), 0);
+	end();
+}
+
 TEST(a_key_file_that_is_none)
 {
 	begin();
@@ -640,6 +712,8 @@ TEST(a_key_file_that_is_none)
 
 TEST(a_key_from_the_environment)
 {
+	char many[513];
+
 	begin();
 	setenv("HOST_TEST_KEY", "sk_env", 1);
 	accept("[a]\nagent_id=x\napi_key_env=HOST_TEST_KEY\n");
@@ -649,7 +723,7 @@ TEST(a_key_from_the_environment)
 		"environment variable HOST_TEST_KEY holds no key");
 	unsetenv("HOST_TEST_KEY");
 	refuse("[a]\nagent_id=x\napi_key_env=HOST_TEST_KEY\n",
-		"Asterisk's environment has no variable HOST_TEST_KEY");
+		"Asterisk's environment has no variable of this name; allowed is the name of");
 	end();
 }
 
@@ -667,7 +741,7 @@ TEST(a_sections_key_goes_before_that_of_general)
 	begin();
 	setenv("HOST_TEST_KEY", "sk_env", 1);
 	accept("[general]\napi_key=sk_general\n[a]\nagent_id=x\napi_key_env=HOST_TEST_KEY\n"
-		"[b]\nagent_id=y\n");
+		   "[b]\nagent_id=y\n");
 	CHECK_STR(value("a", KEY_API_KEY), "sk_env");
 	CHECK_STR(value("b", KEY_API_KEY), "sk_general");
 	end();
@@ -715,9 +789,9 @@ TEST(what_is_allowed_but_rarely_meant)
 	CHECK_INT(host_logged("WARNING elevenlabs.conf:2 [a]: version_id has no effect with auth = none"), 1);
 	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://127.0.0.1:1\n");
 	CHECK_INT(host_logged("WARNING"), 0);
-	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://[::1]:1\n");
+	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://[::1]:1\nsilence_timeout=9\n");
 	CHECK_INT(host_logged("WARNING"), 0);
-	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://localhost:1/\n");
+	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://localhost:1/\nmax_sessions=9\n");
 	CHECK_INT(host_logged("WARNING"), 0);
 	end();
 }
@@ -727,14 +801,14 @@ TEST(a_key_that_is_set_twice)
 	begin();
 	accept("[a]\nagent_id=x\nauth=none\nchunk_ms=40\nelevenlabs_audio_frames_buffer_ms=60\n");
 	CHECK_INT(host_logged("WARNING elevenlabs.conf:5 [a]: chunk_ms has been set in line 4 "
-		"already; this line counts"), 1);
-	CHECK_INT(host_logged("WARNING elevenlabs.conf"), 1);
+						  "already; this line counts"), 1);
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:"), 1);
 	CHECK_STR(value("a", KEY_CHUNK_MS), "60");
 	/* To override what a template says is what templates are for, and other files. */
 	host_write_config("more.conf", "chunk_ms=80\n");
 	accept("[t](!)\nauth=none\nchunk_ms=40\n[a](t)\nagent_id=x\nchunk_ms=60\n"
-		"[a](+)\n#include more.conf\n");
-	CHECK_INT(host_logged("WARNING elevenlabs.conf"), 0);
+		   "[a](+)\n#include more.conf\n");
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:"), 0);
 	CHECK_INT(host_logged("has been set"), 0);
 	CHECK_STR(value("a", KEY_CHUNK_MS), "80");
 	end();
@@ -744,7 +818,7 @@ TEST(a_value_that_is_added_to)
 {
 	begin();
 	accept("[a]\nagent_id=x\nagent_id +=y\nauth=none\n");
-	CHECK_INT(host_logged("WARNING elevenlabs.conf"), 0);
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:"), 0);
 	CHECK_STR(value("a", KEY_AGENT_ID), "xy");
 	end();
 }

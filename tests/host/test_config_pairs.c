@@ -204,13 +204,13 @@ static void reload_events(const char *line)
 TEST(a_list_of_events_without_what_a_call_needs)
 {
 	reload_events("[\"conversation_initiation_metadata\", \"audio\", \"interruption\", \"x\"]");
-	CHECK_INT(host_logged("WARNING elevenlabs.conf"), 0);
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:"), 0);
 	script_end();
 
 	reload_events("[\"conversation_initiation_metadata\",\"interruption\"]");
 	CHECK_INT(host_logged("WARNING elevenlabs.conf:4 [sales]: override_client_events without "
 		"\"audio\": callers will hear nothing of the agent; add it to the list"), 1);
-	CHECK_INT(host_logged("WARNING elevenlabs.conf"), 1);
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:"), 1);
 	script_end();
 
 	reload_events("[\"conversation_initiation_metadata\",\"audio\",\"interruptions\"]");
@@ -224,7 +224,7 @@ TEST(a_list_of_events_without_what_a_call_needs)
 
 	/* Takes back the list of [general]. */
 	reload_events("");
-	CHECK_INT(host_logged("WARNING elevenlabs.conf"), 0);
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:"), 0);
 	script_end();
 }
 

@@ -17,7 +17,6 @@
 
 #include "asterisk/astobj2.h"	/* references to agents */
 #include "asterisk/cli.h"	/* ast_cli, ESS */
-#include "asterisk/logger.h"	/* ast_log */
 #include "asterisk/strings.h"	/* ast_str */
 
 #include "config/config.h"
@@ -149,16 +148,35 @@ static unsigned int say_changed(const struct config *before, const struct config
 	return count;
 }
 
+/*! \brief Say which keys have changed that [general] alone may have. \return whether any has */
+static int say_general(const struct config *before, const struct config *after, int fd)
+{
+	struct ast_str *keys = ast_str_create(KEYS_SIZE);
+	int count = 0;
+	size_t i;
+
+	if (before->max_sessions != after->max_sessions) {
+		add_name(&keys, count++, "", config_keys[KEY_MAX_SESSIONS].name);
+	}
+	for (i = 0; i < KEY_COUNT; i++) {
+		if (strcmp(S_OR(before->general[i], ""), S_OR(after->general[i], ""))) {
+			add_name(&keys, count++, "", config_keys[i].name);
+		}
+	}
+	if (count) {
+		say_line(fd, "changed: [general] (%s)", keys ? ast_str_buffer(keys) : "...");
+	}
+	ast_free(keys);
+	return count;
+}
+
 void config_diff(const struct config *before, const struct config *after, int fd)
 {
 	unsigned int count = say_missing(after, before, "added", fd);
 
 	count += say_missing(before, after, "removed", fd);
 	count += say_changed(before, after, fd);
-	if (before->max_sessions != after->max_sessions) {
-		say_line(fd, "changed: [general] (%s)", config_keys[KEY_MAX_SESSIONS].name);
-		count++;
-	}
+	count += say_general(before, after, fd);
 	if (!count) {
 		say_line(fd, "nothing changed");
 	}

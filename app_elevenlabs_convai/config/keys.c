@@ -266,12 +266,14 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.check = check_readable,
 		.preset = "",
 		.allowed = "the full path of a readable file with the key in its first line",
+		.flags = KEY_HIDDEN,
 	},
 	[KEY_API_KEY_ENV] = {
 		.name = "api_key_env",
 		.check = check_token,
 		.preset = "",
 		.allowed = "the name of an environment variable of Asterisk's that holds the key",
+		.flags = KEY_HIDDEN,
 	},
 	[KEY_BASE_URL] = {
 		.name = "base_url",
@@ -316,7 +318,7 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.check = check_endpoint,
 		.preset = "",
 		.allowed = "a path beginning with / on base_url, or a full http or https URL",
-		.flags = KEY_TO_ENGINE,
+		.flags = KEY_TO_ENGINE | KEY_HIDDEN,
 	},
 	[KEY_CHUNK_MS] = {
 		.name = "chunk_ms",

@@ -55,7 +55,8 @@ enum config_key_id {
 
 enum config_key_flag {
 	KEY_TO_ENGINE = 1 << 0,		/*!< the engine is told its value */
-	KEY_HIDDEN = 1 << 1,		/*!< the value is never shown, not even in a fault */
+	/*! the value is never shown, not even in a fault: it is a secret, or one that was put there by mistake */
+	KEY_HIDDEN = 1 << 1,
 	KEY_SECTION_ONLY = 1 << 2,	/*!< makes no sense in [general] */
 	KEY_GENERAL_ONLY = 1 << 3,	/*!< makes no sense in the section of an agent */
 };

@@ -243,6 +243,13 @@ static size_t find(const struct config_pairs *pairs, uint32_t kind, const char *
 	return i;
 }
 
+/*! \brief Free a value, which may be a secret; NULL is none */
+static void value_free(const char *value)
+{
+	config_erase((char *) value);
+	ast_free((char *) value);
+}
+
 static void pair_free(struct convai_pair pair)
 {
 	ast_free((char *) pair.name);
@@ -322,8 +329,9 @@ static void take(struct config_pairs *pairs, struct config_report *report,
 			config_fault(report, section, line, "out of memory");
 		}
 	} else if (!is_of_type(line->value, type)) {
-		config_fault(report, section, line, "%s = %s: allowed is %s", line->name,
-			line->value, allowed[type]);
+		/* Any of them may hold a secret: a header of the agent's language model, a token. */
+		config_fault(report, section, line, "%s = (not shown): allowed is %s", line->name,
+			allowed[type]);
 	} else if (set(pairs, kind, name, canonical(line->value, type))) {
 		config_fault(report, section, line, "out of memory");
 	} else if (kind == CONVAI_PAIR_OVERRIDE && !strcmp(name, "client_events")) {

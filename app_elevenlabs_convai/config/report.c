@@ -13,9 +13,9 @@
 
 #include "asterisk.h"
 
-#include "asterisk/cli.h"	/* ast_cli */
+#include <ctype.h>	/* isalnum(3) */
+
 #include "asterisk/config.h"	/* struct ast_variable */
-#include "asterisk/logger.h"	/* ast_log */
 #include "asterisk/paths.h"	/* ast_config_AST_CONFIG_DIR */
 #include "asterisk/strings.h"	/* ast_str */
 #include "asterisk/utils.h"	/* ast_strdupa */
@@ -23,6 +23,8 @@
 #include "config/report.h"
 #include "door.h"
 
+/*! Letters and digits in a row that may be a key: those have 32 and more, no word and no setting 24 */
+#define TOKEN_LEAST 24
 
 static void emit(const struct config_report *report, int level, const char *text)
 {
@@ -59,7 +61,6 @@ static const char *file_of(const struct config_report *report, const struct ast_
 void config_say(struct config_report *report, int level, const char *section,
 	const struct ast_variable *line, const char *format, ...)
 {
-	const char *file = file_of(report, line);
 	struct ast_str *text = ast_str_create(256);
 	va_list ap;
 
@@ -71,17 +72,14 @@ void config_say(struct config_report *report, int level, const char *section,
 	if (!text) {
 		return;
 	}
-	ast_str_set(&text, 0, "%.*s", name_length(file), file);
-	if (line && line->lineno) {
-		ast_str_append(&text, 0, ":%d", line->lineno);
-	}
-	if (section) {
-		ast_str_append(&text, 0, " [%s]", section);
-	}
+	config_append_place(&text, report, section, line);
 	ast_str_append(&text, 0, ": ");
 	va_start(ap, format);
 	ast_str_append_va(&text, 0, format, ap);
 	va_end(ap);
+	if (level == __LOG_ERROR && !report->first[0]) {
+		ast_copy_string(report->first, ast_str_buffer(text), sizeof(report->first));
+	}
 	emit(report, level, ast_str_buffer(text));
 	ast_free(text);
 }
@@ -103,4 +101,38 @@ const char *config_line_path(const struct config_report *report, const struct as
 
 	file[name_length(file)] = '\0';
 	return config_path(file, path, size);
+}
+
+/*! \brief Whether there is a long run of letters and digits, both of them: older keys have no mark */
+static int has_token(const char *text)
+{
+	size_t letters = 0;
+	size_t digits = 0;
+
+	for (; *text; text++) {
+		if (!isascii(*text) || !isalnum(*text)) {
+			letters = digits = 0;
+		} else if (isdigit(*text)) {
+			digits++;
+		} else {
+			letters++;
+		}
+		if (letters && digits && letters + digits >= TOKEN_LEAST) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+const char *config_shown(const char *text)
+{
+	/* The service's keys begin so, wherever one was put by mistake; a URL has a password before it. */
+	return strstr(text, "sk_") || strchr(text, '@') || has_token(text) ? "(not shown)" : text;
+}
+
+void config_erase(char *text)
+{
+	if (text) {
+		explicit_bzero(text, strlen(text));
+	}
 }

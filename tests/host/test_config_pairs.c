@@ -185,7 +185,7 @@ TEST(a_fault_names_what_is_allowed)
 	host_write_config("elevenlabs.conf", AGENT "override_lanuage=de\noverride_speed=fast\n");
 	host_reload();
 	CHECK_HAS(host_log(), "there is no override lanuage; there are: branch_id, client_events");
-	CHECK_HAS(host_log(), "override_speed = fast: allowed is a number");
+	CHECK_HAS(host_log(), "override_speed = (not shown): allowed is a number");
 	script_end();
 }
 

@@ -15,7 +15,6 @@ ROW = re.compile(r"^\t\[KEY_(\w+)\] = \{\n(.*?)^\t\},", re.DOTALL | re.MULTILINE
 KEYS = {
     name.lower(): text
     for name, text in ROW.findall((MODULE / "config" / "keys.c").read_text(encoding="utf-8"))
-    if "KEY_WITHOUT_EFFECT" not in text
 }
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLE = (MODULE / "elevenlabs.conf.example").read_text(encoding="utf-8")
@@ -55,3 +54,25 @@ def test_the_example_names_every_older_name() -> None:
     aliases = [alias for text in KEYS.values() for alias in re.findall(r'\.alias = "(\w+)"', text)]
     assert aliases
     assert [alias for alias in aliases if alias not in EXAMPLE] == []
+
+
+def test_the_example_names_each_key_once() -> None:
+    """In [general]; base_url, twice, shows two forms."""
+    general = EXAMPLE.partition("\n[general]\n")[2].partition("\n;[")[0]
+    names = re.findall(r"^;?(\w+) = ?", general, re.MULTILINE)
+    assert sorted({name for name in names if names.count(name) > 1}) == ["base_url"]
+
+
+@pytest.mark.parametrize("name", ["max_sessions", "max_duration", "silence_timeout"])
+def test_the_example_limits_calls(name: str) -> None:
+    """K13."""
+    found = re.search(rf"^{name} = (\d+)$", EXAMPLE, re.MULTILINE)
+    assert found, "not set"
+    assert int(found[1]) > 0
+
+
+def test_the_key_s_own_file_comes_first() -> None:
+    """K1: of the three places of a key the one that nobody else can read."""
+    for text in (README, EXAMPLE):
+        places = [text.index(f"api_key{end}") for end in ("_file = /", " = sk_", "_env")]
+        assert places[0] == min(places)

@@ -21,6 +21,7 @@
 #include "asterisk/strings.h"	/* S_OR */
 
 #include "config/config.h"
+#include "config/exposure.h"
 #include "config/level.h"
 #include "config/lines.h"
 #include "config/report.h"

@@ -14,8 +14,7 @@
 
 #include "asterisk.h"
 
-#include <sys/stat.h>	/* stat(2) */
-
+#include "asterisk/cli.h"	/* ESS */
 #include "asterisk/config.h"	/* lines of the file */
 #include "asterisk/strings.h"	/* strings */
 #include "asterisk/utils.h"	/* ast_strdupa */
@@ -33,6 +32,17 @@ static int is_loopback(const char *host)
 		|| (length == strlen("localhost") && !strncasecmp(host, "localhost", length));
 }
 
+/*! \brief Warn about an address to which the key, or a call, goes in the clear */
+static void warn_if_clear(struct config_report *report, const struct config_agent *agent,
+	const struct ast_variable *first, enum config_key_id id, const char *url)
+{
+	if (!strncmp(url, "http://", 7) && !is_loopback(url + 7)) {
+		config_warning(report, agent->name, first,
+			"%s is not encrypted: key and calls can be read on the way to %.*s",
+			config_keys[id].name, (int) strcspn(url + 7, "/?"), url + 7);
+	}
+}
+
 /*! \brief Warn about the addresses in base_url: each one, and that there are several */
 static void warn_about_bases(struct config_report *report,
 	const struct config_agent *agent, const struct ast_variable *first)
@@ -42,11 +52,11 @@ static void warn_about_bases(struct config_report *report,
 	char *base;
 
 	while ((base = strsep(&rest, ","))) {
-		if (!strncmp(base, "http://", 7) && !is_loopback(base + 7)) {
-			config_warning(report, agent->name, first,
-				"base_url is not encrypted: key and calls can be "
-				"read on the way to %.*s", (int) strcspn(base + 7, "/"), base + 7);
-		}
+		warn_if_clear(report, agent, first, KEY_BASE_URL, base);
+	}
+	if (!strcmp(agent->values[KEY_AUTH], "signed_url")) {
+		warn_if_clear(report, agent, first, KEY_SIGNED_URL_ENDPOINT,
+			agent->values[KEY_SIGNED_URL_ENDPOINT]);
 	}
 	if (several && !strcmp(agent->values[KEY_AUTH], "signed_url")
 		&& strstr(agent->values[KEY_SIGNED_URL_ENDPOINT], "://")) {
@@ -79,25 +89,33 @@ void config_check_agent(struct config_report *report,
 			"to calls and take the key; ca_file trusts a private authority");
 	}
 	warn_about_bases(report, agent, first);
+	warn_about_transfers(report, agent, first);
 }
 
-void config_check_permissions(struct config_report *report, const struct config *config,
-	int has_key)
+void config_check_limits(struct config_report *report, const struct config *config)
 {
-	char path[PATH_MAX];
-	struct stat info;
+	const struct config_agent *first = NULL;
+	unsigned int others = 0;
+	char more[64];
 	size_t i;
-	int keys = has_key;
 
 	for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
-		keys |= !!AST_VECTOR_GET(&config->agents, i)->values[KEY_API_KEY][0];
+		const struct config_agent *agent = AST_VECTOR_GET(&config->agents, i);
+
+		if (config->max_sessions || agent->max_sessions || agent->silence_timeout
+			|| strcmp(agent->values[KEY_MAX_DURATION], "0")) {
+			continue;
+		}
+		others += first != NULL;
+		first = first ? first : agent;
 	}
-	config_path(report->file, path, sizeof(path));
-	if (keys && !stat(path, &info) && (info.st_mode & S_IROTH)) {
-		config_warning(report, NULL, NULL,
-			"every user may read this file and the keys in it; "
-			"chmod 640 it, or keep the key in an api_key_file");
+	if (!first || report->faults) {
+		return;
 	}
+	snprintf(more, sizeof(more), ", nor of %u other agent%s", others, ESS(others));
+	config_warning(report, first->name, NULL,
+		"nothing limits the number and the length of calls%s: max_sessions, max_duration "
+		"and silence_timeout are all 0; set them in [general]", others ? more : "");
 }
 
 /* ---- Where fallback_agent leads ---- */
@@ -139,7 +157,8 @@ static void check_fallback(struct config_report *report, const struct ast_config
 
 	if (!next && agent->values[KEY_FALLBACK_AGENT][0]) {
 		config_fault(report, agent->name, fallback_line(file, agent),
-			"fallback_agent = %s: allowed is %s", agent->values[KEY_FALLBACK_AGENT],
+			"fallback_agent = %s: allowed is %s",
+			config_shown(agent->values[KEY_FALLBACK_AGENT]),
 			config_keys[KEY_FALLBACK_AGENT].allowed);
 		return;
 	}

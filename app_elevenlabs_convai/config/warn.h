@@ -25,12 +25,8 @@ struct config_report;
 void config_check_agent(struct config_report *report,
 	const struct config_agent *agent, const struct ast_variable *first);
 
-/*!
- * \brief Warn about keys in a file that every user of the machine may read
- * \param has_key whether [general] has one
- */
-void config_check_permissions(struct config_report *report, const struct config *config,
-	int has_key);
+/*! \brief Warn, once, where nothing limits calls, neither their number nor their time */
+void config_check_limits(struct config_report *report, const struct config *config);
 
 /*! \brief Name each fallback_agent that does not exist, or that leads back to where it began */
 void config_check_fallbacks(struct config_report *report, const struct ast_config *file,

@@ -721,6 +721,11 @@ TEST(a_key_from_the_environment)
 	setenv("HOST_TEST_KEY", "two words", 1);
 	refuse("[a]\nagent_id=x\napi_key_env=HOST_TEST_KEY\n",
 		"environment variable HOST_TEST_KEY holds no key");
+	memset(many, 'k', sizeof(many) - 1);
+	many[sizeof(many) - 1] = '\0';
+	setenv("HOST_TEST_KEY", many, 1);
+	refuse("[a]\nagent_id=x\napi_key_env=HOST_TEST_KEY\n", "ERROR elevenlabs.conf:3 [a]: "
+		"environment variable HOST_TEST_KEY holds no key: it is longer than 511 bytes\n");
 	unsetenv("HOST_TEST_KEY");
 	refuse("[a]\nagent_id=x\napi_key_env=HOST_TEST_KEY\n",
 		"Asterisk's environment has no variable of this name; allowed is the name of");

@@ -17,8 +17,6 @@
 
 #include "asterisk/channel.h"	/* channel variables */
 #include "asterisk/chanvars.h"	/* struct ast_var_t */
-#include "asterisk/logger.h"	/* ast_log */
-#include "asterisk/pbx.h"	/* pbx_builtin_setvar_helper */
 #include "asterisk/strings.h"	/* ast_begins_with */
 #include "asterisk/utf8.h"	/* ast_utf8_is_valid */
 #include "asterisk/utils.h"	/* ast_strdup */
@@ -27,6 +25,7 @@
 #include "call/parties.h"
 #include "call/variables.h"
 #include "config/config.h"
+#include "config/report.h"
 #include "door.h"
 
 /*! Room for this many pairs is added at a time; most calls need no second helping */
@@ -119,7 +118,7 @@ static int append(struct pair_list *list, const char *channel, enum convai_pair_
 	char *name_copy;
 	char *value_copy;
 
-	if (is_taken(list, kind, name)) {
+	if (kind != CONVAI_PAIR_ARGUMENT && is_taken(list, kind, name)) {
 		return 0;
 	}
 	name_copy = copy_utf8(name, channel, "the name of a variable");
@@ -216,9 +215,12 @@ static void warn_of_refused(const char *channel, const struct config_agent *agen
  * An override may have been inherited from whoever has dialled this channel, so one that the
  * operator does not allow is left out: to refuse the call would let others end it.
  */
-static int append_variables(struct pair_list *list, struct ast_channel *channel)
+static int append_variables(struct pair_list *list, struct ast_channel *channel,
+	const struct config_agent *agent)
 {
 	const struct ast_var_t *variable;
+	const char *refused = "";
+	unsigned int count = 0;
 	int res = 0;
 
 	AST_LIST_TRAVERSE(ast_channel_varshead(channel), variable, entries) {
@@ -228,12 +230,19 @@ static int append_variables(struct pair_list *list, struct ast_channel *channel)
 		for (i = 0; i < ARRAY_LEN(prefixes); i++) {
 			size_t length = strlen(prefixes[i].prefix);
 
-			if (!strncmp(name, prefixes[i].prefix, length) && name[length]) {
-				res |= append_variable(list, ast_channel_name(channel), i, name,
-					S_OR(ast_var_value(variable), ""));
+			if (strncmp(name, prefixes[i].prefix, length) || !name[length]) {
+				continue;
 			}
+			if (prefixes[i].kind == CONVAI_PAIR_OVERRIDE
+				&& !config_agent_allows(agent, name + length)) {
+				refused = count++ ? refused : name;
+				continue;
+			}
+			res |= append_variable(list, ast_channel_name(channel), i, name,
+				S_OR(ast_var_value(variable), ""));
 		}
 	}
+	warn_of_refused(ast_channel_name(channel), agent, refused, count);
 	return res;
 }
 
@@ -296,11 +305,33 @@ int pair_list_fill(struct pair_list *list, struct ast_channel *channel,
 	parties_read(&parties, channel, 1);
 	ast_channel_lock(channel);
 	/* Of two of one name the first counts: the dialplan's. */
-	res = append_variables(list, channel);
+	res = append_variables(list, channel, agent);
 	res |= append_pairs(list, ast_channel_name(channel), agent);
 	res |= append_defaults(list, channel, agent, &parties);
 	ast_channel_unlock(channel);
 	return res ? -1 : 0;
+}
+
+int pair_list_add(struct pair_list *list, const char *name, const char *value)
+{
+	return append(list, "", CONVAI_PAIR_ARGUMENT, name, value);
+}
+
+int pair_list_add_defaults(struct pair_list *list, const struct config_agent *agent)
+{
+	static const char * const names[] = {
+		"called_number", "call_direction", "channel", "unique_id", "linked_id",
+	};
+	size_t i;
+	int res = 0;
+
+	if (agent->send_caller_number) {
+		res |= pair_list_add(list, "variable", "caller_number");
+	}
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		res |= pair_list_add(list, "variable", names[i]);
+	}
+	return res;
 }
 
 void pair_list_free(struct pair_list *list)
@@ -309,6 +340,7 @@ void pair_list_free(struct pair_list *list)
 
 	for (i = list->borrowed; i < list->count; i++) {
 		ast_free((char *) list->pairs[i].name);
+		config_erase((char *) list->pairs[i].value);
 		ast_free((char *) list->pairs[i].value);
 	}
 	ast_free(list->pairs);
@@ -335,6 +367,7 @@ const char *status_name(enum convai_status status)
 	return (unsigned int) status < ARRAY_LEN(names) ? names[status] : "ERROR";
 }
 
+/*! \brief Set a variable to a word, a number or a sentence of ours */
 static void set(struct ast_channel *channel, const char *name, const char *value)
 {
 	door_variable(channel, name, value, WORDS_SENTENCE);

@@ -48,6 +48,12 @@ int pair_list_fill(struct pair_list *list, struct ast_channel *channel,
  */
 int pair_list_fill_agent(struct pair_list *list, const struct config_agent *agent);
 
+/*!
+ * \brief Add, as arguments "variable", the names of those that each call of the agent's has by itself
+ * \return as pair_list_add
+ */
+int pair_list_add_defaults(struct pair_list *list, const struct config_agent *agent);
+
 void pair_list_free(struct pair_list *list);
 
 /*! \brief Name of a status as the dialplan sees it */

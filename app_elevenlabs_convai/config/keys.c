@@ -231,6 +231,22 @@ static int check_tools(const struct config_key *key, const char *value, char *ca
 	size_t size)
 {
 	return check_each(key, value, canonical, size, check_name);
+static int check_override(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return config_override_exists(value) ? keep(value, canonical, size) : -1;
+}
+
+/*! \brief The overrides that a channel variable may set */
+static int check_overrides(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	if (!strcmp(value, "all") || !strcmp(value, "none")) {
+		return keep(value, canonical, size);
+	}
+	return check_each(key, value, canonical, size, check_override);
+}
+
 }
 
 static int check_endpoint(const struct config_key *key, const char *value,
@@ -467,6 +483,12 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.preset = "",
 		.allowed = "the name of another section, from which no fallback_agent leads back",
 		.flags = KEY_SECTION_ONLY,
+	},
+	[KEY_OVERRIDES] = {
+		.name = "overrides",
+		.check = check_overrides,
+		.preset = "all",
+		.allowed = "all, none, or names of overrides such as language, separated by commas",
 	},
 };
 

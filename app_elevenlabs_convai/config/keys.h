@@ -50,6 +50,7 @@ enum config_key_id {
 	KEY_TOOLS,
 	KEY_TRANSFER_ALLOW,
 	KEY_FALLBACK_AGENT,
+	KEY_OVERRIDES,
 	KEY_COUNT,
 };
 

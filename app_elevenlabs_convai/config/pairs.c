@@ -183,7 +183,7 @@ static void no_such_override(struct config_report *report, const char *section,
 	for (i = 0; names && i < ARRAY_LEN(overrides); i++) {
 		ast_str_append(&names, 0, "%s%s", i ? ", " : "", overrides[i].name);
 	}
-	config_fault(report, section, line, "there is no override %s; there are: %s", name,
+	config_fault(report, section, line, "there is no override %s; there are: %s", config_shown(name),
 		names ? ast_str_buffer(names) : "...");
 	ast_free(names);
 }
@@ -202,6 +202,11 @@ static int find_type(uint32_t kind, const char *name)
 		}
 	}
 	return -1;
+}
+
+int config_override_exists(const char *name)
+{
+	return find_type(CONVAI_PAIR_OVERRIDE, name) >= 0;
 }
 
 static enum config_line_kind line_kind(int type)
@@ -253,7 +258,7 @@ static void value_free(const char *value)
 static void pair_free(struct convai_pair pair)
 {
 	ast_free((char *) pair.name);
-	ast_free((char *) pair.value);
+	value_free(pair.value);
 }
 
 static int append(struct config_pairs *pairs, uint32_t kind, const char *name,
@@ -284,7 +289,7 @@ static int set(struct config_pairs *pairs, uint32_t kind, const char *name,
 	pair = AST_VECTOR_GET_ADDR(pairs, place);
 	copy = ast_strdup(value);
 	if (copy) {
-		ast_free((char *) pair->value);
+		value_free(pair->value);
 		pair->value = copy;
 		pair->kind = kind;
 	}

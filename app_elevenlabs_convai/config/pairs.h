@@ -45,6 +45,9 @@ const char *config_pairs_value(const struct config_pairs *pairs, uint32_t kind,
 /*! \brief What a pair's key is called in the file, before its name, such as "var_" */
 const char *config_pairs_prefix(uint32_t kind);
 
+/*! \brief Whether there is an override of this name */
+int config_override_exists(const char *name);
+
 void config_pairs_free(struct config_pairs *pairs);
 
 #endif /* CONFIG_PAIRS_H */

@@ -78,6 +78,27 @@ struct config_agent *config_find_agent(const struct config *config, const char *
 	return NULL;
 }
 
+int config_agent_allows(const struct config_agent *agent, const char *override)
+{
+	const char *names = agent->values[KEY_OVERRIDES];
+	size_t length = strlen(override);
+	const char *next;
+
+	if (!strcmp(names, "all") || !strcmp(names, "none")) {
+		return names[0] == 'a';
+	}
+	if (strchr(override, ',')) {
+		return 0;
+	}
+	for (next = names; next; next = strchr(next, ',')) {
+		next += *next == ',';
+		if (!strncmp(next, override, length) && strchr(",", next[length])) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
 const char *config_agent_host(const struct config_agent *agent, char *host, size_t size)
 {
 	const char *start = strstr(agent->values[KEY_BASE_URL], "://");

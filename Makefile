@@ -42,6 +42,8 @@ CONVAI_CFLAGS ?=
 CONVAI_LDFLAGS ?=
 DESTDIR ?=
 ASTERISK_CONF ?= /etc/asterisk/asterisk.conf
+# 1 installs for a Python that others than root may change: their code will run in Asterisk.
+TRUST_PYTHON ?= 0
 PORT ?= 8765
 # Seconds that make fuzz looks for; KEEP=1 adds what it found to its corpus.
 TIME ?= 60
@@ -73,7 +75,11 @@ endif
 Q := $(if $(filter 1,$(VERBOSE)),,@)
 # The module's own Makefile, for everything that concerns the module.
 MODULE_MAKE = $(MAKE) -C $(MODULE_DIR) PYTHON='$(PYTHON)' VERBOSE='$(VERBOSE)' WERROR='$(WERROR)' \
-	OPTIMIZATION='$(OPTIMIZATION)' DESTDIR='$(DESTDIR)' ASTERISK_CONF='$(ASTERISK_CONF)' CORE_IS_BUILT=1
+	OPTIMIZATION='$(OPTIMIZATION)' DESTDIR='$(DESTDIR)' ASTERISK_CONF='$(ASTERISK_CONF)' \
+	TRUST_PYTHON='$(TRUST_PYTHON)' CORE_IS_BUILT=1
+# The tap has no Python in it; its scripts run with this one.
+FORK_MAKE = $(MAKE) -C $(FORK_DIR) PYTHON='$(PYTHON)' VERBOSE='$(VERBOSE)' WERROR='$(WERROR)' \
+	OPTIMIZATION='$(OPTIMIZATION)' DESTDIR='$(DESTDIR)' ASTERISK_CONF='$(ASTERISK_CONF)'
 # The core, for the Python given. CFLAGS of the environment would take the place of that Python's own.
 BUILD_CORE = env -u CFLAGS -u LDFLAGS CONVAI_WERROR='$(WERROR)' \
 	CONVAI_CFLAGS='$(OPTIMIZATION) $(CFLAGS) $(CONVAI_CFLAGS)' \

@@ -29,6 +29,7 @@ import shlex
 import shutil
 import sys
 import sysconfig
+import time
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -105,8 +106,22 @@ def cython_version() -> str:
 def lock_build() -> None:
     """Wait for other builds of this Python in this checkout; the lock ends with this process."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    # Never closed. No child inherits it: a compiler that is left behind holds nobody up.
-    fcntl.flock(os.open(BUILD / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC), fcntl.LOCK_EX)
+    # Its owner's alone: another user who could open it could hold it.
+    lock = os.open(BUILD / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.fchmod(lock, 0o600)  # of an earlier version: for all to read
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            # Never closed. No child inherits it: a compiler that is left behind holds nobody up.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise SystemExit(
+                    f"{ROOT / BUILD}/lock: held by another build for {LOCK_SECONDS} s; wait for "
+                    f"it, or end it ('fuser {ROOT / BUILD}/lock' names it)"
+                ) from None
+            time.sleep(LOCK_POLL_SECONDS)
 
 
 def extensions() -> list[Extension]:

@@ -144,6 +144,8 @@ run_make() {
     fi
 }
 
+trusted_files() { python3 "$PROJECT/scripts/trusted_files.py" "$@"; }
+
 # Set where everything is installed, as this shell sees it.
 find_directories() {
     local data

@@ -1,15 +1,22 @@
 """The directory of installed engines, ``<astmoddir>/app_elevenlabs_convai.d``.
 
     <build id>/pyconvai/   one build: complete from the moment it has its name, never changed later
-    <build id>/in-use      an engine that runs holds a shared lock on this as long as it lives
+    <build id>/in-use      an engine that runs holds a read lock on this as long as it lives
     current, previous      links to the build for the next load or reload, and to the one before
-    .lock                  locked by whoever changes something here
+    .lock                  locked by whoever changes something here; nobody else can open it
     .tmp-...               what is being made or removed; left behind only by a process that died
 
 What counts happens by rename: whenever the process dies, ``current`` names a complete engine, and
 whoever comes next clears up.  The build id is the beginning of the SHA-256 of all names and
 contents of the engine, so that the same build is installed once; the engine reads its own out of
 ``_build_id.txt``.
+
+Everybody may read ``in-use``, for Asterisk's user is not known here.  The locks on it are such that
+a write lock takes a descriptor for writing: who can only read can make a build look used, and so be
+kept, but can keep no engine from starting.
+
+``locked`` and ``stage`` give out names that lead to open directories, whatever becomes of the path
+to them; ``shown`` says what they are called.
 """
 
 from __future__ import annotations
@@ -20,14 +27,18 @@ import os
 import py_compile
 import re
 import shutil
+import stat
+import struct
 import sys
 import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+import trusted_files
 
 BUILD_ID_DIGITS = 12  # 48 bits: no two builds of anybody's collide
 BUILD_ID_FILE = "_build_id.txt"
@@ -36,6 +47,7 @@ CURRENT, PREVIOUS = "current", "previous"
 LOCK = ".lock"
 STAGING = ".tmp-"
 # Folders that are no part of the engine: the mock agent is for tests, which run from the checkout.
+SUFFIXES = {".py", ".html", ".css", ".js"}
 LEFT_OUT = {"__pycache__", "mock"}
 
 LOCK_SECONDS = 60.0  # an install takes one or two; longer means that one hangs
@@ -57,7 +69,8 @@ def core_name() -> str:
 def engine_files(package: Path) -> list[Path]:
     """Return the paths of what is installed, relative to the package, in a fixed order.
 
-    Python's sources, and the core for the Python that runs this; FileNotFoundError without it.
+    Python's sources, the files of the live page, and the core for the Python that runs this;
+    FileNotFoundError without it.
     """
     core = package / core_name()
     if not core.is_file():
@@ -66,9 +79,10 @@ def engine_files(package: Path) -> list[Path]:
         )
     found = [
         path.relative_to(package)
-        for path in package.rglob("*.py")
+        for path in package.rglob("*")
+        if path.suffix in SUFFIXES
         # No module's name begins with a dot: an editor has left that beside one.
-        if path.is_file()
+        and path.is_file()
         and path.name[0] != "."
         and LEFT_OUT.isdisjoint(path.relative_to(package).parts)
     ]
@@ -86,12 +100,34 @@ def build_id(package: Path, files: list[Path]) -> str:
 
 
 def is_whole(build: Path) -> bool:
-    """Tell whether a build's directory holds what its name says."""
+    """Tell whether a build's directory holds what its name says, and nothing besides."""
     package = build / "pyconvai"
     try:
-        return build_id(package, engine_files(package)) == build.name
+        files = engine_files(package)
     except FileNotFoundError:
         return False
+    return build_id(package, files) == build.name and not _has_strangers(package, files)
+
+
+def _has_strangers(package: Path, files: list[Path]) -> bool:
+    """Tell whether there is a file that no install puts there, or a link.
+
+    Python would take `limits.so` before `limits.py`.  Byte code is made anew by whoever installs,
+    and beside it Python looks for nothing else.
+    """
+    known = {*files, Path(BUILD_ID_FILE)}
+    for path in package.rglob("*"):
+        if path.is_symlink():
+            return True
+        name = path.relative_to(package)
+        if not (path.is_dir() or name in known or name.parent.name == "__pycache__"):
+            return True
+    return False
+
+
+def code_of(source: Path) -> Path:
+    """Return where Python looks for a source's byte code."""
+    return source.parent / "__pycache__" / f"{source.stem}.{sys.implementation.cache_tag}.pyc"
 
 
 def compile_sources(package: Path) -> None:
@@ -100,13 +136,11 @@ def compile_sources(package: Path) -> None:
     It is checked against the source's hash, not its date: a rename or a package manager may change
     dates.  Raises StoreError for a source that Python does not understand.
     """
-    tag = sys.implementation.cache_tag
     for source in package.rglob("*.py"):
-        code = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
         try:
             py_compile.compile(
                 str(source),
-                cfile=str(code),
+                cfile=str(code_of(source)),
                 dfile=f"pyconvai/{source.relative_to(package)}",
                 doraise=True,
                 optimize=0,  # as the embedded Python does, whatever runs this
@@ -125,9 +159,23 @@ def contract_of(file: Path) -> str:
 # --- who may change something ---
 
 
+# A struct flock of the kernel's over the whole file: type, whence, start, length, no process.
+WRITE_LOCK = struct.pack("@hhqqi", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+
+
 def _try_lock(file: IO[bytes]) -> bool:
+    """Lock against other installers, and modules of earlier versions."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _nobody_reads(file: IO[bytes]) -> bool:
+    """Tell whether no module holds its read lock, and keep it from taking one."""
+    try:
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, WRITE_LOCK)
     except BlockingIOError:
         return False
     return True
@@ -136,40 +184,68 @@ def _try_lock(file: IO[bytes]) -> bool:
 def _still_named(file: IO[bytes], path: Path) -> bool:
     """Tell whether the path still leads to this file: uninstall removes the lock's file."""
     try:
-        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
     except FileNotFoundError:
         return False
 
 
+def _open_lock(folder: int) -> IO[bytes]:
+    """Open the lock's file, which nobody else may open: whoever can could hold it."""
+    file = trusted_files.open_file(LOCK, os.O_RDWR | os.O_CREAT, 0o600, folder)
+    if os.fstat(file.fileno()).st_uid == os.geteuid():
+        os.fchmod(file.fileno(), 0o600)  # of an earlier version: for all to read
+    return file
+
+
 @contextmanager
-def locked(folder: Path, limit: float = LOCK_SECONDS) -> Iterator[None]:
-    """Be the only one to change the directory, which is made if needed. StoreError on the limit."""
-    lock = folder / LOCK
+def locked(folder: Path, limit: float = LOCK_SECONDS) -> Iterator[Path]:
+    """Be the only one to change the directory, which is made if needed; yield a name for it.
+
+    StoreError on the limit, UntrustedError where somebody else's link leads there.
+    """
     deadline = time.monotonic() + limit
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        with lock.open("ab") as file:
-            if _try_lock(file) and _still_named(file, lock):
-                yield
-                return
-        if time.monotonic() > deadline:
-            raise StoreError(
-                f"another installation holds {lock}, for more than {limit:g} s now; "
-                f"wait for it, or end it ('fuser {lock}' names it), and try again"
-            )
+        with trusted_files.open_folder(folder, make=True) as descriptor:
+            here = trusted_files.anchored(descriptor)
+            with _open_lock(descriptor) as file:
+                if _try_lock(file) and _still_named(file, folder / LOCK):
+                    with _known_as(here, folder):
+                        yield here
+                    return
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"{trusted_files.holders(here / LOCK)} holds {folder / LOCK}, for more than "
+                    f"{limit:g} s now; if that is another installation, wait for it, else end it, "
+                    "and try again"
+                )
         time.sleep(LOCK_POLL_SECONDS)
+
+
+@contextmanager
+def _known_as(here: Path, folder: Path) -> Iterator[None]:
+    """Let errors say what the directory is called, in place of a descriptor's number."""
+    try:
+        yield
+    except OSError as error:
+        place = str(error.filename2 or error.filename or here).replace(str(here), str(folder), 1)
+        raise OSError(error.errno, error.strerror or str(error), place) from None
+
+
+def shown(path: Path) -> Path:
+    """Return what a path is really called, for people to read."""
+    return path.resolve()
 
 
 @contextmanager
 def unused(build: Path) -> Iterator[bool]:
     """Yield whether no engine runs from a build, and let none start from it meanwhile."""
     try:
-        file = (build / IN_USE).open("r+b")
+        file = trusted_files.open_file(build / IN_USE, os.O_RDWR)
     except FileNotFoundError:  # of an installation that did not know such files yet
         yield True
         return
     with file:
-        yield _try_lock(file)
+        yield _nobody_reads(file) and _try_lock(file)
 
 
 # --- builds and links. All of this is done with the lock held ---
@@ -195,7 +271,11 @@ def move_link(folder: Path, link: str, name: str) -> None:
 def builds(folder: Path) -> list[Path]:
     """Return the directories of all builds."""
     name = re.compile(rf"[0-9a-f]{{{BUILD_ID_DIGITS}}}")
-    return sorted(path for path in folder.iterdir() if path.is_dir() and name.fullmatch(path.name))
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if name.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    )
 
 
 def remove(build: Path) -> None:
@@ -234,38 +314,71 @@ def clear_up(folder: Path) -> list[str]:
     return remove_unused(folder, keep={target_of(folder, CURRENT), target_of(folder, PREVIOUS)})
 
 
-def stage(package: Path, folder: Path) -> Path:
-    """Copy a package to where nobody looks yet and return the directory."""
+def stage(package: Path, folder: Path) -> tuple[Path, str]:
+    """Copy a package to where nobody looks yet and return the directory, and its build id.
+
+    Until it is complete nobody else can look into it, and so nothing in it is anybody else's.
+    """
     staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=folder))
-    copy = staging / "pyconvai"
     try:
-        for path in engine_files(package):
-            (copy / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(package / path, copy / path)
-        compile_sources(copy)
-        name = build_id(copy, engine_files(copy))  # of the copy: the original may be changing
-        (copy / BUILD_ID_FILE).write_text(name + "\n", encoding="ascii")
-        (staging / IN_USE).touch()
-        for each in (staging, *staging.rglob("*")):
-            each.chmod(0o755 if each.is_dir() else 0o644)
+        with _own_folder(staging) as descriptor:
+            name = _fill(package, trusted_files.anchored(descriptor))
+            os.fchmod(descriptor, 0o755)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    return staging
+    return staging, name
+
+
+@contextmanager
+def _own_folder(staging: Path) -> Iterator[int]:
+    """Open the directory that was just made, not another that has taken its name."""
+    descriptor = os.open(staging, os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) != 0o700:
+            raise StoreError(f"somebody else has put another directory at {shown(staging)}")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _fill(package: Path, staging: Path) -> str:
+    """Put a package into its directory, for all to read; return its build id."""
+    copy = staging / "pyconvai"
+    for path in engine_files(package):
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(package / path, copy / path)
+    compile_sources(copy)
+    name = build_id(copy, engine_files(copy))  # of the copy: the original may be changing
+    (copy / BUILD_ID_FILE).write_text(name + "\n", encoding="ascii")
+    (staging / IN_USE).touch()
+    for each in staging.rglob("*"):
+        each.chmod(0o755 if each.is_dir() else 0o644)
+    return name
 
 
 def place(package: Path, folder: Path) -> str:
     """Put a package's build into the directory, unless it is there, and return its build id."""
     name = build_id(package, engine_files(package))
     if is_whole(folder / name):
-        (folder / name / IN_USE).touch(0o644)
+        # Its name says nothing of byte code, which Python takes for what the source says.
+        compile_sources(folder / name / "pyconvai")
+        _mark(folder / name)
         return name
-    staging = stage(package, folder)
-    name = (staging / "pyconvai" / BUILD_ID_FILE).read_text(encoding="ascii").strip()
+    staging, name = stage(package, folder)
     if (folder / name).exists():
         _remove_damaged(folder / name)
     staging.rename(folder / name)
     return name
+
+
+def _mark(build: Path) -> None:
+    """Make the file that says whether a build is in use, where an earlier installer did not."""
+    with trusted_files.open_folder(build) as folder, suppress(FileExistsError):
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+        with trusted_files.open_file(IN_USE, flags, 0o644, folder) as file:
+            os.fchmod(file.fileno(), 0o644)
 
 
 def _remove_damaged(build: Path) -> None:
@@ -273,8 +386,9 @@ def _remove_damaged(build: Path) -> None:
     with unused(build) as free:
         if not free:
             raise StoreError(
-                f"files in {build} were changed after it was installed, and a running Asterisk "
-                "uses it; 'module unload app_elevenlabs_convai' there, then install again"
+                f"files in {shown(build)} were changed after it was installed, and "
+                f"{trusted_files.holders(build / IN_USE)} uses it; where that is Asterisk, 'module "
+                "unload app_elevenlabs_convai' there, else end it; then install again"
             )
         remove(build)
 
@@ -298,7 +412,7 @@ def swap(folder: Path, module: Path) -> str:
     before, name = target_of(folder, CURRENT), target_of(folder, PREVIOUS)
     if not name or name == before:
         raise StoreError(
-            f"there is no build in {folder} to go back to: "
+            f"there is no build in {shown(folder)} to go back to: "
             f"{_what_is_wrong(folder, before, name)}; install the one that you want"
         )
     theirs, own = contract_of(folder / name / "pyconvai" / core_name()), contract_of(module)
@@ -327,7 +441,7 @@ def _what_is_wrong(folder: Path, current: str, previous: str) -> str:
 def set_links(folder: Path, current: str, previous: str) -> None:
     """Let the links name these builds, as they once did; a previous one that is gone is dropped."""
     if not (folder / current).is_dir():
-        raise StoreError(f"the build {current} is gone from {folder}; install it again")
+        raise StoreError(f"the build {current} is gone from {shown(folder)}; install it again")
     move_link(folder, CURRENT, current)
     if previous and (folder / previous).is_dir():
         move_link(folder, PREVIOUS, previous)

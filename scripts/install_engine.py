@@ -15,17 +15,22 @@ arrive together.
 from __future__ import annotations
 
 import argparse
+import grp
+import hashlib
 import io
 import os
-import shutil
+import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import engine_store as store
+import trusted_files
 
 MODULE = "app_elevenlabs_convai"
+PYTHON_LIMIT_S = 30  # to start Python and end it; longer means that something in it hangs
 BRING_IN = f"'module reload {MODULE}' brings it in"
 
 
@@ -34,19 +39,10 @@ def say(what: str, text: object) -> None:
     print(f"  {what:<8} {text}", flush=True)
 
 
-def put(source: Path, destination: Path) -> None:
-    """Replace a file by rename: Asterisk may have the old one mapped."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    staging = destination.with_name(destination.name + ".new")
-    shutil.copyfile(source, staging)
-    staging.chmod(0o644)
-    staging.replace(destination)
-
-
 def put_all(files: list[list[Path]]) -> None:
     """Replace files; each is a pair of source and destination."""
     for source, destination in files:
-        put(source, destination)
+        trusted_files.put(source, destination)
         say("FILE", destination)
 
 
@@ -58,14 +54,17 @@ def say_in_use(names: list[str]) -> None:
 
 def install(arguments: argparse.Namespace) -> None:
     """Install a package and its files."""
-    folder: Path = arguments.target
-    with store.locked(folder):
+    if arguments.check_python:
+        refuse_doubtful_python()
+    target: Path = arguments.target
+    with store.locked(target) as folder:
         store.remove_leftovers(folder)
         name = store.place(arguments.package, folder)
         put_all(arguments.file)
         store.switch(folder, name)
-        say("ENGINE", folder / name)
+        say("ENGINE", target / name)
         say_in_use(store.clear_up(folder))
+    tell_of_doubts([target, *(destination.parent for _, destination in arguments.file)])
 
 
 def rollback(arguments: argparse.Namespace) -> None:
@@ -88,11 +87,11 @@ def rollback(arguments: argparse.Namespace) -> None:
 
 def restore(arguments: argparse.Namespace) -> None:
     """Put files and links back as a backup has them."""
-    folder = existing(arguments.target)
-    with store.locked(folder):
+    target = existing(arguments.target)
+    with store.locked(target) as folder:
         put_all(arguments.file)
         store.set_links(folder, arguments.current, arguments.previous)
-        say("ENGINE", f"{folder / arguments.current} is current again; {BRING_IN}")
+        say("ENGINE", f"{target / arguments.current} is current again; {BRING_IN}")
         say_in_use(store.clear_up(folder))
 
 
@@ -105,17 +104,18 @@ def existing(folder: Path) -> Path:
 
 def uninstall(arguments: argparse.Namespace) -> None:
     """Remove everything but engines in use: the links first, so that no new one starts."""
-    folder: Path = arguments.target
-    if not folder.is_dir():
+    target: Path = arguments.target
+    if not target.is_dir():
         remove_files(arguments.file)
         return
-    with store.locked(folder):
+    with store.locked(target) as folder:
         for link in (store.CURRENT, store.PREVIOUS):
             (folder / link).unlink(missing_ok=True)
         remove_files(arguments.file)
         in_use = store.empty(folder)
         if not in_use:
-            remove_folder(folder)
+            (folder / store.LOCK).unlink()
+            remove_folder(target)
     if in_use:
         say(
             "IN USE",
@@ -126,7 +126,6 @@ def uninstall(arguments: argparse.Namespace) -> None:
 
 def remove_folder(folder: Path) -> None:
     """Remove the directory, unless somebody has put something there or waits to do so."""
-    (folder / store.LOCK).unlink()
     with suppress(OSError):
         folder.rmdir()
         say("REMOVED", folder)
@@ -135,10 +134,56 @@ def remove_folder(folder: Path) -> None:
 def remove_files(files: list[Path]) -> None:
     """Remove files, and what a killed install left of their successors."""
     for path in files:
-        path.with_name(path.name + ".new").unlink(missing_ok=True)
-        if path.exists():
-            path.unlink()
+        if trusted_files.remove(path):
             say("REMOVED", path)
+
+
+# --- who else may change what is installed ---
+
+
+def searched() -> list[Path]:
+    """Return where Python looks for modules in Asterisk, with what .pth files add to it."""
+    command = [sys.executable, "-I", "-c", "import sys; print('\\0'.join(sys.path))"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=PYTHON_LIMIT_S, check=True)
+    return [Path(name) for name in os.fsdecode(done.stdout).rstrip("\n").split("\0")]
+
+
+def doubts_of_python() -> dict[str, None]:
+    """Say who else may change what the Python that runs this loads."""
+    places = {Path(name) for name in (sys.executable, sys.prefix, sys.base_prefix)}
+    library = f"{sysconfig.get_config_var('LIBDIR')}/{sysconfig.get_config_var('INSTSONAME')}"
+    places |= {Path(library), *map(Path, sysconfig.get_paths().values())}
+    folders = {path for path in searched() if path.exists()}
+    found: dict[str, None] = {}
+    for place in places | folders:
+        if place.exists():
+            found |= dict.fromkeys(trusted_files.doubts(place))
+    for each in (each for folder in folders for each in folder.rglob("*")):
+        if each.is_symlink() and each.exists():
+            found |= dict.fromkeys(trusted_files.doubts(each))
+        elif text := trusted_files.doubt(str(each), each.lstat()):
+            found[text] = None
+    return found
+
+
+def refuse_doubtful_python() -> None:
+    """Raise StoreError if others may change the Python that Asterisk is to load: root's word."""
+    found = doubts_of_python()
+    if found:
+        raise store.StoreError(
+            f"others than root may change the Python that Asterisk is to load: {next(iter(found))}"
+            f"{f' (and {len(found) - 1} more)' if len(found) > 1 else ''}. Their code would run in "
+            "Asterisk. Use a Python of root's (make install-deps makes one where it is needed), or "
+            "say that you trust them: make install TRUST_PYTHON=1"
+        )
+
+
+def tell_of_doubts(folders: list[Path]) -> None:
+    """Say which others may replace what root has installed."""
+    if os.geteuid() == 0:
+        told = dict.fromkeys(text for each in folders for text in trusted_files.doubts(each))
+        for text in told:
+            say("NOTE", f"{text}: whoever that is can replace what Asterisk loads from there")
 
 
 def parse(words: list[str] | None) -> argparse.Namespace:
@@ -146,9 +191,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Install the engine of app_elevenlabs_convai.")
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def command(run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+    def command(
+        run: Callable[[argparse.Namespace], None], target: str = "<astmoddir>/" + MODULE + ".d"
+    ) -> argparse.ArgumentParser:
         sub = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
-        sub.add_argument("target", type=Path, help="<astmoddir>/app_elevenlabs_convai.d")
+        sub.add_argument("target", type=Path, help=target)
         sub.set_defaults(run=run)
         return sub
 
@@ -164,6 +211,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
 
     sub = command(install)
     sub.add_argument("--package", type=Path, required=True, help="the directory pyconvai")
+    sub.add_argument(
+        "--check-python", action="store_true", help="refuse a Python that others may change"
+    )
     files(sub)
     command(rollback)
     sub = command(restore)
@@ -185,7 +235,12 @@ def main(words: list[str] | None = None) -> int:
             stream.reconfigure(errors="surrogateescape")
     try:
         arguments.run(arguments)
-    except (OSError, store.StoreError) as error:
+    except (
+        OSError,
+        subprocess.SubprocessError,
+        store.StoreError,
+        trusted_files.UntrustedError,
+    ) as error:
         print(f"{Path(__file__).name} {arguments.command}: {error}", file=sys.stderr)
         return 1
     return 0

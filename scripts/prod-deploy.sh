@@ -66,22 +66,32 @@ look() {
 
 # Two deployments at once would each put back what the other has just installed.
 be_the_only_one() {
+    local doubts before
     if [ -z "$BACKUPS" ]; then
         BACKUPS=/var/backups/$MODULE
         [ "$HOST_ASTERISK" = yes ] || BACKUPS=$PROJECT/build/backups
     fi
+    # Root's alone: what is in there is put back into Asterisk, and who can open the lock can hold it.
+    before=$(umask)
+    umask 077
     mkdir -p "$BACKUPS"
-    exec {deploy_lock}>"$BACKUPS/.lock"
-    flock -n "$deploy_lock" || fail "another deployment runs; it holds $BACKUPS/.lock"
+    if [ "$HOST_ASTERISK" = yes ] && ! doubts=$(trusted_files check "$BACKUPS"); then
+        fail "others may change the backups: ${doubts//$'\n'/; }. Name another directory: --backup-dir"
+    fi
+    exec {deploy_lock}>>"$BACKUPS/.lock"
+    chmod 600 "$BACKUPS/.lock" # of an earlier version: for all to read
+    flock -n "$deploy_lock" ||
+        fail "another deployment runs: $(trusted_files holders "$BACKUPS/.lock") holds $BACKUPS/.lock"
+    umask "$before"
 }
 
 back_up() {
     BACKUP=$BACKUPS/$(date -u +%Y%m%dT%H%M%SZ)-$OLD_BUILD-$$
     OLD_PREVIOUS=$(linked_build previous)
-    mkdir "$BACKUP"
-    cp -p "$MODULE_FILE" "$BACKUP"
+    mkdir -m 700 "$BACKUP"
+    trusted_files copy "$MODULE_FILE" "$BACKUP/$MODULE.so"
     if [ -f "$DOCUMENT" ]; then
-        cp -p "$DOCUMENT" "$BACKUP"
+        trusted_files copy "$DOCUMENT" "$BACKUP/${DOCUMENT##*/}"
     fi
     printf '%s\n' "in-service $OLD_BUILD" "current $(linked_build current)" "previous $OLD_PREVIOUS" \
         >"$BACKUP/links"

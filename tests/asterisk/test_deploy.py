@@ -229,6 +229,8 @@ def test_uninstall_beside_calls(pbx: service.Attached) -> None:
     """The last test. The engine in use stays until the module is unloaded."""
     pbx.cli(f"module reload {MODULE}")  # lets go of engines that have ended
     engines, build = pbx.module_folder / f"{MODULE}.d", pbx.engine_build()
+    example = (pbx.etc / "elevenlabs-extensions.conf.example").read_text(encoding="utf-8")
+    assert "[elevenlabs-steps]" in example
     said = run_testbed(NAME, "make", "uninstall", limit=DEPLOY_SECONDS)
     assert f"{build}: a running Asterisk uses them" in said
     assert {path.name for path in engines.iterdir()} == {build, ".lock"}
@@ -239,3 +241,4 @@ def test_uninstall_beside_calls(pbx: service.Attached) -> None:
     assert not list(pbx.module_folder.glob(f"{MODULE}*"))
     assert not list((pbx.data_folder / "documentation" / "thirdparty").glob("*"))
     assert (pbx.etc / "elevenlabs.conf").exists()
+    assert not (pbx.etc / "elevenlabs-extensions.conf.example").exists()

@@ -39,7 +39,7 @@ def is_step(event: str, arguments: tuple[Any, ...]) -> bool:
     """Tell whether this is about to change something that a process leaves behind."""
     if event == "open":
         return bool(arguments[2] & (os.O_WRONLY | os.O_RDWR))
-    return event == "fcntl.flock" or (event.startswith("os.") and event not in LOOKING)
+    return event.startswith("fcntl.") or (event.startswith("os.") and event not in LOOKING)
 
 
 def killed_at(step: int, words: list[str]) -> bool:

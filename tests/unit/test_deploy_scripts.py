@@ -285,7 +285,45 @@ def test_one_deployment_at_a_time(machine: Machine) -> None:
     (machine.folder / "backups").mkdir()
     with (machine.folder / "backups" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "another deployment runs" in machine.deploy("prod-deploy.sh", status=1)
+        said = machine.deploy("prod-deploy.sh", status=1)
+    assert f"another deployment runs: process {os.getpid()} (" in said
+
+
+@only_root
+def test_nobody_keeps_deployments_out(machine: Machine) -> None:
+    """K5: the lock that an earlier version left for all to read is closed, and the next is not."""
+    (machine.folder / "backups").mkdir()
+    (machine.folder / "backups" / ".lock").touch(0o644)
+    with holds(machine.folder / "backups" / ".lock") as (pid, _):
+        said = machine.deploy("prod-deploy.sh", status=1)
+        assert f"process {pid} (" in said
+    machine.write("second")
+    with holds(machine.folder / "backups" / ".lock") as (_, count):
+        assert count == 0
+        machine.deploy("prod-deploy.sh")
+
+
+@only_root
+def test_a_backup_is_root_s_alone(machine: Machine) -> None:
+    """K3: what Asterisk's user could change is not put back, and no link of its is followed."""
+    before, secret = machine.in_service, machine.folder / "secret"
+    machine.write("second")
+    (machine.folder / "backups").mkdir()
+    os.chown(machine.folder / "backups", NOBODY, NOBODY)
+    said = machine.deploy("prod-deploy.sh", status=1)
+    assert f"others may change the backups: {machine.folder}/backups belongs to nobody" in said
+    os.chown(machine.folder / "backups", 0, 0)
+    secret.write_text("root's own")
+    secret.chmod(0o600)
+    module = machine.folder / "lib" / "app_elevenlabs_convai.so"
+    module.unlink()
+    module.symlink_to(secret)
+    said = machine.deploy("prod-deploy.sh", status=1)
+    assert "a link, where a plain file should be" in said
+    assert "FAILED: Backing up. Nothing was changed." in said
+    assert (machine.in_service, machine.current) == (before, before)
+    for path in (machine.folder / "backups").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
 
 
 # --- the C module ---

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import grp
 import io
 import os
+import re
 import shutil
+import struct
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -26,6 +30,8 @@ sys.path.insert(0, str(SCRIPT.parent))
 
 import engine_store as store  # noqa: E402
 import install_engine  # noqa: E402
+
+READ_LOCK = struct.pack("@hhqqi", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
 
 
 def make_package(folder: Path, text: str) -> Path:
@@ -69,11 +75,16 @@ def content(target: Path) -> set[str]:
     return {path.name for path in target.iterdir()} - {".lock"}
 
 
+def inodes(target: Path) -> dict[Path, int]:
+    """Which files there are; byte code is made anew each time."""
+    return {path: path.lstat().st_ino for path in target.rglob("*") if path.suffix != ".pyc"}
+
+
 @contextmanager
 def running(target: Path, build: str) -> Iterator[None]:
     """An engine that runs from a build."""
     with (target / build / "in-use").open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, READ_LOCK)
         yield
 
 
@@ -177,9 +188,9 @@ def test_byte_code_is_no_part_of_the_build_id(target: Path, tmp_path: Path) -> N
 
 def test_the_same_build_again_changes_nothing(target: Path, builds: list[str]) -> None:
     install(target, target / builds[2] / "pyconvai")  # clears up, now that the first is not in use
-    before = {path: path.lstat().st_ino for path in target.rglob("*")}
+    before = inodes(target)
     assert install(target, target / builds[2] / "pyconvai") == builds[2]
-    assert {path: path.lstat().st_ino for path in target.rglob("*")} == before
+    assert inodes(target) == before
     assert link(target, "previous") == builds[1]
 
 
@@ -229,6 +240,41 @@ def test_a_build_that_was_changed_by_hand_is_put_right(target: Path, tmp_path: P
     assert store.is_whole(target / name)
 
 
+@pytest.mark.parametrize("name", ["sub/part.so", "sub/more.txt", "more/__init__.so"])
+def test_a_file_that_was_added_is_removed(target: Path, tmp_path: Path, name: str) -> None:
+    """Python would take an extension module before the source beside it."""
+    package = make_package(tmp_path, "one")
+    build = target / install(target, package)
+    (build / "pyconvai" / name).parent.mkdir(exist_ok=True)
+    (build / "pyconvai" / name).write_text("changed")
+    install(target, package)
+    assert not (build / "pyconvai" / name).exists()
+    assert store.is_whole(build)
+
+
+def test_a_link_in_the_place_of_a_file_is_removed(target: Path, tmp_path: Path) -> None:
+    """Whoever it leads to could change it later."""
+    package = make_package(tmp_path, "one")
+    part = target / install(target, package) / "pyconvai" / "sub" / "part.py"
+    shutil.copy(part, tmp_path)
+    part.unlink()
+    part.symlink_to(tmp_path / "part.py")
+    install(target, package)
+    assert not part.is_symlink()
+
+
+def test_byte_code_that_was_changed_is_made_anew(target: Path, tmp_path: Path) -> None:
+    """Also beside calls: the build stays."""
+    package = make_package(tmp_path, "one")
+    name = install(target, package)
+    code = store.code_of(target / name / "pyconvai" / "sub" / "part.py")
+    before = code.read_bytes()
+    code.write_bytes(before + b"changed")
+    with running(target, name):
+        install(target, package)
+    assert code.read_bytes() == before
+
+
 # --- what is cleared up ---
 
 
@@ -242,6 +288,16 @@ def test_builds_in_use_are_kept_and_named(target: Path, builds: list[str], tmp_p
     assert builds[0] in in_use
     assert builds[1] not in in_use
     assert content(target) == {builds[0], builds[2], link(target, "current"), "current", "previous"}
+
+
+def test_what_a_module_of_an_earlier_version_uses_is_kept(
+    target: Path, builds: list[str], tmp_path: Path
+) -> None:
+    """It holds another kind of lock."""
+    with (target / builds[0] / "in-use").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        install(target, make_package(tmp_path, "four"))
+        assert builds[0] in content(target)
 
 
 def test_builds_out_of_use_are_removed(target: Path, builds: list[str]) -> None:
@@ -315,6 +371,52 @@ def test_rollback_to_a_build_that_is_gone(target: Path, builds: list[str]) -> No
     assert link(target, "current") == builds[2]
 
 
+def mark_contracts(target: Path, engine: str, module: str) -> None:
+    """Let the previous build and the module's file say which contract they are for."""
+    core = target / link(target, "previous") / "pyconvai" / store.core_name()
+    for file, version in ((core, engine), (target.with_suffix(".so"), module)):
+        file.write_bytes(f"x\0convai contract {version}\0".encode() if version else b"x")
+
+
+def test_rollback_across_the_contract_is_refused(target: Path, builds: list[str]) -> None:
+    """The module stays: Asterisk would load nothing when it is started next."""
+    mark_contracts(target, engine="6", module="7")
+    said = run("rollback", target, status=1)
+    assert f"{builds[1]} is for version 6" in said
+    assert "for version 7" in said
+    assert "make install" in said
+    assert link(target, "current") == builds[2]
+
+
+@pytest.mark.parametrize(("engine", "told"), [("7", False), ("", True)])
+def test_rollback_beside_a_module(target: Path, builds: list[str], engine: str, told: bool) -> None:
+    """An earlier version does not say which contract it is for, so the operator is told."""
+    mark_contracts(target, engine=engine, module="7")
+    said = run("rollback", target)
+    assert link(target, "current") == builds[1]
+    assert ("NOTE" in said) == told
+    assert ("make install" in said) == told
+
+
+@pytest.mark.parametrize("name", ["module", "core"])
+def test_both_sides_say_their_contract(name: str) -> None:
+    """As they are in their sources, so that neither is forgotten."""
+    header = (ROOT / "app_elevenlabs_convai" / "convai_ops.h").read_text()
+    (version,) = re.findall(r"#define CONVAI_ABI_VERSION (\d+)$", header, re.MULTILINE)
+    core = ROOT / "pyconvai" / store.core_name()
+    if name == "core":
+        assert store.contract_of(core) == version
+        return
+    program = subprocess.run(
+        ["gcc", "-E", "-I", ROOT / "app_elevenlabs_convai", "-include", "convai_ops.h", "-xc", "-"],
+        input="CONVAI_CONTRACT_MARK\n",
+        capture_output=True, text=True, check=True, timeout=9 * SECOND,
+    )  # fmt: skip
+    assert f'"convai contract " "{version}"' in program.stdout
+    source = ROOT / "app_elevenlabs_convai" / "app_elevenlabs_convai.c"
+    assert "__attribute__((used)) = CONVAI_CONTRACT_MARK" in source.read_text()
+
+
 def test_restore_brings_back_what_a_backup_names(
     target: Path, builds: list[str], tmp_path: Path
 ) -> None:
@@ -351,6 +453,211 @@ def test_uninstall_leaves_what_is_in_use(target: Path, builds: list[str]) -> Non
         assert content(target) == {builds[1]}
     run("uninstall", target)
     assert not target.exists()
+
+
+# --- what belongs to others ---
+
+
+@only_root
+def test_folders_that_others_may_write_are_told_of(target: Path, tmp_path: Path) -> None:
+    """K3: and installed into, for there are such sites."""
+    package = make_package(tmp_path, "one")
+    assert "NOTE" not in run("install", "--package", package, target)
+    os.chown(target.parent, NOBODY, NOBODY)
+    said = run("install", "--package", package, target)
+    assert f"{target.parent} belongs to nobody: whoever that is can replace" in said
+
+
+@only_root
+def test_a_staging_folder_of_somebody_else_is_not_used(
+    target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K3: one that has taken the name of ours."""
+    package, elsewhere = make_package(tmp_path, "one"), tmp_path / "elsewhere"
+    make = tempfile.mkdtemp
+
+    def swapped(**words: str) -> str:
+        staging = Path(make(**words))
+        staging.rmdir()
+        if elsewhere.exists():
+            staging.symlink_to(elsewhere)
+        else:
+            staging.mkdir(0o700)
+            os.chown(staging, NOBODY, NOBODY)
+        return str(staging)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", swapped)
+    assert "somebody else" in run("install", "--package", package, target, status=1)
+    elsewhere.mkdir()
+    run("install", "--package", package, target, status=1)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_no_link_in_a_build_is_followed(target: Path, tmp_path: Path) -> None:
+    """K3: nothing is made where it leads."""
+    package = make_package(tmp_path, "one")
+    name = install(target, package)
+    (target / name / "in-use").unlink()
+    (target / name / "in-use").symlink_to(tmp_path / "made")
+    install(target, package)
+    assert not (tmp_path / "made").exists()
+    install(target, make_package(tmp_path, "two"))
+    run("install", "--package", make_package(tmp_path, "three"), target, status=1)
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_link_with_the_name_of_a_build_is_none(target: Path, tmp_path: Path) -> None:
+    """K3: neither is it removed as one, nor does an install end over it."""
+    name = install(target, make_package(tmp_path, "one"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (target / "0123456789ab").symlink_to(elsewhere)
+    assert store.builds(target) == [target / name]
+    install(target, make_package(tmp_path, "two"))
+    assert elsewhere.is_dir()
+
+
+@pytest.mark.parametrize(
+    "what", ["modules/app_elevenlabs_convai.d/.lock", "modules/app_elevenlabs_convai.d/current",
+             "modules/module.so"],
+)  # fmt: skip
+def test_a_folder_in_the_place_of_a_file_is_named(target: Path, tmp_path: Path, what: str) -> None:
+    """By its whole path, not by a descriptor or a part of its name."""
+    (tmp_path / what / "x").mkdir(parents=True)
+    source = tmp_path / "built.so"
+    source.touch()
+    package = make_package(tmp_path, "one")
+    said = run(
+        *("install", "--package", package, "--file", source, target.parent / "module.so", target),
+        status=1,
+    )
+    assert str(tmp_path / what) in said
+    assert "/proc/" not in said
+
+
+@pytest.mark.parametrize("what", ["documents", "modules/app_elevenlabs_convai.d"])
+def test_a_file_in_the_place_of_a_folder_is_named(target: Path, tmp_path: Path, what: str) -> None:
+    """And nothing is put beside it instead."""
+    (tmp_path / "modules").mkdir()
+    (tmp_path / what).touch()
+    source = tmp_path / "built.xml"
+    source.touch()
+    package = make_package(tmp_path, "one")
+    said = run(
+        *("install", "--package", package, "--file", source, tmp_path / "documents" / "x.xml"),
+        target,
+        status=1,
+    )
+    assert f"Not a directory: '{tmp_path / what}'" in said
+    assert not (tmp_path / "x.xml").exists()
+    assert not (target.parent / ".lock").exists()
+
+
+@only_root
+def test_nobody_can_only_have_a_build_kept(target: Path, tmp_path: Path) -> None:
+    """K5: who holds the file of one that was damaged is named."""
+    package = make_package(tmp_path, "one")
+    name = install(target, package)
+    with holds(target / name / "in-use") as (pid, _):
+        install(target, package)
+        install(target, make_package(tmp_path, "two"))
+        (target / name / "pyconvai" / "__init__.py").write_text("changed")
+        said = run("install", "--package", package, target, status=1)
+        assert f"process {pid} (" in said
+        assert "of nobody) uses it" in said
+    install(target, package)
+
+
+def test_the_configuration_is_the_group_s_to_read(tmp_path: Path) -> None:
+    """K3: its group is set before it has its name; what a link there leads to is left alone."""
+    secret, example, conf = tmp_path / "secret", tmp_path / "example", tmp_path / "etc" / "e.conf"
+    secret.write_text("root's own")
+    secret.chmod(0o600)
+    example.write_text("; example\n")
+    group = grp.getgrgid(os.getegid()).gr_name
+    conf.parent.mkdir()
+    conf.symlink_to(tmp_path / "nothing")
+    assert "CONF" in run("configure", "--source", example, "--group", group, conf)
+    assert conf.read_text() == "; example\n"
+    assert not conf.is_symlink()
+    assert conf.stat().st_mode & 0o777 == 0o640
+    assert conf.stat().st_gid == os.getegid()
+    conf.write_text("[mine]\n")
+    assert "KEEP" in run("configure", "--source", example, conf)
+    assert conf.read_text() == "[mine]\n"
+    conf.unlink()
+    conf.symlink_to(secret)
+    run("configure", "--source", example, "--group", group, conf)
+    assert secret.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_example_is_replaced_and_removed_unless_it_was_changed(tmp_path: Path) -> None:
+    """What people have written is theirs, also under our name; an earlier version's is not."""
+    source, there = tmp_path / "example", tmp_path / "etc" / "e.conf.example"
+    source.write_text("[one]\n")
+    assert "EXAMPLE" in run("example", "--source", source, there)
+    assert there.read_text().startswith("[one]\n; as installed: sha256 ")
+    assert there.stat().st_mode & 0o777 == 0o644
+    source.write_text("[two]\n")
+    run("example", "--source", source, there)
+    assert there.read_text().startswith("[two]\n; as installed: ")
+    mine = there.read_text().replace("two", "mine")
+    for text in (mine, "[mine]\n"):
+        there.write_text(text)
+        assert f"KEEP     {there}: changed" in run("example", "--source", source, there)
+        assert "KEEP" in run("example", there)
+        assert there.read_text() == text
+    there.unlink()
+    run("example", "--source", source, there)
+    assert "REMOVED" in run("example", there)
+    assert not there.exists()
+    assert run("example", there) == ""
+
+
+@pytest.mark.slow
+@only_root
+def test_a_python_of_others_is_refused(target: Path, tmp_path: Path) -> None:
+    """K15: a virtual environment in a home directory, and what is in one of root's."""
+    home, package = tmp_path / "home", make_package(tmp_path, "one")
+    venv = home / "venv"
+    home.mkdir()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    site = next(venv.glob("lib/python*/site-packages"))
+    (site / "orjson" / "inside").mkdir(parents=True)
+    added, linked = tmp_path / "added", tmp_path / "linked.py"
+    added.mkdir()
+    linked.touch()
+    (site / "added.pth").write_text(f"{added}\n")
+    (site / "linked.py").symlink_to(linked)
+
+    def install_by(python: Path, *words: str) -> tuple[int, str]:
+        command = [python, SCRIPT, "install", *words, "--package", package, target]
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=20 * SECOND, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout
+
+    python = venv / "bin" / "python"
+    assert install_by(python, "--check-python")[0] == 0
+    shutil.rmtree(target)
+    for path in (
+        home,
+        site / "orjson",
+        site / "orjson" / "inside",
+        site / "added.pth",
+        added,
+        linked,
+    ):
+        os.chown(path, NOBODY, NOBODY)
+        status, said = install_by(python, "--check-python")
+        assert status == 1
+        assert f"{path} belongs to nobody" in said
+        assert "TRUST_PYTHON=1" in said
+        assert not target.exists()
+        os.chown(path, 0, 0)
+    os.chown(home, NOBODY, NOBODY)
+    assert install_by(python)[0] == 0
 
 
 # --- kill -9 ---

@@ -24,6 +24,9 @@ override PYTHON := $(abspath $(PYTHON))
 endif
 # The Python that build/venv is made from.
 HOST_PYTHON ?= python3
+# 0 installs Python packages by their ranges (requirements/), not what was tried, checked by its hashes.
+LOCKED ?= 1
+export LOCKED
 # 1 shows every command.
 VERBOSE ?= 0
 # 1 makes compiler warnings errors: for who works on the code, not for who builds it with a compiler of
@@ -60,6 +63,9 @@ VENV := build/venv
 HOST := $(VENV)/bin/python
 TEST_STAMP := $(VENV)/.test-requirements
 LINT_STAMP := $(VENV)/.lint-requirements
+# Of its own: what asks the network is no part of the tests.
+MAINTAIN_VENV := build/venv-maintain
+MAINTAIN_STAMP := $(MAINTAIN_VENV)/.requirements
 # What ruff and mypy look at; parts that are not there are left out.
 PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests app_elevenlabs_convai/*/*.py)
 TYPED_CODE := $(wildcard setup.py pyconvai testbed scripts/*.py app_elevenlabs_convai/*/*.py)
@@ -92,7 +98,7 @@ BUILD_CORE = env -u CFLAGS -u LDFLAGS CONVAI_WERROR='$(WERROR)' \
 all: ## Build the core and the module (the default)
 	$(Q)$(MAKE) module MODE=default
 
-debug release: ## Build both without optimization, or without assertions
+debug release: ## Build them without optimization, or without assertions
 	$(Q)$(MAKE) module MODE=$@
 
 core: ## Build only pyconvai/core/_core, in place; needs no Asterisk
@@ -155,12 +161,16 @@ install-deps: ## Install what building and running the module needs (as root)
 
 venv: $(TEST_STAMP) ## Make build/venv, the environment of the tests
 
-$(TEST_STAMP): requirements.txt requirements/test.txt
-	$(Q)scripts/make-venv.sh '$(HOST_PYTHON)' $(VENV) requirements/test.txt
+$(TEST_STAMP): requirements/locked/test.txt
+	$(Q)scripts/make-venv.sh '$(HOST_PYTHON)' $(VENV) test
 	$(Q)touch $@
 
-$(LINT_STAMP): requirements/lint.txt $(TEST_STAMP)
-	$(Q)scripts/make-venv.sh '$(HOST_PYTHON)' $(VENV) requirements/lint.txt
+$(LINT_STAMP): requirements/locked/lint.txt $(TEST_STAMP)
+	$(Q)scripts/make-venv.sh '$(HOST_PYTHON)' $(VENV) lint
+	$(Q)touch $@
+
+$(MAINTAIN_STAMP): requirements/locked/maintain.txt
+	$(Q)scripts/make-venv.sh '$(HOST_PYTHON)' $(MAINTAIN_VENV) maintain
 	$(Q)touch $@
 
 # --- tests ------------------------------------------------------------------------------------------
@@ -223,7 +233,7 @@ bench-core: host-core ## Measure the small parts that each frame goes through, i
 
 # --- care -------------------------------------------------------------------------------------------
 
-.PHONY: lint lint-format lint-python lint-arrows lint-c format compile-commands help
+.PHONY: lint lint-format lint-python lint-arrows lint-words lint-c format lock audit compile-commands help
 
 lint: lint-format lint-python lint-arrows lint-words lint-c ## Check the code: formatting, ruff, mypy, includes, words from outside, cppcheck, flawfinder
 
@@ -241,7 +251,13 @@ lint-words:
 	$(Q)$(HOST_PYTHON) scripts/check_words.py
 
 lint-c:
-	$(Q)scripts/lint-c.sh $(MODULE_DIR) pyconvai
+	$(Q)scripts/lint-c.sh $(MODULE_DIR) $(FORK_DIR) pyconvai
+
+lock: $(MAINTAIN_STAMP) ## Make the lists of what is installed, with hashes, anew: the newest that the ranges allow
+	$(Q)scripts/lock.sh $(MAINTAIN_VENV)
+
+audit: $(MAINTAIN_STAMP) ## Ask the network for known holes in what is installed (lint does not: it needs no network)
+	$(Q)scripts/audit.sh $(MAINTAIN_VENV)
 
 format: $(LINT_STAMP) ## Format the code: Python by ruff, C by astyle, shell by shfmt
 	$(Q)scripts/format.sh $(VENV)/bin

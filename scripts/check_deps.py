@@ -88,7 +88,7 @@ def package_remedy() -> str:
     if sys.prefix in SERVED_PREFIXES:
         return "run 'make install-deps' as root"
     return (
-        f"run '{sys.executable} -m pip install -r requirements.txt', or run 'make install-deps' as "
+        f"run 'scripts/pip-locked.sh {sys.executable} run', or run 'make install-deps' as "
         "root and build with 'make PYTHON=/usr/bin/python3'"
     )
 

@@ -28,7 +28,7 @@ look() {
     find_directories
     OLD_MODULE=$(mktemp)
     if module_loaded; then LOADED=yes; else LOADED=no; fi
-    cp "$MODULE_FILE" "$OLD_MODULE" 2>/dev/null || true
+    trusted_files copy "$MODULE_FILE" "$OLD_MODULE" 2>/dev/null || true
 }
 
 bring_in() {

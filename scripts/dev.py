@@ -67,7 +67,8 @@ def concerns(path: Path) -> set[str]:
     if path.parts[:2] == ("pyconvai", "mock"):
         return set()  # not installed
     if folder == "pyconvai":
-        known = {".py": ENGINE, ".pyx": CORE, ".pxi": CORE, ".pxd": CORE}
+        known = dict.fromkeys((".py", ".html", ".css", ".js"), ENGINE)
+        known |= {".pyx": CORE, ".pxi": CORE, ".pxd": CORE}
         known |= {".c": CORE, ".h": CORE}
         return {known[suffix]} if suffix in known else set()
     if path.name == "convai_ops.h":

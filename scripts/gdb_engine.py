@@ -33,7 +33,7 @@ IN_A_CALL = "call_run"
 
 INTERPRETER = "_PyEval_EvalFrameDefault"
 
-OUTPUT = "/tmp/app_elevenlabs_convai.gdb"
+OUTPUT = "/tmp/app_elevenlabs_convai.gdb"  # noqa: S108 - only made where nothing is
 """As Asterisk sees it. Removed before it is written and after it was read."""
 
 FRAME = f"""

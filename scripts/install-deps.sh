@@ -106,7 +106,7 @@ make_system_venv() {
     say "Making $SYSTEM_VENV: this distribution's packages are missing or too old: $*"
     mkdir -p "$(dirname "$SYSTEM_VENV")"
     "$SYSTEM_PYTHON" -m venv "$SYSTEM_VENV"
-    "$SYSTEM_VENV/bin/python" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+    scripts/pip-locked.sh "$SYSTEM_VENV/bin/python" run
 }
 
 apt_python_packages() {
@@ -170,8 +170,8 @@ install_module_dnf() {
     if ! "$SYSTEM_PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
         dnf_install python3.12 python3.12-devel python3.12-pip || true
         say "$SYSTEM_PYTHON is too old. Make a virtual environment and build with it:"
-        say "    python3.12 -m venv build/venv-module && build/venv-module/bin/pip install -r requirements.txt"
-        say "    make PYTHON=$PWD/build/venv-module/bin/python"
+        say "    python3.12 -m venv $SYSTEM_VENV && scripts/pip-locked.sh $SYSTEM_VENV/bin/python run"
+        say "    make PYTHON=$SYSTEM_VENV/bin/python"
         return 1
     fi
     dnf_install python3-setuptools python3-Cython python3-websockets python3-orjson || true
@@ -191,7 +191,7 @@ install_module_brew() {
     done
     brew install asterisk python pkgconf
     say "Now make a virtual environment and build with it:"
-    say "    python3 -m venv build/venv-module && build/venv-module/bin/pip install -r requirements.txt"
+    say "    python3 -m venv build/venv-module && scripts/pip-locked.sh build/venv-module/bin/python run"
     say "    make PYTHON=$PWD/build/venv-module/bin/python ASTERISK_INCLUDE=$(brew --prefix)/include"
 }
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Make or update a virtual environment:  make-venv.sh PYTHON DIRECTORY REQUIREMENTS
+# Make or update a virtual environment:  make-venv.sh PYTHON DIRECTORY NAME
 #
-# pip takes its index from the machine's own configuration.
+# NAME is that of a file in requirements/locked.
 set -euo pipefail
 
-python=$1 venv=$2 requirements=$3
+python=$1 venv=$2 name=$3
 
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     echo "Python 3.11 or newer is needed; $python is $("$python" -V 2>&1). Set HOST_PYTHON." >&2
@@ -16,5 +16,5 @@ if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
     rm -rf "$venv"
     "$python" -m venv "$venv"
 fi
-echo "Installing $requirements into $venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
+echo "Installing what requirements/$name.txt needs into $venv"
+"$(dirname "$0")/pip-locked.sh" "$venv/bin/python" "$name"

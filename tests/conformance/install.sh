@@ -6,7 +6,8 @@
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-directory=${1:-build/conformance}
+project=$(cd "$here/../.." && pwd)
+directory=$(realpath -m "${1:-build/conformance}")
 python=${PYTHON:-python3}
 # Limits of one download, in seconds: a machine without network must not hold up its tests.
 readonly CONNECT_LIMIT=15 RETRIES=1
@@ -28,25 +29,26 @@ current() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 
 install_python() {
     local stamp=$directory/venv/.installed wanted
-    wanted=$(fingerprint "$here/requirements.txt" "$python" -V)
+    wanted=$(fingerprint "$project/requirements/locked/conformance.txt" "$python" -V)
     current "$stamp" "$wanted" && return
     echo "Installing the official Python client into $directory/venv"
     rm -rf "$directory/venv"
     "$python" -m venv "$directory/venv" &&
-        "$directory/venv/bin/python" -m pip install --quiet --disable-pip-version-check \
-            --retries "$RETRIES" --timeout "$CONNECT_LIMIT" --requirement "$here/requirements.txt" ||
+        "$project/scripts/pip-locked.sh" "$directory/venv/bin/python" conformance \
+            --retries "$RETRIES" --timeout "$CONNECT_LIMIT" ||
         return
     echo "$wanted" >"$stamp"
 }
 
 install_node() {
     local stamp=$directory/node/.installed wanted
-    wanted=$(fingerprint "$here/package.json" node --version)
+    wanted=$(fingerprint "$here/package-lock.json" node --version)
     current "$stamp" "$wanted" && return
     echo "Installing the official JavaScript clients into $directory/node"
     rm -rf "$directory/node"
-    mkdir -p "$directory/node" && cp "$here/package.json" "$directory/node/" || return
-    npm install --prefix "$directory/node" --silent --no-audit --no-fund --no-update-notifier \
+    mkdir -p "$directory/node" && cp "$here/package.json" "$here/package-lock.json" "$directory/node/" || return
+    # Just what is locked, checked by its hashes, and nothing of it runs while it is installed.
+    npm ci --ignore-scripts --prefix "$directory/node" --silent --no-audit --no-fund --no-update-notifier \
         --fetch-retries "$RETRIES" --fetch-retry-maxtimeout 3000 --fetch-retry-mintimeout 1000 \
         --fetch-timeout $((CONNECT_LIMIT * 1000)) || return
     echo "$wanted" >"$stamp"

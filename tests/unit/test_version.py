@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 PLACE = Path("pyconvai/__init__.py")
 PARTS = ("Makefile", "README.md", "setup.py", "app_elevenlabs_convai", "pyconvai", "scripts")
 OTHERS = "7.8.9"
-# Of the changelog, which tells of all versions; and of what tests make up.
-SPEAK_OF_VERSIONS = ("CHANGELOG.md", "tests")
+# Of the changelog, which tells of all versions; of other packages'; and of what tests make up.
+SPEAK_OF_VERSIONS = ("CHANGELOG.md", "requirements", "tests")
 
 
 @pytest.fixture(scope="module")

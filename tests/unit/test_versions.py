@@ -18,20 +18,11 @@ from tests.timing import SECOND, only_in_full
 
 ROOT = Path(__file__).parents[2]
 
-# Of each package the first release of what is promised; of cffi the first with wheels for 3.11.
-OLDEST = {
-    "websockets": "15.0",
-    "orjson": "3.9.0",
-    "cython": "3.0.0",
-    "setuptools": "65.0.0",
-    "cffi": "1.15.1",
-    "pytest": "8.0.0",
-    "pytest-xdist": "3.6.0",
-    "hypothesis": "6.100.0",
-    "coverage": "7.0.0",
-    "jsonschema": "4.18.0",
-    "pyyaml": "6.0",
-}
+OLDEST = dict(
+    re.findall(
+        r"^([\w-]+)==(.+)$", (ROOT / "requirements" / "oldest.txt").read_text(), re.MULTILINE
+    )
+)
 PYTHON = "3.11"
 
 PINS = r"^([\w-]+)>=([\d.]+)$"
@@ -116,10 +107,9 @@ def test_every_place_names_the_same_python() -> None:
 def test_the_oldest_versions_work(tmp_path: Path) -> None:
     """H8: all of them at once, Cython for a core that is compiled anew."""
     packages, copy = tmp_path / "packages", tmp_path / "copy"
-    pins = [f"{name}=={version}" for name, version in OLDEST.items()]
     fetched = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--only-binary", ":all:",
-         "--target", str(packages), *pins],
+        [ROOT / "scripts" / "pip-locked.sh", sys.executable, "oldest", "--no-deps",
+         "--target", str(packages)],
         capture_output=True, text=True, check=False, timeout=100 * SECOND,
     )  # fmt: skip
     if fetched.returncode:

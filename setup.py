@@ -234,7 +234,8 @@ setup(
     description="The engine of app_elevenlabs_convai: Asterisk calls with ElevenLabs agents",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
-    license="GPL-2.0-only",
+    license="GPL-2.0-only",  # with the exception for OpenSSL that LICENSE begins with
+    license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=["pyconvai", *(f"pyconvai.{name}" for name in PARTS)],
     package_data={"pyconvai.core": ["*.pyi"], "pyconvai.mock": ["scenarios/*.toml"]},

@@ -41,7 +41,14 @@ BUILD = Path("build") / SOABI
 CORE_SOURCE = Path("pyconvai/core/_core.pyx")
 C_SOURCES = [
     f"pyconvai/core/{name}.c"
-    for name in ("audio_event", "engine", "excerpt", "frame_reader", "session")
+    for name in (
+        "audio_event",
+        "engine",
+        "excerpt",
+        "frame_reader",
+        "inquiry",
+        "session",
+    )
 ]
 # Where the core finds its own headers and the contract with the C module.
 INCLUDE_DIRS = ["pyconvai/core", "app_elevenlabs_convai"]

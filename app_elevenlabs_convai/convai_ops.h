@@ -19,8 +19,8 @@
  *
  *   channel thread   open .. release, hold. None of them blocks, takes the GIL or does network I/O. push,
  *                    push_silence, pop, poll and hold do not allocate or take a lock either.
- *   any thread       counters, timings, send, set_session_debug, attach, set_debug, end_all, finish,
- *                    running, stop.
+ *   any thread       hangup (of a session that it holds), counters, timings, agent_timings, turns, turn_list, levels, words, send, set_session_debug, attach, set_debug, end_all, finish,
+ *                    running, stop, end_job, inform, webhooks_waiting; inquire .. inquiry_release, of one inquiry one thread.
  *                    Only stop waits, for as long as it is told to.
  *
  * A session has two owners, the channel thread and the engine's loop thread; each lets go once and
@@ -211,6 +211,21 @@ enum convai_debug {
 	CONVAI_DEBUG_OFF = 2,
 };
 
+/*! Something that the loop is to find out, without a call; what is in it is the engine's own business */
+struct convai_inquiry;
+
+/*! So many may be under way at once: operators and programs ask, and each may hold a connection */
+#define CONVAI_INQUIRIES 16
+
+/*! What is asked. The engine copies all of it before inquire returns. */
+struct convai_question {
+	const char *kind;	/*!< which function of the engine's answers: runtime.py lists them */
+	const char *agent;	/*!< section of elevenlabs.conf that it is about, or "" */
+	const struct convai_pair *pairs;	/*!< of that agent, and arguments */
+	uint32_t pair_count;
+	uint32_t limit_ms;	/*!< when the engine gives it up; who asks waits a little longer */
+};
+
 enum convai_outcome {
 	CONVAI_OUTCOME_NONE = 0,	/*!< there is no answer yet */
 	CONVAI_OUTCOME_OK = 1,
@@ -346,6 +361,26 @@ struct convai_ops {
 	 * pushes silence.
 	 */
 	void (*hold)(struct convai_session *session, int on);
+
+	/*!
+	 * \brief Ask the loop something that is not about a call, as commands do
+	 * \return the inquiry, or NULL with errno set: ENOMEM, EMFILE, EBUSY (CONVAI_INQUIRIES are under way),
+	 *         ESHUTDOWN (the engine is stopping)
+	 */
+	struct convai_inquiry *(*inquire)(const struct convai_question *question);
+
+	/*! \brief A descriptor that is readable once there is an answer. Owned by the inquiry. */
+	int (*inquiry_fd)(const struct convai_inquiry *inquiry);
+
+	/*!
+	 * \brief Look for the answer
+	 * \param[out] answer lines of UTF-8, without a line feed behind the last; valid until inquiry_release
+	 * \return enum convai_outcome
+	 */
+	uint32_t (*inquiry_poll)(const struct convai_inquiry *inquiry, const char **answer);
+
+	/*! \brief Let go of the inquiry, with or without an answer: without one it is given up */
+	void (*inquiry_release)(struct convai_inquiry *inquiry);
 
 };
 

@@ -295,6 +295,17 @@ WHOLE_MAX = 9_007_199_254_740_991
 """Of a whole number in a value of the dialplan's: 2^53 - 1, which every reader of JSON keeps exact.
 ``config/pairs.c`` has the same."""
 
+# ---- Inquiries: what commands and programs ask ----
+
+# How many there may be at once is in the contract (CONVAI_INQUIRIES in convai_ops.h). Who asks says
+# how long it waits.
+
+INQUIRY_LINES = 500
+"""Of an answer; the rest is counted. A terminal shows some fifty."""
+
+INQUIRY_LINE_BYTES = 1000
+"""Of one of them: a sentence or two, and a name of somebody else's in it."""
+
 # An engine that stops closes its conversations first (CLOSE_ALL_SECONDS). Asterisk's end waits for
 # all of it no longer than EXIT_LIMIT_MS (app_elevenlabs_convai.c), an unload for some seconds.
 

@@ -12,11 +12,13 @@ import asyncio
 import signal
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__, limits, log, selftest
 from .conversation.session import Session
 from .core import _core
+from .inquiries import Inquiries
 from .service.backoff import BackOff
 from .service.connecting import SharedState
 from .service.endings import Ending, Status
@@ -87,7 +89,7 @@ class Runtime:
 
     def _woken(self) -> None:
         hung_up = _core.woken()
-        self._wish, status, reason = _core.requests()
+        self._wish, status, host_reason = _core.requests()
         # End sessions before admitting new ones: whoever asked for the end did not mean those.
         if status:
             self._end_all(Ending(Status(status), reason))
@@ -104,6 +106,14 @@ class Runtime:
         if self._wish == _core.WISH_STOP and self._stopping is None:
             self._stopping = self._loop.create_task(self._stop())
         self._end_if_finished()
+
+    def _each(self, look: Callable[[Session], None]) -> None:
+        """Have every session look: a fault of one ends it, and the others look as well."""
+        for session in list(self._sessions.values()):
+            try:
+                look(session)
+            except Exception as fault:
+                session.failed(fault)
 
     def _end_if_finished(self) -> None:
         """Asked to finish: the last session ends the loop."""
@@ -249,7 +259,7 @@ def _loop_thread(start: Start) -> None:
             Runtime().run(start)
         except BaseException as fault:
             start.fault = fault
-            _core.log(log.ERROR, "", f"the engine's loop has failed: {traceback.format_exc()}")
+            log.host(log.ERROR, f"the engine's loop has failed: {traceback.format_exc()}")
         finally:
             _core.close_engine()
             start.over.set()

@@ -49,6 +49,12 @@ int pair_list_fill(struct pair_list *list, struct ast_channel *channel,
 int pair_list_fill_agent(struct pair_list *list, const struct config_agent *agent);
 
 /*!
+ * \brief Add an argument of an inquiry, copied; names may repeat
+ * \return 0, or -1 when out of memory
+ */
+int pair_list_add(struct pair_list *list, const char *name, const char *value);
+
+/*!
  * \brief Add, as arguments "variable", the names of those that each call of the agent's has by itself
  * \return as pair_list_add
  */

@@ -151,6 +151,19 @@ cdef extern from "engine.h" nogil:
     void convai_engine_refuse()
     void convai_engine_closed()
 
+cdef extern from "inquiry.h" nogil:
+    struct convai_inquiry:
+        convai_inquiry *next
+        char *kind
+        char *agent
+        convai_pair *pairs
+        uint32_t pair_count
+        uint32_t limit_ms
+    convai_inquiry *convai_inquiries_take()
+    int convai_inquiry_given_up(convai_inquiry *inquiry)
+    void convai_inquiry_answer(convai_inquiry *inquiry, uint32_t outcome, const char *answer)
+    void convai_inquiry_unref(convai_inquiry *inquiry)
+
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
         uint64_t u64

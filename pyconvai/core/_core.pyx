@@ -5,12 +5,14 @@ The channel thread, which has the other end of a session, never comes through he
 functions of ``session.c`` and ``engine.c`` by the table whose address ``ops_address`` gives. What
 Python calls here is the loop thread's, unless a docstring says otherwise. ``codec.pxi`` works on the
 bytes of a frame, and ``probe.pxi`` plays the channel for the self-test; both are compiled into this
-module. ``_core.pxd`` declares what is called in C.
+module, as is ``inquiry.pxi``. ``_core.pxd`` declares what is called in C.
 """
 
 include "codec.pxi"
 include "probe.pxi"
 include "media_socket.pxi"
+include "inquiry.pxi"
+include "information.pxi"
 
 convai_session_fill_tables()
 

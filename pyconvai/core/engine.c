@@ -16,6 +16,7 @@
  */
 
 #include "engine.h"
+#include "inquiry.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -103,6 +104,8 @@ int convai_engine_open(void)
 	convai_engine.end_status = CONVAI_STATUS_NONE;
 	pthread_mutex_unlock(&convai_engine.lock);
 	atomic_store(&convai_engine.accepting, 1);
+	convai_inquiries_accept();
+	convai_information_accept();
 	return 0;
 }
 
@@ -200,6 +203,7 @@ static void close_wake(void)
 void convai_engine_refuse(void)
 {
 	atomic_store(&convai_engine.accepting, 0);
+	convai_inquiries_refuse();
 }
 
 void convai_engine_closed(void)
@@ -304,6 +308,22 @@ static int convai_op_send(struct convai_session *session, uint32_t kind, const c
 	atomic_store(&convai_engine.outbox_filled, 1);
 	wake();
 	return 0;
+}
+
+static struct convai_inquiry *convai_op_inquire(const struct convai_question *question)
+{
+	struct convai_inquiry *inquiry = convai_inquiry_ask(question);
+
+	if (inquiry) {
+		wake_locked();
+	}
+	return inquiry;
+}
+
+static void convai_op_inquiry_release(struct convai_inquiry *inquiry)
+{
+	convai_inquiry_leave(inquiry);
+	wake_locked();
 }
 
 static void convai_op_release(struct convai_session *session)
@@ -429,6 +449,10 @@ static struct convai_ops table = {
 	.running = convai_op_running,
 	.stop = convai_op_stop,
 	.hold = convai_op_hold,
+	.inquire = convai_op_inquire,
+	.inquiry_fd = convai_op_inquiry_fd,
+	.inquiry_poll = convai_op_inquiry_poll,
+	.inquiry_release = convai_op_inquiry_release,
 };
 
 /* ---- Whoever starts the engine ---- */

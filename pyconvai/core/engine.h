@@ -97,6 +97,7 @@ int convai_engine_debugging(const struct convai_session *session, int wished);
 void convai_engine_log(uint32_t level, const char *channel, const char *text);
 
 /*! \brief Take no new sessions: the loop is about to end */
+/*! \brief Take no new sessions and inquiries: the loop is about to end */
 void convai_engine_refuse(void);
 
 /*! \brief Say that the loop has ended, and wake whoever waits in stop. The loop thread's last act. */

@@ -331,6 +331,59 @@ static void fake_end_all(uint32_t status, const char *reason)
 	}
 }
 
+/* ---- Inquiries ---- */
+
+struct convai_inquiry {
+	int event_fd;
+};
+
+static struct convai_inquiry *fake_inquire(const struct convai_question *question)
+{
+	struct convai_inquiry *inquiry;
+	size_t used;
+	uint32_t i;
+
+	__atomic_fetch_add(&fake.inquiries, 1, __ATOMIC_SEQ_CST);
+	if (fake.inquire_errno) {
+		errno = fake.inquire_errno;
+		return NULL;
+	}
+	used = snprintf(fake.asked, sizeof(fake.asked), "%s %s\n", question->kind, question->agent);
+	for (i = 0; i < question->pair_count; i++) {
+		if (question->pairs[i].kind == CONVAI_PAIR_ARGUMENT && used < sizeof(fake.asked)) {
+			used += snprintf(fake.asked + used, sizeof(fake.asked) - used, "%s=%s\n",
+					question->pairs[i].name, question->pairs[i].value);
+		}
+	}
+	fake.asked_limit_ms = question->limit_ms;
+	if (fake.inquired) {
+		fake.inquired(question->kind);
+	}
+	inquiry = calloc(1, sizeof(*inquiry));
+	inquiry->event_fd = eventfd(fake.outcome != CONVAI_OUTCOME_NONE, EFD_NONBLOCK | EFD_CLOEXEC);
+	__atomic_fetch_add(&fake.inquiries_open, 1, __ATOMIC_SEQ_CST);
+	return inquiry;
+}
+
+static int fake_inquiry_fd(const struct convai_inquiry *inquiry)
+{
+	return inquiry->event_fd;
+}
+
+static uint32_t fake_inquiry_poll(const struct convai_inquiry *inquiry, const char **answer)
+{
+	(void) inquiry;
+	*answer = fake.answer ? fake.answer : "";
+	return fake.outcome;
+}
+
+static void fake_inquiry_release(struct convai_inquiry *inquiry)
+{
+	close(inquiry->event_fd);
+	free(inquiry);
+	__atomic_fetch_sub(&fake.inquiries_open, 1, __ATOMIC_SEQ_CST);
+}
+
 static int stop_build(unsigned int build, uint32_t limit_ms)
 {
 	if (!is_running(build)) {
@@ -416,6 +469,22 @@ static int attach(const struct convai_host *host)
 	.running = running_##n, \
 	.stop = stop_##n, \
 	.hold = fake_hold, \
+	.take_step = fake_take_step, \
+	.begin_step = fake_begin_step, \
+	.end_step = fake_end_step, \
+	.inquire = fake_inquire, \
+	.inquiry_fd = fake_inquiry_fd, \
+	.inquiry_poll = fake_inquiry_poll, \
+	.inquiry_release = fake_inquiry_release, \
+	.take_event = fake_take_event, \
+	.end_job = fake_end_job, \
+	.agent_timings = fake_agent_timings, \
+	.turns = fake_turn_times, \
+	.words = fake_give_words, \
+	.levels = fake_levels, \
+	.turn_list = fake_turn_list, \
+	.inform = fake_inform, \
+	.webhooks_waiting = fake_webhooks_waiting, \
 }
 
 BUILD(0)

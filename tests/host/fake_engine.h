@@ -61,6 +61,17 @@ extern struct fake {
 	unsigned int ends;
 	uint32_t end_status;
 	const struct convai_host *host;
+	/* Inquiries */
+	int inquire_errno;	/*!< inquire fails with this */
+	uint32_t outcome;	/*!< enum convai_outcome of each; NONE: there is no answer */
+	const char *answer;
+	/*! \brief Called by each, before it is answered, if set */
+	void (*inquired)(const char *kind);
+	unsigned int inquiries;	/*!< that have been asked */
+	unsigned int inquiries_open;	/*!< that have not been released */
+	uint32_t asked_limit_ms;
+	char asked[262144];	/*!< the last: its kind and agent, and a line NAME=VALUE for each argument */
+
 } fake;
 
 /*! \brief `make install` of build n. The module's first load installs build 0 by itself. */

@@ -23,17 +23,14 @@
 #include "check.h"
 #include "engine.h"
 #include "histogram.h"
+#include "inquiry.h"
 
 #define STREAM_BYTES 4000000
 #define SESSIONS 2000
 #define SAYINGS 20000
-
-#define CHECK(condition) do { \
-	if (!(condition)) { \
-		fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition); \
-		exit(1); \
-	} \
-} while (0)
+#define STEPS 2000
+#define INQUIRIES 3000
+#define JOBS 5000
 
 static uint8_t byte_at(uint64_t position)
 {
@@ -456,6 +453,113 @@ static void test_outbox(void)
 	CHECK(convai_engine_ops()->send(talking, CONVAI_SAY_MESSAGE, "left behind") == 0);
 	convai_session_unref(talking);
 	convai_session_unref(talking);
+}
+
+/* ---- Inquiries: each is answered, or given up, until the engine ends under them ---- */
+
+static atomic_int inquiries_answered;
+
+/* The loop answers all but every third that it takes, which it lets go after a while. */
+static void *answering_thread(void *arg)
+{
+	char reason[CONVAI_REASON_BYTES];
+	uint32_t end_status;
+	int stop, taken = 0;
+
+	(void) arg;
+	do {
+		struct convai_inquiry *inquiry;
+
+		convai_engine_woken();
+		stop = convai_engine_requests(&end_status, reason);
+		inquiry = convai_inquiries_take();
+		while (inquiry) {
+			struct convai_inquiry *next = inquiry->next;
+
+			CHECK(inquiry->pair_count == 1 && !strcmp(inquiry->pairs[0].name, "step"));
+			if (taken++ % 3) {
+				convai_inquiry_answer(inquiry, CONVAI_OUTCOME_OK, inquiry->pairs[0].value);
+			}
+			convai_inquiry_given_up(inquiry);
+			convai_inquiry_answer(inquiry, CONVAI_OUTCOME_FAILED, "late");
+			convai_inquiry_unref(inquiry);
+			inquiry = next;
+		}
+	} while (!stop);
+	convai_engine_closed();
+	return NULL;
+}
+
+static void *asking_thread(void *arg)
+{
+	const struct convai_pair pair = { CONVAI_PAIR_ARGUMENT, "step", "pay" };
+	const struct convai_question question = { "check", "sales_agent", &pair, 1, 1000 };
+	const struct convai_ops *ops = arg;
+	int i;
+
+	for (i = 0; i < INQUIRIES; i++) {
+		struct convai_inquiry *inquiry = ops->inquire(&question);
+		const char *answer;
+		uint32_t outcome;
+
+		if (!inquiry) {
+			CHECK(errno == ESHUTDOWN);
+			return NULL;
+		}
+		if (i % 4) {
+			struct pollfd event = { .fd = ops->inquiry_fd(inquiry), .events = POLLIN };
+
+			CHECK(poll(&event, 1, 10000) == 1);
+			outcome = ops->inquiry_poll(inquiry, &answer);
+			CHECK(outcome == CONVAI_OUTCOME_OK ? !strcmp(answer, "pay")
+				: outcome == CONVAI_OUTCOME_FAILED && *answer);
+			atomic_fetch_add(&inquiries_answered, 1);
+		}
+		ops->inquiry_release(inquiry);
+	}
+	return NULL;
+}
+
+static void test_inquiries(void)
+{
+	const struct timespec while_busy = { .tv_nsec = 20000000 };
+	const struct convai_question question = { .kind = "check", .agent = "" };
+	const struct convai_ops *ops = convai_engine_ops();
+	struct convai_inquiry *waiting[CONVAI_INQUIRIES];
+	pthread_t loop, threads[3];
+	const char *answer;
+	int round, i;
+
+	for (round = 0; round < 5; round++) {
+		CHECK(convai_engine_open() == 0);
+		CHECK(pthread_create(&loop, NULL, answering_thread, NULL) == 0);
+		for (i = 0; i < 3; i++) {
+			CHECK(pthread_create(&threads[i], NULL, asking_thread, (void *) ops) == 0);
+		}
+		nanosleep(&while_busy, NULL);
+		CHECK(ops->stop(10000) == 0);
+		pthread_join(loop, NULL);
+		for (i = 0; i < 3; i++) {
+			pthread_join(threads[i], NULL);
+		}
+	}
+	CHECK(atomic_load(&inquiries_answered) > 0);
+	/* More than are allowed are refused at once, and what no loop has taken is not left waiting. */
+	CHECK(convai_engine_open() == 0);
+	for (i = 0; i < CONVAI_INQUIRIES; i++) {
+		waiting[i] = ops->inquire(&question);
+		CHECK(waiting[i]);
+	}
+	CHECK(!ops->inquire(&question) && errno == EBUSY);
+	CHECK(ops->inquiry_poll(waiting[0], &answer) == CONVAI_OUTCOME_NONE && !*answer);
+	convai_engine_closed();
+	CHECK(!ops->inquire(&question));
+	for (i = 0; i < CONVAI_INQUIRIES; i++) {
+		CHECK(ops->inquiry_poll(waiting[i], &answer) == CONVAI_OUTCOME_FAILED && *answer);
+		ops->inquiry_release(waiting[i]);
+	}
+	CHECK(!ops->inquire(&question) && errno == ESHUTDOWN);
+	CHECK(ops->stop(0) == 0);
 }
 
 int main(void)

@@ -48,6 +48,7 @@ C_SOURCES = [
         "frame_reader",
         "inquiry",
         "session",
+        "step",
     )
 ]
 # Where the core finds its own headers and the contract with the C module.

@@ -130,6 +130,13 @@
 			<para>For every call of an agent <filename>elevenlabs.conf</filename> has the same as
 			<literal>var_name</literal>, <literal>json_name</literal> and
 			<literal>override_path</literal>; what is set on the channel goes first.</para>
+			<para>A tool that the agent calls, and that is an extension of the context
+			<literal>steps_context</literal> of <filename>elevenlabs.conf</filename>, runs there by
+			<literal>Gosub</literal> on this channel, with <variable>ELEVENLABS_TOOL</variable> and
+			<variable>ELEVENLABS_ARG_name</variable> set; the agent, which neither hears nor speaks
+			meanwhile, is told what it returns. One that is an extension of
+			<literal>tools_context</literal> runs on a channel of its own, with the caller's in
+			<variable>ELEVENLABS_CHANNEL</variable>, while the conversation goes on.</para>
 			<para>While the caller holds, the agent hears silence, and what it says is dropped.
 			Hold belongs to the device that holds: where another one takes its place, by an
 			attended transfer, it is heard, and the agent is told that the call has been moved.
@@ -155,7 +162,8 @@
 					</value>
 					<value name="LIMIT">
 						No session was free, here (max_sessions, or an operator is draining
-						the system) or at the service, or not as soon as queue wants it.
+						the system) or at the service, or not as soon as queue wants it; or
+						4 agents have this caller already, each in a step of the one before.
 					</value>
 					<value name="NOAGENT">
 						elevenlabs.conf has no such agent, or none was named.

@@ -17,7 +17,7 @@
  *
  * Who may call what:
  *
- *   channel thread   open .. release, hold. None of them blocks, takes the GIL or does network I/O. push,
+ *   channel thread   open .. release, hold, take_step .. end_step, take_event. None of them blocks, takes the GIL or does network I/O. push,
  *                    push_silence, pop, poll and hold do not allocate or take a lock either.
  *   any thread       hangup (of a session that it holds), counters, timings, agent_timings, turns, turn_list, levels, words, send, set_session_debug, attach, set_debug, end_all, finish,
  *                    running, stop, end_job, inform, webhooks_waiting; inquire .. inquiry_release, of one inquiry one thread.
@@ -211,6 +211,33 @@ enum convai_debug {
 	CONVAI_DEBUG_OFF = 2,
 };
 
+/*! Who carries a step out, and with which arguments */
+enum convai_step_kind {
+	CONVAI_STEP_DIALPLAN = 0,	/*!< an extension, with the agent's own arguments */
+	CONVAI_STEP_TRANSFER = 1,	/*!< destination, and perhaps reason and summary */
+	CONVAI_STEP_DIGITS = 2,		/*!< digits: tones to the caller's line */
+	CONVAI_STEP_VARIABLE = 3,	/*!< name and value of a channel variable */
+};
+
+/*! A tool that the agent has called, for the caller's own channel */
+struct convai_step {
+	const char *tool;	/*!< letters of ASCII, digits, _ and -; the first is a letter; not s, h and the like */
+	const struct convai_argument *arguments;
+	uint32_t argument_count;
+	uint32_t kind;		/*!< enum convai_step_kind */
+};
+
+/*! What has become of a step */
+enum convai_step_outcome {
+	CONVAI_STEP_UNKNOWN = 0,	/*!< the dialplan has no such tool: nothing was run */
+	CONVAI_STEP_DONE = 1,
+	CONVAI_STEP_FAILED = 2,
+	CONVAI_STEP_REFUSED = 3,	/*!< elevenlabs.conf does not allow it: nothing was done */
+};
+
+/*! Longest result of a step, with its terminator; a longer one is cut between characters */
+#define CONVAI_STEP_RESULT_BYTES 8192
+
 /*! Something that the loop is to find out, without a call; what is in it is the engine's own business */
 struct convai_inquiry;
 
@@ -361,6 +388,34 @@ struct convai_ops {
 	 * pushes silence.
 	 */
 	void (*hold)(struct convai_session *session, int on);
+
+	/*!
+	 * \brief Take the step that the agent wants done, if there is one. After each poll while talking.
+	 *
+	 * The event descriptor tells of it. There is one at a time: the next one comes after end_step, which
+	 * is owed to each that was taken, also if it is never begun.
+	 *
+	 * \return valid until its end_step, or NULL
+	 */
+	const struct convai_step *(*take_step)(struct convai_session *session);
+
+	/*!
+	 * \brief Say that the step is being done from now on
+	 *
+	 * If it is the dialplan's, that now has the channel: the agent is to be deaf and mute until end_step.
+	 * Meanwhile nothing is pushed or popped. The engine sends silence by itself, at real time, drops what
+	 * the agent says, and keeps it quiet as in hold. Beside a step of another kind the conversation goes on.
+	 *
+	 * \return 0, or -1 if the engine has told the agent by now that it is not done: then it must not be
+	 */
+	int (*begin_step)(struct convai_session *session);
+
+	/*!
+	 * \brief Say how the step that was taken has ended; the engine tells the agent
+	 * \param outcome enum convai_step_outcome
+	 * \param result UTF-8, copied: what the agent is told
+	 */
+	void (*end_step)(struct convai_session *session, uint32_t outcome, const char *result);
 
 	/*!
 	 * \brief Ask the loop something that is not about a call, as commands do

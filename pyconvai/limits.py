@@ -219,6 +219,31 @@ TOOLS_AT_ONCE = 8
 TOOL_CALLS_REMEMBERED = 64
 """Ids of calls, to know one that the service repeats: it does so at once, or not at all."""
 
+TOOL_NAME_CHARACTERS = 64
+"""Of the name of a tool that the dialplan carries out, and of each of its parameters: the service
+allows no more."""
+
+STEP_ARGUMENTS = 32
+"""Parameters of one step: each becomes a channel variable, and an event of AMI."""
+
+STEP_ARGUMENT_BYTES = 1000
+"""Of the value of one. It has to fit, with others, into what Asterisk takes for the arguments of an
+application."""
+
+# A step begins when the agent's words before it have been heard, for which the channel waits for
+# STEP_WORDS_US at most (call/step.c); then it is the channel that hangs. A service that has waited
+# longer for the result than it says has gone on without.
+
+STEP_BEGIN_SECONDS = 15.0
+"""For the channel to begin a step that it was offered, while no other runs."""
+
+RESULT_SECONDS = 20.0
+"""So long the service waits for the result of a tool, unless the agent's settings say more. Later
+ones are told as context as well."""
+
+MESSAGES_KEPT = 16
+"""Messages to the agent, from others, that wait for the end of a step."""
+
 ID_CHARACTERS = 1024
 """Of an id that goes back as it came; the service's have some 40. What is longer is none."""
 

@@ -101,8 +101,11 @@ class Runtime:
             self._unsent = set(self._sessions)
             self._send_outboxes()
         if _core.holds_changed():
-            for session in self._sessions.values():
-                session.hold_changed()
+            self._each(Session.hold_changed)
+        self._jobs.collect()
+        if _core.steps_changed():
+            self._each(Session.step_changed)
+        self._inquiries.look()
         if self._wish == _core.WISH_STOP and self._stopping is None:
             self._stopping = self._loop.create_task(self._stop())
         self._end_if_finished()

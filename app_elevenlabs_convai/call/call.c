@@ -29,11 +29,22 @@
 #include "call/events.h"
 #include "call/options.h"
 #include "call/stack.h"
+#include "call/step.h"
 #include "call/variables.h"
 #include "call/waiting.h"
 #include "config/config.h"
 #include "door.h"
 #include "monotonic.h"
+
+/*! \brief Note by which id the dialplan knows the channel from here on, whatever becomes of that */
+static void note_unique_id(struct call *call)
+{
+	ast_channel_lock(call->channel);
+	ao2_lock(call);
+	ast_copy_string(call->unique_id, ast_channel_uniqueid(call->channel), sizeof(call->unique_id));
+	ao2_unlock(call);
+	ast_channel_unlock(call->channel);
+}
 
 /* ---- The end ---- */
 
@@ -112,9 +123,14 @@ static int64_t read_frame(struct call *call, int64_t now)
 		length_us = media_length_us(frame);
 		break;
 	case AST_FRAME_DTMF_BEGIN:
-		dtmf_down(&call->dtmf, now);
+		if (!step_takes_key(&call->step, frame)) {
+			dtmf_down(&call->dtmf, now);
+		}
 		break;
 	case AST_FRAME_DTMF_END:
+		if (step_takes_key(&call->step, frame)) {
+			break;
+		}
 		telling_digit(&call->telling, frame->subclass.integer, now);
 		break;
 	case AST_FRAME_CONTROL:
@@ -199,7 +215,7 @@ static void begin_end(struct call *call)
 
 	queue_end(&call->queue, call->progress.queue);
 	if (!is_heard) {
-		end_with(call, call->progress.status, call->progress.reason);
+		end_as_told(call);
 	}
 }
 
@@ -219,6 +235,9 @@ static void take_progress(struct call *call)
 
 	ast_copy_string(call->conversation_id, progress.conversation_id,
 		sizeof(call->conversation_id));
+	if (progress.state == CONVAI_STATE_TALKING) {
+		step_take(&call->step, monotonic_us());
+	}
 	if (progress.state == before) {
 		return;
 	}
@@ -253,7 +272,6 @@ static int64_t wait_and_read(struct call *call, int64_t *now)
 			&ms);
 	*now = monotonic_us();
 	call->idle = !ready && ready_fd != call->event_fd;
-	telling_device(&call->telling);
 	if (ready) {
 		return read_frame(call, *now);
 	}
@@ -284,6 +302,33 @@ static void watch(struct call *call, int64_t now)
 	}
 }
 
+/*! \brief Run the agent's step, and see what it has left of the call */
+static void run_step(struct call *call)
+{
+	char reason[ENDING_REASON_SIZE];
+	int failed;
+
+	if (ast_check_hangup(call->channel)) {
+		return;	/* it is wanted elsewhere; the next read tells */
+	}
+	note_unique_id(call);
+	filler_end(&call->filler);
+	failed = step_run(&call->step, reason, sizeof(reason));
+	if (call->step.tool.transferred) {
+		/* Its hang-up is what a transfer through a Local channel leaves of it. */
+		end_with(call, CONVAI_STATUS_TRANSFER, call->step.tool.reason);
+	}
+	if (ast_check_hangup(call->channel)) {
+		/* First of all: whoever is gone takes no formats either. */
+		end_by_channel(call);
+	}
+	if (failed) {
+		end_with(call, CONVAI_STATUS_ERROR, reason);
+	} else if (asked_status(call)) {
+		end_with(call, CONVAI_STATUS_NONE, "");
+	}
+}
+
 static void talk(struct call *call)
 {
 	int64_t now = monotonic_us();
@@ -301,18 +346,28 @@ static void talk(struct call *call)
 			now = monotonic_us();
 		}
 		caller_frame_us = wait_and_read(call, &now);
+		channel_tool_look(&call->step.tool, now);
+		if (call->step.tool.transferred) {
+			end_with(call, CONVAI_STATUS_TRANSFER, call->step.tool.reason);
+		}
 		if (call->over) {
 			break;
 		}
-		speaking_write(&call->speaking, now, caller_frame_us);
+		fill(call, now);
+		write_due(call, now, caller_frame_us);
 		if (call->progress.state == CONVAI_STATE_TALKING) {
 			hearing_look(&call->hearing, call->idle, now);
 			telling_look(&call->telling, now);
+			if (step_is_due(&call->step, now)) {
+				run_step(call);
+				now = monotonic_us();
+			}
 		} else if (call->progress.state == CONVAI_STATE_ENDED
 			&& speaking_is_over(&call->speaking, now)) {
-			end_with(call, call->progress.status, call->progress.reason);
+			end_as_told(call);
 		}
 		watch(call, now);
+		watch_line(call, now);
 	}
 }
 
@@ -443,7 +498,6 @@ static void connect_ways(struct call *call)
 		.ops = call->ops,
 		.session = call->session,
 		.progress = &call->progress,
-		.device = call->device,
 		.media = &call->media,
 		.caller = &call->caller,
 		.dtmf = &call->dtmf,
@@ -455,10 +509,10 @@ static void connect_ways(struct call *call)
 void call_run(struct call *call, const struct call_options *options)
 {
 	call->options = options;
+	note_unique_id(call);
 	media_open(&call->media, call->channel);
 	call->queue = (struct queue) {
 		.channel = call->channel,
-		.options = options,
 		.agent = call->agent->name,
 		.conversation_id = call->conversation_id,
 		.media = &call->media,

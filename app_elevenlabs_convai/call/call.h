@@ -20,14 +20,19 @@
 #include "call/caller.h"
 #include "call/dtmf.h"
 #include "call/ending.h"
+#include "call/events.h"
 #include "call/hearing.h"
 #include "call/media.h"
 #include "call/queue.h"
 #include "call/speaking.h"
 #include "call/statistics.h"
+#include "call/step.h"
 #include "call/telling.h"
 #include "call/watchdog.h"
 #include "convai_ops.h"
+
+/*! Room for the unique id of a channel, of which Asterisk makes no longer ones, with its terminator */
+#define CALL_UNIQUE_ID_SIZE 160
 
 struct ast_channel;
 struct call_options;
@@ -53,8 +58,15 @@ struct call {
 	struct convai_progress progress;
 	unsigned int operator_hangup:1;	/*!< `elevenlabs hangup` was the reason */
 	unsigned int unloading:1;	/*!< the module is to go */
+	/*! as the dialplan wants the call to end, which it goes on with; NONE: it has not said */
+	enum convai_status asked;
+	/*! of the channel when the step began, or the call: another device brings another one */
+	char unique_id[CALL_UNIQUE_ID_SIZE];
 	/*! of its messages; also for a session that is still to come */
 	enum convai_debug debug;
+
+	unsigned int counted;	/*!< in the totals. Guarded by their lock. */
+	unsigned int placeless;	/*!< it counts for no limit any more. Guarded by the registry's lock. */
 
 	/* The channel thread writes, any thread reads, without a lock: see statistics.h. */
 	struct call_statistics statistics;

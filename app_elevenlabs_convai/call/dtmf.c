@@ -70,6 +70,7 @@ static int collect(struct dtmf *dtmf, char digit, char end)
 void dtmf_down(struct dtmf *dtmf, int64_t now)
 {
 	dtmf->mute_until_us = now + HELD_MAX_US;
+	dtmf->resumed_us = 0;
 }
 
 int dtmf_up(struct dtmf *dtmf, char digit, char end, int64_t now)
@@ -120,6 +121,23 @@ void dtmf_forget(struct dtmf *dtmf)
 {
 	dtmf->waiting[0] = '\0';
 	dtmf->mute_until_us = 0;
+}
+
+void dtmf_resume(struct dtmf *dtmf, int64_t now)
+{
+	dtmf->resumed_us = now;
+	dtmf->mute_until_us = now + TAIL_US;
+}
+
+int dtmf_is_foreign(struct dtmf *dtmf, int64_t now)
+{
+	int is_foreign = dtmf->resumed_us && now - dtmf->resumed_us < HELD_MAX_US;
+
+	dtmf->resumed_us = 0;
+	if (is_foreign) {
+		dtmf->mute_until_us = now + TAIL_US;
+	}
+	return is_foreign;
 }
 
 void dtmf_told(struct dtmf *dtmf)

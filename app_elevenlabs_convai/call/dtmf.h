@@ -35,6 +35,7 @@ struct dtmf {
 	/*! all of the call, the oldest ones if there are too many */
 	char kept[DTMF_KEPT_SIZE];
 	int64_t last_us;	/*!< when the key of the last digit was released */
+	int64_t resumed_us;	/*!< when the dialplan gave the channel back; 0: it has not had it */
 	int64_t mute_until_us;	/*!< until this time the caller's audio counts as a key's tone */
 };
 
@@ -69,6 +70,16 @@ int dtmf_due(struct dtmf *dtmf, const struct config_agent *agent, int64_t now,
 
 /*! \brief Another device is the caller's now: forget what was pressed on the one before */
 void dtmf_forget(struct dtmf *dtmf);
+
+/*!
+ * \brief The dialplan has given the channel back
+ *
+ * A key that went down there, and comes up here, is none of the conversation's.
+ */
+void dtmf_resume(struct dtmf *dtmf, int64_t now);
+
+/*! \brief Whether a key that comes up now went down in the dialplan. Before dtmf_up. */
+int dtmf_is_foreign(struct dtmf *dtmf, int64_t now);
 
 /*! \brief The agent has been told what was due */
 void dtmf_told(struct dtmf *dtmf);

@@ -327,6 +327,26 @@ int media_agree(struct media *media, const struct convai_progress *progress, cha
 	return 0;
 }
 
+void media_lend(struct media *media)
+{
+	media_preroll_drop(media);
+	media_close(media);
+	media->agent = NULL;
+}
+
+int media_take_back(struct media *media, const struct convai_progress *progress, char *reason,
+	size_t size)
+{
+	unsigned int read_translated = media->read_translated;
+	unsigned int write_translated = media->write_translated;
+
+	media_open(media, media->channel);
+	/* A masquerade leaves the channel translating from another codec; nobody before us wanted that. */
+	media->read_translated &= read_translated;
+	media->write_translated &= write_translated;
+	return media_agree(media, progress, reason, size);
+}
+
 /*! \brief Forget the oldest frame of the pre-roll, and count that */
 static void preroll_age(struct media *media)
 {

@@ -90,6 +90,19 @@ int media_check(const struct media *media, char *reason, size_t size);
  */
 void media_close(struct media *media);
 
+/*!
+ * \brief Give the channel to the dialplan, in the middle of a conversation, with its formats as media_close
+ * leaves them. What is left of the pre-roll is dropped.
+ */
+void media_lend(struct media *media);
+
+/*!
+ * \brief Take the channel back, with the formats that it has by now, for the same conversation
+ * \return as media_agree
+ */
+int media_take_back(struct media *media, const struct convai_progress *progress, char *reason,
+	size_t size);
+
 /*! \brief Take over the pre-roll of a call that came to nothing, after media_open */
 void media_preroll_move(struct media *to, struct media *from);
 

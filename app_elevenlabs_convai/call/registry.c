@@ -191,6 +191,25 @@ void registry_end_all(void)
 	registry_free_list(calls, count);
 }
 
+const char *registry_state_name(const struct call *call)
+{
+	static const char * const names[] = {
+		[CONVAI_STATE_CONNECTING] = "connecting",
+		[CONVAI_STATE_TALKING] = "talking",
+		[CONVAI_STATE_ENDED] = "ending",
+		[CONVAI_STATE_QUEUED] = "queued",
+	};
+
+	if (!call->session || call->progress.state >= ARRAY_LEN(names)) {
+		return "leaving";
+	}
+	if (call->asked) {
+		return names[CONVAI_STATE_ENDED];
+	}
+	return __atomic_load_n(&call->statistics.in_step, __ATOMIC_RELAXED) ? "step"
+		: names[call->progress.state];
+}
+
 void registry_channel_name(const struct call *call, char *name, size_t size)
 {
 	ast_channel_lock(call->channel);
@@ -198,7 +217,8 @@ void registry_channel_name(const struct call *call, char *name, size_t size)
 	ast_channel_unlock(call->channel);
 }
 
-struct call *registry_find(const char *channel)
+/*! \brief The newest call of which this is so, for a step of one may have called another; with a reference */
+static struct call *find_newest(int (*is_it)(struct call *call, const void *what), const void *what)
 {
 	struct call **calls;
 	struct call *found = NULL;

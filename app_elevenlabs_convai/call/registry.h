@@ -76,6 +76,9 @@ void registry_end_all(void);
 /*! \brief The call on a channel, with a reference, or NULL */
 struct call *registry_find(const char *channel);
 
+/*! \brief The same by the id that the channel had when the call, or its step, began */
+struct call *registry_find_unique_id(const char *unique_id);
+
 /*! \brief Copy the name of a call's channel, which may be renamed at any time */
 void registry_channel_name(const struct call *call, char *name, size_t size);
 

@@ -46,6 +46,8 @@ void statistics_copy(const struct call_statistics *from, struct call_statistics 
 	to->digits = __atomic_load_n(&from->digits, __ATOMIC_RELAXED);
 	to->holds = __atomic_load_n(&from->holds, __ATOMIC_RELAXED);
 	to->on_hold = __atomic_load_n(&from->on_hold, __ATOMIC_RELAXED);
+	to->steps = __atomic_load_n(&from->steps, __ATOMIC_RELAXED);
+	to->in_step = __atomic_load_n(&from->in_step, __ATOMIC_RELAXED);
 	to->untranslated_frames = __atomic_load_n(&from->untranslated_frames, __ATOMIC_RELAXED);
 	to->frames_written = __atomic_load_n(&from->frames_written, __ATOMIC_RELAXED);
 	to->silent_frames = __atomic_load_n(&from->silent_frames, __ATOMIC_RELAXED);

@@ -27,6 +27,8 @@ struct call_statistics {
 	uint64_t digits;		/*!< pressed by the caller */
 	uint64_t holds;			/*!< times that the caller has put us on hold */
 	uint64_t on_hold;		/*!< 1 while the caller holds */
+	uint64_t steps;			/*!< of the agent's that the dialplan has run */
+	uint64_t in_step;		/*!< 1 while one runs */
 	uint64_t untranslated_frames;	/*!< voice that could not be translated: silence in its place */
 	uint64_t frames_written;	/*!< silence included */
 	uint64_t silent_frames;		/*!< of these, how many held nothing of the agent's */

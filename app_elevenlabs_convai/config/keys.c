@@ -25,6 +25,8 @@
 #include "config/keys.h"
 #include "config/pairs.h"
 
+/*! Room for the name of a context in Asterisk, with its terminator (AST_MAX_CONTEXT) */
+#define CONTEXT_SIZE 80
 
 static int keep(const char *value, char *canonical, size_t size)
 {
@@ -226,11 +228,24 @@ static int check_word(const char *value, const char *others, char *canonical, si
 	return ast_strlen_zero(value) ? -1 : keep(value, canonical, size);
 }
 
-/*! \brief Names of tools; only the engine knows which tools there are */
+static int check_tool(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return check_word(value, "_-*", canonical, size);
+}
+
+/*! \brief Names of tools, with *; which ones there are is known only when they are called */
 static int check_tools(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
 {
 	return check_each(key, value, canonical, size, check_name);
+/*! \brief A context of the dialplan, as Gosub takes it; Asterisk would cut a longer name, and find none */
+static int check_context(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return check_word(value, "_-.", canonical, MIN(size, CONTEXT_SIZE));
+}
+
 static int check_override(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
 {
@@ -467,6 +482,21 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.check = check_tools,
 		.preset = "end_call",
 		.allowed = "names of tools, separated by commas, in which * stands for any letters; or none",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_STEPS_CONTEXT] = {
+		.name = "steps_context",
+		.check = check_context,
+		.preset = "elevenlabs-steps",
+		.allowed = "a context of the dialplan: letters, digits, - _ and ., 79 of them at most",
+	},
+	[KEY_STEPS_MAX] = {
+		.name = "steps_max",
+		.check = check_number,
+		.min = 0,
+		.max = 1000,
+		.preset = "20",
+		.allowed = "a whole number from 0 (none) to 1000",
 		.flags = KEY_TO_ENGINE,
 		.flags = KEY_TO_ENGINE,
 	},

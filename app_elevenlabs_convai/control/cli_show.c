@@ -242,7 +242,8 @@ static void show_view(int fd, const char *agent, const struct view *view)
 	door_cli(fd, "Digits:           %" PRIu64 " pressed by the caller\n", s->digits);
 	door_cli(fd, "Hold:             %" PRIu64 " times%s\n", s->holds,
 		s->on_hold ? ", the caller holds now" : "");
-	ast_cli(fd, "Frames read:      %" PRIu64 " voice, %" PRIu64 " that could not be translated\n",
+	door_cli(fd, "Steps:            %" PRIu64 " run by the dialplan\n", s->steps);
+	door_cli(fd, "Frames read:      %" PRIu64 " voice, %" PRIu64 " that could not be translated\n",
 		s->voice_frames_read, s->untranslated_frames);
 	door_cli(fd, "Frames written:   %" PRIu64 ", of which %" PRIu64 " silence; %" PRIu64
 		" failed, %" PRIu64 " resynchronisations\n", s->frames_written, s->silent_frames,

@@ -140,6 +140,12 @@ static void fake_set_session_debug(struct convai_session *session, uint32_t debu
 {
 }
 
+/*! \brief This agent has no tools */
+static const struct convai_step *fake_take_step(struct convai_session *session)
+{
+	return NULL;
+}
+
 static void fake_counters(const struct convai_session *session, struct convai_counters *counters)
 {
 	memset(counters, 0, sizeof(*counters));
@@ -158,6 +164,10 @@ static const struct convai_ops fake_ops = {
 	.hold = fake_hold,
 	.release = fake_release,
 	.set_session_debug = fake_set_session_debug,
+	.take_step = fake_take_step,
+	.take_event = fake_take_event,
+	.counters = fake_counters,
+	.turns = fake_turns,
 };
 
 /* ---- The channel ---- */

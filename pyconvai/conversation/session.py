@@ -89,7 +89,12 @@ class Session:
         self._task: asyncio.Task[None] | None = None
         self._tools: Toolbox | None = None
         self._activity = Activity(lambda: self._send(sent.utterance(Say.ACTIVITY, "", 0)))
-        self._talking = self._held = False
+        self._talking = self._quiet = False
+        self._kept: list[str] = []
+        """Messages of others that the agent is told when the step is over."""
+        self._after_step: Ending | None = None
+        self._events = Events(handle, self._log, with_words=False)
+        self._spoken = Spoken(handle, self._events, self.account)
 
     # ---- Asked from outside ----
 
@@ -124,24 +129,55 @@ class Session:
         for kind, text in self.handle.outbox():
             if kind == Say.ACTIVITY:
                 self._activity.tell()
+            elif kind == Say.MESSAGE and self._in_step:
+                self._keep(text)
             else:
                 self._send(sent.utterance(Say(kind), text, self._conversation.last_response))
         return True
 
     def hold_changed(self) -> None:
-        """Keep the agent quiet while the caller holds; go on with its next audio afterwards.
+        """Keep the agent quiet while the caller holds or a step runs; go on with its next audio.
 
         A conversation that is not up yet looks again when it is.
         """
-        held = self.handle.on_hold
-        if held == self._held or not self._talking or self._finishing:
+        if not self._talking or self._finishing:
             return
-        self._held = held
-        self._flush("the caller holds" if held else "the caller is back", interruption=False)
-        if held:
+        quiet = self.handle.on_hold or self._in_step
+        why_away = "step" if self._in_step else "hold" if quiet else ""
+        self.account.away(why_away, self._tools.steps.name if self._tools else "")
+        if quiet == self._quiet:
+            return
+        self._quiet = quiet
+        why = "a step runs" if self._in_step else "the caller holds"
+        self._flush(why if quiet else "the caller is back", interruption=False)
+        if quiet:
             self._activity.hold()
         else:
             self._activity.release()
+
+    def step_changed(self) -> None:
+        """The channel has begun a step, or has ended one."""
+        if self._tools is None or self._finishing:
+            return
+        self._tools.steps.look()
+        if self._in_step:
+            return
+        for text in self._kept:
+            self._send(sent.utterance(Say.MESSAGE, text, 0))
+        self._kept.clear()
+        if self._after_step is not None:
+            self._end_soon(self._after_step)
+
+    @property
+    def _in_step(self) -> bool:
+        return self._tools is not None and self._tools.steps.running
+
+    def _keep(self, text: str) -> None:
+        if len(self._kept) < limits.MESSAGES_KEPT:
+            self._kept.append(text)
+        else:
+            said = "a message to the agent is left out: too many wait for the step"
+            self._log.warning(said, "messages that were left out")
 
     # ---- The task ----
 
@@ -270,6 +306,13 @@ class Session:
         """Nothing has said that the caller is to wait."""
         for effect in self._conversation.admission.admit():
             self._carry_out(effect)
+
+    def _time_is_up(self, ending: Ending) -> None:
+        """The dialplan is not interrupted: the call ends when the step does."""
+        if self._in_step:
+            self._after_step = ending
+        else:
+            self._end_soon(ending)
 
     def _end_soon(self, ending: Ending) -> None:
         assert self._over is not None

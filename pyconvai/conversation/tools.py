@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any, get_type_hints
 
 from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog, trace
-from ..service.endings import Ending, PlayOut, Status, one_line
+from ..service.endings import Ending, PlayOut, Status
+from ..service.settings import Settings
 from ..words import line
 from .effects import CallTool, Id
+from .steps import TOOL_NAME, Outcome, Steps
+from .steps import arguments as channel_variables
 
 
 class ToolFailed(Exception):
@@ -45,20 +50,36 @@ async def end_call(context: ToolContext, *, reason: str = "") -> str:
     return "The call ends when you have finished speaking."
 
 
+_STATE_NAME = re.compile(rf"[A-Za-z0-9_.@/:+*#-]{{1,{limits.STATE_NAME_CHARACTERS}}}", re.A)
+"""What a function of the dialplan takes for one argument, and nothing else."""
+
+
 TOOLS: dict[str, Function] = {
     "end_call": end_call,
 }
 """By the name that the agent has for it. ``tools`` in elevenlabs.conf says who may call which."""
 
 
-def allowed(names: str) -> dict[str, Function]:
-    """The tools that ``tools`` in elevenlabs.conf admits: names, separated by commas, or none."""
-    return {name: TOOLS[name] for name in names.split(",") if name in TOOLS}
+def admits(names: str, name: str) -> bool:
+    """Whether ``tools`` in elevenlabs.conf admits it: names with ``*``, separated by commas."""
+    return names != "none" and any(fnmatchcase(name, each) for each in names.split(","))
+
+
+def allowed(settings: Settings) -> dict[str, Function]:
+    """The tools of ours that run in the loop, where ``tools`` admits them and they are on."""
+    off = switched_off(settings)
+    return {
+        name: tool
+        for name, tool in TOOLS.items()
+        if admits(settings.tools, name) and name not in off
+    }
+
+
 
 
 # ---- Parameters ----
 
-_KINDS: Mapping[type, tuple[tuple[type, ...], str]] = {
+KINDS: Mapping[type, tuple[tuple[type, ...], str]] = {
     str: ((str,), "text"),
     bool: ((bool,), "true or false"),
     int: ((int,), "a whole number"),
@@ -75,9 +96,9 @@ def arguments(tool: Function, parameters: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in parameters.items() if value is not None}
     if others := sorted(set(given) - set(names)):
         there_are = f"it has: {', '.join(names)}" if names else "it has none"
-        raise ToolFailed(one_line(f"There is no parameter {', '.join(others)}; {there_are}."))
+        raise ToolFailed(line(f"There is no parameter {', '.join(others)}; {there_are}."))
     for each in known:
-        types, words = _KINDS[kinds[each.name]]
+        types, words = KINDS[kinds[each.name]]
         if each.name not in given:
             if each.default is each.empty:
                 raise ToolFailed(f"The parameter {each.name} is missing; it is {words}.")
@@ -89,10 +110,22 @@ def arguments(tool: Function, parameters: Mapping[str, Any]) -> dict[str, Any]:
 # ---- Calls ----
 
 
+Work = Callable[[], Awaitable[tuple[str, bool]]]
+"""What a tool does: what the agent is told, and whether that is an error; ToolFailed is one."""
+
+
 def _is_given_up() -> bool:
     """Whether somebody cancelled the running task; a tool may raise CancelledError by itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _failed(call: CallTool) -> str:
+    return f"{call.name} failed; the phone system's log tells why."
+
+
+REFUSED = "tools that were refused"
+"""What lines of the log are about, of which there may be many."""
 
 
 class Toolbox:
@@ -103,47 +136,90 @@ class Toolbox:
         handle: SessionHandle,
         log: ChannelLog,
         *,
-        tools: Mapping[str, Function],
+        settings: Settings,
         answer: Callable[[Id, str, bool], None],
+        called: Callable[[CallTool], None],
         end: Callable[[Ending], None],
+        changed: Callable[[], None],
+        late: Callable[[str], None],
     ) -> None:
         """answer: send a result (id, text, whether it is an error). end: end the conversation."""
         self._handle, self._log = handle, log
         self._tools, self._answer, self._end = tools, answer, end
         self._tasks: set[asyncio.Task[Any]] = set()
         self._calls = 0
+        self._closed = False
         self._known: deque[Id] = deque(maxlen=limits.TOOL_CALLS_REMEMBERED)
+        self._open: dict[Id, tuple[CallTool, float]] = {}
+        """Calls that have not been answered, and when they came, by the loop."""
 
     def call(self, call: CallTool) -> None:
         """Run the tool in a task of its own; answer at once what cannot be carried out."""
-        if not call.call_id:
-            self._log.warning(one_line(f"tool {call.name} called without an id: not carried out"))
-        elif call.call_id in self._known:
-            self._log.debug(one_line(f"tool {call.name}: call {call.call_id} again, ignored"))
+        if self._closed:
+            self._log.debug(f"tool {call.name}: the conversation is over")
+        elif not call.call_id:
+            told = f"tool {call.name} called without an id: not carried out"
+            self._log.warning(told, "tools called without an id")
+        elif call.call_id in self._known or call.call_id in self._open:
+            self._log.debug(f"tool {call.name}: call {call.call_id} again, ignored")
         else:
             self._known.append(call.call_id)
+            self._open[call.call_id] = call, asyncio.get_running_loop().time()
+            self._called(call)
             self._start(call)
 
     def _start(self, call: CallTool) -> None:
         tool = self._tools.get(call.name)
-        if tool is None:
-            self._log.notice(one_line(f"tool {call.name} is not among this agent's tools: refused"))
-            there_are = ", ".join(self._tools) or "none"
-            text = f"The phone system has no tool named {call.name}; there are: {there_are}."
-            self._tell(call, one_line(text), is_error=True)
+        if tool is None and not self._may_be_step(call.name):
+            told = f"tool {call.name} is not among this agent's tools: refused"
+            self._log.notice(told, REFUSED)
+            self._refuse(call)
         elif call.fault:
             self._tell(call, call.fault, is_error=True)
-        elif self._calls >= limits.TOOLS_AT_ONCE:
+        elif tool is None and self._is_channels(call.name):
+            self.steps.ask(call, self._on_channel.get(call.name))
+        elif not self._has_room(call):
+            pass
+        elif tool is None:
+            self._spawn(self._in_python(call)).add_done_callback(self._done)
+        else:
+            self._spawn(self._carry_out(call, tool))
+
+    def _has_room(self, call: CallTool) -> bool:
+        """Count a call that is to begin, or answer that too many are under way."""
+        if self._calls >= limits.TOOLS_AT_ONCE:
             text = f"Too many tools at once: {limits.TOOLS_AT_ONCE} have not ended yet."
             self._tell(call, f"{text} Try again later.", is_error=True)
-        else:
-            self._calls += 1
-            self._spawn(self._carry_out(call, tool))
+            return False
+        self._calls += 1
+        return True
+
+    def _may_be_step(self, name: str) -> bool:
+        return TOOL_NAME.fullmatch(name) is not None and admits(self._settings.tools, name)
+
+    def _is_channels(self, name: str) -> bool:
+        """Whether the channel is to do it: built in, or dialplan."""
+        return name in self._on_channel or self._python is None or self._python.has(name) is False
+
+    def _unknown(self, call: CallTool) -> None:
+        """It is no step: no such extension, or the call has had all its steps."""
+        if self._has_room(call):
+            self._spawn(self.take_time(call, lambda: self._beside(call)))
+
+    def _not_allowed(self, call: CallTool, text: str) -> None:
+        """It asks for what elevenlabs.conf does not allow."""
+        self._log.notice(f"tool {call.name} is refused: {text}", REFUSED)
+        self._tell(call, text, is_error=True)
+
+    def _refuse(self, call: CallTool) -> None:
+        self._tell(call, self._no_such(call), is_error=True)
 
     def close(self) -> None:
         """Cancel all calls: the conversation is over, and nobody waits for an answer."""
         for task in self._tasks:
             task.cancel()
+        for call, _ in list(self._open.values()):
+            self._tell(call, "The conversation is over.", is_error=True)
 
     def _spawn(self, what: Any) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(what)
@@ -166,10 +242,11 @@ class Toolbox:
         work = self._spawn(self._guarded(call, what))
         # A tool that ignores its cancellation counts until it ends; nobody waits for it.
         work.add_done_callback(self._done)
-        await asyncio.wait({work}, timeout=limits.TOOL_SECONDS)
+        await asyncio.wait({work}, timeout=seconds)
         if work.done():
             text, is_error = work.result()
-        else:
+            return text, is_error
+        if cancel:
             work.cancel()
             self._log.warning(f"tool {call.name} takes longer than {limits.TOOL_SECONDS:g} s")
             text, is_error = f"{call.name} took too long and was given up.", True
@@ -180,26 +257,30 @@ class Toolbox:
     def _done(self, _work: asyncio.Task[Any]) -> None:
         self._calls -= 1
 
-    async def _run(self, call: CallTool, tool: Function, context: ToolContext) -> tuple[str, bool]:
-        """What the agent is told, and whether that is an error."""
+    async def _guarded(self, call: CallTool, work: Work) -> tuple[str, bool]:
+        """What comes of it; a fault of its own ends neither the loop nor the call."""
         try:
-            return str(await tool(context, **arguments(tool, call.parameters))), False
+            return await work()
         except ToolFailed as failed:
             return str(failed), True
         except (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt) as fault:
             # The last two would end the loop, and with it all other calls.
             if isinstance(fault, asyncio.CancelledError) and _is_given_up():
                 raise
-            self._log.error(f"tool {call.name} failed: {trace(fault)}")
-            return f"{call.name} failed; the phone system's log tells why.", True
+            self._log.error(f"tool {call.name} failed: {trace(fault)}", "tools that failed")
+            return _failed(call), True
 
     def _tell(self, call: CallTool, text: str, *, is_error: bool) -> None:
+        """The one place where a call is answered: it is open until then."""
+        if self._open.pop(call.call_id, None) is None:
+            return
         outcome = "failed" if is_error else "done"
         text = text.encode(errors="replace").decode()  # the name of a file may be no Unicode
-        self._log.debug(one_line(f"tool {call.name} {outcome}: {text}"))
+        self._log.debug(f"tool {call.name} {outcome}: {text}")
+        self._handle.count_tool(is_error)
         self._answer(call.call_id, text, is_error)
 
-    async def _end_when_heard(self, reason: str) -> None:
+    async def _end_when_heard(self, context: ToolContext) -> None:
         """End the conversation once the caller has heard the last words: they may still come."""
         try:
             async with asyncio.timeout(limits.FAREWELL_SECONDS):

@@ -152,6 +152,12 @@ def _cut(value: Any, key: str = "") -> Any:
         return digits_for_log(value) if isinstance(value, str) else "<cut>"
     if _SECRET_KEY.search(key):
         return "<secret>"
+    if key == _SAID_KEY and isinstance(value, str):
+        return said_for_log(value)
+    if key == "parameters" and isinstance(value, str):
+        value = parameters_of(value) or value  # of a tool, as the text of an object
+    if key == _BODY_KEY and isinstance(value, dict):
+        return dict.fromkeys(value, "<cut>")
     if isinstance(value, dict):
         return {name: _cut(item, name) for name, item in value.items()}
     if isinstance(value, list):

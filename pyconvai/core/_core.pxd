@@ -3,9 +3,10 @@
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport errno
-from libc.stdint cimport int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport (
+    UINT64_MAX, int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t)
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -24,6 +25,7 @@ cdef extern from "<sys/random.h>" nogil:
 cdef extern from "convai_ops.h" nogil:
     enum:
         CONVAI_ABI_VERSION
+        CONVAI_ENCODING_ULAW
         CONVAI_PAIR_SETTING
     struct convai_session       # its fields: session.h
     struct convai_format:
@@ -45,6 +47,13 @@ cdef extern from "convai_ops.h" nogil:
         const char *conversation_id
         const char *reason
         const char *detail
+    struct convai_turn:
+        uint32_t at_ms, us
+    struct convai_counters:
+        uint64_t pushed_bytes, push_dropped_bytes, silence_ms, chunks_sent, send_dropped_bytes
+        uint64_t messages_received, unknown_messages, pings_answered, received_bytes
+        uint64_t stale_dropped_bytes, overflow_dropped_bytes, flushed_bytes, played_bytes
+        uint64_t interruptions
     struct convai_ops:
         convai_session *(*open)(const convai_request *request) noexcept nogil
         void (*poll)(convai_session *session, convai_progress *progress) noexcept nogil
@@ -58,6 +67,8 @@ cdef extern from "convai_ops.h" nogil:
 
 cdef extern from "monotonic.h" nogil:
     int64_t monotonic_us()
+    int64_t thread_us()
+
 cdef extern from "words.h" nogil:
     enum words_use:
         WORDS_LINE
@@ -77,16 +88,44 @@ cdef extern from "playout.h" nogil:
         int64_t idle_us
         uint8_t *data
     struct convai_playout:
-        pass
+        uint32_t segments
     convai_segment *convai_segment_new(uint32_t length)
     void convai_playout_append(convai_playout *playout, convai_segment *segment)
     uint64_t convai_playout_queued(const convai_playout *playout)
     uint64_t convai_playout_appended(const convai_playout *playout)
     uint64_t convai_playout_flush(convai_playout *playout, int64_t now_us)
+    uint64_t convai_playout_position(const convai_playout *playout)
+
+cdef extern from "step.h" nogil:
+    enum:
+        CONVAI_STEP_FREE
+        CONVAI_STEP_RUNNING
+        CONVAI_STEP_OVER
+    enum:
+        CONVAI_STEP_DIALPLAN
+    struct convai_step:
+        uint32_t kind
+    struct convai_step_slot:
+        convai_step *step
+        int64_t began_us
+        int64_t ended_us
+        uint32_t outcome
+        char *result
+    uint32_t convai_step_state(const convai_step_slot *slot)
+    int convai_step_offer(convai_step_slot *slot, uint32_t kind, const char *tool,
+                          const char *const *arguments, uint32_t argument_count)
+    int convai_step_withdraw(convai_step_slot *slot)
+    void convai_step_collect(convai_step_slot *slot)
+
+    enum convai_words:
+        pass
+    struct convai_turns:
+        pass
 
 cdef extern from "session.h" nogil:
     enum:
         CONVAI_PLAYOUT_MS
+        CONVAI_PLAYOUT_SEGMENTS
     ctypedef struct atomic_uint_fast64_t:
         pass
     struct convai_tallies:
@@ -105,9 +144,14 @@ cdef extern from "session.h" nogil:
         char *agent
         convai_pair *pairs
         uint32_t pair_count
+        convai_format caller_format
         convai_format agent_format
         convai_ring uplink
         convai_playout playout
+        convai_step_slot step
+        convai_news_list news
+        convai_said said
+        convai_turns turns
         convai_tallies tally
     void convai_signal(int fd)
     void convai_tally(atomic_uint_fast64_t *counter, uint64_t n)
@@ -120,6 +164,7 @@ cdef extern from "session.h" nogil:
     void convai_session_talk(convai_session *session)
     void convai_session_queue(convai_session *session)
     void convai_session_leave_queue(convai_session *session, uint32_t how)
+    void convai_session_work(convai_session *session, uint32_t working)
     void convai_session_end(convai_session *session, uint32_t status, const char *reason,
                             const char *detail, uint32_t play_out)
     void convai_session_sent(convai_session *session, uint64_t chunk_bytes, uint32_t chunks)
@@ -190,10 +235,13 @@ cdef extern from "frame_reader.h" nogil:
         CONVAI_FRAME_MORE
         CONVAI_FRAME_PASS
         CONVAI_FRAME_AUDIO
+        CONVAI_FRAME_SKIP
+        CONVAI_FRAME_DROP
     struct convai_audio_event:
         const uint8_t *base64
         size_t base64_length
         uint64_t event_id
+        uint32_t characters
     struct convai_frame_reader:
         uint64_t message_max
         unsigned int head

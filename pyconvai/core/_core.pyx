@@ -41,12 +41,48 @@ cdef int make_room(uint8_t **buffer, uint64_t *room, uint64_t wanted) except -1:
     return 0
 
 
+cdef object pairs_of(const convai_pair *pairs, uint32_t count):
+    """(kind, name, value) of each. An iterator, which a traceback does not show."""
+    cdef uint32_t i
+    return iter([
+        (
+            pairs[i].kind,
+            pairs[i].name.decode("utf-8", "replace"),
+            pairs[i].value.decode(
+                "utf-8",
+                "surrogateescape" if pairs[i].kind == CONVAI_PAIR_SETTING else "replace",
+            ),
+        )
+        for i in range(count)
+    ])
+
+
+cdef list texts_of(list pairs):
+    """The bytes of names and values, in turn."""
+    return [each.encode("utf-8", "replace") for pair in pairs for each in pair]
+
+
+cdef const char **pointers_to(list texts) except NULL:
+    """Pointers into these bytes, which must outlive them. The caller frees the array."""
+    cdef const char **pointers = <const char **>malloc((len(texts) + 1) * sizeof(char *))
+    cdef bytes text
+    cdef uint32_t i
+    if pointers is NULL:
+        raise MemoryError("no memory for texts of a call")
+    for i, text in enumerate(texts):
+        pointers[i] = text
+    return pointers
+
+
 cdef class SessionHandle:
     """The loop thread's end of one session. Holds one of the session's two references."""
 
     cdef convai_session *session
     cdef MediaSocket socket
     cdef uint64_t chunk_bytes, limit_bytes, lag_bytes
+    cdef int64_t chunk_us
+    cdef int64_t silent_us      # until when silence has been sent for the step; 0: not begun, -1: all
+    cdef int64_t owed_us                # what the last step was short of a chunk
     cdef bint is_queued         # the service plays its hold audio, which is not the agent's
     cdef bint has_spoken        # since the conversation began
     cdef readonly str channel
@@ -72,21 +108,15 @@ cdef class SessionHandle:
 
     @property
     def pairs(self):
-        """What the call started with: a list of (kind, name, value).
+        """What the call started with: (kind, name, value) of each. One of them is the key.
 
-        A setting may be the path of a file, any bytes: `os.fsencode` gives them back.
+        An iterator, which a traceback does not show. A setting may be the path of a file, any bytes: `os.fsencode` gives them back.
         """
+        return pairs_of(self.held().pairs, self.held().pair_count)
+
         cdef uint32_t i
-        return [
-            (
-                self.held().pairs[i].kind,
-                self.held().pairs[i].name.decode("utf-8", "replace"),
-                self.held().pairs[i].value.decode(
-                    "utf-8",
-                    "surrogateescape" if self.held().pairs[i].kind == CONVAI_PAIR_SETTING
-                    else "replace",
-                ),
-            )
+        return {
+            self.held().pairs[i].name.decode(): self.held().pairs[i].value.decode("utf-8", "replace")
             for i in range(self.held().pair_count)
         ]
 
@@ -117,12 +147,64 @@ cdef class SessionHandle:
             convai_outbox_free(first)
         return texts
 
+    def offer_step(self, uint32_t kind, str tool not None, list arguments not None):
+        """Offer the channel a step (``enum convai_step_kind``): a tool and its arguments, (name, value) each.
+
+        False: not now.
+        """
+        cdef list texts = texts_of(arguments)
+        cdef const char **pointers = pointers_to(texts)
+        cdef int refused
+        try:
+            refused = convai_step_offer(&self.held().step, kind, tool.encode(), pointers, len(texts) // 2)
+        finally:
+            free(pointers)
+        if not refused:
+            convai_signal(self.held().event_fd)
+        return not refused
+
+    @property
+    def step_free(self):
+        """Whether a step may be offered: no other is on its way."""
+        return convai_step_state(&self.held().step) == CONVAI_STEP_FREE
+
+    @property
+    def step_begun(self):
+        """Whether the step is being done, or is over and has not been collected."""
+        return self.has_begun()
+
+    cdef bint has_begun(self) except -1:
+        cdef convai_step_slot *slot = &self.held().step
+        cdef uint32_t state = convai_step_state(slot)
+        if state != CONVAI_STEP_RUNNING and state != CONVAI_STEP_OVER:
+            return False
+        return slot.began_us != 0
+
+    def withdraw_step(self):
+        """Take the step back. False: it has begun, or was not begun and is over."""
+        return convai_step_withdraw(&self.held().step) != 0
+
+    def collect_step(self):
+        """What has become of the step: (outcome, result), or None while it is not over."""
+        cdef convai_step_slot *slot = &self.held().step
+        cdef tuple outcome
+        if convai_step_state(slot) != CONVAI_STEP_OVER:
+            return None
+        self.send_silence()
+        outcome = slot.outcome, (b"" if slot.result is NULL else <bytes>slot.result).decode(
+            "utf-8", "replace"
+        )
+        convai_step_collect(slot)
+        self.silent_us = 0
+        return outcome
+
     def agree(self, caller, agent, str conversation_id not None, int chunk_ms):
         """Take on the metadata, once: caller and agent are (encoding, rate). The channel knows nothing yet."""
         cdef convai_format caller_format, agent_format
         caller_format.encoding, caller_format.rate = caller
         agent_format.encoding, agent_format.rate = agent
         self.chunk_bytes = convai_ms_to_bytes(&caller_format, chunk_ms)
+        self.chunk_us = chunk_ms * 1000
         self.limit_bytes = convai_ms_to_bytes(&agent_format, CONVAI_PLAYOUT_MS)
         self.lag_bytes = max(convai_ms_to_bytes(&caller_format, LAG_MS), self.chunk_bytes)
         if convai_session_agree(self.held(), caller_format, agent_format, conversation_id.encode()):
@@ -157,6 +239,51 @@ cdef class SessionHandle:
         """Send no more caller audio."""
         self.socket = None
 
+    cdef bint in_step(self) except -1:
+        """Whether silence is to be sent for a step: also for one that is over, until all is sent.
+
+        For one of the dialplan's: beside others the channel gives the caller's audio.
+        """
+        cdef convai_step_slot *slot = &self.held().step
+        if (self.silent_us == 0 and self.chunk_us and self.has_begun()
+                and slot.step.kind == CONVAI_STEP_DIALPLAN):
+            self.silent_us = slot.began_us - self.owed_us
+        return self.silent_us > 0
+
+    cdef int send_silence(self) except -1:
+        """In a step the channel thread gives nothing: send silence in its place, at real time.
+
+        What the network does not take is left out. The channel's audio follows without a gap.
+        """
+        cdef convai_step_slot *slot = &self.held().step
+        cdef bint is_over = convai_step_state(slot) == CONVAI_STEP_OVER
+        cdef int64_t chunks
+        cdef uint64_t most, used = 0
+        if not self.in_step():
+            return 0
+        chunks = ((slot.ended_us if is_over else monotonic_us()) - self.silent_us) // self.chunk_us
+        self.silent_us += chunks * self.chunk_us
+        if is_over:
+            self.owed_us = slot.ended_us - self.silent_us
+            self.silent_us = -1
+        if self.socket is None:
+            return 0
+        most = chunk_frame_length(self.chunk_bytes)
+        make_room(&chunk, &chunk_room, self.chunk_bytes)
+        make_room(&frames, &frames_room, max(most, <uint64_t>RECORD_BYTES))
+        memset(chunk, 0xff if self.held().caller_format.encoding == CONVAI_ENCODING_ULAW else 0,
+               self.chunk_bytes)
+        while chunks > 0 and not self.socket.backlog:
+            used = 0
+            while chunks > 0 and used + most <= frames_room:
+                if write_chunk_frame(frames + used, chunk, self.chunk_bytes):
+                    raise OSError("the kernel gave no random bytes for a WebSocket mask")
+                used += most
+                chunks -= 1
+                convai_tally(&self.held().tally.chunks_sent, 1)
+            self.socket.put(frames, used)
+        return 0
+
     cdef int send_waiting(self) except -1:
         """Send every whole chunk that waits. While the network falls behind, drop what is old."""
         cdef convai_ring *ring = &self.held().uplink
@@ -186,10 +313,11 @@ cdef class SessionHandle:
             convai_session_sent(self.held(), self.chunk_bytes, used // most)
         return 0
 
-    def play(self, str audio_base64 not None):
+    def play(self, str audio_base64 not None, uint32_t characters=0):
         """Queue one piece of agent audio. Returns its bytes; ValueError when it is not base64.
 
-        More than CONVAI_PLAYOUT_MS of audio is not queued: it is dropped and counted.
+        ``characters``: how many of its text it speaks; 0: that is not known. More than CONVAI_PLAYOUT_MS of audio, or CONVAI_PLAYOUT_SEGMENTS pieces, is not queued: it is
+        dropped and counted.
         """
         cdef Py_ssize_t n
         cdef const uint8_t *text = <const uint8_t *>PyUnicode_AsUTF8AndSize(audio_base64, &n)
@@ -201,14 +329,18 @@ cdef class SessionHandle:
         if not self.has_room(length):
             self.count(&self.held().tally.overflow_dropped_bytes, length)
             return 0
-        if not self.queue_base64(text, n):
+        if not self.queue_base64(text, n, characters):
             raise ValueError("base64 text has a character that does not belong there")
         return length
 
     cdef bint has_room(self, uint64_t length) except -1:
-        return convai_playout_queued(&self.held().playout) + length <= self.limit_bytes
+        cdef convai_playout *playout = &self.held().playout
+        return (
+            convai_playout_queued(playout) + length <= self.limit_bytes
+            and playout.segments < CONVAI_PLAYOUT_SEGMENTS
+        )
 
-    cdef bint queue_base64(self, const uint8_t *text, uint64_t n) except -1:
+    cdef bint queue_base64(self, const uint8_t *text, uint64_t n, uint32_t characters) except -1:
         """Decode into the playout queue: n characters, a multiple of 4. False: it is not base64."""
         cdef uint32_t padding = base64_padding(text, n)
         cdef uint64_t length = n // 4 * 3 - padding
@@ -252,6 +384,7 @@ cdef class SessionHandle:
 
         ``interruption``: the caller has barged in, which is counted; else the caller holds.
         """
+        cdef convai_playout *playout = &self.held().playout
         cdef uint64_t stale
         self.align()
         stale = convai_playout_flush(&self.held().playout, monotonic_us())
@@ -281,6 +414,17 @@ cdef class SessionHandle:
         """Count one ping that was answered."""
         convai_tally(&self.held().tally.pings_answered, 1)
 
+    def count_tool(self, bint failed):
+        """Count a call of a tool that has been answered."""
+        if failed:
+            convai_tally(&self.held().tally.tools_failed, 1)
+        else:
+            convai_tally(&self.held().tally.tools_done, 1)
+
+    def count_event_dropped(self):
+        """Count one thing that programs were not told of."""
+        convai_tally(&self.held().tally.events_dropped, 1)
+
     def count_stale(self, Py_ssize_t characters):
         """Count one piece of agent audio that nobody is to hear any more, by its base64."""
         convai_tally(&self.held().tally.stale_dropped_bytes, characters // 4 * 3)
@@ -296,8 +440,11 @@ def send_waiting_audio(list handles not None):
     cdef SessionHandle handle
     cdef MediaSocket socket
     for handle in handles:
-        if handle.chunk_bytes and convai_ring_waiting(&handle.session.uplink) >= handle.chunk_bytes:
+        if handle.chunk_bytes and (
+            convai_ring_waiting(&handle.session.uplink) >= handle.chunk_bytes or handle.in_step()
+        ):
             try:
+                handle.send_silence()
                 handle.send_waiting()
             except Exception as fault:
                 # One call's fault ends that call, and does not silence the others.
@@ -378,6 +525,11 @@ def outbox_filled():
 def holds_changed():
     """Whether a caller has held, or come back, since the last call."""
     return convai_engine_holds() != 0
+
+
+def steps_changed():
+    """Whether a step has begun or ended since the last call."""
+    return convai_engine_steps() != 0
 
 
 def name_thread(str name not None):

@@ -142,6 +142,11 @@ int convai_engine_holds(void)
 	return atomic_exchange(&convai_engine.holds, 0);
 }
 
+int convai_engine_steps(void)
+{
+	return atomic_exchange(&convai_engine.steps, 0);
+}
+
 struct convai_session *convai_engine_take_inbox(void)
 {
 	struct convai_session *newest = atomic_exchange(&convai_engine.inbox, NULL);
@@ -178,7 +183,7 @@ static void refuse_inbox(void)
 	while (session) {
 		struct convai_session *next = session->next;
 
-		convai_session_end(session, status, reason, 0);
+		convai_session_end(session, status, reason, "", 0);
 		convai_session_unref(session);
 		session = next;
 	}
@@ -233,14 +238,29 @@ enum convai_wish convai_engine_requests(uint32_t *end_status, char *end_reason)
 	return wish;
 }
 
+/*!
+ * \brief Begin a call into the host. leave_host ends it, also where there is none.
+ *
+ * Counted before the pointer is read: stop clears the pointer and then waits for the count. So
+ * either stop sees this call, or this call sees no host.
+ *
+ * \return its table, or NULL
+ */
+static const struct convai_host *enter_host(void)
+{
+	atomic_fetch_add(&convai_engine.host_calls, 1);
+	return atomic_load(&convai_engine.host);
+}
+
+static void leave_host(void)
+{
+	atomic_fetch_sub(&convai_engine.host_calls, 1);
+}
+
 void convai_engine_log(uint32_t level, const char *channel, const char *text)
 {
-	const struct convai_host *host;
+	const struct convai_host *host = enter_host();
 
-	/* Counted before the pointer is read: stop clears the pointer and then waits for the count. So
-	 * either stop sees this call, or this call sees no host. */
-	atomic_fetch_add(&convai_engine.host_calls, 1);
-	host = atomic_load(&convai_engine.host);
 	if (host) {
 		host->log(level, channel, text);
 	}
@@ -297,6 +317,32 @@ static void convai_op_hold(struct convai_session *session, int on)
 	wake();
 }
 
+static void tell_step(void)
+{
+	atomic_store(&convai_engine.steps, 1);
+	wake();
+}
+
+static const struct convai_step *convai_op_take_step(struct convai_session *session)
+{
+	return convai_step_take(&session->step);
+}
+
+static int convai_op_begin_step(struct convai_session *session)
+{
+	int refused = convai_step_begin(&session->step);
+
+	convai_turns_forget(&session->turns);
+	tell_step();
+	return refused;
+}
+
+static void convai_op_end_step(struct convai_session *session, uint32_t outcome, const char *result)
+{
+	convai_step_end(&session->step, outcome, result);
+	tell_step();
+}
+
 static int convai_op_send(struct convai_session *session, uint32_t kind, const char *text)
 {
 	int failure = convai_session_say(session, kind, text);
@@ -308,6 +354,14 @@ static int convai_op_send(struct convai_session *session, uint32_t kind, const c
 	atomic_store(&convai_engine.outbox_filled, 1);
 	wake();
 	return 0;
+}
+
+/*! \brief Wake the loop, if there is one, for somebody who holds no session */
+static void wake_locked(void)
+{
+	pthread_mutex_lock(&convai_engine.lock);
+	wake();
+	pthread_mutex_unlock(&convai_engine.lock);
 }
 
 static struct convai_inquiry *convai_op_inquire(const struct convai_question *question)
@@ -449,6 +503,10 @@ static struct convai_ops table = {
 	.running = convai_op_running,
 	.stop = convai_op_stop,
 	.hold = convai_op_hold,
+	.take_step = convai_op_take_step,
+	.begin_step = convai_op_begin_step,
+	.end_step = convai_op_end_step,
+
 	.inquire = convai_op_inquire,
 	.inquiry_fd = convai_op_inquiry_fd,
 	.inquiry_poll = convai_op_inquiry_poll,

@@ -66,6 +66,9 @@ int convai_engine_outbox_filled(void);
 /*! \brief \return 1 if a caller has held, or come back, since the last call */
 int convai_engine_holds(void);
 
+/*! \brief \return 1 if a step has begun or ended since the last call */
+int convai_engine_steps(void);
+
 /*!
  * \brief Take every new session
  * \return a list, oldest first, linked by next: the caller has a reference to each; NULL for none

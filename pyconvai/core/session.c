@@ -100,17 +100,30 @@ void convai_outbox_free(struct convai_message *message)
 	}
 }
 
-static void free_session(struct convai_session *session)
+void convai_pairs_free(struct convai_pair *pairs, uint32_t count)
 {
 	uint32_t i;
 
-	atomic_fetch_sub(&session_count, 1);
-	for (i = 0; i < session->pair_count; i++) {
-		free((char *) session->pairs[i].name);
-		free((char *) session->pairs[i].value);
+	for (i = 0; i < count; i++) {
+		/* One of them is the key. */
+		if (pairs[i].value) {
+			explicit_bzero((char *) pairs[i].value, strlen(pairs[i].value));
+		}
+		free((char *) pairs[i].value);
+		free((char *) pairs[i].name);
 	}
+	free(pairs);
+}
+
+static void free_session(struct convai_session *session)
+{
+	atomic_fetch_sub(&session_count, 1);
+	convai_pairs_free(session->pairs, session->pair_count);
 	convai_outbox_free(atomic_load(&session->outbox));
-	free(session->pairs);
+	convai_step_free(&session->step);
+	convai_news_free(&session->news);
+	convai_said_free(&session->said);
+	convai_levels_free(&session->levels);
 	free(session->channel);
 	free(session->agent);
 	free(session->conversation_id);
@@ -131,20 +144,22 @@ void convai_session_unref(struct convai_session *session)
 	}
 }
 
-static int copy_pairs(struct convai_session *session, const struct convai_request *request)
+int convai_pairs_copy(const struct convai_pair *pairs, uint32_t count, struct convai_pair **copy,
+	uint32_t *copied)
 {
+	struct convai_pair *all = calloc(count ? count : 1, sizeof(*all));
 	uint32_t i;
 
-	session->pairs = calloc(request->pair_count ? request->pair_count : 1, sizeof(*session->pairs));
-	if (!session->pairs) {
+	*copy = all;
+	if (!all) {
 		return -1;
 	}
-	for (i = 0; i < request->pair_count; i++) {
-		session->pairs[i].kind = request->pairs[i].kind;
-		session->pairs[i].name = strdup(request->pairs[i].name);
-		session->pairs[i].value = strdup(request->pairs[i].value);
-		session->pair_count = i + 1;
-		if (!session->pairs[i].name || !session->pairs[i].value) {
+	for (i = 0; i < count; i++) {
+		all[i].kind = pairs[i].kind;
+		all[i].name = strdup(pairs[i].name);
+		all[i].value = strdup(pairs[i].value);
+		*copied = i + 1;
+		if (!all[i].name || !all[i].value) {
 			return -1;
 		}
 	}
@@ -168,7 +183,8 @@ struct convai_session *convai_session_new(const struct convai_request *request)
 	session->channel = strdup(request->channel);
 	session->agent = strdup(request->agent);
 	if (session->event_fd < 0 || !session->channel || !session->agent
-		|| copy_pairs(session, request) || convai_playout_init(&session->playout)) {
+		|| convai_pairs_copy(request->pairs, request->pair_count, &session->pairs, &session->pair_count)
+		|| convai_playout_init(&session->playout)) {
 		int cause = session->event_fd < 0 ? errno : ENOMEM;
 
 		free_session(session);
@@ -226,6 +242,13 @@ void convai_session_talk(struct convai_session *session)
 		convai_session_leave_queue(session, CONVAI_QUEUE_ADMITTED);
 	}
 	publish(session, CONVAI_STATE_TALKING);
+}
+
+void convai_session_work(struct convai_session *session, uint32_t working)
+{
+	if (atomic_exchange_explicit(&session->working, working, memory_order_relaxed) != working) {
+		convai_signal(session->event_fd);
+	}
 }
 
 void convai_session_end(struct convai_session *session, uint32_t status, const char *reason,
@@ -300,6 +323,7 @@ void convai_op_poll(struct convai_session *session, struct convai_progress *prog
 	progress->caller = convai_channel_format(session->caller_format);
 	progress->agent = convai_channel_format(session->agent_format);
 	progress->queue = atomic_load_explicit(&session->queue, memory_order_relaxed);
+	progress->working = atomic_load_explicit(&session->working, memory_order_relaxed);
 	if (session->conversation_id) {
 		progress->conversation_id = session->conversation_id;
 	}
@@ -413,6 +437,7 @@ uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t 
 {
 	struct convai_playout *playout = &session->playout;
 	uint32_t taken = pop_bytes(session, audio, bytes);
+	uint32_t state = state_of(session);
 
 	record(CONVAI_TIMING_DOWNLINK, playout->met_idle_us, now_us);
 	record(CONVAI_TIMING_INTERRUPTION, playout->met_flush_us, now_us);

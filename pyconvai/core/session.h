@@ -27,12 +27,19 @@
 #include "playout.h"
 #include "ring.h"
 #include "stamps.h"
+#include "step.h"
 
 /*!
  * Agent audio that may wait to be played, in ms. Agents send whole answers at once, so this is long: it
  * bounds a service that floods.
  */
 #define CONVAI_PLAYOUT_MS 600000
+
+/*!
+ * Pieces in which it may wait: that time in 10 ms each, which no agent falls short of. Each takes some 60
+ * bytes beside its audio, so a service that sends single bytes is bounded as well.
+ */
+#define CONVAI_PLAYOUT_SEGMENTS 60000
 
 /*! Counters, each with one writer; relaxed, for they are only shown */
 struct convai_tallies {
@@ -78,6 +85,8 @@ struct convai_session {
 	struct convai_stamps stamps;		/*!< when it was read from the channel */
 	struct convai_playout playout;		/*!< agent audio for the channel thread */
 	struct convai_converter converter;	/*!< channel thread */
+	struct convai_step_slot step;		/*!< what the agent wants done in the dialplan */
+	struct convai_news_list news;		/*!< what programs are to be told */
 	int64_t spoken_us;			/*!< channel thread: of the last pop, if it gave agent audio; else 0 */
 	struct convai_tallies tally;
 };
@@ -117,6 +126,17 @@ void convai_signal_clear(int fd);
  * it, and only session.c converts.
  */
 void convai_session_fill_tables(void);
+
+/*!
+ * \brief Copy pairs. Any thread.
+ * \param[out] copy, copied for convai_pairs_free, also after a failure; zero before
+ * \return 0, or -1 when memory is short
+ */
+int convai_pairs_copy(const struct convai_pair *pairs, uint32_t count, struct convai_pair **copy,
+	uint32_t *copied);
+
+/*! \brief Free such a copy; its values are overwritten. Any thread. */
+void convai_pairs_free(struct convai_pair *pairs, uint32_t count);
 
 /*!
  * \brief Make a session for a request, all of which is copied. Channel thread.

@@ -53,6 +53,15 @@ struct convai_session {
 	int say_errno;
 	uint32_t debug;
 	char holds[128];
+	struct convai_step step;	/*!< what is offered */
+	enum { NO_STEP, OFFERED, TAKEN, RUNNING } step_state;
+	int step_refused;
+	char steps[2048];
+	struct convai_event events[FAKE_EVENTS];	/*!< what programs are to be told */
+	unsigned int events_told, events_taken;
+	char *words[CONVAI_WORDS_HEARD + 1];
+	struct convai_turn_times turns;
+	uint32_t level_count;
 };
 
 struct fake fake = { .builds = { { .debug = -1 }, { .debug = -1 }, { .debug = -1 }, { .debug = -1 } } };
@@ -140,8 +149,17 @@ static void fake_poll(struct convai_session *session, struct convai_progress *pr
 	pthread_mutex_unlock(&session->lock);
 }
 
+/*! \brief Whether the agent is deaf and mute: beside other steps the conversation goes on */
+static int dialplan_runs(const struct convai_session *session)
+{
+	return session->step_state == RUNNING && session->step.kind == CONVAI_STEP_DIALPLAN;
+}
+
 static void note_push(struct convai_session *session, struct fake_push push)
 {
+	if (dialplan_runs(session)) {
+		FAIL("audio is pushed while a step runs");
+	}
 	if (session->released) {
 		FAIL("audio is pushed into a session that was released");
 	}
@@ -200,6 +218,9 @@ static uint32_t fake_pop(struct convai_session *session, uint8_t *audio, uint32_
 
 	if (session->released) {
 		FAIL("audio is popped from a session that was released");
+	}
+	if (dialplan_runs(session)) {
+		FAIL("audio is popped while a step runs");
 	}
 	pthread_mutex_lock(&session->lock);
 	while (taken < bytes && session->played < session->said && !session->jammed) {
@@ -269,6 +290,115 @@ static void fake_hold(struct convai_session *session, int on)
 const char *fake_holds(const struct convai_session *session)
 {
 	return session->holds;
+}
+
+/* ---- Steps ---- */
+
+static void __attribute__((format(printf, 2, 3))) note_step(struct convai_session *session,
+	const char *format, ...)
+{
+	size_t length = strlen(session->steps);
+	va_list ap;
+
+	if (session->released) {
+		FAIL("a step of a session that was released");
+	}
+	va_start(ap, format);
+	vsnprintf(session->steps + length, sizeof(session->steps) - length, format, ap);
+	va_end(ap);
+}
+
+static const struct convai_step *fake_take_step(struct convai_session *session)
+{
+	if (session->step_state != OFFERED) {
+		return NULL;
+	}
+	session->step_state = TAKEN;
+	return &session->step;
+}
+
+static int fake_begin_step(struct convai_session *session)
+{
+	if (session->step_state != TAKEN) {
+		FAIL("a step begins that was not taken");
+	}
+	if (session->step_refused) {
+		return -1;
+	}
+	session->step_state = RUNNING;
+	note_step(session, "%s@%lld ", session->step.tool, (long long) (host_now() / 1000));
+	return 0;
+}
+
+static void fake_end_step(struct convai_session *session, uint32_t outcome, const char *result)
+{
+	static const char * const names[] = { "unknown", "done", "failed", "refused" };
+
+	if (session->step_state < TAKEN) {
+		FAIL("a step ends that was not taken");
+	}
+	session->step_state = NO_STEP;
+	note_step(session, "%s@%lld:%s\n", names[outcome], (long long) (host_now() / 1000), result);
+}
+
+void fake_step(struct convai_session *session, const char *tool,
+	const struct convai_argument *arguments, unsigned int count)
+{
+	fake_step_of(session, CONVAI_STEP_DIALPLAN, tool, arguments, count);
+}
+
+void fake_step_of(struct convai_session *session, enum convai_step_kind kind, const char *tool,
+	const struct convai_argument *arguments, unsigned int count)
+{
+	session->step = (struct convai_step) { tool, arguments, count, kind };
+	session->step_state = OFFERED;
+	eventfd_write(session->event_fd, 1);
+}
+
+void fake_refuse_step(struct convai_session *session)
+{
+	session->step_refused = 1;
+}
+
+const char *fake_steps(const struct convai_session *session)
+{
+	return session->steps;
+}
+
+void fake_work(struct convai_session *session, uint32_t working)
+{
+	pthread_mutex_lock(&session->lock);
+	session->progress.working = working;
+	eventfd_write(session->event_fd, 1);
+	pthread_mutex_unlock(&session->lock);
+}
+
+void fake_is_as_loud(struct convai_session *session, uint32_t count)
+{
+	__atomic_store_n(&session->level_count, count, __ATOMIC_RELEASE);
+}
+
+static void fake_give_words(struct convai_session *session, uint32_t which, char *text, uint32_t size)
+{
+	if (session->released) {
+		FAIL("a session that was released is asked for its words");
+	}
+	pthread_mutex_lock(&session->lock);
+	snprintf(text, size, "%s", session->words[which] ? session->words[which] : "");
+	pthread_mutex_unlock(&session->lock);
+}
+
+void fake_words(struct convai_session *session, uint32_t which, const char *text)
+{
+	pthread_mutex_lock(&session->lock);
+	free(session->words[which]);
+	session->words[which] = strdup(text);
+	pthread_mutex_unlock(&session->lock);
+}
+
+void fake_away(const char *agent, uint32_t ms)
+{
+	fake.host->away(agent, ms);
 }
 
 static int fake_send(struct convai_session *session, uint32_t kind, const char *text)

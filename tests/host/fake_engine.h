@@ -50,6 +50,7 @@ extern struct fake {
 	void (*opened)(struct convai_session *session);
 	struct fake_build builds[FAKE_BUILDS];
 	struct convai_timings timings;	/*!< of each build */
+	const char *timed_agent;	/*!< the one agent that has such timings as well */
 	/* What it was asked. */
 	unsigned int starts;
 	unsigned int stops;	/*!< that wait; being only asked to is not counted */
@@ -61,6 +62,7 @@ extern struct fake {
 	unsigned int ends;
 	uint32_t end_status;
 	const struct convai_host *host;
+
 	/* Inquiries */
 	int inquire_errno;	/*!< inquire fails with this */
 	uint32_t outcome;	/*!< enum convai_outcome of each; NONE: there is no answer */
@@ -134,5 +136,29 @@ int fake_hung_up(const struct convai_session *session);
 
 /*! \brief Free the sessions; those not released fail the test */
 void fake_forget(void);
+
+/*! \brief How soon the agent has answered */
+void fake_answers(struct convai_session *session, unsigned int count, unsigned int median_ms,
+	unsigned int worst_ms);
+/*! \brief There are so many levels */
+void fake_is_as_loud(struct convai_session *session, uint32_t count);
+/*! \brief What may be read of its words: enum convai_words */
+void fake_words(struct convai_session *session, uint32_t which, const char *text);
+/*! \brief The engine says that calls to an agent have no prospect for so long, or (0) have again */
+void fake_away(const char *agent, uint32_t ms);
+
+/*! \brief The agent wants a step; tool and arguments live until it is over */
+void fake_step(struct convai_session *session, const char *tool,
+	const struct convai_argument *arguments, unsigned int count);
+/*! \brief The same, of any kind */
+void fake_step_of(struct convai_session *session, enum convai_step_kind kind, const char *tool,
+	const struct convai_argument *arguments, unsigned int count);
+/*! \brief No step may begin any more: the agent has been told that it is not done */
+void fake_refuse_step(struct convai_session *session);
+/*! \brief What has become of steps, a line each: "tool@ms done@ms:result", ms since the test began */
+const char *fake_steps(const struct convai_session *session);
+
+/*! So many events may there be in one session */
+#define FAKE_EVENTS 8
 
 #endif /* FAKE_ENGINE_H */

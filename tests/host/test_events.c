@@ -14,6 +14,12 @@
 #include "call_script.h"
 
 #include "asterisk/module.h"
+/*! What ElevenLabsEnd tells of a call in which nobody has said anything, and of a line that is not known */
+#define NOTHING "CallerSpokeMs: 0\nQueued: 0\nTurns: 0\nInterruptions: 0\nSteps: 0\nToolsDone: 0\nToolsFailed: 0\n" \
+	"EventsLeftOut: 0\n" \
+	"Answers: 0\nLatencyMs: 0\nLatencyMaxMs: 0\n"
+#define NO_LINE "JitterMs: \nLossPercent: \nRemoteJitterMs: \nRemoteLossPercent: \nRoundTripMs: \nMos: \n"
+#define NOT_TALKED "TalkedMs: 0\nAgentSpokeMs: 0\n" NOTHING NO_LINE "\n"
 
 /*! What the host has of the channel; what comes from the network is not UTF-8 */
 #define CHANNEL "CallerIDName: J?ger\nUniqueid: 1700000000.1\n" \

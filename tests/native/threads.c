@@ -16,6 +16,7 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
@@ -242,7 +243,7 @@ static void *loop_thread(void *arg)
 			if (convai_engine_holds()) {
 				CHECK((unsigned int) convai_session_held(session) <= 1);
 			}
-			convai_session_end(session, CONVAI_STATUS_AGENT_ENDED, "over", 1);
+			convai_session_end(session, CONVAI_STATUS_AGENT_ENDED, "over", "said", 1);
 			convai_session_unref(session);
 			session = next;
 		}
@@ -455,6 +456,57 @@ static void test_outbox(void)
 	convai_session_unref(talking);
 }
 
+/* ---- Steps: what the agent was told is not done is never done ---- */
+
+static struct convai_step_slot slot;
+static atomic_int steps_begun, no_more_steps;
+
+static void *stepping_thread(void *arg)
+{
+	(void) arg;
+	while (!atomic_load(&no_more_steps)) {
+		const struct convai_step *step = convai_step_take(&slot);
+
+		if (!step) {
+			continue;
+		}
+		CHECK(!strcmp(step->tool, "pay") && step->argument_count == 1);
+		CHECK(!strcmp(step->arguments[0].name, "who") && !strcmp(step->arguments[0].value, "Anna"));
+		if (!convai_step_begin(&slot)) {
+			atomic_fetch_add(&steps_begun, 1);
+		}
+		convai_step_end(&slot, CONVAI_STEP_DONE, "done");
+	}
+	return NULL;
+}
+
+static void test_steps(void)
+{
+	const char *const arguments[] = { "who", "Anna" };
+	int withdrawn = 0;
+	pthread_t thread;
+	int i;
+
+	CHECK(pthread_create(&thread, NULL, stepping_thread, NULL) == 0);
+	for (i = 0; i < STEPS; i++) {
+		CHECK(convai_step_offer(&slot, CONVAI_STEP_DIALPLAN, "pay", arguments, 1) == 0);
+		CHECK(convai_step_offer(&slot, CONVAI_STEP_DIALPLAN, "again", NULL, 0) == -1);
+		withdrawn += i % 2 && convai_step_withdraw(&slot);
+		while (convai_step_state(&slot) != CONVAI_STEP_FREE) {
+			if (convai_step_state(&slot) == CONVAI_STEP_OVER) {
+				CHECK(slot.outcome == CONVAI_STEP_DONE && !strcmp(slot.result, "done"));
+				convai_step_collect(&slot);
+			}
+		}
+	}
+	atomic_store(&no_more_steps, 1);
+	pthread_join(thread, NULL);
+	CHECK(withdrawn + atomic_load(&steps_begun) == STEPS);
+	/* What nobody takes any more goes with the session. */
+	CHECK(convai_step_offer(&slot, CONVAI_STEP_DIALPLAN, "pay", arguments, 1) == 0);
+	convai_step_free(&slot);
+}
+
 /* ---- Inquiries: each is answered, or given up, until the engine ends under them ---- */
 
 static atomic_int inquiries_answered;
@@ -561,6 +613,16 @@ static void test_inquiries(void)
 	CHECK(!ops->inquire(&question) && errno == ESHUTDOWN);
 	CHECK(ops->stop(0) == 0);
 }
+
+/* ---- News: in order, none twice, and no more than may wait ---- */
+
+/* ---- Levels: the channel thread adds, the loop thread begins anew, another one reads ---- */
+
+#define LOOKS 20000
+
+/* ---- Words: the loop thread tells, another thread reads ---- */
+
+#define TELLINGS 20000
 
 int main(void)
 {

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import select
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -16,15 +17,17 @@ from typing import Any, cast
 import cffi
 
 from pyconvai import runtime
+from pyconvai.conversation.effects import Event
 from pyconvai.service.endings import Status
 from pyconvai.service.settings import PairKind
-from tests.timing import SECOND
+from tests.timing import MS, SECOND
 
 CONTRACT = Path(__file__).parents[2] / "app_elevenlabs_convai" / "convai_ops.h"
 CONNECTING, TALKING, ENDED, QUEUED = range(4)
+TRANSCRIPT, SUMMARY, HEARD = range(3)
 IN_ORDER = (CONNECTING, QUEUED, TALKING, ENDED)
-START_SECONDS = 5 * SECOND
-TIMINGS = ("tick", "uplink", "downlink", "interruption", "gap")
+START_SECONDS = 10 * SECOND
+TIMINGS = ("tick", "uplink", "downlink", "interruption", "gap", "turn")
 
 
 def _definitions() -> str:
@@ -66,18 +69,27 @@ class Engine:
     def _on_log(self, level: int, channel: Any, text: Any) -> None:
         self.lines.append((level, string(channel), string(text)))
 
+    def _on_away(self, agent: Any, ms: int) -> None:
+        self.away.append((string(agent), ms))
+
     def call(self, **what: Any) -> Call:
         """Open a session; see Call."""
         return Call(self, **what)
 
-    def stop(self, seconds: float = 5 * SECOND) -> int:
+    def stop(self, seconds: float = 10 * SECOND) -> int:
         """Stop the engine: 0 when it has ended in time."""
         return int(self.ops.stop(int(seconds * 1000)))
 
-    def timings(self) -> dict[str, dict[int, int]]:
-        """For each histogram, by its name: how often each upper bound, in us, was counted."""
+    def timings(self, agent: str = "") -> dict[str, dict[int, int]]:
+        """For each histogram, by its name: how often each upper bound, in us, was counted.
+
+        Of all sessions, or of one agent's.
+        """
         timings: Any = ffi.new("struct convai_timings *")
-        self.ops.timings(timings)
+        if not agent:
+            self.ops.timings(timings)
+        elif self.ops.agent_timings(agent.encode(), timings):
+            raise KeyError(agent)
         counts = {name: list(timings.timings[kind].counts) for kind, name in enumerate(TIMINGS)}
         return {
             name: {timings.upper_us[i]: count for i, count in enumerate(row) if count}
@@ -178,10 +190,44 @@ class Call:
                 time.sleep(0.001)
         return heard
 
+    def wait_events(self, count: int, seconds: float = 10 * SECOND) -> list[dict[str, str]]:
+        """The next events, of which there must be so many."""
+        found, until = self.events(), time.monotonic() + seconds
+        while len(found) < count:
+            assert time.monotonic() < until, found
+            time.sleep(MS)
+            found += self.events()
+        assert len(found) == count, found
+        return found
+
     def counters(self) -> Any:
         counters = ffi.new("struct convai_counters *")
         self.engine.ops.counters(self.session, counters)
         return counters
+
+    def turns(self) -> tuple[int, int, int]:
+        """(how many were timed, their median, the worst), in us."""
+        times: Any = ffi.new("struct convai_turn_times *")
+        self.engine.ops.turns(self.session, times)
+        return times.count, times.median_us, times.worst_us
+
+    def levels(self, most: int = 36000) -> tuple[int, list[tuple[int, int]]]:
+        """(how many there are, the newest: the caller's and the agent's each)."""
+        levels: Any = ffi.new("struct convai_level[]", most)
+        count = self.engine.ops.levels(self.session, levels, most)
+        return count, [(levels[i].caller, levels[i].agent) for i in range(min(count, most))]
+
+    def turn_list(self, most: int = 512) -> tuple[int, list[tuple[int, int]]]:
+        """(how many were timed, the newest: ms since the conversation began, us each)."""
+        turns: Any = ffi.new("struct convai_turn[]", most)
+        count = self.engine.ops.turn_list(self.session, turns, most)
+        return count, [(turns[i].at_ms, turns[i].us) for i in range(min(count, most))]
+
+    def words(self, which: int, size: int = 16384) -> str:
+        """TRANSCRIPT, SUMMARY or HEARD, in so much room."""
+        text = ffi.new("char[]", size)
+        self.engine.ops.words(self.session, which, text, size)
+        return string(text)
 
     def send(self, kind: int, text: str) -> int:
         """0, or the errno."""

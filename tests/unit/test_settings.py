@@ -343,3 +343,12 @@ def test_where_the_settings_of_an_agent_are_told() -> None:
     assert settings.agent_url.endswith("/v1/convai/agents/agent_x?branch_id=b%201&version_id=v")
 
 
+def test_the_arguments_of_an_inquiry() -> None:
+    """Names repeat, and what has another kind is none."""
+    pairs = [
+        (PairKind.ARGUMENT, "step", "pay"),
+        (PairKind.SETTING, "step", "no"),
+        (PairKind.ARGUMENT, "step", "hours"),
+        (PairKind.ARGUMENT, "other", "x"),
+    ]
+    assert arguments(pairs, "step") == ["pay", "hours"]

@@ -5,6 +5,8 @@
     install_engine.py rollback TARGET
     install_engine.py restore --current ID [--previous ID] --file SOURCE DESTINATION ... TARGET
     install_engine.py uninstall --file DESTINATION ... TARGET
+    install_engine.py configure --source EXAMPLE [--group GROUP] <astetcdir>/elevenlabs.conf
+    install_engine.py example [--source EXAMPLE] <astetcdir>/elevenlabs-extensions.conf.example
 
 TARGET is ``<astmoddir>/app_elevenlabs_convai.d``; engine_store.py says what is in there.  `install`
 copies the engine first, then the other files, each by rename, and moves the link ``current`` last.
@@ -138,6 +140,47 @@ def remove_files(files: list[Path]) -> None:
             say("REMOVED", path)
 
 
+def configure(arguments: argparse.Namespace) -> None:
+    """Put the example where the configuration is to be; one that is there stays.
+
+    Root and Asterisk's group can read it, for a key may be written into it.
+    """
+    destination: Path = arguments.target
+    if destination.exists():
+        say("KEEP", destination)
+        return
+    gid = -1
+    if os.geteuid() == 0:
+        with suppress(KeyError):
+            gid = grp.getgrnam(arguments.group).gr_gid
+    trusted_files.put(arguments.source, destination, 0o640, gid)
+    say("CONF", destination)
+
+
+def example(arguments: argparse.Namespace) -> None:
+    """Put an example where people take from it, or take it away: what they have written stays.
+
+    Its last line tells what we have written, so that an earlier version's is known.
+    """
+    destination: Path = arguments.target
+    text = destination.read_bytes() if destination.is_file() else b""
+    lines = text.splitlines(keepends=True)
+    if text and lines[-1] != seal(b"".join(lines[:-1])):
+        source = f"; this version's is {arguments.source}" if arguments.source else ""
+        say("KEEP", f"{destination}: changed since it was installed{source}")
+    elif arguments.source is None:
+        remove_files([destination])
+    else:
+        fresh = arguments.source.read_bytes()
+        trusted_files.write(io.BytesIO(fresh + seal(fresh)), destination)
+        say("EXAMPLE", destination)
+
+
+def seal(text: bytes) -> bytes:
+    """Return the last line of an example that nobody else has changed."""
+    return f"; as installed: sha256 {hashlib.sha256(text).hexdigest()}\n".encode()
+
+
 # --- who else may change what is installed ---
 
 
@@ -222,6 +265,11 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     files(sub)
     sub = command(uninstall)
     sub.add_argument("--file", type=Path, action="append", default=[], metavar="DESTINATION")
+    sub = command(configure, "<astetcdir>/elevenlabs.conf")
+    sub.add_argument("--source", type=Path, required=True, help="the example")
+    sub.add_argument("--group", default="asterisk", help="who may read it besides root")
+    sub = command(example, "<astetcdir>/elevenlabs-extensions.conf.example")
+    sub.add_argument("--source", type=Path, help="the example; without it, it is taken away")
     return parser.parse_args(words)
 
 

@@ -230,6 +230,10 @@ STEP_ARGUMENT_BYTES = 1000
 """Of the value of one. It has to fit, with others, into what Asterisk takes for the arguments of an
 application."""
 
+EXACT_CHARACTERS = 120
+"""Of a destination, of digits or of a variable's name, which go to the channel as they are: an
+extension has 79, and so has a context."""
+
 # A step begins when the agent's words before it have been heard, for which the channel waits for
 # STEP_WORDS_US at most (call/step.c); then it is the channel that hangs. A service that has waited
 # longer for the result than it says has gone on without.

@@ -136,6 +136,8 @@ static int64_t read_frame(struct call *call, int64_t now)
 	case AST_FRAME_CONTROL:
 		if (caller_control(&call->caller, frame->subclass.integer)) {
 			telling_hold(&call->telling);
+		} else {
+			channel_tool_take(&call->step.tool, frame);
 		}
 		break;
 	default:
@@ -268,6 +270,9 @@ static int64_t wait_and_read(struct call *call, int64_t *now)
 	if (call->progress.state == CONVAI_STATE_TALKING) {
 		ms = MIN(ms, caller_clock_wait_ms(&call->hearing.clock, *now));
 	}
+	if (channel_tool_sounds(&call->step.tool)) {
+		ms = MIN(ms, tones_wait_ms(&call->step.tool.tones, *now));
+	}
 	ready = ast_waitfor_nandfds(&call->channel, 1, &call->event_fd, 1, NULL, &ready_fd,
 			&ms);
 	*now = monotonic_us();
@@ -299,6 +304,16 @@ static void watch(struct call *call, int64_t now)
 
 	if (watchdog_look(&call->watchdog, &facts, &ending)) {
 		end(call, &ending);
+	}
+}
+
+/*! \brief What is written while tones are sent would be lost: the agent's voice waits */
+static void write_due(struct call *call, int64_t now, int64_t caller_frame_us)
+{
+	if (channel_tool_sounds(&call->step.tool)) {
+		playout_clock_start(&call->speaking.clock, now + PLAYOUT_FRAME_US);
+	} else {
+		speaking_write(&call->speaking, now, caller_frame_us);
 	}
 }
 

@@ -273,6 +273,19 @@ static int check_endpoint(const struct config_key *key, const char *value,
 	return check_http_url(key, value, canonical, size);
 }
 
+/*! \brief A variable that Set() takes by its name alone: none that others inherit, and no function */
+static int check_variable(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return isascii(*value) && isalpha(*value) ? check_word(value, "_", canonical, size) : -1;
+}
+
+static int check_variables(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return check_each(key, value, canonical, size, check_variable);
+}
+
 #define YES_OR_NO "yes or no"
 
 const struct config_key config_keys[KEY_COUNT] = {
@@ -506,6 +519,14 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.preset = "",
 		.allowed = RESERVED,
 		.flags = KEY_WITHOUT_EFFECT,
+	},
+	[KEY_SET_VARIABLE_ALLOW] = {
+		.name = "set_variable_allow",
+		.check = check_variables,
+		.preset = "none",
+		.allowed =
+		"names of channel variables, separated by commas: a letter, then letters, digits and _; or none",
+		.flags = KEY_TO_ENGINE,
 	},
 	[KEY_FALLBACK_AGENT] = {
 		.name = "fallback_agent",

@@ -476,6 +476,19 @@ void ast_moh_stop(struct ast_channel *chan)
 	tell(chan, "silence ");
 }
 
+int ast_playtones_start(struct ast_channel *chan, int vol, const char *tonelist, int interruptible)
+{
+	chan->generates = 1;
+	tell(chan, "tone ");
+	return host_call_fails(__func__) ? -1 : 0;
+}
+
+void ast_playtones_stop(struct ast_channel *chan)
+{
+	ast_deactivate_generator(chan);
+	tell(chan, "silence ");
+}
+
 void host_channel_state(struct ast_channel *channel, enum ast_channel_state state)
 {
 	channel->state = state;

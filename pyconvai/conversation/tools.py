@@ -21,6 +21,7 @@ from ..log import ChannelLog, trace
 from ..service.endings import Ending, PlayOut, Status
 from ..service.settings import Settings
 from ..words import line
+from .channel_tools import CHANNEL_TOOLS, ChannelTool, Refused
 from .effects import CallTool, Id
 from .steps import TOOL_NAME, Outcome, Steps
 from .steps import arguments as channel_variables
@@ -65,6 +66,22 @@ def admits(names: str, name: str) -> bool:
     return names != "none" and any(fnmatchcase(name, each) for each in names.split(","))
 
 
+def switched_off(settings: Settings) -> dict[str, str]:
+    """The tools of ours that the operator has not switched on: by name, what says so.
+
+    Such a name is looked for in Python and in the dialplan, as any other.
+    """
+    is_on = {
+        "get_state": settings.get_state_allow != "none",
+        "transfer_call": settings.transfer_allow != "none",
+        "send_dtmf": "send_dtmf" in settings.tools.split(","),
+        "set_variable": settings.set_variable_allow != "none",
+    }
+    switches = {name: tool.switch for name, tool in CHANNEL_TOOLS.items()}
+    switches["get_state"] = "get_state_allow is none"
+    return {name: switch for name, switch in switches.items() if not is_on[name]}
+
+
 def allowed(settings: Settings) -> dict[str, Function]:
     """The tools of ours that run in the loop, where ``tools`` admits them and they are on."""
     off = switched_off(settings)
@@ -75,6 +92,14 @@ def allowed(settings: Settings) -> dict[str, Function]:
     }
 
 
+def on_channel(settings: Settings) -> dict[str, ChannelTool]:
+    """Those that the channel carries out, likewise."""
+    off = switched_off(settings)
+    return {
+        name: tool
+        for name, tool in CHANNEL_TOOLS.items()
+        if admits(settings.tools, name) and name not in off
+    }
 
 
 # ---- Parameters ----

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pyconvai.conversation.channel_tools import CHANNEL_TOOLS
 from pyconvai.conversation.protocol import MESSAGES
 from pyconvai.conversation.sent import SENT
 from pyconvai.conversation.tools import TOOLS

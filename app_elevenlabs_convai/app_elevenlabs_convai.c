@@ -139,7 +139,8 @@
 			<variable>ELEVENLABS_CHANNEL</variable>, while the conversation goes on.</para>
 			<para>While the caller holds, the agent hears silence, and what it says is dropped.
 			Hold belongs to the device that holds: where another one takes its place, by an
-			attended transfer, it is heard, and the agent is told that the call has been moved.
+			attended transfer, a pick-up or an INVITE with Replaces, it is heard, and the agent
+			is told that the call has been moved.
 			A Local channel turns hold into music, which the agent takes for speech: give it
 			the options <literal>nm</literal>, as in <literal>Local/100@agents/nm</literal>.</para>
 			<para>The prefixes <literal>_</literal> and <literal>__</literal> hand variables on to
@@ -203,6 +204,20 @@
 					<para>The digits that the caller pressed meanwhile, the first 255. Whether the
 					agent is told of them as well says <literal>dtmf</literal> in
 					<filename>elevenlabs.conf</filename>.</para>
+				</variable>
+				<variable name="ELEVENLABS_TRANSFER_REASON">
+					<para>Why the agent has transferred the caller, in its words: data from
+					outside. Set by <literal>transfer_call</literal> alone; where the agent is
+					behind a Local channel, on the channel of the caller.</para>
+				</variable>
+				<variable name="ELEVENLABS_TRANSFER_SUMMARY">
+					<para>What the agent says of the conversation then: data from outside.</para>
+				</variable>
+				<variable name="ELEVENLABSLATENCY">
+					<para>How soon the agent has answered, in milliseconds: the median of all turns
+					and the longest, <literal>812,1430</literal>; empty where it has answered
+					nothing. A turn counts from the caller's last frame of speech to the agent's
+					first word.</para>
 				</variable>
 				<variable name="ELEVENLABSQUEUED">
 					<para>Whole seconds for which the service has let the caller wait, with all

@@ -211,6 +211,16 @@ enum convai_debug {
 	CONVAI_DEBUG_OFF = 2,
 };
 
+/*! What is given to a tool that the channel carries out */
+struct convai_argument {
+	const char *name;	/*!< letters of ASCII, digits and _ */
+	/*!
+	 * UTF-8, one line, without what a dialplan or a shell acts upon. A destination, digits and the name of a
+	 * variable are as the agent has given them: printable ASCII, to be checked.
+	 */
+	const char *value;
+};
+
 /*! Who carries a step out, and with which arguments */
 enum convai_step_kind {
 	CONVAI_STEP_DIALPLAN = 0,	/*!< an extension, with the agent's own arguments */

@@ -81,6 +81,10 @@ class Telephone:
         self.board, self.name, self.number, self.codec = board, name, number, codec
         self.answers = answers
         """Whether it answers at once; otherwise it rings until `Leg.answer`."""
+        self.follows = True
+        """Whether it calls whom Asterisk refers it to, and tells of that; else `Leg.tell` does."""
+        self.refuses = 0
+        """The status that it refuses to be referred with; 0: it does not."""
         self.uri = f"sip:{number}@{HOST}:{port}"
         self.legs: list[Leg] = []
         """All calls, in either direction, in order."""
@@ -237,12 +241,22 @@ class Leg(Call):
         body = f"Signal={digit}\r\nDuration={DIGIT_MS}\r\n"
         return self._ask("INFO", body=body, kind="application/dtmf-relay").status
 
+    def tell(self, status: int) -> None:
+        """Tell what came of the call that Asterisk has last asked for by REFER."""
+        refer = [message for message in self.requests if message.method == "REFER"][-1]
+        state = "terminated;reason=noresource" if status >= 200 else "active;expires=60"
+        body = f"SIP/2.0 {status} {REASONS.get(status, 'Response')}\r\n"
+        headers = [("Event", f"refer;id={refer.number}"), ("Subscription-State", state)]
+        kind = "message/sipfrag;version=2.0"
+        self.phone.send(self.dialog.request("NOTIFY", *headers, body=body, kind=kind))
+
     # --- a call that came in ---
 
     def answer(self) -> Leg:
         """Take the call."""
         assert self.incoming is not None
         self._respond(self.incoming, 200, body=self._answer(self.incoming))
+        self._hear(self.incoming.body)
         return self
 
     def refuse(self, status: int = 486) -> Leg:
@@ -414,16 +428,10 @@ class Leg(Call):
 
     def _follow(self, refer: Message) -> None:
         """Ring whom Asterisk refers this telephone to, and tell what came of it."""
-        self._respond(refer, 202)
+        self._respond(refer, self.phone.refuses or 202)
+        if self.phone.refuses or not self.phone.follows:
+            return
         uri, _, rest = uri_in(refer.header("Refer-To")).partition("?")
         replaces = unquote(rest.partition("=")[2]) if rest.startswith("Replaces=") else ""
-
-        def tell(status: int) -> None:
-            state = ("Subscription-State", "terminated;reason=noresource")
-            body = f"SIP/2.0 {status} {REASONS.get(status, 'Response')}\r\n"
-            kind = "message/sipfrag;version=2.0"
-            events = ("Event", f"refer;id={refer.number}")
-            self.phone.send(self.dialog.request("NOTIFY", events, state, body=body, kind=kind))
-
         leg = self.phone.place(uri, headers=[("Replaces", replaces)] if replaces else [])
-        leg.when_decided = tell
+        leg.when_decided = self.tell

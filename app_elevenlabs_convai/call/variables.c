@@ -381,6 +381,15 @@ void result_clear(struct ast_channel *channel)
 	set(channel, "ELEVENLABSCONVERSATIONID", NULL);
 	set(channel, "ELEVENLABSDTMF", NULL);
 	set(channel, "ELEVENLABSQUEUED", NULL);
+	set(channel, "ELEVENLABS_TRANSFER_REASON", NULL);
+	set(channel, "ELEVENLABS_TRANSFER_SUMMARY", NULL);
+	set(channel, "ELEVENLABSLATENCY", NULL);
+}
+
+void result_set_reason(struct ast_channel *channel, const struct ending *ending)
+{
+	set(channel, "ELEVENLABSREASON", ending->reason);
+	door_variable(channel, "ELEVENLABSDETAIL", ending->detail, WORDS_DATA);
 }
 
 void result_set(struct ast_channel *channel, const struct ending *ending,

@@ -22,6 +22,7 @@
 #include "asterisk/utf8.h"	/* ast_utf8_is_valid */
 #include "asterisk/utils.h"	/* ARRAY_LEN */
 
+#include "config/destinations.h"
 #include "config/keys.h"
 #include "config/pairs.h"
 
@@ -273,6 +274,27 @@ static int check_endpoint(const struct config_key *key, const char *value,
 	return check_http_url(key, value, canonical, size);
 }
 
+static int check_destination(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return destination_entry_is_valid(value) ? keep(value, canonical, size) : -1;
+}
+
+static int check_destinations(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return check_each(key, value, canonical, size, check_destination);
+}
+
+static int check_transfer_method(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	if (strcmp(value, "blind") && strcmp(value, "refer")) {
+		return -1;
+	}
+	return keep(value, canonical, size);
+}
+
 /*! \brief A variable that Set() takes by its name alone: none that others inherit, and no function */
 static int check_variable(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
@@ -515,10 +537,18 @@ const struct config_key config_keys[KEY_COUNT] = {
 	},
 	[KEY_TRANSFER_ALLOW] = {
 		.name = "transfer_allow",
-		.check = check_text,
-		.preset = "",
-		.allowed = RESERVED,
-		.flags = KEY_WITHOUT_EFFECT,
+		.check = check_destinations,
+		.preset = "none",
+		.allowed =
+		"extensions or patterns such as 100 or _2XXX, each perhaps with @ and a context (or a host), "
+		"separated by commas; . and ! only at a pattern's end; or none",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_TRANSFER_METHOD] = {
+		.name = "transfer_method",
+		.check = check_transfer_method,
+		.preset = "blind",
+		.allowed = "blind (the dialplan goes on there) or refer (the caller's line is asked to call there)",
 	},
 	[KEY_SET_VARIABLE_ALLOW] = {
 		.name = "set_variable_allow",

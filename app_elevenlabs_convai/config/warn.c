@@ -19,6 +19,7 @@
 #include "asterisk/strings.h"	/* strings */
 #include "asterisk/utils.h"	/* ast_strdupa */
 
+#include "config/destinations.h"
 #include "config/snapshot.h"
 #include "config/report.h"
 #include "config/warn.h"
@@ -63,6 +64,20 @@ static void warn_about_bases(struct config_report *report,
 		config_warning(report, agent->name, first,
 			"base_url has several addresses, but signed_url_endpoint is a full URL: "
 			"that one decides where calls go");
+	}
+}
+
+/*! \brief Warn about what an agent could be talked into */
+static void warn_about_transfers(struct config_report *report, const struct config_agent *agent,
+	const struct ast_variable *first)
+{
+	size_t length;
+	const char *widest = destination_widest(agent->values[KEY_TRANSFER_ALLOW], &length);
+
+	if (widest) {
+		config_warning(report, agent->name, first,
+			"transfer_allow has %.*s, which admits numbers of any price: callers can talk the agent "
+			"into dialling them; name the extensions, or a pattern of a fixed length", (int) length, widest);
 	}
 }
 

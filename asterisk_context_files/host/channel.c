@@ -642,6 +642,18 @@ void host_channel_control(struct ast_channel *channel, int control)
 	queue_frame(channel, frame);
 }
 
+void host_channel_answers(struct ast_channel *channel, int answer)
+{
+	const struct ast_frame frame = {
+		.frametype = AST_FRAME_CONTROL,
+		.subclass.integer = AST_CONTROL_TRANSFER,
+		.datalen = sizeof(answer),
+		.data.ptr = &answer,
+	};
+
+	queue_frame(channel, host_frame_copy(&frame));
+}
+
 void host_channel_voice(struct ast_channel *channel, unsigned int samples, uint8_t first)
 {
 	host_channel_voice_of(channel, samples, first, -1);

@@ -261,6 +261,21 @@ unsigned int host_paths_asked(void);
 /*! \brief A translation gives several frames of at most this many samples; 0: one */
 void host_translate_in_pieces(unsigned int samples);
 
+/* ---- Transfers and digits; host/transfer.c ---- */
+
+/*! \brief The channel runs no dialplan: somebody has called this application by AMI */
+void host_channel_without_pbx(void);
+/*! \brief The channel is half of a Local one, and a caller is bridged to this other half */
+void host_channel_half(struct ast_channel *half);
+/*! \brief The far end can be asked to call elsewhere; takes 0: that fails */
+void host_channel_refers(int takes);
+/*! \brief The far end says what came of that: 0, 1 or a status of SIP */
+void host_channel_answers(struct ast_channel *channel, int answer);
+/*! \brief Where the channel went, and how: "goto context,exten,1 ", "bridge context,exten ", "refer address " */
+const char *host_went(void);
+/*! \brief Digits that were sent: "1@1000+100 ", in ms */
+const char *host_tones(void);
+
 /* ---- The module ---- */
 
 /*! \return what load returned: enum ast_module_load_result */

@@ -397,14 +397,6 @@ TEST(fallback_agent_leads_somewhere_and_not_back)
 	end();
 }
 
-TEST(a_key_without_effect_is_pointed_out)
-{
-	begin();
-	accept("[a]\nagent_id=x\ntransfer_allow=y\n");
-	CHECK_INT(host_logged("has no effect in this version"), 1);
-	end();
-}
-
 TEST(tools)
 {
 	begin();
@@ -417,6 +409,38 @@ TEST(tools)
 		"elevenlabs.conf:3 [a]: tools = end call: allowed is names of tools, separated by");
 	refuse("[a]\nagent_id=x\ntools=end_call,\n", "tools = end_call,: allowed is names");
 	refuse("[a]\nagent_id=x\ntools=\n", "tools = : allowed is names");
+	end();
+}
+
+TEST(destinations)
+{
+	static const char * const good[][2] = {
+		{ "none", "none" }, { "100", "100" }, { "s@sales", "s@sales" }, { "s@sales:3", "s@sales:3" },
+		{ " 100 , _2XXX@internal ", "100,_2XXX@internal" }, { "_+49[1-9]X.", "_+49[1-9]X." },
+		{ "_X!", "_X!" }, { "_sip:1XX@pbx.example:5070", "_sip:1XX@pbx.example:5070" }, { "*72#", "*72#" },
+	};
+	static const char * const bad[] = {
+		"", "100,", "_", "100@", "@internal", "_2[", "_2[]", "_2[1", "_2]", "_2.1", "_2!.", "a b",
+		"${EXTEN}", "100@in ternal", "internal/100", "100@a@b", "[1-3]00",
+		"11111111111111111111111111111111111111111111111111111111111111111111111111111111",
+	};
+	char text[512];
+	size_t i;
+
+	begin();
+	for (i = 0; i < ARRAY_LEN(good); i++) {
+		snprintf(text, sizeof(text), "[a]\nagent_id=x\ntransfer_allow = %s\n", good[i][0]);
+		accept(text);
+		CHECK_STR(value("a", KEY_TRANSFER_ALLOW), good[i][1]);
+	}
+	for (i = 0; i < ARRAY_LEN(bad); i++) {
+		snprintf(text, sizeof(text), "[a]\nagent_id=x\ntransfer_allow = %s\n", bad[i]);
+		refuse(text, "ERROR elevenlabs.conf:3 [a]: transfer_allow = ");
+	}
+	/* A part of a list in general does not remain: the section's has the last word. */
+	accept("[general]\ntransfer_allow=100,200\n[a]\nagent_id=x\n[b]\nagent_id=y\ntransfer_allow=none\n");
+	CHECK_STR(value("a", KEY_TRANSFER_ALLOW), "100,200");
+	CHECK_STR(value("b", KEY_TRANSFER_ALLOW), "none");
 	end();
 }
 
@@ -792,7 +816,13 @@ TEST(what_is_allowed_but_rarely_meant)
 	CHECK_INT(host_logged("base_url is not encrypted"), 1);
 	accept("[a]\nagent_id=x\nauth=none\nversion_id=v\n");
 	CHECK_INT(host_logged("WARNING elevenlabs.conf:2 [a]: version_id has no effect with auth = none"), 1);
-	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://127.0.0.1:1\n");
+	accept("[a]\nagent_id=x\nauth=none\ntransfer_allow=100,_03[1-9]X.,_9XX!@internal,_X.@outside\n");
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:2 [a]: transfer_allow has _X.@outside, which admits"), 1);
+	accept("[a]\nagent_id=x\nauth=none\ntransfer_allow=_+1NXXNXXXXXX\n");
+	CHECK_INT(host_logged("transfer_allow has _+1NXXNXXXXXX, which admits"), 1);
+	accept("[a]\nagent_id=x\nauth=none\nmax_sessions=9\ntransfer_allow=100,_03[1-9]X.,_9XX!@internal,_2XXX\n");
+	CHECK_INT(host_logged("WARNING"), 0);
+	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://127.0.0.1:1\nmax_duration=9\n");
 	CHECK_INT(host_logged("WARNING"), 0);
 	accept("[a]\nagent_id=x\nauth=none\nbase_url=http://[::1]:1\nsilence_timeout=9\n");
 	CHECK_INT(host_logged("WARNING"), 0);

@@ -117,6 +117,53 @@ typedef void (*ast_cc_callback_fn)(struct ast_channel *chan, struct ast_cc_confi
 	const char *monitor_type, const char *const device_name, const char *const dialstring,
 	void *private_data);
 
+/*! \brief What a kind of channel can do; NULL: it cannot */
+struct ast_channel_tech {
+	const char * const type;
+	const char * const description;
+	struct ast_format_cap *capabilities;
+	int properties;
+	struct ast_channel *(*const requester)(const char *type, struct ast_format_cap *cap,
+		const struct ast_assigned_ids *assignedids, const struct ast_channel *requestor,
+		const char *addr, int *cause);
+	struct ast_channel *(*const requester_with_stream_topology)(const char *type,
+		struct ast_stream_topology *topology, const struct ast_assigned_ids *assignedids,
+		const struct ast_channel *requestor, const char *addr, int *cause);
+	int (*const devicestate)(const char *device_number);
+	int (*const presencestate)(const char *presence_provider, char **subtype, char **message);
+	int (*const send_digit_begin)(struct ast_channel *chan, char digit);
+	int (*const send_digit_end)(struct ast_channel *chan, char digit, unsigned int duration);
+	int (*const call)(struct ast_channel *chan, const char *addr, int timeout);
+	int (*const hangup)(struct ast_channel *chan);
+	int (*const answer)(struct ast_channel *chan);
+	int (*const answer_with_stream_topology)(struct ast_channel *chan,
+		struct ast_stream_topology *topology);
+	struct ast_frame *(*const read)(struct ast_channel *chan);
+	struct ast_frame *(*const read_stream)(struct ast_channel *chan);
+	int (*const write)(struct ast_channel *chan, struct ast_frame *frame);
+	int (*const write_stream)(struct ast_channel *chan, int stream_num, struct ast_frame *frame);
+	int (*const send_text)(struct ast_channel *chan, const char *text);
+	int (*const send_image)(struct ast_channel *chan, struct ast_frame *frame);
+	int (*const send_html)(struct ast_channel *chan, int subclass, const char *data, int len);
+	struct ast_frame *(*const exception)(struct ast_channel *chan);
+	enum ast_bridge_result (*const early_bridge)(struct ast_channel *c0, struct ast_channel *c1);
+	int (*const indicate)(struct ast_channel *c, int condition, const void *data, size_t datalen);
+	int (*const fixup)(struct ast_channel *oldchan, struct ast_channel *newchan);
+	int (*const setoption)(struct ast_channel *chan, int option, void *data, int datalen);
+	int (*const queryoption)(struct ast_channel *chan, int option, void *data, int *datalen);
+	int (*const transfer)(struct ast_channel *chan, const char *newdest);
+	int (*const write_video)(struct ast_channel *chan, struct ast_frame *frame);
+	int (*const write_text)(struct ast_channel *chan, struct ast_frame *frame);
+	int (*func_channel_read)(struct ast_channel *chan, const char *function, char *data, char *buf,
+		size_t len);
+	int (*func_channel_write)(struct ast_channel *chan, const char *function, char *data,
+		const char *value);
+	const char *(*get_pvt_uniqueid)(struct ast_channel *chan);
+	int (*cc_callback)(struct ast_channel *inbound, const char *dest, ast_cc_callback_fn callback);
+	int (*pre_call)(struct ast_channel *chan, const char *sub_args);
+	int (*const send_text_data)(struct ast_channel *chan, struct ast_msg_data *data);
+};
+
 enum ama_flags {
 	AST_AMA_NONE = 0,
 };

@@ -51,6 +51,13 @@ enum ast_control_frame_type {
 	AST_CONTROL_PROGRESS = 14,
 	AST_CONTROL_HOLD = 16,
 	AST_CONTROL_UNHOLD = 17,
+	AST_CONTROL_TRANSFER = 21,
+	AST_CONTROL_SRCCHANGE = 26,
+};
+
+enum ast_control_transfer {
+	AST_TRANSFER_SUCCESS = 0,
+	AST_TRANSFER_FAILED,
 };
 
 enum {

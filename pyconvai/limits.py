@@ -223,6 +223,87 @@ TOOL_NAME_CHARACTERS = 64
 """Of the name of a tool that the dialplan carries out, and of each of its parameters: the service
 allows no more."""
 
+# Tools in Python run in a process of their own, a worker. Results are shorter than frames also
+# where each byte of them is escaped; what is told of a fault fits beside them. A worker is found
+# deaf, and a call stuck, within few seconds: so long others wait for it.
+
+TOOL_RESULT_BYTES = 16_384
+"""Of what a tool in Python tells the agent: a model reads no more in a turn. Longer ones are
+refused, because half of a JSON value is none."""
+
+TOOL_TRACE_CHARACTERS = 4000
+"""Of the traceback of one that has failed; the rest is left out in the middle."""
+
+TOOL_FRAME_BYTES = 131_072
+"""Of one frame between the engine and a worker: what is longer ends the worker."""
+
+TOOL_ABOUT_CHARACTERS = 1000
+"""Of what a tool says of itself, and of a fault in a few words."""
+
+TOOL_READ_BYTES = 4096
+"""Of what a worker sends, read at once: whatever it is, it holds the loop up for a millisecond."""
+
+WORKER_CALLS = 32
+"""At once in one worker, and threads in it. More are refused, not queued: agents wait for each."""
+
+WORKER_TOOLS = 256
+"""Tools of one directory."""
+
+WORKER_MEMORY_BYTES = 1_073_741_824
+"""Of address space, 1 GiB: Python and its libraries have some 200 MiB of it."""
+
+WORKER_STACK_BYTES = 1_048_576
+"""Of each thread of a worker: all together are to leave memory for data."""
+
+WORKER_FILES = 256
+"""Descriptors of a worker's."""
+
+WORKER_NICE = 10
+"""So much a worker stands behind whatever carries calls."""
+
+WORKER_START_SECONDS = 5.0
+"""For a worker's process to be there; some 50 ms."""
+
+WORKER_LOAD_SECONDS = 10.0
+"""For one file to be loaded: what takes longer is left out. Imports of big libraries take a few."""
+
+WORKER_PING_SECONDS = 1.0
+"""How often a worker that has calls is asked whether it listens."""
+
+WORKER_DEAF_SECONDS = 3.0
+"""One that has not answered for so long gets no new calls: they go to another."""
+
+WORKER_GRACE_SECONDS = 2.0
+"""After its time a call may take so long to be cancelled; then its worker gets no new ones."""
+
+WORKERS_RETIRED = 3
+"""Workers of one directory that still have calls, beside the one that gets new ones. Of more, the
+oldest is ended, and its calls are answered."""
+
+WORKER_BACKLOG_BYTES = 1_048_576
+"""Of frames that a worker does not take."""
+
+WORKER_PAUSES = (0.0, 1.0, 2.0, 5.0, 15.0, 30.0)
+"""Before a worker is started in the place of one that died; the last one counts for all beyond."""
+
+WORKER_LIVED_SECONDS = 60.0
+"""One that has lived so long was sound: the next one is started at once."""
+
+WORKSHOPS = 8
+"""Directories of tools in one engine, with a worker each."""
+
+WORKER_LINE_CHARACTERS = 1000
+"""Of a line that a tool prints."""
+
+WORKER_LINES_SECONDS = 60.0
+"""In which WORKER_LINES of what tools print are logged."""
+
+WORKER_LINES = 20
+"""More of them are counted, and told of when the time is over."""
+
+WORKER_OUTPUT_SECONDS = 0.05
+"""Between two looks at what tools print: who prints without end is held up, and not the loop."""
+
 STEP_ARGUMENTS = 32
 """Parameters of one step: each becomes a channel variable, and an event of AMI."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from . import __version__, limits, log, selftest
 from .conversation.session import Session
+from .conversation.workshop import Workshops
 from .core import _core
 from .inquiries import Inquiries
 from .service.backoff import BackOff
@@ -32,7 +33,8 @@ class Runtime:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self.network: Network = Network()
-        self._urls, self._back_off = SignedUrls(), BackOff()
+        self._urls, self._back_off, self._jobs = SignedUrls(), BackOff(), Jobs()
+        self._workshops = Workshops()
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._handles: list[_core.SessionHandle] = []
         self._next_tick: float | None = None
@@ -75,7 +77,9 @@ class Runtime:
         self._loop.remove_reader(_core.wake_fd())
         self._loop.remove_reader(self.network.ticker.quiet_fd)
         self._end_all(Ending(Status.ERROR, "the engine's loop has failed"))
-        for task in asyncio.all_tasks(self._loop).difference(self._sessions):
+        self._workshops.close()
+        others = asyncio.all_tasks(self._loop) - self._records.tasks
+        for task in others.difference(self._sessions):
             task.cancel()
         if left := asyncio.all_tasks(self._loop):
             self._loop.run_until_complete(asyncio.wait(left, timeout=limits.CLOSE_ALL_SECONDS))
@@ -124,7 +128,8 @@ class Runtime:
             self._loop.stop()
 
     def _admit(self, handle: _core.SessionHandle) -> None:
-        session = Session(handle, SharedState(self.network, self._urls, self._back_off))
+        shared = SharedState(self.network, self._urls, self._back_off)
+        session = Session(handle, shared, self._workshops, self._jobs)
         task = session.start(self._loop)
         self._sessions[task] = session
         self._handles.append(handle)

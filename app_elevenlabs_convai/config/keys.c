@@ -140,6 +140,27 @@ static int check_readable(const struct config_key *key, const char *value,
 	return keep(value, canonical, size);
 }
 
+static int check_directory(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
+{
+	size_t length;
+	int fd;
+
+	if (value[0] != '/' || !ast_utf8_is_valid(value) || keep(value, canonical, size)) {
+		return -1;
+	}
+	fd = open(value, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		return -1;
+	}
+	close(fd);
+	length = strlen(canonical);
+	if (length > 1 && canonical[length - 1] == '/') {
+		canonical[length - 1] = '\0';
+	}
+	return 0;
+}
+
 /*! \brief An absolute http or https URL with a host; one trailing slash is dropped */
 static int check_http_url(const struct config_key *key, const char *value,
 	char *canonical, size_t size)
@@ -532,6 +553,13 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.max = 1000,
 		.preset = "20",
 		.allowed = "a whole number from 0 (none) to 1000",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_TOOLS_DIRECTORY] = {
+		.name = "tools_directory",
+		.check = check_directory,
+		.preset = "",
+		.allowed = "the full path of a directory that Asterisk can read",
 		.flags = KEY_TO_ENGINE,
 		.flags = KEY_TO_ENGINE,
 	},

@@ -60,6 +60,8 @@ from .protocol import (
 )
 from .sent import Say
 from .tools import Toolbox, allowed
+from .tools import PythonTools, Toolbox
+from .workshop import Workshops
 
 
 class Queue(IntEnum):
@@ -72,9 +74,12 @@ class Queue(IntEnum):
 class Session:
     """The engine's side of one call: the receiver of its WebSocket's messages."""
 
-    def __init__(self, handle: SessionHandle, shared: SharedState) -> None:
+    def __init__(
+        self, handle: SessionHandle, shared: SharedState, workshops: Workshops, jobs: Jobs
+    ) -> None:
         self.handle = handle
-        self._connector = Connector(shared, handle)
+        self._workshops, self._jobs = workshops, jobs
+        self._connector, self._back_off = Connector(shared, handle), shared.back_off
         self._conversation = Conversation()
         self._log = ChannelLog(handle, debug=False)
         self._settings: Settings | None = None
@@ -506,9 +511,22 @@ class Session:
 
         def answer(call_id: Id, text: str, is_error: bool) -> None:
             self._send(sent.tool_result(call_id, text, is_error=is_error))
+    def _python_tools(self, call: Call) -> PythonTools | None:
+        workshop = self._workshops.of(call.settings.tools_directory)
+        if workshop is None:
+            return None
+        workshop.wake()
 
-        tools = allowed(settings.tools)
-        return Toolbox(self.handle, self._log, tools=tools, answer=answer, end=self.end)
+        def facts() -> dict[str, str]:
+            up = self._up is not None and self._up.done() and self._up.exception() is None
+            return {
+                "channel": self.handle.channel,
+                "unique_id": str(call.dynamic_variables.get("unique_id", "")),
+                "agent": self.handle.agent,
+                "conversation_id": self._up.result().conversation_id if self._up and up else "",
+            }
+
+        return PythonTools(workshop, facts, call.settings.tool_timeout)
 
     def _ended(self, closed: Closed, *, talking: bool) -> Ending:
         """Why the WebSocket was closed, by the frame that the service sent, if it sent one."""

@@ -25,6 +25,8 @@ from .channel_tools import CHANNEL_TOOLS, ChannelTool, Refused
 from .effects import CallTool, Id
 from .steps import TOOL_NAME, Outcome, Steps
 from .steps import arguments as channel_variables
+from .worker import Answer
+from .workshop import Workshop
 
 
 class ToolFailed(Exception):
@@ -153,8 +155,38 @@ REFUSED = "tools that were refused"
 """What lines of the log are about, of which there may be many."""
 
 
+@dataclass(frozen=True, slots=True)
+class PythonTools:
+    """Those of the agent's ``tools_directory``."""
+
+    workshop: Workshop
+    facts: Callable[[], Mapping[str, str]]
+    """What a tool may know of the call: the fields of ``pyconvai.tools.Call``."""
+    seconds: int
+    """``tool_timeout``."""
+
+    def has(self, name: str) -> bool | None:
+        """None: no worker has told yet."""
+        return None if self.workshop.tools is None else name in self.workshop.tools
+
+    async def run(self, call: CallTool) -> Answer | None:
+        """What has come of it; None: there is no such tool. A caller who leaves ends none."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if call.name not in await self.workshop.known(self.seconds):
+            return None
+        waited, given = loop.time() - began, call.parameters
+        answer = self.workshop.call(call.name, given, self.facts(), self.seconds, waited)
+        return await asyncio.shield(answer)
+
+
 class Toolbox:
-    """The tools of one conversation. Each call is answered once, whatever becomes of it."""
+    """The tools of one conversation. Each call is answered once, whatever becomes of it.
+
+    A name is looked for among those built in, then in Python, then in the dialplan: as a step on
+    the caller's channel, and then as a tool beside the call. What the channel carries out for us
+    rides along with the steps.
+    """
 
     def __init__(
         self,
@@ -239,6 +271,12 @@ class Toolbox:
     def _refuse(self, call: CallTool) -> None:
         self._tell(call, self._no_such(call), is_error=True)
 
+    def _no_such(self, call: CallTool) -> str:
+        python = (self._python and self._python.workshop.tools) or {}
+        others = (name for name in python if admits(self._settings.tools, name))
+        there_are = ", ".join(dict.fromkeys([*self._tools, *self._on_channel, *others])) or "none"
+        return line(f"The phone system has no tool named {call.name}; there are: {there_are}.")
+
     def close(self) -> None:
         """Cancel all calls: the conversation is over, and nobody waits for an answer."""
         for task in self._tasks:
@@ -273,11 +311,30 @@ class Toolbox:
             return text, is_error
         if cancel:
             work.cancel()
-            self._log.warning(f"tool {call.name} takes longer than {limits.TOOL_SECONDS:g} s")
-            text, is_error = f"{call.name} took too long and was given up.", True
-        self._tell(call, text, is_error=is_error)
-        if context.ending and not is_error:
-            await self._end_when_heard(context.ending)
+        told = f"tool {call.name} takes longer than {seconds:g} s"
+        self._log.warning(told, "tools that take too long")
+        return f"{call.name} took too long and was given up.", True
+
+    async def _beside(self, call: CallTool) -> tuple[str, bool]:
+        """Run it in the dialplan on a channel of its own."""
+        seconds = self._settings.tool_timeout
+        try:
+            given = channel_variables(call.parameters)
+            outcome, text = await self._jobs.run(self._handle, Kind.TOOL, call.name, given, seconds)
+        except (Refused, NotBegun) as refused:
+            return str(refused), True
+        if outcome is not Outcome.UNKNOWN:
+            return text, outcome is Outcome.FAILED
+        if self.steps.used_up:
+            return self.steps.used_up_words(call), True
+        off = switched_off(self._settings).get(call.name)
+        why = f", and {off}" if off else ""
+        python = "is not in tools_directory, and " if self._python else ""
+        told = f"tool {call.name} {python}is no extension of steps_context or tools_context{why}"
+        told += ": refused"
+        self._log.notice(told, REFUSED)
+        return self._no_such(call), True
+
 
     def _done(self, _work: asyncio.Task[Any]) -> None:
         self._calls -= 1

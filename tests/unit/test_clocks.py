@@ -31,6 +31,8 @@ FOLDERS = ("app_elevenlabs_convai", "pyconvai", "scripts")
 SHOWN = {
     "pyconvai/mock/record.py": "when a conversation began, in the report",
     "pyconvai/service/backoff.py": "a Retry-After that is a date; what comes of it is bounded",
+    "pyconvai/tools/worker.py": "what a tool returns may be a date",
+    "app_elevenlabs_convai/door.c": "when a line went to the log, in a bundle",
     "scripts/dev.py": "how long ago a file was saved",
 }
 """Where the time of day is what is meant."""

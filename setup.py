@@ -47,6 +47,7 @@ C_SOURCES = [
         "excerpt",
         "frame_reader",
         "inquiry",
+        "job",
         "session",
         "step",
     )

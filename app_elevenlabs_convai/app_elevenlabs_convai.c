@@ -29,6 +29,7 @@
 #include "asterisk/pbx.h"	/* ast_register_application_xml */
 
 #include "call/attempt.h"
+#include "call/beside.h"
 #include "call/ending.h"
 #include "call/options.h"
 #include "call/registry.h"
@@ -323,6 +324,8 @@ static const struct convai_host host = {
 	.abi_version = CONVAI_ABI_VERSION,
 	.size = sizeof(host),
 	.log = log_line,
+	.begin_job = beside_begin,
+	.away = agent_state_away,
 };
 
 /* ---- Unloading ---- */
@@ -411,7 +414,8 @@ static int unload_module(void)
 		registry_close(0);
 		return -1;
 	}
-	if (stop_engines() || withdraw_application()) {
+	/* Once more: a loop may have begun a job just when its call was about to leave. */
+	if (stop_engines() || end_jobs() || withdraw_application()) {
 		offer_commands_again();
 		return -1;
 	}

@@ -269,6 +269,28 @@ enum convai_outcome {
 	CONVAI_OUTCOME_FAILED = 2,	/*!< the answer says why, or what it has found */
 };
 
+/*! So many may wait for the channel thread, which takes none while a step runs */
+#define CONVAI_EVENTS_WAITING 64
+/*! What a job is */
+enum convai_job_kind {
+	CONVAI_JOB_TOOL = 0,	/*!< run a tool in the dialplan, on a channel of its own */
+	CONVAI_JOB_STATE = 1,	/*!< tell the state of an extension, a device or a queue: its name is the tool's */
+};
+
+/*! What is to be done beside a call, which goes on meanwhile. Valid until its end_job. */
+struct convai_job {
+	uint32_t kind;		/*!< enum convai_job_kind */
+	uint32_t limit_ms;	/*!< nobody waits for it any longer */
+	struct convai_step what;
+};
+
+/*! What becomes of a job that is to begin */
+enum convai_job_verdict {
+	CONVAI_JOB_TAKEN = 0,	/*!< end_job is owed to it, once, from any thread */
+	CONVAI_JOB_NO_ROOM = 1,	/*!< too many are under way */
+	CONVAI_JOB_REFUSED = 2,	/*!< there is no such call any more, or the module is about to go */
+};
+
 struct convai_ops {
 	uint32_t abi_version;	/*!< CONVAI_ABI_VERSION */
 	uint32_t size;		/*!< sizeof(struct convai_ops) */
@@ -447,6 +469,16 @@ struct convai_ops {
 	/*! \brief Let go of the inquiry, with or without an answer: without one it is given up */
 	void (*inquiry_release)(struct convai_inquiry *inquiry);
 
+	/*!
+	 * \brief Say how a job that was taken has ended
+	 *
+	 * Once for each, from any thread, however late: the call may be over, and the engine have stopped. Takes a lock
+	 * for a moment. The pointer is dead afterwards.
+	 * \param outcome enum convai_step_outcome
+	 * \param result UTF-8, copied: what the agent is told
+	 */
+	void (*end_job)(const struct convai_job *job, uint32_t outcome, const char *result);
+
 };
 
 enum convai_log_level {
@@ -466,6 +498,12 @@ struct convai_host {
 	 * \param channel name of the channel, or "" when it concerns none
 	 */
 	void (*log)(uint32_t level, const char *channel, const char *text);
+
+	/*!
+	 * \brief Have something done beside a call. Called from the loop thread, without the GIL. Does not wait.
+	 * \return enum convai_job_verdict
+	 */
+	uint32_t (*begin_job)(struct convai_session *session, const struct convai_job *job);
 
 };
 

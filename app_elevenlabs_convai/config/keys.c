@@ -561,6 +561,21 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.preset = "",
 		.allowed = "the full path of a directory that Asterisk can read",
 		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_TOOLS_CONTEXT] = {
+		.name = "tools_context",
+		.check = check_context,
+		.preset = "elevenlabs-tools",
+		.allowed = "a context of the dialplan: letters, digits, - _ and ., 79 of them at most",
+	},
+	[KEY_TOOL_TIMEOUT] = {
+		.name = "tool_timeout",
+		.check = check_number,
+		.min = 1,
+		.max = 120,
+		.preset = "15",
+		.allowed = "a whole number of seconds from 1 to 120",
+		.flags = KEY_TO_ENGINE,
 		.flags = KEY_TO_ENGINE,
 	},
 	[KEY_TRANSFER_ALLOW] = {

@@ -51,6 +51,7 @@ from .effects import (
     QueueTimedOut,
     Send,
 )
+from .jobs import Jobs
 from .protocol import (
     ENCODING_SLIN,
     FORMATS,

@@ -23,6 +23,7 @@ from ..service.settings import Settings
 from ..words import line
 from .channel_tools import CHANNEL_TOOLS, ChannelTool, Refused
 from .effects import CallTool, Id
+from .jobs import Jobs, Kind, NotBegun
 from .steps import TOOL_NAME, Outcome, Steps
 from .steps import arguments as channel_variables
 from .worker import Answer
@@ -192,6 +193,8 @@ class Toolbox:
         self,
         handle: SessionHandle,
         log: ChannelLog,
+        python: PythonTools | None,
+        jobs: Jobs,
         *,
         settings: Settings,
         answer: Callable[[Id, str, bool], None],
@@ -335,6 +338,16 @@ class Toolbox:
         self._log.notice(told, REFUSED)
         return self._no_such(call), True
 
+    async def _state_of(self, name: str) -> str:
+        try:
+            outcome, text = await self._jobs.run(
+                self._handle, Kind.STATE, name, [], round(limits.TOOL_SECONDS)
+            )
+        except NotBegun as refused:
+            raise ToolFailed(str(refused)) from refused
+        if outcome is not Outcome.DONE:
+            raise ToolFailed(text)
+        return text
 
     def _done(self, _work: asyncio.Task[Any]) -> None:
         self._calls -= 1

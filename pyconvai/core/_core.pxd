@@ -27,6 +27,10 @@ cdef extern from "convai_ops.h" nogil:
         CONVAI_ABI_VERSION
         CONVAI_ENCODING_ULAW
         CONVAI_PAIR_SETTING
+        CONVAI_PAIR_FACT
+        CONVAI_OUTCOME_OK
+        CONVAI_OUTCOME_FAILED
+        CONVAI_JOB_TAKEN
     struct convai_session       # its fields: session.h
     struct convai_format:
         uint32_t encoding
@@ -117,6 +121,15 @@ cdef extern from "step.h" nogil:
     int convai_step_withdraw(convai_step_slot *slot)
     void convai_step_collect(convai_step_slot *slot)
 
+    struct convai_own_job:
+        uint64_t ticket
+        uint32_t outcome
+        char *result
+        convai_own_job *next
+    convai_own_job *convai_job_new(uint32_t kind, uint32_t limit_ms, const char *tool,
+                                   const char *const *arguments, uint32_t argument_count)
+    void convai_job_free(convai_own_job *job)
+
     enum convai_words:
         pass
     struct convai_turns:
@@ -189,6 +202,9 @@ cdef extern from "engine.h" nogil:
     int convai_engine_woken()
     int convai_engine_outbox_filled()
     int convai_engine_holds()
+    int convai_engine_steps()
+    uint32_t convai_engine_begin_job(convai_session *session, convai_own_job *job)
+    convai_own_job *convai_engine_take_jobs()
     convai_session *convai_engine_take_inbox()
     int convai_engine_requests(uint32_t *end_status, char *end_reason)
     int convai_engine_debugging(const convai_session *session, int wished)

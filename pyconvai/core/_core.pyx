@@ -163,6 +163,39 @@ cdef class SessionHandle:
             convai_signal(self.held().event_fd)
         return not refused
 
+    def tell(self, uint32_t kind, int64_t at_ms, list fields not None):
+        """Tell programs of something: ``enum convai_event_kind``, and (name, value) each. False: too much waits."""
+        cdef list texts = texts_of(fields)
+        cdef const char **pointers = pointers_to(texts)
+        cdef int refused
+        try:
+            refused = convai_news_add(&self.held().news, kind, at_ms, pointers, len(texts) // 2)
+        finally:
+            free(pointers)
+        if not refused:
+            convai_signal(self.held().event_fd)
+        return not refused
+    def begin_job(self, uint32_t kind, str tool not None, list arguments not None, uint32_t limit_ms):
+        """Hand a job over to the host, with arguments as above: (enum convai_job_verdict, its ticket)."""
+        cdef list texts = texts_of(arguments)
+        cdef const char **pointers = pointers_to(texts)
+        cdef convai_session *session = self.held()
+        cdef convai_own_job *job
+        cdef uint64_t ticket
+        cdef uint32_t verdict
+        try:
+            job = convai_job_new(kind, limit_ms, tool.encode(), pointers, len(texts) // 2)
+        finally:
+            free(pointers)
+        if job is NULL:
+            raise MemoryError("no memory for a job")
+        ticket = job.ticket
+        with nogil:
+            verdict = convai_engine_begin_job(session, job)
+        if verdict != CONVAI_JOB_TAKEN:
+            convai_job_free(job)
+        return verdict, ticket
+
     @property
     def step_free(self):
         """Whether a step may be offered: no other is on its way."""
@@ -530,6 +563,24 @@ def holds_changed():
 def steps_changed():
     """Whether a step has begun or ended since the last call."""
     return convai_engine_steps() != 0
+
+
+def jobs_over():
+    """The jobs that are over since the last call: (ticket, outcome, result) of each."""
+    cdef convai_own_job *first = convai_engine_take_jobs()
+    cdef convai_own_job *job = first
+    cdef list over = []
+    try:
+        while job is not NULL:
+            over.append((
+                job.ticket,
+                job.outcome,
+                (b"" if job.result is NULL else <bytes>job.result).decode("utf-8", "replace"),
+            ))
+            job = job.next
+    finally:
+        convai_job_free(first)
+    return over
 
 
 def name_thread(str name not None):

@@ -43,6 +43,9 @@ struct convai_engine {
 	atomic_int hangups;			/*!< a channel has hung up since the loop last looked */
 	atomic_int outbox_filled;		/*!< a text has been put into an outbox since then */
 	atomic_int holds;			/*!< a caller has held or come back since then */
+	atomic_int steps;			/*!< a step has begun or ended since then */
+	atomic_int jobs;			/*!< a job is over since then */
+	atomic_uint_fast64_t webhooks_waiting;	/*!< the loop thread writes, any thread reads */
 
 	_Atomic(const struct convai_host *) host;
 	atomic_int host_calls;			/*!< calls into the host that are under way */
@@ -55,6 +58,7 @@ struct convai_engine {
 	enum convai_wish wish;
 	uint32_t end_status;			/*!< CONVAI_STATUS_NONE: nothing asked for */
 	char end_reason[CONVAI_REASON_BYTES];
+	struct convai_own_job *jobs_over;	/*!< newest first */
 };
 
 static struct convai_engine convai_engine = {
@@ -162,6 +166,28 @@ struct convai_session *convai_engine_take_inbox(void)
 	return oldest;
 }
 
+/*! \brief Take the jobs that are over, newest first. The lock is held. */
+static struct convai_own_job *take_jobs(void)
+{
+	struct convai_own_job *jobs = convai_engine.jobs_over;
+
+	convai_engine.jobs_over = NULL;
+	return jobs;
+}
+
+struct convai_own_job *convai_engine_take_jobs(void)
+{
+	struct convai_own_job *jobs;
+
+	if (!atomic_exchange(&convai_engine.jobs, 0)) {
+		return NULL;
+	}
+	pthread_mutex_lock(&convai_engine.lock);
+	jobs = take_jobs();
+	pthread_mutex_unlock(&convai_engine.lock);
+	return jobs;
+}
+
 static enum convai_wish current_wish(void)
 {
 	enum convai_wish wish;
@@ -213,16 +239,20 @@ void convai_engine_refuse(void)
 
 void convai_engine_closed(void)
 {
+	struct convai_own_job *jobs;
+
 	convai_engine_refuse();
 	refuse_inbox();
 	pthread_mutex_lock(&convai_engine.lock);
 	convai_engine.running = 0;
+	jobs = take_jobs();
 	if (convai_engine.wish == CONVAI_WISH_STOP) {
 		/* Whoever asked for the stop may not have waited for it. */
 		close_wake();
 	}
 	pthread_cond_broadcast(&convai_engine.changed);
 	pthread_mutex_unlock(&convai_engine.lock);
+	convai_job_free(jobs);
 }
 
 enum convai_wish convai_engine_requests(uint32_t *end_status, char *end_reason)
@@ -265,6 +295,15 @@ void convai_engine_log(uint32_t level, const char *channel, const char *text)
 		host->log(level, channel, text);
 	}
 	atomic_fetch_sub(&convai_engine.host_calls, 1);
+uint32_t convai_engine_begin_job(struct convai_session *session, struct convai_own_job *job)
+{
+	const struct convai_host *host = enter_host();
+	uint32_t verdict = host ? host->begin_job(session, &job->job) : CONVAI_JOB_REFUSED;
+
+	leave_host();
+	return verdict;
+}
+
 }
 
 /* ---- Any thread, through struct convai_ops ---- */
@@ -341,6 +380,24 @@ static void convai_op_end_step(struct convai_session *session, uint32_t outcome,
 {
 	convai_step_end(&session->step, outcome, result);
 	tell_step();
+}
+
+static void convai_op_end_job(const struct convai_job *ended, uint32_t outcome, const char *result)
+{
+	struct convai_own_job *job = (struct convai_own_job *) ended;
+
+	convai_job_note(job, outcome, result);
+	pthread_mutex_lock(&convai_engine.lock);
+	if (convai_engine.running) {
+		job->next = convai_engine.jobs_over;
+		convai_engine.jobs_over = job;
+		atomic_store(&convai_engine.jobs, 1);
+		wake();
+		job = NULL;
+	}
+	pthread_mutex_unlock(&convai_engine.lock);
+	/* Nobody asks for it any more. */
+	convai_job_free(job);
 }
 
 static int convai_op_send(struct convai_session *session, uint32_t kind, const char *text)
@@ -511,6 +568,7 @@ static struct convai_ops table = {
 	.inquiry_fd = convai_op_inquiry_fd,
 	.inquiry_poll = convai_op_inquiry_poll,
 	.inquiry_release = convai_op_inquiry_release,
+	.end_job = convai_op_end_job,
 };
 
 /* ---- Whoever starts the engine ---- */

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "convai_ops.h"
+#include "job.h"
 #include "session.h"
 
 /*! Longest reason of end_all, with its terminator */
@@ -99,7 +100,17 @@ int convai_engine_debugging(const struct convai_session *session, int wished);
  */
 void convai_engine_log(uint32_t level, const char *channel, const char *text);
 
-/*! \brief Take no new sessions: the loop is about to end */
+/*!
+ * \brief Hand a job over to the host: any lock of its module's is held for a moment alone. Without the GIL.
+ * \return enum convai_job_verdict; unless it is CONVAI_JOB_TAKEN the job is still the caller's
+ */
+uint32_t convai_engine_begin_job(struct convai_session *session, struct convai_own_job *job);
+
+/*! \brief Take the jobs that are over: a list linked by next, which convai_job_free frees; NULL for none */
+struct convai_own_job *convai_engine_take_jobs(void);
+/*! \brief Tell the host for how long calls to an agent have no prospect, as convai_ops.h says of away */
+void convai_engine_away(const char *agent, uint32_t ms);
+
 /*! \brief Take no new sessions and inquiries: the loop is about to end */
 void convai_engine_refuse(void);
 

@@ -365,6 +365,48 @@ const char *fake_steps(const struct convai_session *session)
 	return session->steps;
 }
 
+/* ---- Jobs ---- */
+
+static char jobs[4096];
+static unsigned int jobs_over;
+
+static void fake_end_job(const struct convai_job *job, uint32_t outcome, const char *result)
+{
+	static const char * const names[] = { "unknown", "done", "failed" };
+	size_t length;
+
+	pthread_mutex_lock(&lock);
+	length = strlen(jobs);
+	snprintf(jobs + length, sizeof(jobs) - length, "%s %s:%s\n", job->what.tool, names[outcome], result);
+	__atomic_store_n(&jobs_over, jobs_over + 1, __ATOMIC_RELEASE);
+	pthread_mutex_unlock(&lock);
+	free((void *) job);
+}
+
+uint32_t fake_job(struct convai_session *session, uint32_t kind, const char *tool, uint32_t limit_ms)
+{
+	static const struct convai_argument arguments[] = { { "order", "17" }, { "who", "Anna" } };
+	struct convai_job *job = calloc(1, sizeof(*job));
+	uint32_t verdict;
+
+	*job = (struct convai_job) {
+		.kind = kind, .limit_ms = limit_ms, .what = { tool, arguments, 2 },
+	};
+	verdict = fake.host->begin_job(session, job);
+	if (verdict != CONVAI_JOB_TAKEN) {
+		free(job);
+	}
+	return verdict;
+}
+
+const char *fake_jobs(unsigned int count)
+{
+	while (__atomic_load_n(&jobs_over, __ATOMIC_ACQUIRE) < count) {
+		usleep(1000);
+	}
+	return jobs;
+}
+
 void fake_work(struct convai_session *session, uint32_t working)
 {
 	pthread_mutex_lock(&session->lock);

@@ -161,4 +161,18 @@ const char *fake_steps(const struct convai_session *session);
 /*! So many events may there be in one session */
 #define FAKE_EVENTS 8
 
+/*! \brief The engine has something for programs, in November 2023: enum convai_event_kind. The fields live on. */
+void fake_event(struct convai_session *session, uint32_t kind, const struct convai_argument *fields,
+	unsigned int count);
+/*!
+ * \brief The agent wants something done beside the call, with order=17 and who=Anna
+ * \param kind enum convai_job_kind
+ * \return enum convai_job_verdict
+ */
+uint32_t fake_job(struct convai_session *session, uint32_t kind, const char *tool, uint32_t limit_ms);
+/*! \brief Wait, in real time, until so many are over. \return all of them, a line each: "tool done:result" */
+const char *fake_jobs(unsigned int count);
+/*! \brief Tools are under way, or are not: enum convai_working */
+void fake_work(struct convai_session *session, uint32_t working);
+
 #endif /* FAKE_ENGINE_H */

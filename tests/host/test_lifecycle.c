@@ -17,6 +17,8 @@
 
 /*! After the application is gone, for threads on their way into it */
 #define SETTLE (100 * MS)
+/*! ... and threads of the HTTP server */
+#define HTTP_SETTLE (2 * 100 * MS)	/* of two addresses */
 
 /*! Some commands, an action of AMI, the application, and what is run at the end */
 #define SOME_REGISTRATIONS 10
@@ -85,6 +87,13 @@ TEST(an_engine_that_does_not_start)
 	fake.start_failures = 1;
 	check_declined("app_elevenlabs_convai.d/build-0 is refused: ImportError: nothing there\n");
 	CHECK_INT(host_logged("ERROR Not loaded: the engine in "), 1);
+}
+
+TEST(an_address_that_is_not_registered)
+{
+	begin();
+	host_fail_call("ast_http_uri_link", 1);
+	check_declined("");
 }
 
 TEST(commands_that_are_not_registered)
@@ -185,7 +194,7 @@ TEST(a_channel_that_leaves_in_time)
 	host_channel_application(other, "ElevenLabsConvAI");
 	host_at(3000 * MS, leave, other);
 	CHECK_INT(host_unload(0), 0);
-	CHECK(host_now() >= 3000 * MS + SETTLE && host_now() <= 3010 * MS + SETTLE);
+	CHECK(host_now() >= 3000 * MS + HTTP_SETTLE + SETTLE && host_now() <= 3010 * MS + HTTP_SETTLE + SETTLE);
 	CHECK_INT(host_load(), AST_MODULE_LOAD_SUCCESS);
 	ast_channel_unref(other);
 	script_end();
@@ -196,7 +205,7 @@ TEST(channels_that_cannot_be_listed_are_waited_for)
 	script_begin(NULL);
 	host_fail_call("ast_channel_iterator_all_new", 1);
 	CHECK_INT(host_unload(0), 0);
-	CHECK_INT(host_now(), 10 * MS + SETTLE);
+	CHECK_INT(host_now(), 10 * MS + HTTP_SETTLE + SETTLE);
 	CHECK_INT(host_load(), AST_MODULE_LOAD_SUCCESS);
 	script_end();
 }
@@ -207,7 +216,7 @@ TEST(a_command_that_does_not_end)
 
 	host_command_hold("elevenlabs show version", 1);
 	CHECK_INT(host_unload(0), -1);
-	CHECK(host_now() >= 5000 * MS && host_now() <= 5020 * MS);
+	CHECK(host_now() >= 5000 * MS + HTTP_SETTLE && host_now() <= 5020 * MS + HTTP_SETTLE);
 	CHECK_INT(host_logged("Not unloaded: a command has not ended within 5000 ms"), 1);
 	script_agent_ends_at(host_now() + 20 * MS, CONVAI_STATUS_AGENT_ENDED, "done", 0);
 	script_run("sales");

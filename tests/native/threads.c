@@ -616,6 +616,95 @@ static void test_inquiries(void)
 
 /* ---- News: in order, none twice, and no more than may wait ---- */
 
+/* ---- Jobs: each comes back once, whoever ends it, also while the loop ends ---- */
+
+static _Atomic(const struct convai_job *) handed[JOBS];
+static atomic_int jobs_handed, no_more_jobs;
+
+/* As the module: a slot for each, from which one of the threads takes it */
+static uint32_t take_job(struct convai_session *session, const struct convai_job *job)
+{
+	int place = atomic_fetch_add(&jobs_handed, 1);
+
+	CHECK(!session);
+	atomic_store(&handed[place], job);
+	return CONVAI_JOB_TAKEN;
+}
+
+static void *ending_thread(void *arg)
+{
+	int i;
+
+	(void) arg;
+	while (!atomic_load(&no_more_jobs)) {
+		for (i = 0; i < JOBS; i++) {
+			const struct convai_job *job = atomic_exchange(&handed[i], NULL);
+
+			if (job) {
+				CHECK(!strcmp(job->what.tool, "look") && !strcmp(job->what.arguments[0].value, "17"));
+				convai_engine_ops()->end_job(job, CONVAI_STEP_DONE, "found");
+			}
+		}
+	}
+	return NULL;
+}
+
+static void test_jobs(void)
+{
+	const char *const arguments[] = { "order", "17" };
+	const struct convai_host host = {
+		.abi_version = CONVAI_ABI_VERSION, .size = sizeof(host), .log = log_nothing, .begin_job = take_job,
+	};
+	const struct convai_ops *ops = convai_engine_ops();
+	static unsigned char seen[JOBS + 1];
+	pthread_t threads[3];
+	uint64_t first = 0;
+	int made = 0, back = 0, i;
+
+	CHECK(convai_engine_open() == 0);
+	CHECK(ops->attach(&host) == 0);
+	for (i = 0; i < 3; i++) {
+		CHECK(pthread_create(&threads[i], NULL, ending_thread, NULL) == 0);
+	}
+	while (back < JOBS - JOBS / 10) {
+		struct convai_own_job *over = convai_engine_take_jobs(), *each;
+
+		for (each = over; each; each = each->next) {
+			CHECK(each->outcome == CONVAI_STEP_DONE && !strcmp(each->result, "found"));
+			CHECK(!seen[each->ticket - first]++);
+			back++;
+		}
+		convai_job_free(over);
+		if (made < JOBS) {
+			struct convai_own_job *job = convai_job_new(CONVAI_JOB_TOOL, 1000, "look", arguments, 1);
+
+			CHECK(job);
+			first = first ? first : job->ticket;
+			made++;
+			CHECK(convai_engine_begin_job(NULL, job) == CONVAI_JOB_TAKEN);
+		}
+	}
+	/* What comes later is dropped, as is what nobody has taken. */
+	convai_engine_closed();
+	CHECK(ops->stop(1000) == 0);
+	for (i = 0; i < JOBS; i++) {
+		while (atomic_load(&handed[i])) {
+			sched_yield();
+		}
+	}
+	atomic_store(&no_more_jobs, 1);
+	for (i = 0; i < 3; i++) {
+		pthread_join(threads[i], NULL);
+	}
+	/* Without a host there is nobody to take it. */
+	{
+		struct convai_own_job *job = convai_job_new(CONVAI_JOB_TOOL, 1000, "look", NULL, 0);
+
+		CHECK(convai_engine_begin_job(NULL, job) == CONVAI_JOB_REFUSED);
+		convai_job_free(job);
+	}
+}
+
 /* ---- Levels: the channel thread adds, the loop thread begins anew, another one reads ---- */
 
 #define LOOKS 20000

@@ -63,11 +63,29 @@ class Engine:
         self.host.abi_version = int(macro("CONVAI_ABI_VERSION"))
         self.host.size = ffi.sizeof("struct convai_host")
         self.host.log = self._log
+        self.begin_job: Callable[[Any, Any], int] = self.knows_no_tool
+        self._begin_job = ffi.callback(
+            "uint32_t(struct convai_session *, const struct convai_job *)",
+            self._on_job,
+        )
+        self.host.begin_job = self._begin_job
+        self.away: list[tuple[str, int]] = []
+        """Agents, and for how many ms they were said to be away."""
+        self._away = ffi.callback("void(const char *, uint32_t)", self._on_away)
+        self.host.away = self._away
         self.ops: Any = ffi.cast("struct convai_ops *", runtime.start(START_SECONDS))
         assert self.ops.attach(self.host) == 0
 
     def _on_log(self, level: int, channel: Any, text: Any) -> None:
         self.lines.append((level, string(channel), string(text)))
+
+    def _on_job(self, session: Any, job: Any) -> int:
+        return self.begin_job(session, job)
+
+    def knows_no_tool(self, _session: Any, job: Any) -> int:
+        """What the host makes of a job, unless a test puts something else in ``begin_job``."""
+        self.ops.end_job(job, 0, b"")
+        return 0
 
     def _on_away(self, agent: Any, ms: int) -> None:
         self.away.append((string(agent), ms))

@@ -114,6 +114,13 @@ struct convai_pair {
 	const char *value;	/*!< UTF-8 */
 };
 
+/*! Whether tools of the agent's that take time are under way beside the call: it has nothing to say until then */
+enum convai_working {
+	CONVAI_WORKING_NOT = 0,
+	CONVAI_WORKING_YET = 1,		/*!< for less than the key filler_after_ms says */
+	CONVAI_WORKING_LONG = 2,	/*!< for so long that the caller is to hear the filler */
+};
+
 /*! What a call starts with. The engine copies all of it before open returns. */
 struct convai_request {
 	const char *channel;	/*!< channel name, for the log */
@@ -134,6 +141,7 @@ struct convai_progress {
 	const char *detail;		/*!< words from outside that go with it, one line, or "" */
 	uint32_t queue;		/*!< enum convai_queue */
 	uint32_t talked;	/*!< once ended: 1 if it was talking, so that an agent was there */
+	uint32_t working;	/*!< enum convai_working */
 };
 
 /*!

@@ -299,6 +299,7 @@ static void watch(struct call *call, int64_t now)
 		.agent_queued = watchdog_wants_queue(&call->watchdog, call->progress.state)
 			&& speaking_is_queued(&call->speaking),
 		.on_hold = call->caller.on_hold,
+		.agent_works = call->progress.working != CONVAI_WORKING_NOT,
 	};
 	struct ending ending;
 
@@ -315,6 +316,17 @@ static void write_due(struct call *call, int64_t now, int64_t caller_frame_us)
 	} else {
 		speaking_write(&call->speaking, now, caller_frame_us);
 	}
+}
+
+/*! \brief Have the caller hear something else while the agent waits for a tool */
+static void fill(struct call *call, int64_t now)
+{
+	int wanted = call->progress.state == CONVAI_STATE_TALKING
+		&& call->progress.working == CONVAI_WORKING_LONG && !call->caller.on_hold
+		&& !channel_tool_sounds(&call->step.tool);
+
+	filler_look(&call->filler, wanted, wanted && speaking_is_queued(&call->speaking), now);
+	call->speaking.filled = call->filler.on;
 }
 
 /*! \brief Run the agent's step, and see what it has left of the call */
@@ -519,6 +531,16 @@ static void connect_ways(struct call *call)
 		.watchdog = &call->watchdog,
 		.statistics = &call->statistics,
 	};
+	call->filler = (struct filler) { .channel = call->channel, .use = call->agent->filler };
+	call->step = (struct step) {
+		.source = &call->source,
+		.telling = &call->telling,
+		.hearing = &call->hearing,
+		.speaking = &call->speaking,
+		.device = call->device,
+		.tool.telling = &call->telling,
+		.tool.source = &call->source,
+	};
 }
 
 void call_run(struct call *call, const struct call_options *options)
@@ -557,6 +579,9 @@ void call_run(struct call *call, const struct call_options *options)
 	}
 	call->speaking.waiting = waiting_begin(call->channel, options);
 	talk(call);
+	filler_end(&call->filler);
+	step_drop(&call->step);
+	events_tell(&call->source, call->ops, call->session);
 	if (call->speaking.waiting) {
 		waiting_end(call->channel, options);
 	}

@@ -21,6 +21,7 @@
 #include "call/dtmf.h"
 #include "call/ending.h"
 #include "call/events.h"
+#include "call/filler.h"
 #include "call/hearing.h"
 #include "call/media.h"
 #include "call/queue.h"
@@ -80,6 +81,8 @@ struct call {
 	struct hearing hearing;
 	struct speaking speaking;
 	struct telling telling;
+	struct step step;
+	struct filler filler;
 	struct dtmf dtmf;
 	struct queue queue;
 	struct watchdog watchdog;

@@ -98,20 +98,20 @@ static unsigned int mean_amplitude(const struct ast_frame *frame)
 
 void watchdog_hear(struct watchdog *watchdog, const struct ast_frame *frame, int64_t now)
 {
-	unsigned int rate;
+	unsigned int rate = ast_format_get_sample_rate(frame->subclass.format);
+	unsigned int before = watchdog->loud_ms;
 
-	if (!watchdog->agent->silence_timeout) {
-		/* Nobody asks how long the caller has been silent. */
-		watchdog->loud_ms = 0;
-		return;
-	}
-	rate = ast_format_get_sample_rate(frame->subclass.format);
 	if (!rate || mean_amplitude(frame) < SPEECH_LEVEL) {
 		watchdog->loud_ms = 0;
 		return;
 	}
 	watchdog->loud_ms += frame->samples * 1000 / rate;
-	if (watchdog->loud_ms >= SPEECH_MS) {
+	if (watchdog->loud_ms < SPEECH_MS) {
+		return;
+	}
+	/* What has made it speech counts as well. */
+	watchdog->speech_ms += watchdog->loud_ms - (before < SPEECH_MS ? 0 : before);
+	if (watchdog->agent->silence_timeout) {
 		watchdog->quiet_us = now;
 		watchdog_asked(watchdog, now);
 	}

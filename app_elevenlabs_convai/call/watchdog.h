@@ -40,6 +40,7 @@ struct watchdog {
 	int64_t quiet_us;	/*!< since when the caller's silence counts */
 	int64_t asked_us;	/*!< when the caller has said what is not answered yet; 0: nothing */
 	int64_t looked_us;	/*!< when watchdog_look was called last */
+	uint64_t speech_ms;	/*!< of all that the caller has said */
 	unsigned int loud_ms;	/*!< how long the caller has been loud without a pause */
 	unsigned int agent_heard:1;
 	unsigned int agent_talks:1;	/*!< as looked at last */
@@ -51,6 +52,7 @@ struct watchdog {
 struct watchdog_facts {
 	int64_t now;
 	uint32_t state;			/*!< enum convai_state */
+	unsigned int agent_works:1;	/*!< a tool of the agent's is under way, beside the call */
 	unsigned int agent_queued:1;	/*!< agent audio waits to be heard; if watchdog_wants_queue */
 	unsigned int on_hold:1;
 };
@@ -72,6 +74,9 @@ void watchdog_notice(struct watchdog *watchdog, int64_t now);
 
 /*! \brief The agent has been asked something, by speech or in text: it owes an answer */
 void watchdog_asked(struct watchdog *watchdog, int64_t now);
+
+/*! \brief The dialplan has had the channel since then, and gives it back: that time does not count */
+void watchdog_resume(struct watchdog *watchdog, int64_t since_us, int64_t now);
 
 /*! \brief Whether watchdog_look is to be told what of the agent's is queued: to ask costs */
 int watchdog_wants_queue(const struct watchdog *watchdog, uint32_t state);

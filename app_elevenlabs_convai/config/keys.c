@@ -97,6 +97,12 @@ static int check_dtmf(const struct config_key *key, const char *value, char *can
 	return dtmf_use_find(value) < 0 ? -1 : keep(value, canonical, size);
 }
 
+static int check_filler(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return filler_use_find(value) < 0 ? -1 : keep(value, canonical, size);
+}
+
 /*! \brief How long a caller may be in the service's queue */
 static int check_queue(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
@@ -576,6 +582,21 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.preset = "15",
 		.allowed = "a whole number of seconds from 1 to 120",
 		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_FILLER] = {
+		.name = "filler",
+		.check = check_filler,
+		.preset = "none",
+		.allowed = "music, tone or none",
+	},
+	[KEY_FILLER_AFTER_MS] = {
+		.name = "filler_after_ms",
+		.check = check_number,
+		.min = 0,
+		.max = 60000,
+		.preset = "1500",
+		.allowed = "a whole number of milliseconds from 0 to 60000",
+		.flags = KEY_TO_ENGINE,
 		.flags = KEY_TO_ENGINE,
 	},
 	[KEY_TRANSFER_ALLOW] = {
@@ -670,3 +691,13 @@ int dtmf_use_find(const char *name)
 	return find_name(name, names, ARRAY_LEN(names));
 }
 
+int filler_use_find(const char *name)
+{
+	static const char * const names[] = {
+		[FILLER_NONE] = "none",
+		[FILLER_MUSIC] = "music",
+		[FILLER_TONE] = "tone",
+	};
+
+	return find_name(name, names, ARRAY_LEN(names));
+}

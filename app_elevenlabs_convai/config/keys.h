@@ -53,6 +53,8 @@ enum config_key_id {
 	KEY_TOOLS_DIRECTORY,
 	KEY_TOOLS_CONTEXT,
 	KEY_TOOL_TIMEOUT,
+	KEY_FILLER,
+	KEY_FILLER_AFTER_MS,
 	KEY_TRANSFER_ALLOW,
 	KEY_TRANSFER_METHOD,
 	KEY_SET_VARIABLE_ALLOW,
@@ -74,6 +76,13 @@ enum dtmf_use {
 	DTMF_AS_MESSAGE,	/*!< the agent answers, as if they had been spoken */
 	DTMF_AS_CONTEXT,	/*!< the agent knows, and says nothing because of it */
 	DTMF_FOR_DIALPLAN,	/*!< the agent is not told */
+};
+
+/*! What the caller hears while a tool takes its time: the key filler */
+enum filler_use {
+	FILLER_NONE,
+	FILLER_MUSIC,	/*!< music on hold, of the channel's own class */
+	FILLER_TONE,	/*!< a short note now and then */
 };
 
 /*! Room for the name of a section, of which Asterisk has no longer ones, with its terminator */
@@ -108,5 +117,8 @@ int config_key_is_legacy(const char *name);
 
 /*! \brief The use that is called so in elevenlabs.conf, or -1 */
 int dtmf_use_find(const char *name);
+
+/*! \brief The same of enum filler_use */
+int filler_use_find(const char *name);
 
 #endif /* CONFIG_KEYS_H */

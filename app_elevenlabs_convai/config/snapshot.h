@@ -35,6 +35,7 @@ struct config_agent {
 	unsigned int silence_timeout;	/*!< seconds, 0: none */
 	unsigned int agent_timeout;	/*!< seconds, 0: none */
 	enum dtmf_use dtmf;
+	enum filler_use filler;
 	char dtmf_end;			/*!< the key that ends a group of digits, '\0': none */
 	unsigned int dtmf_timeout_ms;	/*!< a longer pause between digits ends a group, too */
 	unsigned int send_caller_number:1;

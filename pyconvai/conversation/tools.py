@@ -24,6 +24,7 @@ from ..words import line
 from .channel_tools import CHANNEL_TOOLS, ChannelTool, Refused
 from .effects import CallTool, Id
 from .jobs import Jobs, Kind, NotBegun
+from .patience import Patience
 from .steps import TOOL_NAME, Outcome, Steps
 from .steps import arguments as channel_variables
 from .worker import Answer
@@ -203,9 +204,27 @@ class Toolbox:
         changed: Callable[[], None],
         late: Callable[[str], None],
     ) -> None:
-        """answer: send a result (id, text, whether it is an error). end: end the conversation."""
-        self._handle, self._log = handle, log
-        self._tools, self._answer, self._end = tools, answer, end
+        """``settings``: of the agent. ``answer``: send a result (id, text, whether it is an error).
+
+        ``called``: each call that is answered comes by here first. ``end``: end the conversation.
+        ``changed``, ``late``: see Steps.
+        """
+        self._handle, self._log, self._settings, self._jobs = handle, log, settings, jobs
+        self._python, self._late = python, late
+        self._tools, self._answer, self._end = allowed(settings), answer, end
+        self._on_channel = on_channel(settings)
+        self._called = called
+        self.steps = Steps(
+            handle,
+            log,
+            settings.steps_max,
+            tell=lambda call, text, is_error: self._tell(call, text, is_error=is_error),
+            unknown=self._unknown,
+            refused=self._not_allowed,
+            changed=changed,
+            late=late,
+        )
+        self._patience = Patience(handle, settings.filler_after_ms)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._calls = 0
         self._closed = False
@@ -281,7 +300,13 @@ class Toolbox:
         return line(f"The phone system has no tool named {call.name}; there are: {there_are}.")
 
     def close(self) -> None:
-        """Cancel all calls: the conversation is over, and nobody waits for an answer."""
+        """Cancel all calls: the conversation is over.
+
+        Those that are open are answered all the same, for its record.
+        """
+        self._closed = True
+        self.steps.close()
+        self._patience.close()
         for task in self._tasks:
             task.cancel()
         for call, _ in list(self._open.values()):
@@ -296,6 +321,41 @@ class Toolbox:
     async def _carry_out(self, call: CallTool, tool: Function) -> None:
         context = ToolContext(self._handle.channel)
         work = self._spawn(self._run(call, tool, context))
+    async def _in_python(self, call: CallTool) -> None:
+        """In a process of its own: see workshop.py."""
+        assert self._python is not None
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        with self._patience.tool():
+            try:
+                answer = await self._python.run(call)
+            except Exception as error:  # of ours
+                answer = Answer(_failed(call), is_error=True, fault=trace(error))
+        if answer is None:
+            self.steps.ask(call)
+            return
+        if answer.fault:
+            fault = " | ".join(answer.fault.split("\n"))
+            self._log.error(f"tool {call.name} failed: {fault}", "tools that failed")
+        self._tell(call, answer.text, is_error=answer.is_error)
+        if loop.time() - began > limits.RESULT_SECONDS:
+            self._late(f"{call.name} has ended after {loop.time() - began:.0f} s: {answer.text}")
+
+    async def take_time(self, call: CallTool, work: Work) -> None:
+        """Answer a call with what comes of work that is done elsewhere, within ``tool_timeout``.
+
+        ``_has_room`` comes before it. The caller may hear the filler meanwhile. Work that is given
+        up is not cancelled: whatever does it cannot be stopped, and counts until it ends.
+        """
+        seconds = self._settings.tool_timeout
+        _, asked = self._open[call.call_id]
+        with self._patience.tool():
+            text, is_error = await self._limited(call, work, seconds, cancel=False)
+        self._tell(call, text, is_error=is_error)
+        waited = asyncio.get_running_loop().time() - asked
+        if waited > limits.RESULT_SECONDS:
+            self._late(f"{call.name} has ended after {waited:.0f} s: {text}")
+
     async def _limited(
         self,
         call: CallTool,

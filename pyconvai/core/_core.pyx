@@ -196,6 +196,10 @@ cdef class SessionHandle:
             convai_job_free(job)
         return verdict, ticket
 
+    def work(self, uint32_t working):
+        """Tell the channel whether tools are under way beside the call (``enum convai_working``)."""
+        convai_session_work(self.held(), working)
+
     @property
     def step_free(self):
         """Whether a step may be offered: no other is on its way."""

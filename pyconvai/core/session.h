@@ -74,6 +74,7 @@ struct convai_session {
 	uint32_t status, play_out, talked;
 	atomic_uint state;		/*!< enum convai_state */
 	atomic_uint queue;		/*!< enum convai_queue; loop thread */
+	atomic_uint working;		/*!< enum convai_working; loop thread */
 
 	atomic_uint hung_up;		/*!< channel thread: the call is over */
 	atomic_int held;		/*!< channel thread: the caller has put us on hold */
@@ -184,6 +185,12 @@ void convai_session_queue(struct convai_session *session);
  * \param how enum convai_queue
  */
 void convai_session_leave_queue(struct convai_session *session, uint32_t how);
+
+/*!
+ * \brief Say whether tools are under way beside the call, and wake the channel thread if that is new
+ * \param working enum convai_working
+ */
+void convai_session_work(struct convai_session *session, uint32_t working);
 
 /*!
  * \brief Publish the end, and wake the channel thread. Only the first call has an effect.

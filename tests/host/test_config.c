@@ -224,7 +224,63 @@ static const struct key_case key_cases[] = {
 	{
 		"dtmf_timeout_ms", KEY_DTMF_TIMEOUT_MS,
 		{ { "100", "100" }, { "60000", "60000" } },
-		{ "99", "60001", "2.0" } },
+		{ "99", "60001", "2.0" }
+	},
+	{
+		"steps_context", KEY_STEPS_CONTEXT,
+		{ { "mine", "mine" }, { "My_ctx.2-x", "My_ctx.2-x" }, { CHARACTERS_79, CHARACTERS_79 } },
+		{ "a b", "a,b", "a(b", "${X}", CHARACTERS_79 "x" }
+	},
+	{
+		"steps_max", KEY_STEPS_MAX,
+		{ { "0", "0" }, { "1000", "1000" } },
+		{ "-1", "1001", "many" }
+	},
+	{
+		"transfer_method", KEY_TRANSFER_METHOD,
+		{ { "blind", "blind" }, { "refer", "refer" } },
+		{ "", "REFER", "attended" }
+	},
+	{
+		"set_variable_allow", KEY_SET_VARIABLE_ALLOW,
+		{ { "none", "none" }, { "ticket", "ticket" }, { "ticket , case_2", "ticket,case_2" } },
+		{ "", "ticket,", "_ticket", "2nd", "DB(a/b)", "a b", "*" }
+	},
+	{
+		"tools_directory", KEY_TOOLS_DIRECTORY,
+		{ { "/", "/" }, { "/usr", "/usr" }, { "/usr/", "/usr" } },
+		{ "tmp", "/dev/null", "/nonexistent" }
+	},
+	{
+		"tools_context", KEY_TOOLS_CONTEXT,
+		{ { "mine", "mine" }, { "My_ctx.2-x", "My_ctx.2-x" }, { CHARACTERS_79, CHARACTERS_79 } },
+		{ "a b", "a,b", "a(b", "${X}", CHARACTERS_79 "x" }
+	},
+	{
+		"tool_timeout", KEY_TOOL_TIMEOUT,
+		{ { "1", "1" }, { "120", "120" } },
+		{ "0", "121", "1.5" }
+	},
+	{
+		"filler", KEY_FILLER,
+		{ { "music", "music" }, { "tone", "tone" }, { "none", "none" } },
+		{ "", "Music", "yes" }
+	},
+	{
+		"filler_after_ms", KEY_FILLER_AFTER_MS,
+		{ { "0", "0" }, { "60000", "60000" } },
+		{ "-1", "60001", "soon" }
+	},
+	{
+		"get_state_allow", KEY_GET_STATE_ALLOW,
+		{ { "none", "none" }, { "100@hints, sales , PJSIP/*", "100@hints,sales,PJSIP/*" } },
+		{ "", "a b", "sales)", "x,,y" }
+	},
+	{
+		"ari_events", KEY_ARI_EVENTS,
+		{ { "yes", "yes" }, { "no", "no" } },
+		{ "", "maybe" }
+	},
 };
 
 TEST(every_key_takes_what_it_allows_in_section_and_general)

@@ -326,6 +326,9 @@ RESULT_SECONDS = 20.0
 """So long the service waits for the result of a tool, unless the agent's settings say more. Later
 ones are told as context as well."""
 
+STATE_NAME_CHARACTERS = 80
+"""Of what get_state is asked for: extensions, contexts and queues have no longer names."""
+
 MESSAGES_KEPT = 16
 """Messages to the agent, from others, that wait for the end of a step."""
 

@@ -274,6 +274,19 @@ static int check_context(const struct config_key *key, const char *value, char *
 	return check_word(value, "_-.", canonical, MIN(size, CONTEXT_SIZE));
 }
 
+/*! \brief What get_state may be asked for, with *: no blank, comma or bracket gets into a function's argument */
+static int check_state(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return check_word(value, "_-.@/:+*#", canonical, size);
+}
+
+static int check_states(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return check_each(key, value, canonical, size, check_state);
+}
+
 static int check_override(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
 {
@@ -597,6 +610,14 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.preset = "1500",
 		.allowed = "a whole number of milliseconds from 0 to 60000",
 		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_GET_STATE_ALLOW] = {
+		.name = "get_state_allow",
+		.check = check_states,
+		.preset = "none",
+		.allowed =
+		"extensions as 100@hints, devices as PJSIP/100 and queues, separated by commas, in which * "
+		"stands for any letters; or none",
 		.flags = KEY_TO_ENGINE,
 	},
 	[KEY_TRANSFER_ALLOW] = {

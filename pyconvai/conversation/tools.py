@@ -41,7 +41,14 @@ class ToolContext:
 
     channel: str
     ending: str = ""
-    """A tool sets the reason to end the conversation, once the caller has heard the agent out."""
+    """A tool sets the reason to end the conversation, once the caller has heard the agent out: a
+    sentence of ours."""
+    detail: str = ""
+    """What the agent has said of it."""
+    states: str = "none"
+    """``get_state_allow`` in elevenlabs.conf."""
+    state_of: Callable[[str], Awaitable[str]] | None = None
+    """What the phone system says of an extension, a device or a queue, or ToolFailed."""
 
 
 Function = Callable[..., Awaitable[str]]
@@ -59,8 +66,18 @@ _STATE_NAME = re.compile(rf"[A-Za-z0-9_.@/:+*#-]{{1,{limits.STATE_NAME_CHARACTER
 """What a function of the dialplan takes for one argument, and nothing else."""
 
 
+async def get_state(context: ToolContext, *, name: str) -> str:
+    """Whether an extension, a device or the people of a queue are free."""
+    if not _STATE_NAME.fullmatch(name) or not admits(context.states, name):
+        ask_for = f"You may ask for: {context.states}."
+        raise ToolFailed(line(f"{name} is not among what agents may ask the state of. {ask_for}"))
+    assert context.state_of is not None
+    return await context.state_of(name)
+
+
 TOOLS: dict[str, Function] = {
     "end_call": end_call,
+    "get_state": get_state,
 }
 """By the name that the agent has for it. ``tools`` in elevenlabs.conf says who may call which."""
 
@@ -319,8 +336,18 @@ class Toolbox:
         return task
 
     async def _carry_out(self, call: CallTool, tool: Function) -> None:
-        context = ToolContext(self._handle.channel)
-        work = self._spawn(self._run(call, tool, context))
+        context = ToolContext(
+            self._handle.channel, states=self._settings.get_state_allow, state_of=self._state_of
+        )
+
+        async def work() -> tuple[str, bool]:
+            return str(await tool(context, **arguments(tool, call.parameters))), False
+
+        text, is_error = await self._limited(call, work, limits.TOOL_SECONDS)
+        self._tell(call, text, is_error=is_error)
+        if context.ending and not is_error:
+            await self._end_when_heard(context)
+
     async def _in_python(self, call: CallTool) -> None:
         """In a process of its own: see workshop.py."""
         assert self._python is not None

@@ -419,6 +419,31 @@ INQUIRY_LINES = 500
 INQUIRY_LINE_BYTES = 1000
 """Of one of them: a sentence or two, and a name of somebody else's in it."""
 
+# ---- What is asked of the service about an agent (elevenlabs check agent) ----
+
+CHECK_RESPONSE_BYTES = 524_288
+"""Of an agent's settings, its prompt included, or of a tool's: some 30 kB. No other call is served
+while Python reads it: 5 ms at worst."""
+
+CHECK_TOOLS = 64
+"""Of one agent: more are not looked at, and a line says so."""
+
+CHECK_TOOLS_AT_ONCE = 4
+"""Requests for them that are under way together; each has a connection of its own."""
+
+CHECK_FINDINGS = 400
+"""Of one check; INQUIRY_LINES has room for them. Nobody reads more, and each takes its time."""
+
+CHECK_PIECES = 50_000
+"""Values of all tools' settings, and for each CHECK_PIECE characters of a text one more: where
+variables are looked for. 64 tools have some 30,000; no other call is served for 40 ms at worst."""
+
+CHECK_PIECE = 100
+"""Characters."""
+
+CHECK_DEPTH = 20
+"""Of lists and objects in each other in a tool's settings, where variables are looked for."""
+
 # An engine that stops closes its conversations first (CLOSE_ALL_SECONDS). Asterisk's end waits for
 # all of it no longer than EXIT_LIMIT_MS (app_elevenlabs_convai.c), an unload for some seconds.
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import __version__, limits, log, selftest
+from .checking.agent import AgentCheck
 from .conversation.jobs import Jobs
 from .conversation.session import Session
 from .conversation.workshop import Workshops

@@ -266,6 +266,13 @@ COMMAND(cli_test_agent, "elevenlabs test agent",
 	"       the service's answer. Says OK, or the status and reason that a call would have.\n",
 	run(a, complete_test_agent))
 
+COMMAND(cli_check_agent, "elevenlabs check agent",
+	"Usage: elevenlabs check agent <name>\n"
+	"       Reads an agent's settings at the service, and changes nothing. Says what of them\n"
+	"       will not work here (fault) or deserves a look (hint), a line each with its\n"
+	"       remedy, and at the end how many of each there are. Fails if there is a fault.\n",
+	run(a, complete_test_agent))
+
 COMMAND(reload, "elevenlabs reload",
 	"Usage: elevenlabs reload\n"
 	"       Reads elevenlabs.conf again, and lists the agents that are added, removed and\n"

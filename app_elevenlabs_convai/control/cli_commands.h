@@ -27,6 +27,9 @@ char *cli_show_version(struct ast_cli_args *a);
 /*! \brief Waits for the service, some seconds at most, and no longer than the module stays */
 char *cli_test_agent(struct ast_cli_args *a);
 
+/*! \brief Waits for the service twice, as cli_test_agent */
+char *cli_check_agent(struct ast_cli_args *a);
+
 char *cli_send(struct ast_cli_args *a);
 
 /*! \brief `elevenlabs debug ...` and `elevenlabs set debug ...` */

@@ -23,6 +23,7 @@ struct ast_json {
 	enum ast_json_type type;
 	size_t count;
 	struct ast_json *elements[MAX_ELEMENTS];
+	unsigned int more;	/*!< references beside the first */
 	char *text;	/*!< of what was made here: the string, or the lines of an object */
 };
 

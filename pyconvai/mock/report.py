@@ -34,7 +34,12 @@ def summary(data: dict[str, Any]) -> str:
     ]
     for number, session in enumerate(data["sessions"]):
         lines += _session_lines(number, session)
-    return "\n".join(lines)
+    return "\n".join(map(_plain, lines))
+
+
+def _plain(line: str) -> str:
+    """A line for a terminal, which acts upon control characters."""
+    return "".join(character if character.isprintable() else " " for character in line)
 
 
 def _session_lines(number: int, session: dict[str, Any]) -> Iterator[str]:

@@ -135,6 +135,7 @@ class Agent:
     input_timeout_s: float = 60.0
     signed_url_ttl_s: float = 900.0
     signed_url_once: bool = False
+    settings: dict[str, Any] = field(default_factory=dict)  # over what the service tells of it
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -184,6 +185,7 @@ class Scenario:
     agents: dict[str, Agent]
     limits: Limits = field(default_factory=Limits)
     server: Server = field(default_factory=Server)
+    tools: dict[str, dict[str, Any]] = field(default_factory=dict)  # tool_config, by id
 
     def agent(self, agent_id: str) -> Agent | None:
         """The agent for an id: its own section, else ``[agents.default]``, else None."""
@@ -233,7 +235,14 @@ def _parse(raw: dict[str, Any], file: str, base: Path) -> Scenario:
     for name in names:
         merged = _merged(raw["agents"], name, sections, ())
         agents[name] = _agent(name, Table(merged, sections.path(name)), base)
-    scenario = Scenario(top.text("title", file), agents, _limits(limits), _server(server))
+    tools = top.table("tools")
+    scenario = Scenario(
+        top.text("title", file),
+        agents,
+        _limits(limits),
+        _server(server),
+        {name: _free(tools.table(name)) for name in tools.names()},
+    )
     top.finish()
     return scenario
 
@@ -310,10 +319,16 @@ def _agent(name: str, table: Table, base: Path) -> Agent:
         input_timeout_s=table.number("input_timeout_s", default.input_timeout_s),
         signed_url_ttl_s=table.number("signed_url_ttl_s", default.signed_url_ttl_s),
         signed_url_once=table.flag("signed_url_once", False),
+        settings=_free(table.table("settings")),
         faults=tuple(parse_fault(item) for item in table.tables("faults")),
     )
     table.finish()
     return agent
+
+
+def _free(table: Table) -> dict[str, Any]:
+    """A table in the service's own form, as it stands."""
+    return {name: table.raw(name) for name in table.names()}
 
 
 def _turn_settings(table: Table) -> TurnSettings:

@@ -20,7 +20,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from . import rest
+from . import rest, settings
 from .faults import Fault
 from .link import DirectConnection, reset_connection
 from .messages import dump
@@ -99,6 +99,8 @@ class MockAgent:
         self._active: dict[str, int] = {}
         self._fault_uses: dict[int, int] = {}
         self._changed = asyncio.Condition()
+        self._writing = asyncio.Lock()
+        self._written: set[asyncio.Task[None]] = set()  # recordings under way
         self._live: set[Session] = set()
         self._held: set[ServerConnection] = set()  # silent handshakes, see _hold
         self._server: SocketServer | None = None
@@ -145,6 +147,7 @@ class MockAgent:
             for connection in list(self._held):
                 connection.transport.abort()
             await self._server.wait_closed()
+        await asyncio.gather(*self._written)
 
     def session(self, number: int) -> SessionHandle:
         """A handle on the n-th session (0 is the first), begun or not."""
@@ -208,6 +211,12 @@ class MockAgent:
             response = response or rest.signed_url(request, self.scenario, self._tickets, scheme)
         elif path == rest.SOCKET_PATH and "upgrade" in request.headers:
             response = await self._stage(connection, "handshake", agent_id)
+        elif path.startswith(settings.AGENTS_PATH):
+            agent_id = path.removeprefix(settings.AGENTS_PATH)
+            response = await self._stage(connection, "settings", agent_id)
+            response = response or settings.agent_response(request, self.scenario)
+        elif path.startswith(settings.TOOLS_PATH):
+            response = settings.tool_response(request, self.scenario)
         elif path == rest.REPORT_PATH:
             return rest.respond(200, dump(self.report()))
         else:
@@ -282,10 +291,18 @@ class MockAgent:
             self._live.discard(session)
             if session.admitted:
                 self._active[agent.name] -= 1
-            if self._record_dir is not None:
+            # By itself: the socket is closed behind this, and nobody is to wait for a disk.
+            writing = asyncio.create_task(self._complete(record, agent))
+            self._written.add(writing)
+            writing.add_done_callback(self._written.discard)
+
+    async def _complete(self, record: Record, agent: Agent) -> None:
+        """The session is over: write it down, one at a time, for many would make others late."""
+        if self._record_dir is not None:
+            async with self._writing:
                 await asyncio.to_thread(record.write_audio, self._record_dir, agent)
-            record.complete = True
-            await self._notify()
+        record.complete = True
+        await self._notify()
 
     def _authorize(
         self, agent: Agent | None, agent_id: str, query: dict[str, str]

@@ -246,3 +246,55 @@ def test_a_refused_key(conversation: Conversation, client: str) -> None:
     seen, record = conversation(client, "refused", "signed")
     assert record is None
     assert seen["http_status"] == 401 or "401" in seen["error"]
+
+
+SETTINGS = {
+    "agents": {
+        "sales": {
+            "format": "ulaw_8000",
+            "api_keys": ["test-key"],
+            "overrides": ["agent.language"],
+            "admit_after_ms": 0,
+            "settings": {"conversation_config": {"agent": {"prompt": {"tool_ids": ["tool_1"]}}}},
+        }
+    },
+    "tools": {
+        "tool_1": {
+            "type": "client",
+            "name": "pay",
+            "description": "Take a payment.",
+            "expects_response": True,
+            "response_timeout_secs": -1,
+            "parameters": {
+                "type": "object",
+                "required": ["amount"],
+                "properties": {"amount": {"type": "number", "description": "In euros."}},
+            },
+        }
+    },
+}
+
+
+def test_the_settings_of_an_agent() -> None:
+    """What the mock tells of an agent and of a tool has no field that the official types lack."""
+    if why := missing("python_sdk"):
+        pytest.skip(why)
+
+    async def run() -> dict[str, Any]:
+        async with MockAgent(SETTINGS) as mock:
+            python, script = command("python_sdk")[0], str(HERE / "settings_sdk.py")
+            client = await asyncio.create_subprocess_exec(
+                python, script, mock.url, "sales", "tool_1", stdout=asyncio.subprocess.PIPE
+            )
+            async with asyncio.timeout(LIMIT):
+                output, _ = await client.communicate()
+        seen: dict[str, Any] = json.loads(output)
+        return seen
+
+    assert asyncio.run(run()) == {
+        "format": "ulaw_8000",
+        "tool_ids": ["tool_1"],
+        "tool": "pay",
+        "faults": [],
+        "refused": [401, 404, 404],
+    }

@@ -39,6 +39,7 @@
 #include "control/cli.h"
 #include "control/departure.h"
 #include "control/manager.h"
+#include "control/tools.h"
 #include "door.h"
 #include "engine/embed.h"
 #include "engine/generation.h"

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from . import __version__, limits, log, selftest
 from .checking.agent import AgentCheck
+from .conversation.asked import AboutTools
 from .conversation.jobs import Jobs
 from .conversation.session import Session
 from .conversation.workshop import Workshops
@@ -39,6 +40,25 @@ class Runtime:
         self._workshops = Workshops()
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._handles: list[_core.SessionHandle] = []
+        self._records = Records(self.network)
+        check, tools = AgentCheck(self.network, self._workshops), AboutTools(self._workshops)
+        self._desk = desk = Desk(self._records)
+        self._inquiries = Inquiries(
+            {
+                "call names": desk.names,
+                "report": desk.report,
+                "report page": desk.page,
+                "bundle": desk.bundle,
+                "agent tools": check.tools,
+                "check agent": check.check,
+                "show tools": tools.show,
+                "test tool": tools.test,
+                "renew tools": tools.renew,
+                "webhooks": self._records.told,
+            }
+        )
+        self._recorded: dict[asyncio.Task[None], str] = {}
+        """Ids of records, by the sessions that they are of."""
         self._next_tick: float | None = None
         self._unsent: set[asyncio.Task[None]] = set()
         """Sessions whose outbox the network did not take."""

@@ -31,6 +31,7 @@
 #include "control/cli_commands.h"
 #include "control/say.h"
 #include "engine/generation.h"
+#include "control/tools.h"
 #include "door.h"
 #include "monotonic.h"
 
@@ -273,6 +274,28 @@ COMMAND(cli_check_agent, "elevenlabs check agent",
 	"       remedy, and at the end how many of each there are. Fails if there is a fault.\n",
 	run(a, complete_test_agent))
 
+static char *complete_show_tools(struct ast_cli_args *a)
+{
+	if (a->pos == 3) {
+		complete_agents(a->word);
+	}
+	return NULL;
+}
+
+COMMAND(cli_show_tools, "elevenlabs show tools",
+	"Usage: elevenlabs show tools [agent]\n"
+	"       Lists the tools that agents, or this one, may call, in the order in which a name is\n"
+	"       looked for: parameters, and where each is written. Names in tools that nothing has\n"
+	"       follow, files of tools_directory that are broken, and the processes of the others.\n",
+	run(a, complete_show_tools))
+
+COMMAND(cli_test_tool, "elevenlabs test tool",
+	"Usage: elevenlabs test tool <name> [json]\n"
+	"       Runs a tool of a tools_directory without a call, and shows what the agent would be\n"
+	"       told, and a traceback. The parameters are an object: {\"article\": \"A7\", \"count\": 2}.\n"
+	"       Asterisk takes the quotes from it; \\\" keeps one, where a text has a comma, a colon\n"
+	"       or a bracket.\n", NULL)
+
 COMMAND(reload, "elevenlabs reload",
 	"Usage: elevenlabs reload\n"
 	"       Reads elevenlabs.conf again, and lists the agents that are added, removed and\n"
@@ -353,6 +376,9 @@ static struct ast_cli_entry commands[] = {
 	AST_CLI_DEFINE(handle_cli_show_stats, "Show how long things take in ElevenLabs calls"),
 	AST_CLI_DEFINE(handle_cli_show_version, "Show versions of the ElevenLabs module"),
 	AST_CLI_DEFINE(handle_cli_test_agent, "Reach an ElevenLabs agent without a call"),
+	AST_CLI_DEFINE(handle_cli_check_agent, "Find what will not work with an ElevenLabs agent"),
+	AST_CLI_DEFINE(handle_cli_show_tools, "List tools of ElevenLabs agents"),
+	AST_CLI_DEFINE(handle_cli_test_tool, "Run a tool in Python without a call"),
 	AST_CLI_DEFINE(handle_reload, "Reload elevenlabs.conf"),
 	AST_CLI_DEFINE(handle_cli_debug, "Turn ElevenLabs message logging on or off"),
 	AST_CLI_DEFINE(handle_set_debug, "Turn ElevenLabs message logging on or off"),

@@ -32,6 +32,10 @@ char *cli_check_agent(struct ast_cli_args *a);
 
 char *cli_send(struct ast_cli_args *a);
 
+/* Both wait for the engine, and for a tool: as long as tool_timeout says, and for files to be loaded. */
+char *cli_show_tools(struct ast_cli_args *a);
+char *cli_test_tool(struct ast_cli_args *a);
+
 /*! \brief `elevenlabs debug ...` and `elevenlabs set debug ...` */
 char *cli_debug(struct ast_cli_args *a);
 

@@ -28,6 +28,7 @@
 #include "asterisk/module.h"	/* what makes this a module */
 #include "asterisk/pbx.h"	/* ast_register_application_xml */
 
+#include "call/agent_state.h"
 #include "call/attempt.h"
 #include "call/beside.h"
 #include "call/ending.h"
@@ -404,7 +405,13 @@ static void offer_commands_again(void)
 static int unload_module(void)
 {
 	registry_close(1);
+	agent_state_changed();
 	if (departure_wait(app, LEAVE_LIMIT_MS)) {
+		registry_close(0);
+		agent_state_changed();
+		return -1;
+	}
+	if (end_jobs()) {
 		registry_close(0);
 		return -1;
 	}
@@ -478,6 +485,8 @@ static int reload_module(void)
 	int res = reload_configuration();
 
 	res |= reload_engine();
+	tools_renew();
+	agent_state_changed();
 	return res ? AST_MODULE_RELOAD_ERROR : AST_MODULE_RELOAD_SUCCESS;
 }
 

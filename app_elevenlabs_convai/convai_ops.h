@@ -513,6 +513,13 @@ struct convai_host {
 	 */
 	uint32_t (*begin_job)(struct convai_session *session, const struct convai_job *job);
 
+	/*!
+	 * \brief Say that calls to an agent have no prospect for so long, or (0) that they have again
+	 *
+	 * It cannot be reached, or the service wants to be left alone. Loop thread, without the GIL; does not wait.
+	 * \param agent section of elevenlabs.conf
+	 */
+	void (*away)(const char *agent, uint32_t ms);
 };
 
 #endif /* CONVAI_OPS_H */

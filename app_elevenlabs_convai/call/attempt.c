@@ -22,6 +22,7 @@
 #include "asterisk/utf8.h"	/* ast_utf8_copy_string */
 #include "asterisk/utils.h"	/* ast_copy_string */
 
+#include "call/agent_state.h"
 #include "call/attempt.h"
 #include "call/call.h"
 #include "call/device.h"
@@ -128,6 +129,7 @@ static void admit(struct attempt *attempt, struct config_agent *agent,
 
 	switch (call ? registry_admit(call, max_sessions) : REGISTRY_NO_MEMORY) {
 	case REGISTRY_ADMITTED:
+		agent_state_changed();
 		carry_out(attempt, call);
 		break;
 	case REGISTRY_FULL:

@@ -31,6 +31,7 @@ from ..service.metadata import Metadata
 from ..service.settings import Call, Settings
 from ..service.websocket import Closed, WebSocket
 from ..words import token
+from . import prospects, sent, wire
 from .activity import Activity
 from .admission import Place
 from .effects import (
@@ -295,6 +296,7 @@ class Session:
             self._websocket.mute()
             self._up.set_exception(failed)
         else:
+            prospects.reached(self.handle.agent)  # now: the caller may hang up before the task runs
             self._up.set_result(metadata)
             self._limit(limits.QUEUE_DECISION_SECONDS, self._decide)
 

@@ -209,6 +209,7 @@ cdef extern from "engine.h" nogil:
     int convai_engine_requests(uint32_t *end_status, char *end_reason)
     int convai_engine_debugging(const convai_session *session, int wished)
     void convai_engine_log(uint32_t level, const char *channel, const char *text)
+    void convai_engine_away(const char *agent, uint32_t ms)
     void convai_engine_refuse()
     void convai_engine_closed()
 

@@ -632,6 +632,14 @@ def clean(str text not None, size_t most, int use):
     return copy[:length].decode()
 
 
+def away(str agent not None, uint32_t ms):
+    """Tell the host for how long calls to an agent have no prospect; 0: they have again."""
+    cdef bytes name = agent.encode("utf-8", "replace")
+    cdef const char *text = name
+    with nogil:
+        convai_engine_away(text, ms)
+
+
 def log(int level, str channel not None, str text not None):
     """Write one line to the host's log. May block: Asterisk's logger has a lock."""
     cdef bytes channel_bytes = channel.encode("utf-8", "replace")

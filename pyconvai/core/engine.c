@@ -294,7 +294,9 @@ void convai_engine_log(uint32_t level, const char *channel, const char *text)
 	if (host) {
 		host->log(level, channel, text);
 	}
-	atomic_fetch_sub(&convai_engine.host_calls, 1);
+	leave_host();
+}
+
 uint32_t convai_engine_begin_job(struct convai_session *session, struct convai_own_job *job)
 {
 	const struct convai_host *host = enter_host();
@@ -304,6 +306,14 @@ uint32_t convai_engine_begin_job(struct convai_session *session, struct convai_o
 	return verdict;
 }
 
+void convai_engine_away(const char *agent, uint32_t ms)
+{
+	const struct convai_host *host = enter_host();
+
+	if (host) {
+		host->away(agent, ms);
+	}
+	leave_host();
 }
 
 /* ---- Any thread, through struct convai_ops ---- */

@@ -39,6 +39,7 @@
 #include "config/diff.h"
 #include "control/cli.h"
 #include "control/departure.h"
+#include "control/function.h"
 #include "control/manager.h"
 #include "control/tools.h"
 #include "door.h"
@@ -159,7 +160,8 @@
 						The caller hung up, or the channel was hung up or sent elsewhere.
 					</value>
 					<value name="TRANSFER">
-						The agent has said where the call is to go.
+						The agent has transferred the caller, by transfer_call; or the dialplan
+						has handed them over: ELEVENLABS(end) in a step.
 					</value>
 					<value name="TIMEOUT">
 						A time limit was reached, here or at the service.

@@ -142,6 +142,11 @@ static void admit(struct attempt *attempt, struct config_agent *agent,
 			agent->max_sessions, agent->name);
 		attempt->another = 1;
 		break;
+	case REGISTRY_NESTED:
+		end_without_call(attempt, CONVAI_STATUS_LIMIT,
+			"%d agents have this caller already, each in a step of the one before; end a "
+			"conversation with ELEVENLABS(end) before the next", REGISTRY_NESTED_MAX);
+		break;
 	case REGISTRY_DRAINING:
 		end_without_call(attempt, CONVAI_STATUS_LIMIT,
 			"draining: an operator wants no new calls (elevenlabs drain off ends that)");
@@ -152,6 +157,10 @@ static void admit(struct attempt *attempt, struct config_agent *agent,
 	case REGISTRY_NO_MEMORY:
 		end_without_call(attempt, CONVAI_STATUS_ERROR, "out of memory");
 		break;
+	}
+	if (call) {
+		attempt->generation = registry_withdraw(call);
+		agent_state_changed();
 	}
 	ao2_replace(attempt->first, attempt->another ? call : NULL);
 	ao2_cleanup(call);

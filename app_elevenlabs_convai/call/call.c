@@ -48,12 +48,29 @@ static void note_unique_id(struct call *call)
 
 /* ---- The end ---- */
 
+/*! \brief What the dialplan has said of the end: it goes before whatever has ended the call since */
+static enum convai_status asked_status(struct call *call)
+{
+	enum convai_status asked;
+
+	ao2_lock(call);
+	asked = call->asked;
+	ao2_unlock(call);
+	return asked;
+}
+
 /*! \brief Let the call end like this, unless it has ended already */
 static void end(struct call *call, const struct ending *ending)
 {
-	if (!call->over) {
-		call->over = 1;
-		call->ending = *ending;
+	enum convai_status asked = asked_status(call);
+
+	if (call->over) {
+		return;
+	}
+	call->over = 1;
+	call->ending = *ending;
+	if (asked) {
+		ending_set_asked(&call->ending, asked);
 	}
 }
 
@@ -463,6 +480,10 @@ static int open_session(struct call *call)
 		ao2_lock(call);
 		call->session = session;
 		call->ops->set_session_debug(session, call->debug);
+		if (call->asked) {
+			/* By whoever was quicker than the engine. */
+			call->ops->hangup(session);
+		}
 		ao2_unlock(call);
 	} else if (errno == ESHUTDOWN) {
 		call->engine_closed = 1;

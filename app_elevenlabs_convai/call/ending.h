@@ -37,4 +37,7 @@ void __attribute__((format(printf, 3, 4))) ending_set(struct ending *ending,
 /*! \brief Add what the dialplan, the service or somebody else has said */
 void ending_set_detail(struct ending *ending, const char *words);
 
+/*! \brief Set what the dialplan has asked for: it goes before whatever has ended the call since */
+void ending_set_asked(struct ending *ending, enum convai_status asked);
+
 #endif /* CALL_ENDING_H */

@@ -8,16 +8,14 @@
 
 /*!
  * \file
- * \brief The calls that are up, and how many there have been
+ * \brief The calls that are up
  */
 
 #include "asterisk.h"
 
 #include "asterisk/astobj2.h"	/* references to calls */
 #include "asterisk/channel.h"	/* ast_channel_name */
-#include "asterisk/linkedlists.h"	/* AST_LIST */
 #include "asterisk/lock.h"	/* AST_MUTEX_DEFINE_STATIC */
-#include "asterisk/logger.h"	/* ast_log */
 #include "asterisk/utils.h"	/* ast_calloc */
 #include "asterisk/vector.h"	/* AST_VECTOR */
 
@@ -25,51 +23,42 @@
 #include "call/registry.h"
 #include "config/config.h"
 #include "door.h"
+#include "engine/generation.h"
 
 AST_MUTEX_DEFINE_STATIC(lock);
 static AST_VECTOR(, struct call *) live;
-static AST_LIST_HEAD_NOLOCK_STATIC(tallies, tally);
 static int is_closed;
 static int is_draining;
 
-/*! \brief Calls of an agent that are up. The lock is held. */
+/*! \brief Calls that this channel has. The lock is held. */
+static unsigned int count_nested(const struct ast_channel *channel)
+{
+	unsigned int found = 0;
+	size_t i;
+
+	for (i = 0; i < AST_VECTOR_SIZE(&live); i++) {
+		found += AST_VECTOR_GET(&live, i)->channel == channel;
+	}
+	return found;
+}
+
+/*! \brief Conversations with an agent, or (NULL) with all, that are up. The lock is held. */
 static unsigned int count_live(const char *agent)
 {
 	unsigned int found = 0;
 	size_t i;
 
 	for (i = 0; i < AST_VECTOR_SIZE(&live); i++) {
-		found += !strcasecmp(AST_VECTOR_GET(&live, i)->agent->name, agent);
+		const struct call *call = AST_VECTOR_GET(&live, i);
+
+		found += !call->placeless && (!agent || !strcasecmp(call->agent->name, agent));
 	}
 	return found;
-}
-
-/*!
- * \brief The tally of an agent, new if need be; NULL when out of memory. The lock is
- * held.
- */
-static struct tally *find_tally(const char *agent)
-{
-	size_t size = strlen(agent) + 1;
-	struct tally *tally;
-
-	AST_LIST_TRAVERSE(&tallies, tally, entry) {
-		if (!strcasecmp(tally->agent, agent)) {
-			return tally;
-		}
-	}
-	tally = ast_calloc(1, sizeof(*tally) + size);
-	if (tally) {
-		memcpy(tally->agent, agent, size);
-		AST_LIST_INSERT_TAIL(&tallies, tally, entry);
-	}
-	return tally;
 }
 
 static enum registry_verdict admit(struct call *call, unsigned int max_sessions)
 {
 	const struct config_agent *agent = call->agent;
-	struct tally *tally;
 
 	if (is_closed) {
 		return REGISTRY_CLOSED;
@@ -77,18 +66,19 @@ static enum registry_verdict admit(struct call *call, unsigned int max_sessions)
 	if (is_draining) {
 		return REGISTRY_DRAINING;
 	}
-	if (max_sessions && AST_VECTOR_SIZE(&live) >= max_sessions) {
+	if (count_nested(call->channel) >= REGISTRY_NESTED_MAX) {
+		return REGISTRY_NESTED;
+	}
+	if (max_sessions && count_live(NULL) >= max_sessions) {
 		return REGISTRY_FULL;
 	}
 	if (agent->max_sessions && count_live(agent->name) >= agent->max_sessions) {
 		return REGISTRY_AGENT_FULL;
 	}
-	tally = find_tally(agent->name);
-	if (!tally || AST_VECTOR_APPEND(&live, call)) {
+	if (AST_VECTOR_APPEND(&live, call)) {
 		return REGISTRY_NO_MEMORY;
 	}
 	ao2_ref(call, +1);
-	tally->in_all++;
 	return REGISTRY_ADMITTED;
 }
 
@@ -116,6 +106,27 @@ void registry_remove(struct call *call)
 	if (remove_call(call)) {
 		door_log(LOG_NOTICE, "Drained: the last call with an ElevenLabs agent is over\n");
 	}
+}
+
+struct generation *registry_withdraw(struct call *call)
+{
+	struct generation *generation;
+
+	ao2_lock(call);
+	generation = call->generation;
+	call->generation = NULL;
+	ao2_unlock(call);
+	ast_mutex_lock(&lock);
+	call->placeless = 1;
+	ast_mutex_unlock(&lock);
+	return generation;
+}
+
+int registry_is_empty(void)
+{
+	SCOPED_MUTEX(locked, &lock);
+
+	return !AST_VECTOR_SIZE(&live);
 }
 
 void registry_close(int closed)
@@ -180,6 +191,8 @@ void registry_end_all(void)
 	size_t i;
 
 	for (i = 0; i < count; i++) {
+		/* The channel first: Asterisk has it locked where it asks the function ELEVENLABS for an event. */
+		ast_channel_lock(calls[i]->channel);
 		ao2_lock(calls[i]);
 		calls[i]->unloading = 1;
 		if (calls[i]->session) {
@@ -187,6 +200,7 @@ void registry_end_all(void)
 			ast_softhangup(calls[i]->channel, AST_SOFTHANGUP_APPUNLOAD);
 		}
 		ao2_unlock(calls[i]);
+		ast_channel_unlock(calls[i]->channel);
 	}
 	registry_free_list(calls, count);
 }
@@ -225,41 +239,84 @@ static struct call *find_newest(int (*is_it)(struct call *call, const void *what
 	size_t count = registry_list(&calls);
 	size_t i;
 
-	for (i = 0; i < count && !found; i++) {
-		char name[AST_CHANNEL_NAME];
-
-		registry_channel_name(calls[i], name, sizeof(name));
-		if (!strcasecmp(name, channel)) {
-			found = ao2_bump(calls[i]);
+	for (i = count; i && !found; i--) {
+		if (is_it(calls[i - 1], what)) {
+			found = ao2_bump(calls[i - 1]);
 		}
 	}
 	registry_free_list(calls, count);
 	return found;
 }
 
-struct registry_numbers registry_numbers(const char *agent)
+static int has_name(struct call *call, const void *channel)
 {
-	struct registry_numbers numbers = { 0, 0 };
-	struct tally *tally;
+	char name[AST_CHANNEL_NAME];
+
+	registry_channel_name(call, name, sizeof(name));
+	return !strcasecmp(name, channel);
+}
+
+static int had_unique_id(struct call *call, const void *unique_id)
+{
+	int res;
+
+	ao2_lock(call);
+	res = !strcmp(call->unique_id, unique_id);
+	ao2_unlock(call);
+	return res;
+}
+
+struct call *registry_find(const char *channel)
+{
+	return find_newest(has_name, channel);
+}
+
+static int has_session(struct call *call, const void *session)
+{
+	int res;
+
+	ao2_lock(call);
+	res = call->session == session;
+	ao2_unlock(call);
+	return res;
+}
+
+struct call *registry_find_session(const struct convai_session *session)
+{
+	return find_newest(has_session, session);
+}
+
+struct call *registry_find_unique_id(const char *unique_id)
+{
+	return find_newest(had_unique_id, unique_id);
+}
+
+struct call *registry_find_channel(const struct ast_channel *channel)
+{
+	struct call *found = NULL;
+	size_t i;
 	SCOPED_MUTEX(locked, &lock);
 
-	numbers.now = agent ? count_live(agent) : AST_VECTOR_SIZE(&live);
-	AST_LIST_TRAVERSE(&tallies, tally, entry) {
-		if (!agent || !strcasecmp(tally->agent, agent)) {
-			numbers.in_all += tally->in_all;
+	/* The newest, as above, but without the channel's lock. */
+	for (i = AST_VECTOR_SIZE(&live); i && !found; i--) {
+		if (AST_VECTOR_GET(&live, i - 1)->channel == channel) {
+			found = ao2_bump(AST_VECTOR_GET(&live, i - 1));
 		}
 	}
-	return numbers;
+	return found;
+}
+
+unsigned int registry_count(const char *agent)
+{
+	SCOPED_MUTEX(locked, &lock);
+
+	return count_live(agent);
 }
 
 void registry_clear(void)
 {
-	struct tally *tally;
 	SCOPED_MUTEX(locked, &lock);
 
-	while ((tally = AST_LIST_REMOVE_HEAD(&tallies, entry))) {
-		ast_free(tally);
-	}
 	AST_VECTOR_FREE(&live);
 	is_draining = 0;
 }

@@ -8,7 +8,7 @@
 
 /*!
  * \file
- * \brief The calls that are up, and how many there have been
+ * \brief The calls that are up
  *
  * Any thread: channels come and go, CLI and AMI look calls up and drain, load, reload and
  * unload open and close it. One mutex guards all of it. It is held for a walk through the
@@ -20,21 +20,24 @@
 
 #include <stddef.h>
 
+struct ast_channel;
 struct call;
+struct convai_session;
+
+/*!
+ * So many agents may have one channel, each in a step of the one before. All are on the stack of the
+ * channel's thread, of which Asterisk gives 500 kB: each takes some 35 kB with the dialplan around it.
+ */
+#define REGISTRY_NESTED_MAX 4
 
 enum registry_verdict {
 	REGISTRY_ADMITTED,
 	REGISTRY_FULL,		/*!< as many calls as [general] allows are up */
 	REGISTRY_AGENT_FULL,	/*!< as many calls as the agent's section allows are up */
+	REGISTRY_NESTED,	/*!< as many agents as may have one channel have this one */
 	REGISTRY_DRAINING,	/*!< an operator wants no new calls */
 	REGISTRY_CLOSED,	/*!< the module is going */
 	REGISTRY_NO_MEMORY,
-};
-
-/*! Calls of one agent, or of all */
-struct registry_numbers {
-	unsigned int now;
-	unsigned int in_all;	/*!< since the module was loaded */
 };
 
 /*!
@@ -46,6 +49,19 @@ enum registry_verdict registry_admit(struct call *call, unsigned int max_session
 
 /*! \brief Take a call out again */
 void registry_remove(struct call *call);
+
+/*!
+ * \brief Take from a conversation what it takes up, its place and its generation, for it is over or about to be
+ *
+ * Any thread; may be called again. The call stays in the list for as long as the application runs: its
+ * channel may be in a step, where nothing else tells that it needs our code.
+ *
+ * \return the generation, which the caller leaves; NULL when it has been taken before
+ */
+struct generation *registry_withdraw(struct call *call);
+
+/*! \brief Whether no call is in the list, with or without its place */
+int registry_is_empty(void);
 
 /*! \brief Refuse calls because the module is going (1), or not any more (0) */
 void registry_close(int closed);
@@ -76,16 +92,25 @@ void registry_end_all(void);
 /*! \brief The call on a channel, with a reference, or NULL */
 struct call *registry_find(const char *channel);
 
+/*! \brief The same by the channel itself: of several, the one that was admitted last */
+struct call *registry_find_channel(const struct ast_channel *channel);
+
+/*! \brief The same by its session, which is only compared */
+struct call *registry_find_session(const struct convai_session *session);
+
 /*! \brief The same by the id that the channel had when the call, or its step, began */
 struct call *registry_find_unique_id(const char *unique_id);
+
+/*! \brief Where a call stands, in a word. It is locked. */
+const char *registry_state_name(const struct call *call);
 
 /*! \brief Copy the name of a call's channel, which may be renamed at any time */
 void registry_channel_name(const struct call *call, char *name, size_t size);
 
-/*! \brief Numbers of one agent, or of all agents together if the name is NULL */
-struct registry_numbers registry_numbers(const char *agent);
+/*! \brief Conversations with one agent, or with all together if the name is NULL, that have their place */
+unsigned int registry_count(const char *agent);
 
-/*! \brief Forget the numbers; no call is up any more */
+/*! \brief Begin anew; no call is up any more */
 void registry_clear(void);
 
 #endif /* CALL_REGISTRY_H */

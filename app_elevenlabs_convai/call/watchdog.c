@@ -185,6 +185,16 @@ static void stand_still(struct watchdog *watchdog, const struct watchdog_facts *
 	watchdog->asked_us = 0;
 }
 
+void watchdog_resume(struct watchdog *watchdog, int64_t since_us, int64_t now)
+{
+	watchdog->talking_us += now - since_us;
+	watchdog->quiet_us = now;
+	watchdog->looked_us = now;
+	watchdog->asked_us = 0;
+	watchdog->refused_us = 0;
+	watchdog->loud_ms = 0;
+}
+
 /*! \brief Whether the caller, or the agent, has been silent for too long */
 static int people_are_silent(struct watchdog *watchdog, const struct watchdog_facts *facts,
 	struct ending *ending)

@@ -10,17 +10,16 @@
  * \file
  * \brief The `elevenlabs show ...` commands
  *
- * They run on threads of Asterisk's. A session is looked at under the lock of its call,
- * so that the channel thread cannot release it meanwhile; nothing here takes the GIL, or
- * waits longer than for that.
+ * They run on threads of Asterisk's; nothing here takes the GIL, or waits longer than for the lock of
+ * a call.
  */
 
 #include "asterisk.h"
 
 #include "asterisk/ast_version.h"	/* ast_get_version */
-#include "asterisk/astobj2.h"	/* ao2_lock */
+#include "asterisk/astobj2.h"	/* ao2_ref */
 #include "asterisk/channel.h"	/* AST_CHANNEL_NAME */
-#include "asterisk/cli.h"	/* ast_cli */
+#include "asterisk/cli.h"	/* CLI_SUCCESS */
 #include "asterisk/strings.h"	/* S_OR */
 #include "asterisk/utils.h"	/* ARRAY_LEN */
 
@@ -28,66 +27,11 @@
 #include "call/registry.h"
 #include "config/config.h"
 #include "control/cli_commands.h"
+#include "control/view.h"
 #include "door.h"
 #include "engine/embed.h"
 #include "engine/generation.h"
 #include "monotonic.h"
-
-/*! What the commands print of one call, copied while it could not change */
-struct view {
-	char channel[AST_CHANNEL_NAME];
-	char conversation_id[128];
-	const char *state;
-	const char *debug;
-	struct convai_format caller;
-	struct convai_format agent;
-	struct convai_counters counters;
-	struct call_statistics statistics;
-	double queued;	/*!< seconds in the service's queue */
-	int seconds;
-};
-
-static const char *state_name(const struct call *call)
-{
-	static const char * const names[] = {
-		[CONVAI_STATE_CONNECTING] = "connecting",
-		[CONVAI_STATE_TALKING] = "talking",
-		[CONVAI_STATE_ENDED] = "ending",
-		[CONVAI_STATE_QUEUED] = "queued",
-	};
-
-	return call->session && call->progress.state < ARRAY_LEN(names)
-		? names[call->progress.state] : "leaving";
-}
-
-static void look_at(struct call *call, struct view *view)
-{
-	int64_t now = monotonic_us();
-
-	memset(view, 0, sizeof(*view));
-	registry_channel_name(call, view->channel, sizeof(view->channel));
-	view->seconds = (now - call->started_us) / 1000000;
-	statistics_copy(&call->statistics, &view->statistics);
-	view->queued = statistics_queued_us(&view->statistics, now) / 1000000.0;
-	ao2_lock(call);
-	view->state = state_name(call);
-	view->debug = cli_debug_state(call);
-	view->caller = call->progress.caller;
-	view->agent = call->progress.agent;
-	ast_copy_string(view->conversation_id, call->progress.conversation_id,
-		sizeof(view->conversation_id));
-	if (call->session) {
-		call->ops->counters(call->session, &view->counters);
-	}
-	ao2_unlock(call);
-}
-
-static double seconds_of(const struct convai_format *format, uint64_t bytes)
-{
-	unsigned int sample_bytes = format->encoding == CONVAI_ENCODING_SLIN ? 2 : 1;
-
-	return format->rate ? (double) bytes / sample_bytes / format->rate : 0;
-}
 
 static void duration_text(int seconds, char *text, size_t size)
 {
@@ -95,11 +39,10 @@ static void duration_text(int seconds, char *text, size_t size)
 }
 
 /* Names are never cut short: one types them elsewhere, and scripts take them from here. */
-#define AGENTS_FORMAT "%-20s %-32.32s %-32.32s %-10s %-6s %5s %7s\n"
+#define AGENTS_FORMAT "%-20s %-32.32s %-32.32s %-10s %-6s %5s %7s%s\n"
 
 static void show_agent(int fd, const struct config_agent *agent)
 {
-	struct registry_numbers numbers = registry_numbers(agent->name);
 	char host[CONFIG_VALUE_SIZE];
 	char now[12];
 	char in_all[12];
@@ -114,7 +57,7 @@ static void show_agent(int fd, const struct config_agent *agent)
 char *cli_show_agents(struct ast_cli_args *a)
 {
 	struct config *config;
-	struct registry_numbers numbers = registry_numbers(NULL);
+	unsigned int up = registry_count(NULL);
 	size_t count = 0;
 	size_t i;
 
@@ -164,18 +107,18 @@ char *cli_show_sessions(struct ast_cli_args *a)
 		"Duration", "Heard", "Spoken", "Queued");
 	count = registry_list(&calls);
 	for (i = 0; i < count; i++) {
-		struct view view;
+		struct call_view view;
 		char duration[16];
 		char heard[16];
 		char spoken[16];
 		char queued[16];
 
-		look_at(calls[i], &view);
+		call_view_take(calls[i], &view);
 		duration_text(view.seconds, duration, sizeof(duration));
 		snprintf(heard, sizeof(heard), "%.1f s",
-			seconds_of(&view.caller, view.counters.pushed_bytes));
+			call_view_seconds(&view.caller, view.counters.pushed_bytes));
 		snprintf(spoken, sizeof(spoken), "%.1f s",
-			seconds_of(&view.agent, view.counters.played_bytes));
+			call_view_seconds(&view.agent, view.counters.played_bytes));
 		snprintf(queued, sizeof(queued), "%.1f s", view.queued);
 		door_cli(a->fd, SESSIONS_FORMAT, view.channel, calls[i]->agent->name,
 			S_OR(view.conversation_id, "-"), view.state, duration, heard, spoken, queued);
@@ -196,7 +139,7 @@ static const char *waited_text(uint64_t waited_us, char *text, size_t size)
 	return text;
 }
 
-static void show_view(int fd, const char *agent, const struct view *view)
+static void show_view(int fd, const char *agent, const struct call_view *view)
 {
 	const struct convai_counters *c = &view->counters;
 	const struct call_statistics *s = &view->statistics;
@@ -221,22 +164,24 @@ static void show_view(int fd, const char *agent, const struct view *view)
 		media_format_name(&view->agent, spoken, sizeof(spoken)));
 	door_cli(fd,
 		"Heard:            %.2f s, of which %.2f s silence in place of missing audio\n",
-		seconds_of(&view->caller, c->pushed_bytes), c->silence_ms / 1000.0);
-	ast_cli(fd, "  not taken:      %.2f s by the queue, %.2f s by the socket, %.2f s of the first "
-				"words\n", seconds_of(&view->caller, c->push_dropped_bytes),
-		seconds_of(&view->caller, c->send_dropped_bytes), s->preroll_dropped_ms / 1000.0);
-	ast_cli(fd, "  real time:      at worst %.0f ms behind and %.0f ms ahead; %" PRIu64 " ms of silence "
-				"inserted, %.0f ms dropped as late\n", s->behind_us / 1000.0, s->ahead_us / 1000.0,
+		call_view_seconds(&view->caller, c->pushed_bytes), c->silence_ms / 1000.0);
+	door_cli(fd, "  not taken:      %.2f s by the queue, %.2f s by the socket, %.2f s of the first "
+				 "words\n", call_view_seconds(&view->caller, c->push_dropped_bytes),
+		call_view_seconds(&view->caller, c->send_dropped_bytes), s->preroll_dropped_ms / 1000.0);
+	door_cli(fd, "  real time:      at worst %.0f ms behind and %.0f ms ahead; %" PRIu64 " ms of silence "
+				 "inserted, %.0f ms dropped as late\n", s->behind_us / 1000.0, s->ahead_us / 1000.0,
 		s->inserted_ms, s->caller_late_us / 1000.0);
-	ast_cli(fd, "Spoken:           %.2f s of %.2f s received\n",
-		seconds_of(&view->agent, c->played_bytes),
-		seconds_of(&view->agent, c->received_bytes));
-	ast_cli(fd, "  not spoken:     %.2f s interrupted, %.2f s stale, %.2f s overflow\n",
-		seconds_of(&view->agent, c->flushed_bytes),
-		seconds_of(&view->agent, c->stale_dropped_bytes),
-		seconds_of(&view->agent, c->overflow_dropped_bytes));
-	ast_cli(fd, "Interruptions:    %" PRIu64 "\n", c->interruptions);
-	ast_cli(fd, "Messages:         %" PRIu64 " received (%" PRIu64 " unknown), %" PRIu64
+	door_cli(fd, "Spoken:           %.2f s of %.2f s received\n",
+		call_view_seconds(&view->agent, c->played_bytes),
+		call_view_seconds(&view->agent, c->received_bytes));
+	door_cli(fd, "  not spoken:     %.2f s interrupted, %.2f s stale, %.2f s overflow\n",
+		call_view_seconds(&view->agent, c->flushed_bytes),
+		call_view_seconds(&view->agent, c->stale_dropped_bytes),
+		call_view_seconds(&view->agent, c->overflow_dropped_bytes));
+	door_cli(fd, "Interruptions:    %" PRIu64 "\n", c->interruptions);
+	door_cli(fd, "Turns:            %" PRIu64 " answered, after %.0f ms (median) and at worst %.0f ms\n",
+		view->turns.count, view->turns.median_us / 1000.0, view->turns.worst_us / 1000.0);
+	door_cli(fd, "Messages:         %" PRIu64 " received (%" PRIu64 " unknown), %" PRIu64
 		" audio chunks sent, %" PRIu64 " pings answered\n", c->messages_received,
 		c->unknown_messages, c->chunks_sent, c->pings_answered);
 	door_cli(fd, "Digits:           %" PRIu64 " pressed by the caller\n", s->digits);
@@ -264,11 +209,12 @@ char *cli_show_session(struct ast_cli_args *a)
 	}
 	count = registry_list(&calls);
 	for (i = 0; i < count && !found; i++) {
-		struct view view;
+		struct call_view view;
 
-		look_at(calls[i], &view);
+		call_view_take(calls[i], &view);
 		if (!strcasecmp(view.channel, a->argv[3])) {
 			show_view(a->fd, calls[i]->agent->name, &view);
+			show_line(a->fd, calls[i]->channel);
 			found = 1;
 		}
 	}
@@ -276,14 +222,6 @@ char *cli_show_session(struct ast_cli_args *a)
 	if (!found) {
 		door_cli(a->fd, "There is no session on channel %s\n", a->argv[3]);
 		return CLI_FAILURE;
-	}
-	generation_ops(generation)->timings(&timings);
-	generation_leave(generation);
-	if (!buckets) {
-		ast_cli(a->fd, STATS_FORMAT, "Times in ms", "Count", "p50", "p99", "Max");
-	}
-	for (kind = 0; kind < CONVAI_TIMING_COUNT; kind++) {
-		(buckets ? show_buckets : show_timing)(a->fd, &timings, kind);
 	}
 	return CLI_SUCCESS;
 }

@@ -23,8 +23,10 @@
 #include "asterisk/strings.h"	/* ast_strlen_zero */
 
 #include "control/manager.h"
+#include "control/running.h"
 #include "control/say.h"
 #include "monotonic.h"
+#include "control/view.h"
 #include "door.h"
 
 /*** DOCUMENTATION
@@ -109,6 +111,49 @@ static void list_agents(struct mansession *s, const struct message *m)
 	}
 	door_list_end(s, m, "ElevenLabsAgentsComplete", count);
 	ao2_cleanup(config);
+}
+
+static void list_session(struct mansession *s, const struct message *m, const struct call *call,
+	const struct call_view *view)
+{
+	char numbers[7][24];
+
+	snprintf(numbers[0], sizeof(numbers[0]), "%d", view->seconds);
+	snprintf(numbers[1], sizeof(numbers[1]), "%.0f",
+		call_view_seconds(&view->caller, view->counters.pushed_bytes) * 1000);
+	snprintf(numbers[2], sizeof(numbers[2]), "%.0f",
+		call_view_seconds(&view->agent, view->counters.played_bytes) * 1000);
+	snprintf(numbers[3], sizeof(numbers[3]), "%" PRIu64, view->counters.interruptions);
+	snprintf(numbers[4], sizeof(numbers[4]), "%.0f", view->queued);
+	snprintf(numbers[5], sizeof(numbers[5]), "%" PRIu64, view->statistics.on_hold);
+	snprintf(numbers[6], sizeof(numbers[6]), "%" PRIu64, view->statistics.steps);
+	door_list_item(s, m, "ElevenLabsSession", "Channel", view->channel, "Uniqueid", view->unique_id,
+		"Linkedid", view->linked_id, "Agent", call->agent->name,
+		"ConversationId", view->conversation_id, "State", view->state, "Duration", numbers[0],
+		"HeardMs", numbers[1], "SpokenMs", numbers[2], "Interruptions", numbers[3],
+		"Queued", numbers[4], "OnHold", numbers[5], "Steps", numbers[6], SENTINEL);
+}
+
+static void list_sessions(struct mansession *s, const struct message *m)
+{
+	const char *channel = astman_get_header(m, "Channel");
+	struct call **calls;
+	size_t count = registry_list(&calls);
+	size_t listed = 0;
+	size_t i;
+
+	door_list_begin(s, m, "Sessions follow");
+	for (i = 0; i < count; i++) {
+		struct call_view view;
+
+		call_view_take(calls[i], &view);
+		if (ast_strlen_zero(channel) || !strcasecmp(channel, view.channel)) {
+			list_session(s, m, calls[i], &view);
+			listed++;
+		}
+	}
+	door_list_end(s, m, "ElevenLabsSessionsComplete", listed);
+	registry_free_list(calls, count);
 }
 
 }

@@ -46,6 +46,12 @@ like = "default"
 faults = [{ name = "drop", stage = "greeting" }]
 """
 
+STEP = """\
+[elevenlabs-steps]
+exten => hand_over,1,Set(ELEVENLABS(end)=TRANSFER)
+ same => n,Return()
+"""
+
 CASES = {
     "AGENT_ENDED": ("ends", {}, "the agent ended the conversation"),
     "HANGUP": ("leaves", {}, "the caller hung up"),

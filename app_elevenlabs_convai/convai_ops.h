@@ -195,6 +195,13 @@ struct convai_timings {
 	struct convai_timing timings[CONVAI_TIMING_COUNT];	/*!< by enum convai_timing_kind */
 };
 
+/*! What may be read of a conversation's words. All are one line of data (WORDS_DATA in words.h). */
+enum convai_words {
+	CONVAI_WORDS_TRANSCRIPT = 0,	/*!< turns from old to new, `agent: ... / caller: ...`; if `transcripts` allows it */
+	CONVAI_WORDS_SUMMARY = 1,	/*!< the parameter `summary` of the last tool that was called; as above */
+	CONVAI_WORDS_HEARD = 2,		/*!< what has been played of the agent's last turn that the caller has heard any of */
+};
+
 /*! Longest of these, with its terminator */
 #define CONVAI_WORDS_BYTES 16384
 

@@ -385,6 +385,18 @@ VARIABLE_NAME_CHARACTERS = 64
 VARIABLES_CHARACTERS = 100
 """Of all of them together, with what goes before each: the reason has to say why as well."""
 
+# What the dialplan may read of a conversation: a transcript is made of turns, and fits into
+# CONVAI_WORDS_BYTES (app_elevenlabs_convai/convai_ops.h).
+
+TRANSCRIPT_BYTES = 16_000
+"""Of a transcript that the dialplan may read: some 20 minutes of talk. The oldest turns go."""
+
+TURN_BYTES = 4000
+"""Of one turn in it: more than four minutes without a breath."""
+
+SUMMARY_BYTES = 4000
+"""Of the parameter ``summary`` of a tool: Asterisk puts no more into an application's argument."""
+
 MAX_LOGGED_CHARACTERS = 2000
 """Of a message in the debug log."""
 

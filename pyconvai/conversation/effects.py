@@ -46,6 +46,28 @@ class Play:
     audio_base64: str
     event_id: int
     new_response: bool
+class Speaker(StrEnum):
+    """Whose words."""
+
+    AGENT = "agent"
+    CALLER = "caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Words of the conversation: others may read them, and programs are told."""
+
+    speaker: Speaker
+    text: str
+    event_id: int
+    final: bool = False
+    """Of the caller's: the service has made up its mind."""
+    again: bool = False
+    """Of the agent's: in place of those that came last."""
+    truncated: bool = False
+    """The message was too long to be read whole."""
+
+
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +162,8 @@ Effect = (
     | Send
     | CountPong
     | CallTool
+    | Said
+    | Corrected
     | Log
     | CountUnknown
     | Metadata

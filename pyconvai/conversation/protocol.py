@@ -24,6 +24,7 @@ from .early import EarlyAudio
 from .effects import (
     AskFirst,
     CallTool,
+    Corrected,
     CountPong,
     CountStale,
     CountUnknown,
@@ -34,6 +35,7 @@ from .effects import (
     Log,
     Play,
     PlayHold,
+    Said,
     Send,
     Verbatim,
 )
@@ -245,7 +247,13 @@ class Conversation:
             return ()
         if event_id is None:  # it can't be known to be of another response than what is queued
             event_id = self._heard.event_id or 0
-        return (Play(audio_base64, event_id, event_id != self._heard.event_id),)
+        is_new = event_id != self._heard.event_id
+        return (Play(audio_base64, event_id, is_new, self._characters(body)),)
+
+    def _characters(self, body: dict[str, Any]) -> int:
+        """How many a piece of audio speaks; 0 where that is not told, or was cut."""
+        characters = _body(body, "alignment").get("chars")
+        return len(characters) if isinstance(characters, list) and not self._is_cut else 0
 
     def _is_stale(self, event_id: int | None) -> bool:
         """Whether audio is older than the last interruption; without an id nobody can tell."""
@@ -265,10 +273,16 @@ class Conversation:
 
     # ---- Transcript ----
 
+    def _said(self, body: dict[str, Any], key: str, speaker: Speaker, **what: bool) -> Said:
+        """Words for others: one character more than they are told shows that there are more."""
+        text = _text(body, key, limits.EVENT_TEXT_BYTES + 1)
+        return Said(speaker, text, _number(body), truncated=self._is_cut, **what)
+
     def _agent_response(self, message: dict[str, Any]) -> Effects:
         body = _event_body(message)
         self.admission.agent_came = True
-        text, response = _text(body, "agent_response"), _text(body, "response_id")
+        said = self._said(body, "agent_response", Speaker.AGENT)
+        response = _text(body, "response_id")
         before = self._responses.get(response)
         if before == text:
             return ()  # sent again
@@ -284,12 +298,19 @@ class Conversation:
 
     def _correction(self, message: dict[str, Any]) -> Effects:
         """After an interruption: what the agent has said, by the service's reckoning."""
-        text = _text(_event_body(message), "corrected_agent_response")
-        return _debug(f"agent, cut short: {text}; {self._heard}")
+        body = _event_body(message)
+        text = _text(body, "corrected_agent_response", limits.EVENT_TEXT_BYTES + 1)
+        told = f"agent, cut short: {_for_log(text)}; {self._heard}"
+        return (Corrected(text, _number(body)), *_debug(told))
 
     def _user_transcript(self, message: dict[str, Any]) -> Effects:
-        text = _text(_body(message, "user_transcription_event"), "user_transcript")
-        return _debug(f"caller: {text}")
+        body = _body(message, "user_transcription_event")
+        said = self._said(body, "user_transcript", Speaker.CALLER, final=True)
+        return (said, *_debug(f"caller: {said_for_log(_for_log(said.text))}"))
+
+    def _tentative_transcript(self, message: dict[str, Any]) -> Effects:
+        body = _body(message, "tentative_user_transcription_event")
+        return (self._said(body, "user_transcript", Speaker.CALLER),)
 
     # ---- Tools ----
 

@@ -38,6 +38,7 @@ from .effects import (
     Admitted,
     AskFirst,
     CallTool,
+    Corrected,
     CountPong,
     CountStale,
     CountUnknown,
@@ -50,6 +51,7 @@ from .effects import (
     PlayHold,
     Queued,
     QueueTimedOut,
+    Said,
     Send,
 )
 from .jobs import Jobs
@@ -60,6 +62,7 @@ from .protocol import (
     AudioFormat,
     Conversation,
 )
+from .said import Words
 from .sent import Say
 from .tools import Toolbox, allowed
 from .tools import PythonTools, Toolbox
@@ -421,14 +424,30 @@ class Session:
             case CallTool():
                 assert self._tools is not None
                 self._tools.call(effect)
-            case Log(level, text):
-                self._tell(level, text)
+            case Said() | Corrected() | ToolNews():
+                self._tell_others(effect)
+            case Log():
+                self._tell(effect)
             case Metadata():
                 self._began(effect)
             case Queued() | PlayHold() | QueueTimedOut() | Admitted():
                 self._move_on(effect)
             case CountStale() | CountPong() | CountUnknown():
                 self._count(effect)
+
+    def _tell_others(self, effect: Said | Corrected | ToolNews) -> None:
+        """Something was said or done: let the dialplan read it, and tell programs."""
+        match effect:
+            case Said():
+                self.account.said(effect)
+                self._words.said(effect)
+                self._events.said(effect)
+                self._spoken.said(effect)
+            case Corrected(text, event_id):
+                self.account.corrected(text, event_id)
+                self._words.corrected(text, event_id)
+            case ToolNews():
+                self._tell_tool(effect)
 
     def _move_on(self, effect: Queued | PlayHold | QueueTimedOut | Admitted) -> None:
         """Where the caller stands with the service changes, or its hold audio comes."""

@@ -130,8 +130,22 @@ cdef extern from "step.h" nogil:
                                    const char *const *arguments, uint32_t argument_count)
     void convai_job_free(convai_own_job *job)
 
+cdef extern from "said.h" nogil:
+    enum:
+        CONVAI_WORDS_TRANSCRIPT
+        CONVAI_WORDS_SUMMARY
     enum convai_words:
         pass
+    struct convai_said:
+        pass
+    int convai_said_put(convai_said *said, convai_words which, const char *text)
+    void convai_said_begin(convai_said *said, uint64_t id, uint64_t place)
+    int convai_said_response(convai_said *said, const char *text, uint32_t characters)
+    void convai_said_audio(convai_said *said, uint64_t end, uint32_t characters)
+    void convai_said_cut(convai_said *said, uint64_t played, uint64_t appended)
+    void convai_said_correct(convai_said *said, uint32_t characters)
+    int64_t convai_said_heard(convai_said *said, uint64_t id, uint64_t played, uint64_t appended)
+
     struct convai_turns:
         pass
 

@@ -393,6 +393,8 @@ cdef class SessionHandle:
             segment.idle_us = monotonic_us()
         convai_playout_append(&self.held().playout, segment)
         self.count(&self.held().tally.received_bytes, length)
+        convai_said_audio(
+            &self.held().said, convai_playout_appended(&self.held().playout), characters)
         if not self.has_spoken:
             # The channel looks for audio every 20 ms; the first word is not to wait for that.
             self.has_spoken = True
@@ -424,6 +426,8 @@ cdef class SessionHandle:
         cdef convai_playout *playout = &self.held().playout
         cdef uint64_t stale
         self.align()
+        convai_said_cut(
+            &self.held().said, convai_playout_position(playout), convai_playout_appended(playout))
         stale = convai_playout_flush(&self.held().playout, monotonic_us())
         convai_tally(&self.held().tally.flushed_bytes, stale)
         convai_tally(&self.held().tally.interruptions, interruption)
@@ -438,6 +442,30 @@ cdef class SessionHandle:
     cdef uint64_t to_ms(self, uint64_t n):
         cdef uint64_t second = convai_ms_to_bytes(&self.held().agent_format, 1000)
         return n * 1000 // second if second else 0
+
+    def begin_response(self, int64_t event_id):
+        """What is queued next is this turn of the agent's."""
+        convai_said_begin(
+            &self.held().said, <uint64_t>event_id, convai_playout_appended(&self.held().playout))
+
+    def tell_response(self, str text not None, uint32_t characters):
+        """What the turn that was begun last says: data, and how many characters it has as it was said."""
+        if convai_said_response(&self.held().said, text.encode(), characters):
+            raise MemoryError("no memory for what the agent says")
+
+    def correct_response(self, uint32_t characters):
+        """Of the turn that was cut short no more were spoken, says the service."""
+        convai_said_correct(&self.held().said, characters)
+
+    def tell_words(self, int which, str text not None):
+        """Let others read this, which is data: TRANSCRIPT or SUMMARY."""
+        if convai_said_put(&self.held().said, <convai_words>which, text.encode()):
+            raise MemoryError("no memory for what was said")
+    def counters(self):
+        """What ``struct convai_counters`` counts, by name."""
+        cdef convai_counters counters
+        convai_engine_ops().counters(self.held(), &counters)
+        return counters
 
     def count_message(self):
         """Count one message from the agent."""
@@ -623,6 +651,9 @@ WISH_NONE, WISH_FINISH, WISH_STOP = CONVAI_WISH_NONE, CONVAI_WISH_FINISH, CONVAI
 
 
 LINE, SENTENCE, DATA = WORDS_LINE, WORDS_SENTENCE, WORDS_DATA
+
+
+TRANSCRIPT, SUMMARY = CONVAI_WORDS_TRANSCRIPT, CONVAI_WORDS_SUMMARY
 
 
 def clean(str text not None, size_t most, int use):

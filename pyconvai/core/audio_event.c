@@ -298,6 +298,35 @@ static int take_list(struct text *text, uint32_t *length)
 	return 1;
 }
 
+/*! \brief Which characters are spoken when: how many there are */
+static int take_alignment(struct text *text, uint32_t *characters)
+{
+	struct span key;
+
+	*characters = 0;
+	if (!convai_json_take(&text->at, text->end, '{')) {
+		return take_value(text);
+	}
+	if (++text->depth > CONVAI_AUDIO_EVENT_DEPTH) {
+		return 0;
+	}
+	if (!convai_json_take(&text->at, text->end, '}')) {
+		do {
+			uint32_t other;
+
+			if (!take_string(text, &key) || memchr(key.at, '\\', key.length) || !convai_json_take(&text->at, text->end, ':')
+				|| !take_list(text, is(&key, "chars") ? characters : &other)) {
+				return 0;
+			}
+		} while (convai_json_take(&text->at, text->end, ','));
+		if (!convai_json_take(&text->at, text->end, '}')) {
+			return 0;
+		}
+	}
+	text->depth--;
+	return 1;
+}
+
 /*!
  * \brief The value of a key that nobody is interested in
  *
@@ -328,6 +357,8 @@ static int take_audio(struct text *text, struct convai_audio_event *event)
 			good = !audio.at && take_base64(text, &audio);
 		} else if (is(&key, "event_id")) {
 			good = !ids++ && take_whole(text, &event->event_id);
+		} else if (is(&key, "alignment")) {
+			good = take_alignment(text, &event->characters);
 		} else {
 			good = take_other(text, &key);
 		}

@@ -28,6 +28,7 @@ struct convai_audio_event {
 	const uint8_t *base64;	/*!< within the text: ASCII without blanks, not yet known to be base64 */
 	size_t base64_length;	/*!< a multiple of 4, not 0 */
 	uint64_t event_id;	/*!< below 10^18 */
+	uint32_t characters;	/*!< of the agent's text that it speaks, by its alignment; 0: it has none */
 };
 
 /*!

@@ -579,6 +579,7 @@ static struct convai_ops table = {
 	.inquiry_poll = convai_op_inquiry_poll,
 	.inquiry_release = convai_op_inquiry_release,
 	.end_job = convai_op_end_job,
+	.words = convai_op_words,
 };
 
 /* ---- Whoever starts the engine ---- */

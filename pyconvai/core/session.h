@@ -26,6 +26,7 @@
 #include "convai_ops.h"
 #include "playout.h"
 #include "ring.h"
+#include "said.h"
 #include "stamps.h"
 #include "step.h"
 

@@ -944,6 +944,9 @@ void fake_forget(void)
 			free((char *) session->pairs[j].value);
 		}
 		free(session->pairs);
+		for (j = 0; j <= CONVAI_WORDS_HEARD; j++) {
+			free(session->words[j]);
+		}
 		close(session->event_fd);
 		pthread_mutex_destroy(&session->lock);
 		free(session);

@@ -713,6 +713,51 @@ static void test_jobs(void)
 
 #define TELLINGS 20000
 
+static void *said_writer(void *arg)
+{
+	struct convai_said *said = arg;
+	uint64_t place = 0;
+	int i;
+
+	for (i = 0; i < TELLINGS; i++) {
+		convai_said_begin(said, i, place);
+		convai_said_response(said, "one two three four", 18);
+		place += 100;
+		convai_said_audio(said, place, i % 3 ? 18 : 0);
+		convai_said_put(said, CONVAI_WORDS_TRANSCRIPT, i % 2 ? "agent: one / caller: two" : "agent: one");
+		if (i % 5 == 0) {
+			convai_said_cut(said, place - 50, place);
+			convai_said_correct(said, 8);
+		}
+		CHECK(convai_said_heard(said, i, place, place) <= 18);
+		CHECK(convai_timed_agent(i % 2 ? "sales" : "support") != NULL);
+	}
+	return NULL;
+}
+
+static void test_said(void)
+{
+	static struct convai_said said;
+	struct convai_timings timings;
+	pthread_t writer;
+	char text[20];
+	int i;
+
+	convai_said_init(&said);
+	CHECK(pthread_create(&writer, NULL, said_writer, &said) == 0);
+	for (i = 0; i < TELLINGS; i++) {
+		convai_said_read(&said, CONVAI_WORDS_HEARD, i * 100, i * 100 + 100, text, sizeof(text));
+		CHECK(!strncmp("one two three four", text, strlen(text)));
+		convai_said_read(&said, CONVAI_WORDS_TRANSCRIPT, 0, 0, text, sizeof(text));
+		CHECK(!*text || !strcmp(text, "agent: one") || !strcmp(text, "caller: two"));
+		convai_timed_record(convai_timed_agent(i % 2 ? "support" : "sales"), CONVAI_TIMING_TURN, 1, 2);
+	}
+	pthread_join(writer, NULL);
+	CHECK(convai_op_agent_timings("SALES", &timings) == 0);
+	CHECK(convai_op_agent_timings("nobody", &timings) == -1);
+	convai_said_free(&said);
+}
+
 int main(void)
 {
 	test_ring();

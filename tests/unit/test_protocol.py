@@ -14,6 +14,7 @@ from pyconvai.conversation.effects import (
     Admitted,
     AskFirst,
     CallTool,
+    Corrected,
     CountPong,
     CountStale,
     CountUnknown,
@@ -26,6 +27,7 @@ from pyconvai.conversation.effects import (
     PlayHold,
     Queued,
     QueueTimedOut,
+    Said,
     Send,
 )
 from pyconvai.conversation.protocol import (
@@ -54,6 +56,10 @@ def notice(text: str) -> Log:
 
 def warning(text: str) -> Log:
     return Log(Level.WARNING, text)
+
+
+def agent(text: str, event_id: int = 1) -> tuple[Effect, ...]:
+    return Said(Speaker.AGENT, text, event_id), debug(f"agent: {text}")
 
 
 def pong(event_id: int) -> Send:
@@ -88,7 +94,7 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
         (message("ping", "ping_event", {"ping_ms": 7}), [pong(0), CountPong()]),
         (
             message("agent_response", "agent_response_event", {"agent_response": " Hi. "}),
-            [debug("agent: Hi.")],
+            [Said(Speaker.AGENT, "Hi.", 0), debug("agent: Hi.")],
         ),
         (
             message(
@@ -96,11 +102,11 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
                 "agent_response_correction_event",
                 {"corrected_agent_response": "Hi,"},
             ),
-            [debug("agent, cut short: Hi,; heard: nothing")],
+            [Corrected("Hi,", 0), debug("agent, cut short: Hi,; heard: nothing")],
         ),
         (
             message("user_transcript", "user_transcription_event", {"user_transcript": "Yes"}),
-            [debug("caller: Yes")],
+            [Said(Speaker.CALLER, "Yes", 0, final=True), debug("caller: Yes")],
         ),
         (
             message(
@@ -108,11 +114,11 @@ def message(kind: str, body_key: str = "", body: Any = None, **more: Any) -> str
                 "tentative_user_transcription_event",
                 {"user_transcript": "Ye", "event_id": 6},
             ),
-            [],
+            [Said(Speaker.CALLER, "Ye", 6)],
         ),
         (
             message("agent_response", "agent_response_event", {"event_id": "7"}),
-            [debug("agent: ")],
+            [Said(Speaker.AGENT, "", 7), debug("agent: ")],
         ),
         (
             message("agent_tool_request", "agent_tool_request", {"tool_name": "end_call"}),
@@ -516,7 +522,7 @@ def test_how_much_of_a_response_was_heard_is_told_with_its_correction() -> None:
     body = {"corrected_agent_response": "Well,"}
     correction = message("agent_response_correction", "agent_response_correction_event", body)
     told = "agent, cut short: Well,; heard: 2000 of 3000 ms of response 7"
-    assert conversation.receive(correction) == (debug(told),)
+    assert conversation.receive(correction) == (Corrected("Well,", 0), debug(told))
 
 
 def said(text: str, response_id: str = "", event_id: int = 1) -> str:
@@ -529,8 +535,9 @@ def test_a_response_that_is_sent_again_is_told_once() -> None:
     conversation = Conversation()
     assert conversation.receive(said("Hi.", "r1")) == agent("Hi.")
     assert conversation.receive(said("Hi.", "r1")) == ()
-    assert conversation.receive(said("Hi!", "r1")) == (debug("agent, in other words: Hi!"),)
-    assert conversation.receive(said("Hi!", "r2", 2)) == (debug("agent: Hi!"),)
+    again = (Said(Speaker.AGENT, "Hi!", 1, again=True), debug("agent, in other words: Hi!"))
+    assert conversation.receive(said("Hi!", "r1")) == again
+    assert conversation.receive(said("Hi!", "r2", 2)) == agent("Hi!", 2)
     assert conversation.last_response == 2
     for _ in range(2):
         assert conversation.receive(said("Yes.")) == agent("Yes.")

@@ -19,6 +19,7 @@ from pyconvai.conversation.effects import (
     Admitted,
     AskFirst,
     CallTool,
+    Corrected,
     CountPong,
     CountStale,
     CountUnknown,
@@ -29,6 +30,7 @@ from pyconvai.conversation.effects import (
     PlayHold,
     Queued,
     QueueTimedOut,
+    Said,
     Send,
 )
 from pyconvai.conversation.protocol import MESSAGES, Conversation, EffectKind
@@ -41,7 +43,7 @@ from tests.unit.frame_reader import examples
 
 DEFINED: dict[EffectKind, tuple[type, ...]] = {
     EffectKind.NONE: (),
-    EffectKind.TRANSCRIPT: (Log,),
+    EffectKind.TRANSCRIPT: (Log, Said, Corrected),
     EffectKind.STATE: (
         *(Log, Send, CountPong, Metadata, Play, PlayHold, AskFirst, CountUnknown),
         *(Queued, QueueTimedOut),

@@ -74,6 +74,29 @@ def test_of_digits_only_their_number_is_logged(kind: str, text: str, shown: str)
     assert json.loads(line)["text"] == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("4711", "<4 digits>"),
+        ("It is 47 11 08, or 555-0100.", "It is <6 digits>, or <7 digits>."),
+        ("Two, for 19:30, at 7.50", "Two, for 19:30, at 7.50"),
+        ("I have 2 of 12", "I have 2 of 12"),
+        ("It is 4, 7, 1, 1.", "It is <4 digits>."),
+        ("4. 7. 1,1", "<4 digits>"),
+        ("7", "<1 digits>"),
+        ("1 2", "<2 digits>"),
+        ("*1#", "<3 digits>"),
+        ("12.", "<2 digits>"),
+    ],
+)
+def test_of_digits_that_were_said_only_their_number_is_logged(text: str, shown: str) -> None:
+    """K11: the service tells what was pressed again, as the caller's words."""
+    event = {"user_transcription_event": {"user_transcript": text, "event_id": 1}}
+    line = wire.for_log(json.dumps({"type": "user_transcript", **event}))
+    assert json.loads(line)["user_transcription_event"]["user_transcript"] == shown
+    assert wire.said_for_log(text) == shown
+
+
 @pytest.mark.parametrize("name", ["dtmf_tones", "dtmf", "digits", "tones"])
 @pytest.mark.parametrize("value", ["4711#", 4711, ["4", "7"]])
 def test_tones_that_the_agent_wants_are_not_logged(name: str, value: object) -> None:

@@ -51,6 +51,7 @@ C_SOURCES = [
         "said",
         "session",
         "step",
+        "timed",
     )
 ]
 # Where the core finds its own headers and the contract with the C module.

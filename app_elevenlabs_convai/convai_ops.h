@@ -165,6 +165,11 @@ struct convai_counters {
 	uint64_t flushed_bytes;		/*!< queued agent audio skipped at an interruption or a hold */
 	uint64_t played_bytes;		/*!< handed to the channel by pop, padding not counted */
 	uint64_t interruptions;
+	uint64_t tools_done;		/*!< calls of tools that the agent was answered */
+	uint64_t tools_failed;		/*!< ... with an error, or a refusal */
+
+	uint64_t turns;			/*!< responses of the agent's of which audio was queued */
+	uint64_t events_dropped;	/*!< that programs were not told of: too many at once */
 };
 
 /*! Buckets of a histogram of times. An enum, for tests read it without a preprocessor. */
@@ -179,7 +184,8 @@ enum convai_timing_kind {
 	CONVAI_TIMING_DOWNLINK = 2,	/*!< agent audio read while none was queued -> pop of its first byte */
 	CONVAI_TIMING_INTERRUPTION = 3,	/*!< queued audio made stale -> the first pop that skipped it */
 	CONVAI_TIMING_GAP = 4,		/*!< from one pop that gave agent audio to the next, if that did too */
-	CONVAI_TIMING_COUNT = 5,
+	CONVAI_TIMING_TURN = 5,		/*!< read of the caller's last frame of speech -> pop of the agent's first word */
+	CONVAI_TIMING_COUNT = 6,
 };
 
 /*! A histogram of times. All only grows, from when the engine's files were first imported. */
@@ -193,6 +199,24 @@ struct convai_timings {
 	/*! The longest time that a bucket counts, in microseconds, rising; the last one counts all beyond */
 	uint64_t upper_us[CONVAI_TIMING_BUCKETS];
 	struct convai_timing timings[CONVAI_TIMING_COUNT];	/*!< by enum convai_timing_kind */
+};
+
+/*! How soon the agent has answered in one call, in microseconds */
+struct convai_turn_times {
+	uint64_t count;		/*!< turns that were timed */
+	uint64_t median_us;	/*!< of the last CONVAI_TURNS_KEPT; 0 while there is none */
+	uint64_t worst_us;	/*!< of all */
+};
+
+/*! Turns whose times are kept for the median: some three hours of a lively conversation */
+enum {
+	CONVAI_TURNS_KEPT = 512,
+};
+
+/*! One turn of the agent's that was timed */
+struct convai_turn {
+	uint32_t at_ms;		/*!< when its first word was played, since the conversation began */
+	uint32_t us;		/*!< how long after the caller's last */
 };
 
 /*! What may be read of a conversation's words. All are one line of data (WORDS_DATA in words.h). */
@@ -493,6 +517,30 @@ struct convai_ops {
 	 * \param result UTF-8, copied: what the agent is told
 	 */
 	void (*end_job)(const struct convai_job *job, uint32_t outcome, const char *result);
+
+	/*!
+	 * \brief Copy the histograms of one agent's sessions, by the section of elevenlabs.conf. Takes no lock.
+	 *
+	 * That of the loop's tick is empty: it is nobody's.
+	 * \return 0, or -1 if no session of such an agent has been opened
+	 */
+	int (*agent_timings)(const char *agent, struct convai_timings *timings);
+
+	/*! \brief Say how soon the agent has answered. Any thread that holds the session. */
+	void (*turns)(const struct convai_session *session, struct convai_turn_times *times);
+
+	/*!
+	 * \brief Copy words of the conversation. Any thread that holds the session; takes a mutex for a copy of them.
+	 * \param which enum convai_words
+	 * \param size of text; where it is too small, a transcript's newest turns stay, and the beginning of others
+	 */
+	void (*words)(struct convai_session *session, uint32_t which, char *text, uint32_t size);
+
+	/*!
+	 * \brief Copy the newest turns that were timed, from old to new. As levels.
+	 * \return how many there were in all; CONVAI_TURNS_KEPT of them are kept
+	 */
+	uint32_t (*turn_list)(const struct convai_session *session, struct convai_turn *turns, uint32_t most);
 
 };
 

@@ -115,9 +115,11 @@ static void carry_out(struct attempt *attempt, struct call *call)
 	attempt->another = could_not_be_had(call);
 	result_set(call->channel, &call->ending, call->conversation_id);
 	result_set_digits(call->channel, call->dtmf.kept);
-	ast_verb(3, "%s: agent %s %s after %d s: %s\n", ast_channel_name(call->channel),
-		call->agent->name, status_name(call->ending.status),
-		(int) ((monotonic_us() - call->started_us) / 1000000), call->ending.reason);
+	result_set_latency(call->channel, &call->turns);
+	door_verbose(3, "%s: agent %s %s after %d s: " ENDING_FORMAT "\n",
+		ast_channel_name(call->channel), call->agent->name, status_name(call->ending.status),
+		(int) ((monotonic_us() - call->started_us) / 1000000),
+		ENDING_ARGS(call->ending.reason, call->ending.detail));
 }
 
 /*! \brief Admit the call, and run it if there is room */

@@ -506,6 +506,10 @@ static void release_session(struct call *call)
 
 	ao2_lock(call);
 	session = call->session;
+	if (session) {
+		call->ops->counters(session, &call->counters);
+		call->ops->turns(session, &call->turns);
+	}
 	call->session = NULL;
 	call->progress.conversation_id = "";
 	call->progress.reason = "";

@@ -55,6 +55,10 @@ struct call {
 
 	/* Guarded by the object's lock. */
 	struct convai_session *session;	/*!< NULL before open and after release */
+	struct convai_counters counters;	/*!< of the session, when it was released */
+	struct convai_turn_times turns;	/*!< and how soon the agent has answered */
+	/*! kept alive for the call; NULL once the conversation is over for good (registry_withdraw) */
+	struct generation *generation;
 	/*! as polled last; its strings live as long as the session */
 	struct convai_progress progress;
 	unsigned int operator_hangup:1;	/*!< `elevenlabs hangup` was the reason */

@@ -400,6 +400,20 @@ void result_set(struct ast_channel *channel, const struct ending *ending,
 	door_variable(channel, "ELEVENLABSCONVERSATIONID", conversation_id, WORDS_DATA);
 }
 
+unsigned int latency_ms(uint64_t us)
+{
+	return (us + 500) / 1000;
+}
+
+const char *latency_text(const struct convai_turn_times *times, char *text, size_t size)
+{
+	*text = '\0';
+	if (times->count) {
+		snprintf(text, size, "%u,%u", latency_ms(times->median_us), latency_ms(times->worst_us));
+	}
+	return text;
+}
+
 void result_set_latency(struct ast_channel *channel, const struct convai_turn_times *times)
 {
 	char text[LATENCY_TEXT_SIZE];

@@ -75,6 +75,18 @@ void result_set_reason(struct ast_channel *channel, const struct ending *ending)
 void result_set(struct ast_channel *channel, const struct ending *ending,
 	const char *conversation_id);
 
+/*! \brief A time of an answer, rounded to whole milliseconds */
+unsigned int latency_ms(uint64_t us);
+
+/*! Room for what latency_text writes */
+#define LATENCY_TEXT_SIZE 48
+
+/*! \brief How soon the agent has answered, in ms: "median,worst"; "" where it has not */
+const char *latency_text(const struct convai_turn_times *times, char *text, size_t size);
+
+/*! \brief Leave that on the channel */
+void result_set_latency(struct ast_channel *channel, const struct convai_turn_times *times);
+
 /*! \brief Leave the seconds in the service's queue on the channel */
 void result_set_queued(struct ast_channel *channel, unsigned int seconds);
 

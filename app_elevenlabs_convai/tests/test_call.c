@@ -151,6 +151,11 @@ static void fake_counters(const struct convai_session *session, struct convai_co
 	memset(counters, 0, sizeof(*counters));
 }
 
+static void fake_turns(const struct convai_session *session, struct convai_turn_times *times)
+{
+	memset(times, 0, sizeof(*times));
+}
+
 static const struct convai_ops fake_ops = {
 	.abi_version = CONVAI_ABI_VERSION,
 	.size = sizeof(fake_ops),

@@ -68,6 +68,12 @@ class Said:
     """The message was too long to be read whole."""
 
 
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """What the agent has said of a turn that was cut short, by the service's reckoning."""
+
+    text: str
+    event_id: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,11 @@ cdef extern from "convai_ops.h" nogil:
         uint64_t stale_dropped_bytes, overflow_dropped_bytes, flushed_bytes, played_bytes
         uint64_t interruptions
     struct convai_ops:
+        uint32_t (*levels)(const convai_session *session, convai_level *levels,
+                           uint32_t most) noexcept nogil
+        uint32_t (*turn_list)(const convai_session *session, convai_turn *turns,
+                              uint32_t most) noexcept nogil
+        void (*counters)(const convai_session *session, convai_counters *counters) noexcept nogil
         convai_session *(*open)(const convai_request *request) noexcept nogil
         void (*poll)(convai_session *session, convai_progress *progress) noexcept nogil
         uint32_t (*push)(convai_session *session, const uint8_t *audio, uint32_t size,
@@ -146,8 +151,11 @@ cdef extern from "said.h" nogil:
     void convai_said_correct(convai_said *said, uint32_t characters)
     int64_t convai_said_heard(convai_said *said, uint64_t id, uint64_t played, uint64_t appended)
 
+cdef extern from "turns.h" nogil:
     struct convai_turns:
         pass
+    int convai_turns_kept(const convai_turns *turns, uint32_t place, uint32_t *us, uint32_t *at_ms)
+    int64_t convai_turns_find(const convai_turns *turns, uint64_t begin_ms, uint64_t end_ms)
 
 cdef extern from "session.h" nogil:
     enum:
@@ -159,7 +167,7 @@ cdef extern from "session.h" nogil:
         atomic_uint_fast64_t chunks_sent, send_dropped_bytes, messages_received
         atomic_uint_fast64_t unknown_messages, pings_answered, received_bytes
         atomic_uint_fast64_t stale_dropped_bytes, overflow_dropped_bytes, flushed_bytes
-        atomic_uint_fast64_t interruptions
+        atomic_uint_fast64_t interruptions, turns, events_dropped, tools_done, tools_failed
     struct convai_message:
         convai_message *next
         uint32_t kind

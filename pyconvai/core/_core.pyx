@@ -439,6 +439,11 @@ cdef class SessionHandle:
         cdef uint64_t waiting = convai_playout_queued(playout)
         return self.to_ms(convai_playout_appended(playout)), self.to_ms(waiting)
 
+    def answered_ms(self, uint64_t begin_ms, uint64_t end_ms):
+        """How soon the agent has answered the caller with what was queued there, as `playout` counts; -1: it has not."""
+        cdef int64_t us = convai_turns_find(&self.held().turns, begin_ms, end_ms)
+        return (us + 500) // 1000 if us >= 0 else -1
+
     cdef uint64_t to_ms(self, uint64_t n):
         cdef uint64_t second = convai_ms_to_bytes(&self.held().agent_format, 1000)
         return n * 1000 // second if second else 0
@@ -453,6 +458,13 @@ cdef class SessionHandle:
         if convai_said_response(&self.held().said, text.encode(), characters):
             raise MemoryError("no memory for what the agent says")
 
+    def heard(self, int64_t event_id):
+        """How many characters of the last turn of this id have been heard; -1: that is not known."""
+        cdef convai_playout *playout = &self.held().playout
+        return convai_said_heard(
+            &self.held().said, <uint64_t>event_id, convai_playout_position(playout),
+            convai_playout_appended(playout))
+
     def correct_response(self, uint32_t characters):
         """Of the turn that was cut short no more were spoken, says the service."""
         convai_said_correct(&self.held().said, characters)
@@ -466,6 +478,24 @@ cdef class SessionHandle:
         cdef convai_counters counters
         convai_engine_ops().counters(self.held(), &counters)
         return counters
+
+    def turn_list(self):
+        """The agent's last turns that were timed: (ms since the conversation began, us that the caller waited) each."""
+        cdef convai_turn turns[CONVAI_TURNS_KEPT]
+        cdef uint32_t count = convai_engine_ops().turn_list(self.held(), turns, CONVAI_TURNS_KEPT)
+        return [(turns[i].at_ms, turns[i].us) for i in range(min(count, <uint32_t>CONVAI_TURNS_KEPT))]
+
+    def answers(self):
+        """Of the caller's last turns that were answered: (where in the agent's audio, how soon), in ms.
+
+        The place is that of ``playout``, so it tells which response was the answer. In no order.
+        """
+        cdef uint32_t us, at_ms, place = 0
+        found = []
+        while not convai_turns_kept(&self.held().turns, place, &us, &at_ms):
+            found.append((at_ms, (us + 500) // 1000))
+            place += 1
+        return found
 
     def count_message(self):
         """Count one message from the agent."""
@@ -485,6 +515,10 @@ cdef class SessionHandle:
             convai_tally(&self.held().tally.tools_failed, 1)
         else:
             convai_tally(&self.held().tally.tools_done, 1)
+
+    def count_turn(self):
+        """Count one response of which audio was queued."""
+        convai_tally(&self.held().tally.turns, 1)
 
     def count_event_dropped(self):
         """Count one thing that programs were not told of."""

@@ -361,6 +361,7 @@ static void convai_op_hangup(struct convai_session *session)
 
 static void convai_op_hold(struct convai_session *session, int on)
 {
+	convai_turns_forget(&session->turns);
 	atomic_store(&session->held, on);
 	atomic_store(&convai_engine.holds, 1);
 	wake();
@@ -579,7 +580,10 @@ static struct convai_ops table = {
 	.inquiry_poll = convai_op_inquiry_poll,
 	.inquiry_release = convai_op_inquiry_release,
 	.end_job = convai_op_end_job,
+	.agent_timings = convai_op_agent_timings,
+	.turns = convai_op_turns,
 	.words = convai_op_words,
+	.turn_list = convai_op_turn_list,
 };
 
 /* ---- Whoever starts the engine ---- */

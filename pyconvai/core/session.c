@@ -19,7 +19,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "histogram.h"
 #include "monotonic.h"
 
 /*!
@@ -36,9 +35,6 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "PCM needs swapping on
 /*! Sessions that have not been freed */
 static atomic_int session_count;
 
-/*! Of all sessions, by enum convai_timing_kind */
-static struct convai_histogram histograms[CONVAI_TIMING_COUNT];
-
 static uint32_t state_of(const struct convai_session *session)
 {
 	return atomic_load_explicit(&session->state, memory_order_acquire);
@@ -47,14 +43,6 @@ static uint32_t state_of(const struct convai_session *session)
 static int silence_byte(const struct convai_format *format)
 {
 	return format->encoding == CONVAI_ENCODING_ULAW ? CONVAI_ULAW_SILENCE : 0;
-}
-
-/*! \brief Record the time from one moment to another, unless one of them (0) is not known. Any thread. */
-static void record(enum convai_timing_kind kind, int64_t from_us, int64_t until_us)
-{
-	if (from_us && until_us) {
-		convai_histogram_add(&histograms[kind], until_us - from_us);
-	}
 }
 
 /* ---- Event descriptors ---- */
@@ -179,6 +167,8 @@ struct convai_session *convai_session_new(const struct convai_request *request)
 	atomic_fetch_add(&session_count, 1);
 	atomic_init(&session->references, 2);
 	convai_converter_start(&session->converter);
+	convai_said_init(&session->said);
+	session->timed = convai_timed_agent(request->agent);
 	session->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	session->channel = strdup(request->channel);
 	session->agent = strdup(request->agent);
@@ -373,9 +363,26 @@ static uint32_t push_bytes(struct convai_session *session, const uint8_t *audio,
 	return taken;
 }
 
+/*! \brief Whether the caller speaks in it. What was kept from before has no time, and is answered by a greeting. */
+static void look_for_speech(struct convai_session *session, const uint8_t *audio, uint32_t bytes,
+	int64_t now_us)
+{
+	struct convai_format format;
+	uint32_t level;
+	int speaks;
+
+	if (now_us && state_of(session) == CONVAI_STATE_TALKING) {
+		format = convai_channel_format(session->caller_format);
+		level = convai_turns_loudest(audio, bytes, &format);
+		speaks = convai_turns_hear(&session->turns, level, bytes, &format, now_us);
+		convai_levels_add(&session->levels, CONVAI_SIDE_CALLER, level, speaks, now_us);
+	}
+}
+
 uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, uint32_t bytes,
 	int64_t now_us)
 {
+	look_for_speech(session, audio, bytes, now_us);
 	return push_bytes(session, audio, bytes, now_us);
 }
 
@@ -431,6 +438,23 @@ static uint32_t pop_bytes(struct convai_session *session, uint8_t *audio, uint32
 	count_played(session, state, taken);
 	memset(audio + taken, silence_byte(&session->agent_format), bytes - taken);
 	return taken;
+}
+
+/*! \brief This goes to the caller: time the turn that is answered with it, if it is an agent's first word */
+static void look_for_answer(struct convai_session *session, uint32_t taken, uint32_t level, int64_t now_us)
+{
+	int64_t spoke_us = convai_turns_speak(&session->turns, taken, level, now_us);
+	int64_t zero_us = atomic_load_explicit(&session->levels.zero_us, memory_order_relaxed);
+	uint64_t second;
+
+	if (!spoke_us) {
+		return;
+	}
+	second = convai_ms_to_bytes(&session->agent_format, 1000);
+	/* Of the last byte of it that was taken: behind it another response may begin. */
+	convai_turns_count(&session->turns, now_us - spoke_us, now_us > zero_us ? (now_us - zero_us) / 1000 : 0,
+		(convai_playout_position(&session->playout) - 1) * 1000 / second);
+	convai_timed_record(session->timed, CONVAI_TIMING_TURN, spoke_us, now_us);
 }
 
 uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes, int64_t now_us)
@@ -551,20 +575,34 @@ void convai_op_counters(const struct convai_session *session, struct convai_coun
 	COPY(flushed_bytes);
 	COPY(played_bytes);
 	COPY(interruptions);
+	COPY(tools_done);
+	COPY(tools_failed);
+	COPY(turns);
+	COPY(events_dropped);
 #undef COPY
 	convert_to_channel(session, counters);
 }
 
-/* ---- Any thread ---- */
+void convai_op_turns(const struct convai_session *session, struct convai_turn_times *times)
+{
+	convai_turns_read(&session->turns, times);
+}
 
 void convai_op_timings(struct convai_timings *timings)
 {
-	uint32_t i;
+	return convai_levels_read(&session->levels, levels, most);
+}
 
-	for (i = 0; i < CONVAI_TIMING_BUCKETS; i++) {
-		timings->upper_us[i] = convai_histogram_upper(i);
-	}
-	for (i = 0; i < CONVAI_TIMING_COUNT; i++) {
-		convai_histogram_copy(&histograms[i], &timings->timings[i]);
-	}
+uint32_t convai_op_turn_list(const struct convai_session *session, struct convai_turn *turns, uint32_t most)
+{
+	return convai_turns_list(&session->turns, turns, most);
+}
+
+void convai_op_words(struct convai_session *session, uint32_t which, char *text, uint32_t size)
+{
+	/* The reader's place first: what has come, read later, can only be further on. */
+	uint64_t played = convai_playout_position(&session->playout);
+	uint64_t appended = atomic_load_explicit(&session->playout.appended, memory_order_acquire);
+
+	convai_said_read(&session->said, which, played, appended, text, size);
 }

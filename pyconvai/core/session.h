@@ -29,6 +29,8 @@
 #include "said.h"
 #include "stamps.h"
 #include "step.h"
+#include "timed.h"
+#include "turns.h"
 
 /*!
  * Agent audio that may wait to be played, in ms. Agents send whole answers at once, so this is long: it
@@ -47,7 +49,7 @@ struct convai_tallies {
 	/* Loop thread */
 	atomic_uint_fast64_t chunks_sent, send_dropped_bytes, messages_received, unknown_messages,
 						 pings_answered, received_bytes, stale_dropped_bytes, overflow_dropped_bytes,
-						 flushed_bytes, interruptions;
+						 flushed_bytes, interruptions, turns, events_dropped, tools_done, tools_failed;
 	/* Channel thread */
 	_Alignas(CONVAI_CACHE_LINE) atomic_uint_fast64_t pushed_bytes, push_dropped_bytes, silence_ms,
 			 played_bytes;
@@ -90,6 +92,10 @@ struct convai_session {
 	struct convai_step_slot step;		/*!< what the agent wants done in the dialplan */
 	struct convai_news_list news;		/*!< what programs are to be told */
 	int64_t spoken_us;			/*!< channel thread: of the last pop, if it gave agent audio; else 0 */
+	struct convai_turns turns;		/*!< how soon the agent answers */
+	struct convai_levels levels;		/*!< how loud both sides are */
+	struct convai_said said;		/*!< words for others to read */
+	struct convai_timed *timed;		/*!< the agent's histograms; may be NULL */
 	struct convai_tallies tally;
 };
 
@@ -242,9 +248,9 @@ int convai_session_say(struct convai_session *session, uint32_t kind, const char
 /* Entries of struct convai_ops */
 void convai_op_set_session_debug(struct convai_session *session, uint32_t debug);
 void convai_op_counters(const struct convai_session *session, struct convai_counters *counters);
-
-/* ---- Any thread: an entry of struct convai_ops ---- */
-
-void convai_op_timings(struct convai_timings *timings);
+void convai_op_turns(const struct convai_session *session, struct convai_turn_times *times);
+uint32_t convai_op_levels(const struct convai_session *session, struct convai_level *levels, uint32_t most);
+uint32_t convai_op_turn_list(const struct convai_session *session, struct convai_turn *turns, uint32_t most);
+void convai_op_words(struct convai_session *session, uint32_t which, char *text, uint32_t size);
 
 #endif /* CONVAI_SESSION_H */

@@ -415,9 +415,50 @@ void fake_work(struct convai_session *session, uint32_t working)
 	pthread_mutex_unlock(&session->lock);
 }
 
+static int fake_agent_timings(const char *agent, struct convai_timings *timings)
+{
+	if (!fake.timed_agent || strcasecmp(agent, fake.timed_agent)) {
+		return -1;
+	}
+	*timings = fake.timings;
+	return 0;
+}
+
+static void fake_turn_times(const struct convai_session *session, struct convai_turn_times *times)
+{
+	struct convai_session *own = (struct convai_session *) session;
+
+	if (session->released) {
+		FAIL("a session that was released is asked how soon its agent answers");
+	}
+	pthread_mutex_lock(&own->lock);
+	*times = own->turns;
+	pthread_mutex_unlock(&own->lock);
+}
+
+void fake_answers(struct convai_session *session, unsigned int count, unsigned int median_ms,
+	unsigned int worst_ms)
+{
+	pthread_mutex_lock(&session->lock);
+	session->turns = (struct convai_turn_times) { count, median_ms * 1000, worst_ms * 1000 };
+	pthread_mutex_unlock(&session->lock);
+}
+
 void fake_is_as_loud(struct convai_session *session, uint32_t count)
 {
 	__atomic_store_n(&session->level_count, count, __ATOMIC_RELEASE);
+}
+
+/*! One turn, of what fake_answers has said last */
+static uint32_t fake_turn_list(const struct convai_session *session, struct convai_turn *turns, uint32_t most)
+{
+	struct convai_turn_times times;
+
+	fake_turn_times(session, &times);
+	if (times.count && most) {
+		turns[0] = (struct convai_turn) { 1000, times.worst_us };
+	}
+	return times.count ? 1 : 0;
 }
 
 static void fake_give_words(struct convai_session *session, uint32_t which, char *text, uint32_t size)

@@ -112,7 +112,26 @@ TEST(show_stats)
 	gap->counts[7] = 198;
 	CHECK_HAS(host_cli("elevenlabs show stats"), "200      20.48      20.48   16500.00\n");
 	CHECK_STR(host_cli("elevenlabs show stats buckets"), "tick 349  400:1\nuplink 0 \n"
-		"downlink 0 \ninterruption 0 \ngap 16500000  20479:198 16777215:2\n");
+		"downlink 0 \ninterruption 0 \ngap 16500000  20479:198 16777215:2\nturn 0 \n");
+	script_end();
+}
+
+TEST(show_stats_of_one_agent)
+{
+	struct convai_timing *turn = &fake.timings.timings[CONVAI_TIMING_TURN];
+
+	script_begin(NULL);
+	fake.timed_agent = "sales";
+	fake.timings.upper_us[7] = 819199;
+	turn->counts[7] = 3;
+	turn->max_us = 815000;
+	CHECK_HAS(host_cli("elevenlabs show stats SALES"), "Caller's last word read, until the agent's first "
+		"         3     815.00     815.00     815.00\n");
+	CHECK(!strstr(host_cli("elevenlabs show stats sales"), "tick"));
+	CHECK_STR(host_cli("elevenlabs show stats sales buckets"),
+		"uplink 0 \ndownlink 0 \ninterruption 0 \ngap 0 \nturn 815000  819199:3\n");
+	CHECK_HAS(host_cli("elevenlabs show stats support"),
+		"The engine in service has had no call with an agent support\n");
 	script_end();
 }
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import queue
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -215,3 +218,245 @@ def test_an_interruption_is_timed_until_a_pop_sees_it(engine: Engine) -> None:
         assert call.pop(160, began + HOUR_US)[1] == 160
         assert len(timings.new("downlink")) == len(timings.new("interruption")) == 1
         call.release()
+
+
+# ---- Turns ----
+
+LOUD, SOFT, QUIET = b"\x10" * 160, b"\x6c" * 160, b"\xff" * 160
+"""Of the caller's; speech does not begin with what is soft, but may end so."""
+WORD = bytes(range(1, 161))
+START = 1000 * HOUR_US
+
+
+class Line:
+    """Frames of 20 ms both ways, at times of the test's own."""
+
+    def __init__(self, call: Call) -> None:
+        self.call, self.now = call, START
+
+    def frames(self, count: int, said: bytes) -> None:
+        """The caller says so many; what the agent says is heard meanwhile."""
+        for _ in range(count):
+            self.now += 20 * MS
+            self.call.push(said, self.now)
+            self.call.pop(160, self.now)
+
+
+def turns_of(
+    engine: Engine,
+    play: Callable[[Line, Callable[[int], None]], None],
+    agent: str = "sales_agent",
+    lead: bytes = b"",
+    tail: bytes = b"",
+) -> tuple[int, int, int]:
+    """What a call has measured in which the agent says so many frames whenever it is asked to.
+
+    lead, tail: what comes before and behind them.
+    """
+    asked: queue.Queue[int] = queue.Queue()
+
+    async def script(service_end: Conversation) -> None:
+        await service_end.next()
+        await service_end.metadata()
+        event_id = 0
+        while frames := await asyncio.to_thread(asked.get):
+            event_id += 1
+            if frames < 0:
+                await service_end.interrupt(event_id)
+            else:
+                await service_end.speak(lead + WORD * frames + tail, event_id)
+        await service_end.closed()
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings(), agent=agent)
+        call.wait(TALKING)
+
+        def speak(frames: int) -> None:
+            asked.put(frames)
+            wait_queued(call, 0 if frames < 0 else len(lead + WORD * frames + tail))
+
+        play(Line(call), speak)
+        asked.put(0)
+        found = call.turns()
+        call.release()
+    return found
+
+
+def test_a_turn_is_timed_to_the_agents_first_word(engine: Engine) -> None:
+    """Three turns: the median and the worst; of all and of this agent."""
+    timings = Timings(engine)
+
+    def play(line: Line, speak: Callable[[int], None]) -> None:
+        speak(5)
+        line.frames(20, QUIET)
+        for pause in (35, 70, 50):
+            line.frames(10, LOUD)
+            line.frames(pause - 1, QUIET)
+            speak(5)
+            line.frames(30, QUIET)
+
+    assert turns_of(engine, play, "timed") == (3, 1000 * MS, 1400 * MS)
+    pairs = zip(timings.new("turn"), (700, 1000, 1400), strict=True)
+    assert all(near(us, ms * MS) for us, ms in pairs)
+    counted = engine.timings("TIMED")
+    assert sum(counted["turn"].values()) == 3
+    assert counted["tick"] == {}
+    with pytest.raises(KeyError):
+        engine.timings("nobody")
+
+
+def test_an_interruption_is_a_turn_and_talking_over_is_none(engine: Engine) -> None:
+    def play(line: Line, speak: Callable[[int], None]) -> None:
+        speak(100)
+        line.frames(10, QUIET)
+        line.frames(10, LOUD)  # the agent talks over it
+        line.frames(80, QUIET)
+        line.frames(30, QUIET)
+        speak(50)
+        line.frames(20, QUIET)
+        line.frames(15, LOUD)
+        speak(-1)  # interrupted
+        line.frames(5, LOUD)
+        line.frames(39, QUIET)
+        speak(5)
+        line.frames(10, QUIET)
+
+    assert turns_of(engine, play) == (1, 800 * MS, 800 * MS)
+
+
+def test_the_last_frame_of_speech(engine: Engine) -> None:
+    """A word that fades out; a long one without a pause; telephones that send no silence."""
+
+    def play(line: Line, speak: Callable[[int], None]) -> None:
+        def answered(pause: int) -> None:
+            line.frames(pause - 1, QUIET)
+            speak(5)
+            line.frames(30, QUIET)
+
+        def mute(frames: int) -> None:
+            for _ in range(frames):
+                line.now += 20 * MS
+                line.call.pop(160, line.now)
+
+        line.frames(20, QUIET)
+        line.frames(10, LOUD)
+        line.frames(2, QUIET)
+        line.frames(5, SOFT)
+        answered(40)
+        line.frames(150, LOUD)
+        answered(40)
+        for _ in range(6):
+            line.frames(20, LOUD)
+            mute(10)
+        mute(40 - 10 - 1)
+        speak(5)
+        mute(30)
+        line.frames(150, LOUD)
+        mute(40 - 1)
+        speak(5)
+        mute(30)
+        line.frames(1, QUIET)
+        # A packet of 60 ms in which speech ends.
+        line.frames(10, LOUD)
+        line.now += 60 * MS
+        line.call.push(QUIET + LOUD + QUIET, line.now)
+        answered(40)
+        # What is soft for long is the line.
+        line.frames(10, LOUD)
+        line.frames(10 + 39, SOFT)
+        answered(1)
+
+    assert turns_of(engine, play) == (6, 800 * MS, 800 * MS)
+
+
+def test_the_silence_before_a_word_is_no_word(engine: Engine) -> None:
+    def play(line: Line, speak: Callable[[int], None]) -> None:
+        speak(5)
+        line.frames(30, QUIET)
+        line.frames(10, LOUD)
+        line.frames(40 - 1 - 10, QUIET)
+        speak(5)
+        line.frames(30, QUIET)
+
+    assert turns_of(engine, play, lead=QUIET * 10) == (1, 800 * MS, 800 * MS)
+
+
+def test_who_speaks_into_the_silence_behind_a_word_is_answered(engine: Engine) -> None:
+    def play(line: Line, speak: Callable[[int], None]) -> None:
+        speak(5)
+        line.frames(10, QUIET)
+        line.frames(10, LOUD)
+        line.frames(39, QUIET)
+        speak(5)
+        line.frames(10, QUIET)
+
+    assert turns_of(engine, play, tail=QUIET * 45) == (1, 800 * MS, 800 * MS)
+
+
+def test_what_is_no_turn(engine: Engine) -> None:
+    """A click, a noisy line, an agent who talks into the caller, hold, and a very late word."""
+
+    def play(line: Line, speak: Callable[[int], None]) -> None:
+        def say_and_pause() -> None:
+            speak(2)
+            line.frames(30, QUIET)
+
+        line.frames(2, LOUD)
+        line.frames(30, QUIET)
+        say_and_pause()
+        line.frames(10, LOUD)
+        line.frames(2, QUIET)
+        say_and_pause()
+        line.frames(10, LOUD)
+        line.call.engine.ops.hold(line.call.session, 1)
+        line.call.engine.ops.hold(line.call.session, 0)
+        line.frames(30, QUIET)
+        say_and_pause()
+        line.frames(10, LOUD)
+        line.now += 31_000 * MS
+        say_and_pause()
+        # Noise that is there all the time is the line.
+        line.frames(500, b"\x50" * 160)
+        speak(2)
+        line.frames(30, b"\x50" * 160)
+
+    assert turns_of(engine, play) == (0, 0, 0)
+
+
+def test_audio_without_a_time_is_no_turn(engine: Engine) -> None:
+    def play(line: Line, speak: Callable[[int], None]) -> None:
+        for _ in range(10):
+            line.call.push(LOUD)
+        line.frames(30, QUIET)
+        speak(5)
+        line.frames(10, QUIET)
+
+    assert turns_of(engine, play) == (0, 0, 0)
+
+
+# ---- Levels ----
+
+LOUD_LEVEL = 114
+"""Of ``LOUD``, whose mean amplitude is 15996 of 32767: -6.2 dB, in half decibels below 127."""
+SPEAKS = 0x80
+
+
+def test_each_turn_has_its_time(engine: Engine) -> None:
+    found: list[tuple[int, list[tuple[int, int]]]] = []
+
+    def play(line: Line, speak: Callable[[int], None]) -> None:
+        line.now = now_us() + 1000 * MS
+        for pause in (35, 70):
+            line.frames(10, LOUD)
+            line.frames(pause - 1, QUIET)
+            speak(5)
+            line.frames(30, QUIET)
+        found.extend((line.call.turn_list(), line.call.turn_list(1)))
+
+    turns_of(engine, play)
+    (count, turns), (again, newest) = found
+    assert count == again == 2
+    assert [us for _, us in turns] == [700 * MS, 1400 * MS]
+    assert newest == turns[1:]
+    assert 1900 <= turns[0][0] < 1900 + 10_000
+    assert turns[1][0] - turns[0][0] == 20 * (29 + 10 + 69 + 1)

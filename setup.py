@@ -48,6 +48,7 @@ C_SOURCES = [
         "frame_reader",
         "inquiry",
         "job",
+        "news",
         "said",
         "session",
         "step",

@@ -128,7 +128,9 @@
 					<literal>_language</literal>, <literal>_prompt</literal>,
 					<literal>_voice_id</literal>, <literal>_user_id</literal> and others, which
 					<filename>docs/protocol.md</filename> lists. The agent's security settings must
-					allow the override, else the service refuses the call.</para>
+					allow the override, else the service refuses the call. One that the key
+					<literal>overrides</literal> of <filename>elevenlabs.conf</filename> does not
+					allow is not used, which the log says.</para>
 				</variable>
 			</variablelist>
 			<para>For every call of an agent <filename>elevenlabs.conf</filename> has the same as
@@ -206,7 +208,8 @@
 					came to one.</para>
 				</variable>
 				<variable name="ELEVENLABSDTMF">
-					<para>The digits that the caller pressed meanwhile, the first 255. Whether the
+					<para>The digits that the caller pressed meanwhile, the first 255: data from
+					outside as well. Whether the
 					agent is told of them as well says <literal>dtmf</literal> in
 					<filename>elevenlabs.conf</filename>.</para>
 				</variable>
@@ -244,6 +247,7 @@
 			</example>
 		</description>
 		<see-also>
+			<ref type="function">ELEVENLABS</ref>
 			<ref type="application">Answer</ref>
 			<ref type="application">Queue</ref>
 			<ref type="filename">elevenlabs.conf</ref>
@@ -257,6 +261,8 @@ static const char app[] = "ElevenLabsConvAI";
 #define LEAVE_LIMIT_MS 5000
 /*! ... this long for the engine, which closes every conversation properly */
 #define STOP_LIMIT_MS 5000
+/*! ... this long for tools in the dialplan, whose channels are hung up */
+#define JOBS_LIMIT_MS 5000
 /*! ... and this long for commands, which print and return, and as long for AMI's actions */
 #define CLI_LIMIT_MS 5000
 /*! `core stop now` is to be quick: the whole of it */
@@ -353,6 +359,8 @@ static int offer_commands(void)
 
 static int withdraw_commands(void)
 {
+	int left;
+
 	tests_unregister();
 	return manager_unregister(CLI_LIMIT_MS) || cli_unregister(CLI_LIMIT_MS) ? -1 : 0;
 }
@@ -382,7 +390,8 @@ static int stop_engines(void)
 static int withdraw_application(void)
 {
 	ast_unregister_application(app);
-	if (!departure_settle(app, LEAVE_LIMIT_MS)) {
+	/* The function once more: somebody may have looked it up just before it went, as with the application. */
+	if (!departure_settle(app, LEAVE_LIMIT_MS) && !function_unregister(CLI_LIMIT_MS)) {
 		return 0;
 	}
 	ast_register_application_xml(app, convai_exec);
@@ -548,6 +557,7 @@ static int load_module(void)
 		undo_load();
 		return AST_MODULE_LOAD_DECLINE;
 	}
+	tools_renew();
 	return AST_MODULE_LOAD_SUCCESS;
 }
 

@@ -308,6 +308,23 @@ enum convai_outcome {
 	CONVAI_OUTCOME_FAILED = 2,	/*!< the answer says why, or what it has found */
 };
 
+/*! What the engine has for programs (AMI, ARI) */
+enum convai_event_kind {
+	CONVAI_EVENT_INTERRUPTION = 0,	/*!< the caller has interrupted the agent */
+	CONVAI_EVENT_SPOKEN = 1,	/*!< a response of the agent's has been played out */
+	CONVAI_EVENT_TOOL = 2,		/*!< the agent has called a tool, or has its result */
+	CONVAI_EVENT_TRANSCRIPT = 3,	/*!< words of the caller's or the agent's */
+	CONVAI_EVENT_COUNT = 4,
+};
+
+/*! One piece of it */
+struct convai_event {
+	uint32_t kind;		/*!< enum convai_event_kind */
+	uint32_t field_count;
+	int64_t at_ms;		/*!< when it happened: CLOCK_REALTIME, in milliseconds */
+	const struct convai_argument *fields;	/*!< names are the engine's; values are one line of UTF-8 */
+};
+
 /*! So many may wait for the channel thread, which takes none while a step runs */
 #define CONVAI_EVENTS_WAITING 64
 /*! What a job is */
@@ -507,6 +524,15 @@ struct convai_ops {
 
 	/*! \brief Let go of the inquiry, with or without an answer: without one it is given up */
 	void (*inquiry_release)(struct convai_inquiry *inquiry);
+
+	/*!
+	 * \brief Take what programs are to be told of next. After each poll, and before release.
+	 *
+	 * The event descriptor tells of it. Takes no lock.
+	 *
+	 * \return valid until the next call, or NULL
+	 */
+	const struct convai_event *(*take_event)(struct convai_session *session);
 
 	/*!
 	 * \brief Say how a job that was taken has ended

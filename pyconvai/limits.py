@@ -408,6 +408,15 @@ LINES_OF_A_KIND = 20
 """In the log, notices and warnings of one kind that one call may cause: more of them are counted,
 and told of when the call ends."""
 
+EVENTS_PER_SECOND = 20
+"""That programs are told of, in one call: a lively conversation has three a second. A service that
+sends more floods AMI, which keeps an event until its slowest client has read it."""
+
+EVENT_TEXT_BYTES = 4096
+"""Of one value that programs are told: what an agent says in a turn has some hundred."""
+
+CALLS_TIMED = 64
+"""Of tools, which programs are told the time of: more than there may be at once."""
 
 RESPONSES_REMEMBERED = 16
 """Of the agent's, to know one that is sent again: that happens within a turn or two."""

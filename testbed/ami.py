@@ -15,13 +15,16 @@ EVENT_SECONDS = 10.0
 
 
 class Ami:
-    """One connection to AMI. events: which it is told of, for `wait_event`; "call", for example."""
+    """One connection to AMI. events: which it is told of, for `wait_event`; "call", for example.
 
-    def __init__(self, pbx: Instance, events: str = "off") -> None:
+    user: another one of manager.conf, with the same secret.
+    """
+
+    def __init__(self, pbx: Instance, events: str = "off", user: str = MANAGER_USER) -> None:
         self._socket = socket.create_connection(("127.0.0.1", pbx.ports.manager), CONNECT_SECONDS)
         self._file = self._socket.makefile("rwb")
         self._file.readline()  # the banner
-        answer = self.ask("Login", Username=MANAGER_USER, Secret=MANAGER_SECRET, Events=events)
+        answer = self.ask("Login", Username=user, Secret=MANAGER_SECRET, Events=events)
         if answer["Response"] != "Success":
             raise TestbedError(f"AMI of instance {pbx.name}: {answer}")
 
@@ -50,6 +53,15 @@ class Ami:
             if (block := self._block()).get("Event") in names:
                 return block
         raise TestbedError(f"no event {', '.join(names)} within {limit:g} s")
+
+    def events(self) -> list[dict[str, str]]:
+        """All events that have come until now, and have not been passed over."""
+        self._file.write(b"Action: Ping\r\n\r\n")
+        self._file.flush()
+        found: list[dict[str, str]] = []
+        while "Ping" not in (block := self._block()):
+            found.append(block)
+        return found
 
     def _block(self) -> dict[str, str]:
         """One answer or event. The values of a name that is there several times are lines."""

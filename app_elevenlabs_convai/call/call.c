@@ -258,6 +258,7 @@ static void take_progress(struct call *call)
 		step_take(&call->step, monotonic_us());
 	}
 	if (progress.state == before) {
+		events_tell(&call->source, call->ops, call->session);
 		return;
 	}
 	if (progress.state == CONVAI_STATE_QUEUED) {
@@ -266,6 +267,7 @@ static void take_progress(struct call *call)
 		&& (progress.state == CONVAI_STATE_TALKING || progress.talked)) {
 		begin_talking(call);
 	}
+	events_tell(&call->source, call->ops, call->session);
 	if (progress.state == CONVAI_STATE_ENDED) {
 		begin_end(call);
 	}
@@ -573,7 +575,7 @@ void call_run(struct call *call, const struct call_options *options)
 	call->options = options;
 	note_unique_id(call);
 	media_open(&call->media, call->channel);
-	call->queue = (struct queue) {
+	call->source = (struct event_source) {
 		.channel = call->channel,
 		.agent = call->agent->name,
 		.conversation_id = call->conversation_id,

@@ -96,6 +96,7 @@ struct call {
 	unsigned int over:1;	/*!< the ending is final */
 	struct ending ending;
 	char conversation_id[128];
+	struct event_source source;	/*!< of what programs are told */
 };
 
 /*! \brief A call that has not begun, or NULL when out of memory */

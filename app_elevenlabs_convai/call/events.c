@@ -16,18 +16,19 @@
 
 #include "asterisk.h"
 
-#include <ctype.h>	/* isascii(3) */
+#include <time.h>	/* gmtime_r(3) */
 
 #include "asterisk/astobj2.h"	/* ao2_cleanup */
 #include "asterisk/channel.h"	/* ast_channel_uniqueid */
 #include "asterisk/json.h"	/* what an event says */
 #include "asterisk/manager.h"	/* ast_manager_publish_event */
+#include "asterisk/stasis.h"	/* ast_multi_user_event_type */
 #include "asterisk/stasis_channels.h"	/* ast_channel_snapshot_get_latest */
 #include "asterisk/strings.h"	/* ast_str */
-#include "asterisk/utf8.h"	/* ast_utf8_is_valid */
 #include "asterisk/utils.h"	/* ast_strdupa */
 
 #include "call/events.h"
+#include "convai_ops.h"
 #include "words.h"
 
 /*** DOCUMENTATION
@@ -47,7 +48,18 @@
 				<parameter name="ConversationId">
 					<para>The service's id of the conversation.</para>
 				</parameter>
+				<parameter name="Time">
+					<para>When it happened: UTC, as in
+					<literal>2026-11-30T09:15:02.481Z</literal>.</para>
+				</parameter>
 			</syntax>
+			<description>
+				<para>All events of this module have these fields. Where
+				<literal>ari_events</literal> in <filename>elevenlabs.conf</filename> says so,
+				applications of ARI that are subscribed to the channel have each as a
+				<literal>ChannelUserevent</literal>, and AMI has it as a
+				<literal>UserEvent</literal> as well.</para>
+			</description>
 			<see-also>
 				<ref type="managerEvent">ElevenLabsEnd</ref>
 				<ref type="application">ElevenLabsConvAI</ref>
@@ -60,15 +72,7 @@
 				Raised when an ElevenLabs agent is full: the caller waits, or waits no longer.
 			</synopsis>
 			<syntax>
-				<parameter name="Channel">
-					<para>As in <literal>ElevenLabsStart</literal>.</para>
-				</parameter>
-				<parameter name="Agent">
-					<para>Section of <filename>elevenlabs.conf</filename>.</para>
-				</parameter>
-				<parameter name="ConversationId">
-					<para>The service's id of the conversation, which it has already.</para>
-				</parameter>
+				<xi:include xpointer="xpointer(/docs/managerEvent[@name='ElevenLabsStart']/managerEventInstance/syntax/parameter)" />
 				<parameter name="Status">
 					<enumlist>
 						<enum name="waiting"><para>The service lets the caller wait.</para></enum>
@@ -102,15 +106,7 @@
 				Raised when the channel is through with the ElevenLabs agent.
 			</synopsis>
 			<syntax>
-				<parameter name="Channel">
-					<para>As in <literal>ElevenLabsStart</literal>.</para>
-				</parameter>
-				<parameter name="Agent">
-					<para>The section that was tried last.</para>
-				</parameter>
-				<parameter name="ConversationId">
-					<para>Empty if it did not come to a conversation.</para>
-				</parameter>
+				<xi:include xpointer="xpointer(/docs/managerEvent[@name='ElevenLabsStart']/managerEventInstance/syntax/parameter)" />
 				<parameter name="Status">
 					<para>As in <variable>ELEVENLABSSTATUS</variable>.</para>
 				</parameter>
@@ -155,10 +151,7 @@ static char *clean(char *value)
 
 static void add_field(struct ast_json *event, const char *name, const char *value)
 {
-	char *copy = ast_strdupa(value);
-
-	clean(copy);
-	ast_json_object_set(event, name, ast_json_string_create(copy));
+	ast_json_object_set(event, name, ast_json_string_create(clean(ast_strdupa(value))));
 }
 
 /*!
@@ -193,6 +186,44 @@ static void add_variables(struct ast_json *event, const struct ast_str *variable
 	}
 }
 
+/*! \brief Take line ends out of the value that a field has, where it is this one */
+static void on_one_line(char *lines, const char *field, const char *value)
+{
+	char *at = strstr(lines, field);
+	char *c;
+
+	if (!at || !value || strncmp(at += strlen(field), value, strlen(value))) {
+		return;
+	}
+	for (c = at; c < at + strlen(value); c++) {
+		if (*c == '\r' || *c == '\n') {
+			*c = ' ';
+		}
+	}
+}
+
+/*!
+ * \brief Leave the fields' own line ends alone
+ *
+ * What a caller chooses may have some (`%0d%0a` in a SIP address), and Asterisk writes them out. In
+ * the order of the fields: so none of them stands in the value of one before it.
+ */
+static void join_lines(char *lines, struct ast_channel *channel)
+{
+	const struct ast_party_id *caller;
+	const struct ast_party_id *connected;
+
+	ast_channel_lock(channel);
+	caller = &ast_channel_caller(channel)->id;
+	connected = &ast_channel_connected(channel)->id;
+	on_one_line(lines, "CallerIDNum: ", caller->number.str);
+	on_one_line(lines, "CallerIDName: ", caller->name.str);
+	on_one_line(lines, "ConnectedLineNum: ", connected->number.str);
+	on_one_line(lines, "ConnectedLineName: ", connected->name.str);
+	on_one_line(lines, "Exten: ", ast_channel_exten(channel));
+	ast_channel_unlock(channel);
+}
+
 /*!
  * \brief The channel's fields, as Asterisk itself puts them into events
  *
@@ -209,6 +240,7 @@ static void add_channel(struct ast_json *event, struct ast_channel *channel)
 	snapshot = ast_channel_snapshot_get_latest(ast_channel_uniqueid(channel));
 	if (snapshot && (lines = ast_manager_build_channel_state_string(snapshot))) {
 		rest = ast_str_buffer(lines);
+		join_lines(rest, channel);
 	}
 	while ((line = strsep(&rest, "\r\n"))) {
 		add_line(event, line, &variables);
@@ -219,21 +251,75 @@ static void add_channel(struct ast_json *event, struct ast_channel *channel)
 	ao2_cleanup(snapshot);
 }
 
-void events_publish(struct ast_channel *channel, const char *name, ...)
+/*! \brief When it happened: ISO 8601, in UTC, to the millisecond */
+static void add_time(struct ast_json *event, int64_t at_ms)
+{
+	struct timespec now;
+	struct tm tm;
+	time_t seconds;
+	char day[32];
+	char text[48];
+
+	if (at_ms == EVENT_NOW) {
+		clock_gettime(CLOCK_REALTIME, &now);
+		at_ms = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+	}
+	seconds = at_ms / 1000;
+	gmtime_r(&seconds, &tm);
+	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text, sizeof(text), "%s.%03dZ", day, (int) (at_ms % 1000));
+	add_field(event, "Time", text);
+}
+
+/*! \brief The fields that all events have besides the channel's, or NULL */
+static struct ast_json *begin(const struct event_source *source, int64_t at_ms)
+{
+	struct ast_json *event = ast_json_object_create();
+
+	if (event) {
+		add_field(event, "Agent", source->agent);
+		add_field(event, "ConversationId", source->conversation_id);
+		add_time(event, at_ms);
+	}
+	return event;
+}
+
+/*! \brief Hand an event over, and let go of its fields */
+static void hand_over(const struct event_source *source, const char *name, struct ast_json *fields)
 {
 	struct ast_json *event = ast_json_object_create();
 	const char *field;
-	va_list ap;
+
+	while (fields && (field = va_arg(pairs, const char *))) {
+		add_field(fields, field, va_arg(pairs, const char *));
+	}
+	return fields;
+}
+
+void events_publish(const struct event_source *source, const char *name, ...)
+{
+	struct ast_json *fields;
+	va_list pairs;
+
+	va_start(pairs, name);
+	fields = fields_of(source, pairs);
+	va_end(pairs);
+	if (fields) {
+		hand_over(source, name, fields);
+	}
+}
+
+void events_publish_told(const struct event_source *source, const char *name,
+	const struct convai_event *told)
+{
+	struct ast_json *event = begin(source, told->at_ms);
+	uint32_t i;
 
 	if (!event) {
 		return;
 	}
-	add_channel(event, channel);
-	va_start(ap, name);
-	while ((field = va_arg(ap, const char *))) {
-		add_field(event, field, va_arg(ap, const char *));
+	for (i = 0; i < told->field_count; i++) {
+		add_field(event, told->fields[i].name, told->fields[i].value);
 	}
-	va_end(ap);
-	ast_manager_publish_event(name, EVENT_FLAG_CALL, event);
-	ast_json_unref(event);
+	hand_over(source, name, event);
 }

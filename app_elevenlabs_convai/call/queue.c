@@ -33,8 +33,7 @@ static void publish(const struct queue *queue, const char *status)
 	char seconds[16];
 
 	snprintf(seconds, sizeof(seconds), "%u", statistics_seconds(queue->statistics->queued_us));
-	events_publish(queue->channel, "ElevenLabsQueue", "Agent", queue->agent,
-		"ConversationId", queue->conversation_id, "Status", status, "Waited", seconds, SENTINEL);
+	events_publish(queue->source, "ElevenLabsQueue", "Status", status, "Waited", seconds, SENTINEL);
 }
 
 void queue_begin(struct queue *queue)

@@ -31,8 +31,7 @@ struct media;
 struct queue {
 	struct ast_channel *channel;
 	const struct call_options *options;
-	const char *agent;
-	const char *conversation_id;
+	const struct event_source *source;
 	struct media *media;
 	struct call_statistics *statistics;
 	uint64_t before_us;	/*!< spent in the queue of an agent that could not be had */

@@ -303,6 +303,21 @@ static int check_overrides(const struct config_key *key, const char *value, char
 	return check_each(key, value, canonical, size, check_override);
 }
 
+/*! \brief Where the words of a conversation go */
+static int check_transcripts(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	static const char * const names[] = { "none", "events", "records", "all" };
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(names); i++) {
+		if (!strcmp(value, names[i])) {
+			return keep(value, canonical, size);
+		}
+	}
+	return -1;
+}
+
 }
 
 static int check_endpoint(const struct config_key *key, const char *value,
@@ -655,6 +670,19 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.check = check_overrides,
 		.preset = "all",
 		.allowed = "all, none, or names of overrides such as language, separated by commas",
+	},
+	[KEY_TRANSCRIPTS] = {
+		.name = "transcripts",
+		.check = check_transcripts,
+		.preset = "none",
+		.allowed = "none, events, records or all",
+		.flags = KEY_TO_ENGINE,
+	},
+	[KEY_ARI_EVENTS] = {
+		.name = "ari_events",
+		.check = check_flag,
+		.preset = "no",
+		.allowed = YES_OR_NO,
 	},
 };
 

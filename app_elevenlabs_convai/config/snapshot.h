@@ -39,6 +39,7 @@ struct config_agent {
 	char dtmf_end;			/*!< the key that ends a group of digits, '\0': none */
 	unsigned int dtmf_timeout_ms;	/*!< a longer pause between digits ends a group, too */
 	unsigned int send_caller_number:1;
+	unsigned int ari_events:1;	/*!< applications of ARI are told what programs on AMI are */
 	unsigned int silence:1;		/*!< write silence while the agent is quiet */
 };
 

@@ -146,6 +146,11 @@ static const struct convai_step *fake_take_step(struct convai_session *session)
 	return NULL;
 }
 
+static const struct convai_event *fake_take_event(struct convai_session *session)
+{
+	return NULL;
+}
+
 static void fake_counters(const struct convai_session *session, struct convai_counters *counters)
 {
 	memset(counters, 0, sizeof(*counters));

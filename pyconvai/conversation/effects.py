@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from ..service.metadata import Metadata
@@ -46,6 +46,10 @@ class Play:
     audio_base64: str
     event_id: int
     new_response: bool
+    characters: int = 0
+    """Of the agent's text that it speaks; 0: the service does not tell."""
+
+
 class Speaker(StrEnum):
     """Whose words."""
 
@@ -145,10 +149,38 @@ class CallTool:
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Write a line to the call's log. The text is cut, and made one line by whoever writes it."""
+    """Write a line to the call's log. The text is cut; the log makes it one line."""
 
     level: Level
     text: str
+    kind: str = field(default="", compare=False)
+    """See ``ChannelLog.write``."""
+
+
+class Event(IntEnum):
+    """``enum convai_event_kind``."""
+
+    INTERRUPTION = 0
+    SPOKEN = 1
+    TOOL = 2
+    TRANSCRIPT = 3
+
+
+class ToolState(StrEnum):
+    """Where a call of a tool stands, as programs see it."""
+
+    CALLED = "called"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolNews:
+    """A tool that the service itself runs."""
+
+    name: str
+    call_id: str
+    state: ToolState
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +205,7 @@ Effect = (
     | Log
     | CountUnknown
     | Metadata
+    | ToolNews
 )
 """``Metadata``: the formats are known; ``Queued`` or ``Admitted`` follows."""
 

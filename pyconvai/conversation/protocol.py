@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -37,6 +37,9 @@ from .effects import (
     PlayHold,
     Said,
     Send,
+    Speaker,
+    ToolNews,
+    ToolState,
     Verbatim,
 )
 from .heard import Heard
@@ -67,7 +70,7 @@ class EffectKind(StrEnum):
 
     NONE = "none"
     TRANSCRIPT = "transcript"
-    """A line in the debug log."""
+    """A line in the debug log, and an event for programs."""
     STATE = "state"
     """The state of the session or of its playout, or a line in the log."""
     AUDIO = "audio"
@@ -117,10 +120,14 @@ def _number(body: dict[str, Any], key: str = "event_id") -> int:
     return _event_id(body, key) or 0
 
 
-def _text(body: dict[str, Any], key: str) -> str:
+def _text(body: dict[str, Any], key: str, most: int = limits.MAX_TEXT_CHARACTERS) -> str:
     """A text that a person may come to see: cut, for whoever shows it looks at each character."""
     value = body.get(key)
-    return value[: limits.MAX_TEXT_CHARACTERS].strip() if isinstance(value, str) else ""
+    return cut(value, most).strip() if isinstance(value, str) else ""
+
+
+def _for_log(text: str) -> str:
+    return cut(text, limits.MAX_TEXT_CHARACTERS)
 
 
 def _audio_text(body: dict[str, Any], key: str) -> str:
@@ -243,6 +250,7 @@ class Conversation:
             told = f"more than {limits.EARLY_AUDIO_BYTES} bytes came before the metadata"
             return (Log(Level.WARNING, f"agent audio left out: {told}"),)
         self.admission.agent_came = True
+        self._survived()
         if self._speaks_otherwise:
             return ()
         if event_id is None:  # it can't be known to be of another response than what is queued
@@ -284,17 +292,18 @@ class Conversation:
         said = self._said(body, "agent_response", Speaker.AGENT)
         response = _text(body, "response_id")
         before = self._responses.get(response)
-        if before == text:
+        if before == said.text:
             return ()  # sent again
         if response:
-            self._responses[response] = text
+            self._responses[response] = said.text
         if len(self._responses) > limits.RESPONSES_REMEMBERED:
             del self._responses[next(iter(self._responses))]
         if before is not None:
-            return _debug(f"agent, in other words: {text}")
+            told = _debug(f"agent, in other words: {_for_log(said.text)}")
+            return (replace(said, again=True), *told)
         self._survived()
-        self.last_response = _number(body)
-        return _debug(f"agent: {text}")
+        self.last_response = said.event_id
+        return (said, *_debug(f"agent: {_for_log(said.text)}"))
 
     def _correction(self, message: dict[str, Any]) -> Effects:
         """After an interruption: what the agent has said, by the service's reckoning."""
@@ -342,7 +351,12 @@ class Conversation:
             self.ending_tool = name
         elif name == self.ending_tool:
             self.ending_tool = ""  # it has failed
-        return _debug(f"tool of the service: ServerTool({name=}, {is_error=})")
+        debug = _debug(f"tool of the service: ServerTool({name=}, {is_error=})")
+        state = _TOOL_STATES.get(str(message["type"]))
+        if state is None or _text(body, "tool_type") == "client":
+            return debug  # of what is carried out here the toolbox tells
+        state = ToolState.FAILED if is_error and state is ToolState.DONE else state
+        return (*debug, ToolNews(name, _text(body, "tool_call_id"), state))
 
     def _mcp_call(self, message: dict[str, Any]) -> Effects:
         """Refuse what waits for an approval; without an answer the agent would wait for minutes.
@@ -358,7 +372,7 @@ class Conversation:
             return ()  # asked again
         self._approvals.append(call_id)
         told = f"MCP tool {_text(body, 'tool_name')} wants an approval: refused"
-        return (Log(Level.NOTICE, told), Send(mcp_approval(call_id, approved=False)))
+        return (Log(Level.NOTICE, told, "approvals"), Send(mcp_approval(call_id, approved=False)))
 
     # ---- Errors ----
 
@@ -382,12 +396,16 @@ class Conversation:
         if self._formats is not None:
             return self._formats_again(*self._formats, agent, caller)
         self._formats = (agent or DEFAULT_FORMAT, caller or DEFAULT_FORMAT)
-        metadata = Metadata(_text(body, "conversation_id"), *self._formats)
+        told_id = _text(body, "conversation_id")
+        metadata = Metadata(conversation_id(told_id), *self._formats)
+        wrong_id: Effects = ()
+        if told_id != metadata.conversation_id:
+            wrong_id = (Log(Level.WARNING, f"a conversation's id that is none: {told_id}"),)
         early = self._early.take()
         if self.admission.enter():
             hold = (PlayHold(play.audio_base64) for play in early)
-            return (metadata, *self.admission.wait(), *hold)
-        return (metadata, *(self.admission.admit() if early else ()), *early)
+            return (*wrong_id, metadata, *self.admission.wait(), *hold)
+        return (*wrong_id, metadata, *(self.admission.admit() if early else ()), *early)
 
     def _formats_again(self, speaks: str, hears: str, agent: str, caller: str) -> Effects:
         """A second metadata. The formats of a call stay: channel and queues are made for them."""
@@ -422,10 +440,9 @@ class Conversation:
         return _news("guardrail_triggered", _text(_event_body(message), "guardrail_name"))
 
     def _dtmf_request(self, message: dict[str, Any]) -> Effects:
-        # Its content is published nowhere: the first text that could be digits is taken.
         body = _event_body(message) or _body(message, "dtmf_request") or message
-        names = ("dtmf_tones", "dtmf", "digits", "tones")
-        return _news("dtmf_request", next(filter(None, (_text(body, n) for n in names)), ""))
+        digits = next(filter(None, (_text(body, name) for name in DIGIT_KEYS)), "")
+        return _news("dtmf_request", digits_for_log(digits))  # perhaps those of the caller's
 
     def _mcp_status(self, message: dict[str, Any]) -> Effects:
         servers = _body(message, "mcp_connection_status").get("integrations")
@@ -448,12 +465,18 @@ def _debug(text: str) -> Effects:
 
 def _news(kind: str, text: str = "") -> Effects:
     """Something that a person may want to know."""
-    return (Log(Level.NOTICE, f"the service tells: {kind} {text}".strip()),)
+    told = f"the service tells: {kind} {text}".strip()
+    return (Log(Level.NOTICE, told, f"{kind} of the service"),)
 
 
 def _unknown(kind: str) -> Effects:
-    return (CountUnknown(), Log(Level.DEBUG, f"ignored: {kind[: limits.MAX_TEXT_CHARACTERS]}"))
+    return (CountUnknown(), Log(Level.DEBUG, f"ignored: {cut(kind, limits.MAX_TEXT_CHARACTERS)}"))
 
+
+_TOOL_STATES = {
+    "agent_tool_request": ToolState.CALLED,
+    "agent_tool_response": ToolState.DONE,
+}
 
 _Reader = Callable[[Conversation, dict[str, Any]], Effects]
 
@@ -488,7 +511,7 @@ MESSAGES: dict[str, tuple[EffectKind, _Reader]] = {
     "ping": (EffectKind.STATE, Conversation._ping),
     "queue_status": (EffectKind.STATE, Conversation._queue_status),
     "rich_content": (EffectKind.NONE, Conversation._nothing),
-    "tentative_user_transcript": (EffectKind.NONE, Conversation._nothing),
+    "tentative_user_transcript": (EffectKind.TRANSCRIPT, Conversation._tentative_transcript),
     "user_transcript": (EffectKind.TRANSCRIPT, Conversation._user_transcript),
     "vad_score": (EffectKind.NONE, Conversation._nothing),
 }

@@ -7,6 +7,7 @@ conversation, the channel hangs up, or the engine is told to end it. All go thro
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
@@ -24,7 +25,6 @@ from ..service.endings import (
     Status,
     from_close,
     no_agent,
-    one_line,
 )
 from ..service.endpoint import place_of
 from ..service.metadata import Metadata
@@ -53,7 +53,10 @@ from .effects import (
     QueueTimedOut,
     Said,
     Send,
+    ToolNews,
+    ToolState,
 )
+from .events import Events
 from .jobs import Jobs
 from .protocol import (
     ENCODING_SLIN,
@@ -64,7 +67,7 @@ from .protocol import (
 )
 from .said import Words
 from .sent import Say
-from .tools import Toolbox, allowed
+from .spoken import Spoken
 from .tools import PythonTools, Toolbox
 from .workshop import Workshops
 
@@ -115,10 +118,12 @@ class Session:
 
     def end(self, ending: Ending) -> None:
         """End the conversation with code 1000, for this reason. Only the first call counts."""
+        if self._finishing:
+            self._spoken.release()
         if self._forced is not None or self._task is None:
             return
         self._forced = ending
-        self.handle.end(ending.status, ending.reason, ending.play_out)
+        self._tell_end(ending)
         if not self._finishing:
             self._task.cancel()
 
@@ -205,34 +210,36 @@ class Session:
 
     async def _finish(self, ending: Ending) -> None:
         """Tell the channel first, for it may have a caller waiting; then close the socket."""
+        if self._tools is not None:
+            self._tools.close()
         self._finishing = True
         self._activity.release()
         self._limit(0)
-        if self._tools is not None:
-            self._tools.close()
         self.handle.detach()
-        self.handle.end(ending.status, ending.reason, ending.play_out)
-        self._log.debug(f"ended: {ending.status.name}: {ending.reason}")
+        self._tell_end(ending)
+        self._log.debug(f"ended: {ending.status.name}: {ending}")
+        last_words = asyncio.create_task(self._spoken.last_words())
+        if ending.play_out is PlayOut.NONE:
+            self._spoken.release()
         if self._websocket is not None:
             try:
                 await self._websocket.close()
             except asyncio.CancelledError:
                 self._websocket.abort()
         await self._connector.close()
+        await last_words
+        self._log.close()
 
     async def _converse(self) -> Ending:
         call = Call.from_pairs(self.handle.pairs)
         settings = self._settings = call.settings
         self._log = ChannelLog(self.handle, settings.debug)
-        try:
-            async with asyncio.timeout(settings.connect_timeout):
-                await self._connector.connect(
-                    settings, lambda websocket: self._open_conversation(websocket, call)
-                )
-        except TimeoutError:
-            where = " or ".join(place_of(host.base_url) for host in settings.hosts)
-            limit = f"connect_timeout ({settings.connect_timeout} s)"
-            return Ending(Status.TIMEOUT, one_line(f"no conversation with {where} within {limit}"))
+        self._events = Events(self.handle, self._log, with_words=settings.tells_words)
+        self._spoken = Spoken(self.handle, self._events, self.account, self._ask_first)
+        failure = await self._connect(call, settings)
+        if failure is not None:
+            prospects.failed(self.handle.agent, settings, self._back_off, failure)
+            return failure
         assert self._closed is not None
         assert self._over is not None
         last: set[asyncio.Future[Any]] = {self._over, self._closed}
@@ -245,6 +252,21 @@ class Session:
 
     # ---- Set-up ----
 
+    async def _connect(self, call: Call, settings: Settings) -> Ending | None:
+        """Come to a conversation, or say why it has not come to one."""
+        try:
+            async with asyncio.timeout(settings.connect_timeout):
+                await self._connector.connect(
+                    settings, lambda websocket: self._open_conversation(websocket, call)
+                )
+        except TimeoutError:
+            where = " or ".join(place_of(host.base_url) for host in settings.hosts)
+            limit = f"connect_timeout ({settings.connect_timeout:d} s)"
+            return Ending(Status.TIMEOUT, f"no conversation with {where} within {limit}")
+        except SetupFailed as failed:
+            return failed.ending
+        return None
+
     async def _open_conversation(self, websocket: WebSocket, call: Call) -> Metadata:
         """Say who calls and wait for the metadata; anything may come before it."""
         loop = asyncio.get_running_loop()
@@ -252,7 +274,8 @@ class Session:
         self._over = loop.create_future()
         self._websocket = websocket
         self._conversation = Conversation()  # what an attempt before this one has said is void
-        tools = self._tools = self._new_tools(call.settings)
+        self._words = Words(self.handle, tells=call.settings.tells_words)
+        tools = self._tools = self._new_tools(call)
         try:
             websocket.receive(self)
             self._send(sent.opening(call))
@@ -340,8 +363,8 @@ class Session:
         self._talking = True
         self.hold_changed()
         seconds = self._settings.max_duration
-        ending = Ending(Status.TIMEOUT, f"max_duration ({seconds} s) reached")
-        self._limit(seconds, lambda: self._end_soon(ending))
+        ending = Ending(Status.TIMEOUT, f"max_duration ({seconds:d} s) reached")
+        self._limit(seconds, lambda: self._time_is_up(ending))
 
     def _queued(self) -> None:
         """The service lets the caller wait, if we do."""
@@ -351,10 +374,10 @@ class Session:
             busy = "no agent is free, and callers are not to wait for one (queue = refuse)"
             self._leave_queue(Queue.REFUSED, busy)
             return
-        self._talking = self._held = False  # also where an agent's silence had been taken for one
+        self._talking = self._quiet = False  # also where an agent's silence had been taken for one
         self._activity.release()
         self.handle.queue()
-        over = f"no agent was free within {seconds} s (queue = {seconds})"
+        over = f"no agent was free within {seconds:d} s (queue = {seconds:d})"
         self._limit(seconds, lambda: self._leave_queue(Queue.TIMED_OUT, over))
 
     def _leave_queue(self, how: Queue, why: str, *, remedy: bool = False) -> None:
@@ -398,7 +421,7 @@ class Session:
     def _fault(self, fault: Exception) -> Ending:
         """Its text is for the log alone. What the agent has said until then is heard."""
         self._log.error(f"fault in the engine: {trace(fault)}")
-        reason = f"fault in the engine: {type(fault).__name__}; see the log"
+        reason = f"fault in the engine: {token(type(fault).__name__)}; see the log"
         talking = self._conversation.admission.place is Place.TALK
         heard = PlayOut.BRIEFLY if talking else PlayOut.NONE
         return Ending(Status.ERROR, reason, play_out=heard)
@@ -409,7 +432,7 @@ class Session:
         if self._websocket is None or self._finishing:
             return
         if self._log.debugging:
-            self._log.debug(f"-> {wire.for_log(message)}")
+            self._log.debug(f"-> {wire.sent_for_log(message)}")
         self._websocket.send(message)
 
     def _carry_out(self, effect: Effect) -> None:
@@ -470,6 +493,18 @@ class Session:
             case CountUnknown():
                 self.handle.count_unknown()
 
+    def _tell_tool(self, news: ToolNews) -> None:
+        """Tell programs of a tool that the service itself runs."""
+        if news.state is ToolState.CALLED:
+            self._events.tool_called(news.name, news.call_id, "service")
+            return
+        is_error = news.state is ToolState.FAILED
+        self._events.tool_answered(news.call_id, is_error=is_error, where="service", name=news.name)
+
+    def _ask_first(self) -> None:
+        if self._websocket is not None:
+            self._websocket.expect(None)
+
     def _stop_audio(self, effect: AskFirst | Flush) -> None:
         assert self._websocket is not None
         match effect:
@@ -478,14 +513,14 @@ class Session:
             case Flush():
                 self._flush()
 
-    def _tell(self, level: Level, text: str) -> None:
+    def _tell(self, line: Log) -> None:
         """A line for whoever reads it: to clean what nobody reads would hold other calls up."""
-        if level > Level.DEBUG or self._log.debugging:
-            self._log.write(level, one_line(text))
+        if line.level > Level.DEBUG or self._log.debugging:
+            self._log.write(line.level, line.text, line.kind)
 
     def _play(self, play: Play) -> None:
         assert self._websocket is not None
-        if self._held:
+        if self._quiet:
             self.handle.count_stale(len(play.audio_base64))
             return
         if not self._talking:
@@ -500,15 +535,15 @@ class Session:
         # More of the same response needs nobody's decision.
         self._websocket.expect(play.event_id)
 
-    def _queue_audio(self, audio_base64: str) -> bool:
+    def _queue_audio(self, audio_base64: str, characters: int = 0) -> bool:
         """Queue a piece, also of nearly standard base64. False: the queue is full."""
         try:
-            return self.handle.play(audio_base64) > 0
+            return self.handle.play(audio_base64, characters) > 0
         except ValueError as error:
             fault = str(error)
         mended = wire.mended_base64(audio_base64)
         try:
-            taken = self.handle.play(mended) > 0 or not mended
+            taken = self.handle.play(mended, characters) > 0 or not mended
         except ValueError:
             if self._conversation.once("bad base64"):
                 self._log.warning(f"agent audio left out: {fault}")
@@ -525,14 +560,38 @@ class Session:
         assert self._websocket is not None
         self._websocket.expect(None)
         queued_ms, waiting_ms = self.handle.playout()
+        self._spoken.cut(queued_ms, waiting_ms, interruption=interruption)
+        self._words.cut()
         stale_ms = self.handle.flush(interruption)
         self._log.debug(self._conversation.flushed(queued_ms, waiting_ms, stale_ms, why))
 
-    def _new_tools(self, settings: Settings) -> Toolbox:
+    def _new_tools(self, call: Call) -> Toolbox:
         """The agent's tools, for as long as this connection lasts."""
 
         def answer(call_id: Id, text: str, is_error: bool) -> None:
             self._send(sent.tool_result(call_id, text, is_error=is_error))
+            self._events.tool_answered(str(call_id), is_error=is_error)
+
+        def called(call: CallTool) -> None:
+            self._events.tool_called(call.name, str(call.call_id))
+
+        def late(text: str) -> None:
+            self._send(sent.utterance(Say.CONTEXT, text, 0))
+
+        settings = call.settings
+        return Toolbox(
+            self.handle,
+            self._log,
+            self._python_tools(call),
+            self._jobs,
+            settings=settings,
+            answer=answer,
+            called=called,
+            end=self.end,
+            changed=self.hold_changed,
+            late=late,
+        )
+
     def _python_tools(self, call: Call) -> PythonTools | None:
         workshop = self._workshops.of(call.settings.tools_directory)
         if workshop is None:
@@ -561,6 +620,10 @@ class Session:
             said=error.message if error else "",
             tool=self._conversation.ending_tool,
         )
+
+
+_FORMAT = re.compile(r"[a-z0-9]{1,8}(?:_[0-9]{1,6}){1,2}")
+"""As the service names formats, those as well that are not known here."""
 
 
 def _known_format(name: str, key: str) -> AudioFormat:

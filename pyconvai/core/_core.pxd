@@ -126,6 +126,12 @@ cdef extern from "step.h" nogil:
     int convai_step_withdraw(convai_step_slot *slot)
     void convai_step_collect(convai_step_slot *slot)
 
+cdef extern from "news.h" nogil:
+    struct convai_news_list:
+        pass
+    int convai_news_add(convai_news_list *list, uint32_t kind, int64_t at_ms,
+                        const char *const *fields, uint32_t field_count)
+cdef extern from "job.h" nogil:
     struct convai_own_job:
         uint64_t ticket
         uint32_t outcome

@@ -393,6 +393,11 @@ static void convai_op_end_step(struct convai_session *session, uint32_t outcome,
 	tell_step();
 }
 
+static const struct convai_event *convai_op_take_event(struct convai_session *session)
+{
+	return convai_news_take(&session->news);
+}
+
 static void convai_op_end_job(const struct convai_job *ended, uint32_t outcome, const char *result)
 {
 	struct convai_own_job *job = (struct convai_own_job *) ended;
@@ -579,6 +584,8 @@ static struct convai_ops table = {
 	.inquiry_fd = convai_op_inquiry_fd,
 	.inquiry_poll = convai_op_inquiry_poll,
 	.inquiry_release = convai_op_inquiry_release,
+	.take_event = convai_op_take_event,
+
 	.end_job = convai_op_end_job,
 	.agent_timings = convai_op_agent_timings,
 	.turns = convai_op_turns,

@@ -42,6 +42,7 @@ struct convai_playout {
 	/* Loop thread */
 	struct convai_segment *oldest;		/*!< first one not yet freed */
 	struct convai_segment *newest;
+	uint32_t segments;			/*!< from oldest to newest */
 	atomic_uint_fast64_t appended;		/*!< bytes appended since the start */
 	atomic_uint_fast64_t flush_mark;	/*!< everything before this position is stale */
 	atomic_int_fast64_t flushed_us;		/*!< since when */
@@ -75,6 +76,7 @@ static inline int convai_playout_init(struct convai_playout *playout)
 	struct convai_segment *empty = convai_segment_new(0);
 
 	playout->oldest = playout->newest = playout->reading = empty;
+	playout->segments = 1;
 	playout->offset = 0;
 	atomic_init(&playout->appended, 0);
 	playout->met_idle_us = playout->met_flush_us = 0;
@@ -108,6 +110,7 @@ static inline void convai_playout_reclaim(struct convai_playout *playout)
 		struct convai_segment *gone = playout->oldest;
 
 		playout->oldest = atomic_load_explicit(&gone->next, memory_order_relaxed);
+		playout->segments--;
 		free(gone);
 	}
 }
@@ -120,6 +123,7 @@ static inline void convai_playout_append(struct convai_playout *playout, struct 
 	segment->end = end;
 	atomic_store_explicit(&playout->newest->next, segment, memory_order_release);
 	playout->newest = segment;
+	playout->segments++;
 	atomic_store_explicit(&playout->appended, end, memory_order_release);
 	convai_playout_reclaim(playout);
 }

@@ -77,6 +77,11 @@ class Settings:
     """In the service's queue: ``wait`` as long as it lets us, ``refuse`` to, or so many seconds."""
 
     @property
+    def tells_words(self) -> bool:
+        """Whether events and the dialplan are told what is said."""
+        return self.transcripts in ("events", "all")
+
+    @property
     def queue_seconds(self) -> int:
         """How long a caller may be queued; 0: as long as the service lets them."""
         return int(self.queue) if self.queue.isdigit() else 0

@@ -365,6 +365,27 @@ const char *fake_steps(const struct convai_session *session)
 	return session->steps;
 }
 
+static const struct convai_event *fake_take_event(struct convai_session *session)
+{
+	if (session->released) {
+		FAIL("an event is taken of a session that was released");
+	}
+	return session->events_taken < session->events_told ? &session->events[session->events_taken++]
+		: NULL;
+}
+
+void fake_event(struct convai_session *session, uint32_t kind, const struct convai_argument *fields,
+	unsigned int count)
+{
+	if (session->events_told == FAKE_EVENTS) {
+		FAIL("the fake engine has no more than %d events for a session", FAKE_EVENTS);
+	}
+	session->events[session->events_told++] = (struct convai_event) {
+		.kind = kind, .field_count = count, .at_ms = 1700000000123, .fields = fields,
+	};
+	eventfd_write(session->event_fd, 1);
+}
+
 /* ---- Jobs ---- */
 
 static char jobs[4096];

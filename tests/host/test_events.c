@@ -13,7 +13,10 @@
 
 #include "call_script.h"
 
+#include "asterisk/callerid.h"	/* AST_PRES_ALLOWED */
 #include "asterisk/module.h"
+#include "asterisk/rtp_engine.h"
+
 /*! What ElevenLabsEnd tells of a call in which nobody has said anything, and of a line that is not known */
 #define NOTHING "CallerSpokeMs: 0\nQueued: 0\nTurns: 0\nInterruptions: 0\nSteps: 0\nToolsDone: 0\nToolsFailed: 0\n" \
 	"EventsLeftOut: 0\n" \
@@ -39,6 +42,25 @@ TEST(a_conversation_has_a_start_and_an_end)
 		"TalkedMs: 3490\nAgentSpokeMs: 0\n" NOTHING NO_LINE "\n");
 	script_end();
 }
+
+static void agent_has_answered(void *data)
+{
+	fake_answers(fake_session(0), 3, 812, 1430);
+}
+
+TEST(an_end_tells_how_soon_the_agent_has_answered)
+{
+	script_begin(NULL);
+	script_metadata_at(10 * MS);
+	host_at(20 * MS, agent_has_answered, NULL);
+	script_agent_ends_at(100 * MS, CONVAI_STATUS_AGENT_ENDED, "over", 0);
+	script_run("sales");
+	CHECK_HAS(host_events(), "Answers: 3\nLatencyMs: 812\nLatencyMaxMs: 1430\n");
+	script_end();
+}
+
+#define CEL "Event: CEL\nevent: "
+#define OF_CALL "Agent: sales\nConversationId: conv_fake\nTime: 1970-01-01T00:16:4"
 
 TEST(what_cel_and_cdr_keep)
 {
@@ -96,6 +118,7 @@ TEST(a_second_agent_has_the_end_and_the_reason_names_both)
 		"UNREACHABLE: away)\n");
 	script_end();
 }
+
 /*! \brief K10: line ends in a number make no fields: not those of others, nor any that come later */
 TEST(a_number_with_line_ends_is_one_field)
 {
@@ -111,6 +134,60 @@ TEST(a_number_with_line_ends_is_one_field)
 		"CallerIDNum: 1  Uniqueid: 2  CallerIDName: x  Forged: 3\n" CHANNEL "Agent: sales\n"
 		"ConversationId: \nTime: 1970-01-01T00:16:40.100Z\n"
 		"Status: UNREACHABLE\nReason: away\nDetail: \nAskedAgent: sales\nRecordId: \nDuration: 0\n" NOT_TALKED);
+	script_end();
+}
+
+static const struct convai_argument told[] = {
+	{ "Speaker", "caller" }, { "Text", "hello\r\nEvent: Hangup\r\n\r\nx\x1b[2J" }, { "Final", "1" },
+};
+
+static void tell(void *data)
+{
+	fake_event(fake_session(0), CONVAI_EVENT_TRANSCRIPT, told, 3);
+	fake_event(fake_session(0), CONVAI_EVENT_COUNT, told, 3);	/* of a later contract, say */
+}
+
+/*! \brief The agent ends the conversation in the moment in which it has told something */
+static void tell_and_end(void *data)
+{
+	fake_event(fake_session(0), CONVAI_EVENT_SPOKEN, told, 1);
+	fake_end(fake_session(0), CONVAI_STATUS_AGENT_ENDED, "over", CONVAI_PLAY_OUT_NONE);
+}
+
+TEST(what_comes_with_the_end_is_told_before_it)
+{
+	script_begin(NULL);
+	script_metadata_at(10 * MS);
+	host_at(100 * MS, tell_and_end, NULL);
+	script_run("sales");
+	CHECK(strstr(host_events(), "Event: ElevenLabsSpoken\n")
+		< strstr(host_events(), "Event: ElevenLabsEnd\n"));
+	CHECK_HAS(host_events(), "Event: ElevenLabsSpoken\n");
+	script_end();
+}
+
+TEST(applications_of_ARI_are_told_where_the_agent_says_so)
+{
+	script_begin("[general]\nauth=none\n[sales]\nagent_id=x\nari_events=yes\n");
+	script_metadata_at(10 * MS);
+	script_hangup_at(100 * MS);
+	script_run("sales");
+	CHECK_HAS(host_events(), "Event: UserEvent\nAgent: sales\nConversationId: conv_fake\n"
+		"Time: 1970-01-01T00:16:40.010Z\neventname: ElevenLabsStart\n"
+		"Channel: PJSIP/caller-00000001\nUniqueid: 1700000000.1\nLinkedid: ");
+	CHECK_HAS(host_events(), "eventname: ElevenLabsEnd\n");
+	script_end();
+}
+
+static void check_line(const struct ast_rtp_instance_stats *line, const char *fields)
+{
+	script_begin(NULL);
+	host_line(line);
+	script_metadata_at(10 * MS);
+	script_hangup_at(100 * MS);
+	script_run("sales");
+	CHECK_HAS(host_events(), fields);
+	host_line(NULL);
 	script_end();
 }
 

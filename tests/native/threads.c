@@ -616,6 +616,54 @@ static void test_inquiries(void)
 
 /* ---- News: in order, none twice, and no more than may wait ---- */
 
+static struct convai_news_list news;
+static atomic_int no_more_news;
+static int news_taken;
+
+static void *reading_thread(void *arg)
+{
+	(void) arg;
+	for (;;) {
+		int last = atomic_load(&no_more_news);
+		const struct convai_event *event = convai_news_take(&news);
+
+		if (!event && last) {
+			return NULL;
+		}
+		if (event) {
+			CHECK(event->field_count == 1 && !strcmp(event->fields[0].name, "n"));
+			CHECK(event->at_ms == atoi(event->fields[0].value) && event->at_ms == news_taken);
+			news_taken++;
+		}
+	}
+}
+
+static void test_news(void)
+{
+	const char *fields[] = { "n", NULL };
+	char number[16];
+	pthread_t thread;
+	int i;
+
+	CHECK(pthread_create(&thread, NULL, reading_thread, NULL) == 0);
+	for (i = 0; i < STEPS; i++) {
+		snprintf(number, sizeof(number), "%d", i);
+		fields[1] = number;
+		while (convai_news_add(&news, CONVAI_EVENT_SPOKEN, i, fields, 1)) {
+			continue;
+		}
+	}
+	atomic_store(&no_more_news, 1);
+	pthread_join(thread, NULL);
+	CHECK(news_taken == STEPS);
+	for (i = 0; i < CONVAI_EVENTS_WAITING; i++) {
+		CHECK(convai_news_add(&news, CONVAI_EVENT_SPOKEN, 0, NULL, 0) == 0);
+	}
+	CHECK(convai_news_add(&news, CONVAI_EVENT_SPOKEN, 0, NULL, 0) == -1);
+	/* What nobody takes any more goes with the session. */
+	convai_news_free(&news);
+}
+
 /* ---- Jobs: each comes back once, whoever ends it, also while the loop ends ---- */
 
 static _Atomic(const struct convai_job *) handed[JOBS];

@@ -208,6 +208,16 @@ class Call:
                 time.sleep(0.001)
         return heard
 
+    def events(self) -> list[dict[str, str]]:
+        """What programs are to be told and were not yet: the fields of each, and its kind."""
+        found = list[dict[str, str]]()
+        while (event := self.engine.ops.take_event(self.session)) != ffi.NULL:
+            fields = (event.fields[i] for i in range(event.field_count))
+            told = {string(each.name): string(each.value) for each in fields}
+            found.append({"kind": Event(event.kind).name} | told)
+            assert abs(event.at_ms / 1000 - time.time()) < 60
+        return found
+
     def wait_events(self, count: int, seconds: float = 10 * SECOND) -> list[dict[str, str]]:
         """The next events, of which there must be so many."""
         found, until = self.events(), time.monotonic() + seconds

@@ -29,6 +29,9 @@ from pyconvai.conversation.effects import (
     QueueTimedOut,
     Said,
     Send,
+    Speaker,
+    ToolNews,
+    ToolState,
 )
 from pyconvai.conversation.protocol import (
     MESSAGES,
@@ -225,6 +228,36 @@ def test_what_a_message_asks_for(text: str, effects: list[Effect]) -> None:
     assert list(receive(Conversation(), text.encode())) == effects
 
 
+def receive(conversation: Conversation, text: str | bytes) -> Effects:
+    """The effects of a message, but for what programs alone are told."""
+    return tuple(each for each in conversation.receive(text) if not isinstance(each, ToolNews))
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "body", "news"),
+    [
+        ("agent_response", "agent_response_event", {"agent_response": " Hi. ", "event_id": "7"},
+         Said(Speaker.AGENT, "Hi.", 7)),
+        ("user_transcript", "user_transcription_event", {"user_transcript": "Yes"},
+         Said(Speaker.CALLER, "Yes", 0, final=True)),
+        ("tentative_user_transcript", "tentative_user_transcription_event",
+         {"user_transcript": 5, "event_id": 6}, Said(Speaker.CALLER, "", 6)),
+        ("agent_tool_request", "agent_tool_request", {"tool_name": "t", "tool_call_id": "c"},
+         ToolNews("t", "c", ToolState.CALLED)),
+        ("agent_tool_response", "agent_tool_response", {"tool_name": "t", "is_error": False},
+         ToolNews("t", "", ToolState.DONE)),
+        ("agent_tool_response", "agent_tool_response", {"tool_name": "t", "is_error": True},
+         ToolNews("t", "", ToolState.FAILED)),
+        ("agent_tool_response", "agent_tool_response", {"tool_type": "client"}, None),
+        ("agent_tool_response_full_payload", "agent_tool_response_full_payload", {}, None),
+    ],
+)  # fmt: skip
+def test_what_programs_are_told(
+    kind: str, key: str, body: dict[str, Any], news: Said | ToolNews | None
+) -> None:
+    effects = Conversation().receive(message(kind, key, body))
+    told = [each for each in effects if isinstance(each, Said | ToolNews)]
+    assert told == ([news] if news else [])
 
 
 IDS = [

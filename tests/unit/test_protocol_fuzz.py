@@ -32,6 +32,7 @@ from pyconvai.conversation.effects import (
     QueueTimedOut,
     Said,
     Send,
+    ToolNews,
 )
 from pyconvai.conversation.protocol import MESSAGES, Conversation, EffectKind
 from pyconvai.service.endings import from_close
@@ -50,8 +51,8 @@ DEFINED: dict[EffectKind, tuple[type, ...]] = {
     ),
     EffectKind.AUDIO: (Play, PlayHold, CountStale, Flush, Log),
     EffectKind.TOOL: (CallTool, Send, Log),
-    EffectKind.ERROR: (Log,),
-    EffectKind.END: (Log,),
+    EffectKind.ERROR: (Log, AskFirst),
+    EffectKind.END: (Log, ToolNews),
 }
 """``Play`` belongs to the metadata, behind which early audio is played.
 

@@ -18,19 +18,19 @@
 
 #include <unistd.h>	/* usleep(3) */
 
-#include "asterisk/astobj2.h"	/* ao2_lock */
-#include "asterisk/channel.h"	/* ast_softhangup */
+#include "asterisk/astobj2.h"	/* ao2_cleanup */
+#include "asterisk/channel.h"	/* AST_CHANNEL_NAME */
 #include "asterisk/cli.h"	/* commands */
-#include "asterisk/utils.h"	/* ast_strdupa */
+#include "asterisk/utils.h"	/* ARRAY_LEN */
 
-#include "call/call.h"
 #include "call/registry.h"
 #include "config/config.h"
 #include "config/diff.h"
+#include "config/report.h"
 #include "control/cli.h"
 #include "control/cli_commands.h"
 #include "control/say.h"
-#include "engine/generation.h"
+#include "control/steer.h"
 #include "control/tools.h"
 #include "door.h"
 #include "monotonic.h"
@@ -68,7 +68,7 @@ static char *complete_channels(const char *word)
 
 static void complete_agents(const char *word)
 {
-	struct config *config = config_get();
+	struct config *config = rows_config(config_get());
 	size_t i;
 
 	for (i = 0; config && i < AST_VECTOR_SIZE(&config->agents); i++) {
@@ -91,76 +91,36 @@ static char *answer(struct ast_cli_args *a, int failed, const char *text)
 static char *reload(struct ast_cli_args *a)
 {
 	struct config_report report = { .fd = a->fd };
+	char text[STEER_ANSWER_SIZE];
+	int failed;
 
 	if (a->argc != 2) {
 		return CLI_SHOWUSAGE;
 	}
-	if (config_reload(&report)) {
-		ast_cli(a->fd,
-			"ElevenLabs configuration not reloaded: %u fault%s; the old one stays in "
-			"use\n", report.faults, ESS(report.faults));
-		return CLI_FAILURE;
-	}
-	return CLI_SUCCESS;
+	failed = steer_reload(&report, text, sizeof(text));
+	/* What has changed has been said already. */
+	return answer(a, failed, failed ? text : "");
 }
 
 static char *drain(struct ast_cli_args *a)
 {
-	unsigned int left = registry_numbers(NULL).now;
-	int on;
+	char text[STEER_ANSWER_SIZE];
 
 	if (a->argc != 3 || (strcasecmp(a->argv[2], "on") && strcasecmp(a->argv[2], "off"))) {
 		return CLI_SHOWUSAGE;
 	}
-	on = !strcasecmp(a->argv[2], "on");
-	registry_drain(on);
-	if (!on) {
-		ast_cli(a->fd, "Not draining: new calls are admitted\n");
-	} else if (left) {
-		ast_cli(a->fd,
-			"Draining: no new calls; %u session%s left. The log tells when the "
-			"last is over\n", left, ESS(left));
-	} else {
-		ast_cli(a->fd, "Drained: no new calls, and no session is left\n");
-	}
-	return CLI_SUCCESS;
-}
-
-static void hang_up(struct call *call)
-{
-	ao2_lock(call);
-	call->operator_hangup = 1;
-	ao2_unlock(call);
-	ast_softhangup(call->channel, AST_SOFTHANGUP_EXPLICIT);
+	steer_drain(!strcasecmp(a->argv[2], "on"), text, sizeof(text));
+	return answer(a, 0, text);
 }
 
 static char *hangup(struct ast_cli_args *a)
 {
-	struct call **calls;
-	size_t count;
-	size_t i;
-	unsigned int hung_up = 0;
+	char text[STEER_ANSWER_SIZE];
 
 	if (a->argc != 3) {
 		return CLI_SHOWUSAGE;
 	}
-	count = registry_list(&calls);
-	for (i = 0; i < count; i++) {
-		char name[AST_CHANNEL_NAME];
-
-		registry_channel_name(calls[i], name, sizeof(name));
-		if (!strcasecmp(a->argv[2], "all") || !strcasecmp(a->argv[2], name)) {
-			hang_up(calls[i]);
-			hung_up++;
-		}
-	}
-	registry_free_list(calls, count);
-	if (!hung_up && strcasecmp(a->argv[2], "all")) {
-		ast_cli(a->fd, "There is no session on channel %s\n", a->argv[2]);
-		return CLI_FAILURE;
-	}
-	ast_cli(a->fd, "%u call%s hung up\n", hung_up, ESS(hung_up));
-	return CLI_SUCCESS;
+	return answer(a, steer_hangup(a->argv[2], text, sizeof(text)), text);
 }
 
 /* ---- Registration ---- */
@@ -234,18 +194,23 @@ COMMAND(cli_show_session, "elevenlabs show session",
 
 static char *complete_stats(struct ast_cli_args *a)
 {
-	static const char * const words[] = { "buckets", NULL };
-
-	return a->pos == 3 ? ast_cli_complete(a->word, words, a->n) : NULL;
+	if (a->pos == 3 || a->pos == 4) {
+		complete(a->word, "buckets");
+	}
+	if (a->pos == 3) {
+		complete_agents(a->word);
+	}
+	return NULL;
 }
 
 COMMAND(cli_show_stats, "elevenlabs show stats",
-	"Usage: elevenlabs show stats [buckets]\n"
+	"Usage: elevenlabs show stats [agent] [buckets]\n"
 	"       Shows how long things take in the engine that is in service, over all its calls,\n"
-	"       those that are over included: half of the times (p50) and 99 of 100 (p99) are no\n"
-	"       longer than this. With 'buckets', for programs, a line for each: its name, the\n"
-	"       longest in us, and how often a time up to so many us was counted, <us>:<count>.\n",
-	complete_stats(a))
+	"       or those with one agent; those that are over included: half of the times (p50) and\n"
+	"       99 of 100 (p99) are no longer than this. With 'buckets', for programs, a line for\n"
+	"       each: its name, the longest in us, and how often a time up to so many us was\n"
+	"       counted, <us>:<count>.\n",
+	run(a, complete_stats))
 
 COMMAND(cli_show_version, "elevenlabs show version",
 	"Usage: elevenlabs show version\n"
@@ -361,7 +326,8 @@ COMMAND(cli_send, "elevenlabs send",
 	"       elevenlabs send feedback <channel> like|dislike|none\n"
 	"       Says something to the agent that talks with a channel: a turn of the caller's in\n"
 	"       text, which it answers; something it is to know; that somebody is there; or what\n"
-	"       its last response was like.\n", run(a, complete_send))
+	"       its last response was like. While the caller waits for an agent it is kept\n"
+	"       until one is there.\n", run(a, complete_send))
 
 COMMAND(drain, "elevenlabs drain",
 	"Usage: elevenlabs drain on|off\n"
@@ -401,11 +367,13 @@ static int unregister_idle(void)
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(commands); i++) {
+		int in_use = __atomic_load_n(&commands[i].inuse, __ATOMIC_ACQUIRE);
+
 		/* Asterisk keeps a command that is in use, and reports success. */
-		if (commands[i]._full_cmd && !commands[i].inuse) {
+		if (commands[i]._full_cmd && !in_use) {
 			ast_cli_unregister(&commands[i]);
 		}
-		busy |= commands[i]._full_cmd || commands[i].inuse;
+		busy |= commands[i]._full_cmd || in_use;
 	}
 	return busy;
 }

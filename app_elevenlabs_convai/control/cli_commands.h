@@ -16,6 +16,8 @@
 
 struct ast_cli_args;
 struct call;
+struct config;
+struct config_agent;
 
 /* Each returns CLI_SUCCESS, CLI_FAILURE or CLI_SHOWUSAGE. */
 char *cli_show_agents(struct ast_cli_args *a);

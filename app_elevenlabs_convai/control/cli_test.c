@@ -8,7 +8,7 @@
 
 /*!
  * \file
- * \brief `elevenlabs test agent`: reach an agent as a call does, without a call
+ * \brief `elevenlabs test agent` and the action ElevenLabsTest: reach an agent as a call does, without a call
  *
  * Signed URL, socket, first message, metadata; then the conversation is closed. It runs
  * on a thread of Asterisk's and uses the engine as a channel thread would.
@@ -20,13 +20,15 @@
 #include <poll.h>	/* poll(2) */
 
 #include "asterisk/astobj2.h"	/* references to agents */
-#include "asterisk/cli.h"	/* ast_cli */
+#include "asterisk/cli.h"	/* CLI_SUCCESS */
+#include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "call/media.h"
 #include "call/registry.h"
 #include "call/variables.h"
 #include "call/watchdog.h"
 #include "config/config.h"
+#include "control/agent_test.h"
 #include "control/cli_commands.h"
 #include "door.h"
 #include "engine/generation.h"
@@ -35,8 +37,8 @@
 /*! How often to look whether the module is to go */
 #define LOOK_MS 100
 
-static char *failed(int fd, const char *agent, enum convai_status status,
-	const char *reason)
+static int failed(struct agent_test *test, enum convai_status status, const char *reason,
+	const char *detail)
 {
 	ending_set(&test->ending, status, "%s", reason);
 	ending_set_detail(&test->ending, detail);
@@ -64,23 +66,21 @@ static int await(const struct convai_ops *ops, struct convai_session *session,
 	}
 }
 
-static char *tell(int fd, const struct config_agent *agent,
-	const struct convai_progress *progress, int64_t began_us)
+static int note(struct agent_test *test, const struct convai_progress *progress, int64_t began_us)
 {
 	test->full = progress->queue != CONVAI_QUEUE_NONE;
 	test->ms = (monotonic_us() - began_us) / 1000;
 	if (progress->state == CONVAI_STATE_ENDED && !progress->talked && !test->full) {
 		return failed(test, progress->status, progress->reason, progress->detail);
 	}
-	ast_cli(fd, "Agent %s: OK, %s after %d ms; it hears %s and speaks %s%s\n", agent->name,
-		progress->conversation_id, (int) ((monotonic_us() - began_us) / 1000),
-		media_format_name(&progress->caller, caller, sizeof(caller)),
-		media_format_name(&progress->agent, spoken, sizeof(spoken)), room);
-	return CLI_SUCCESS;
+	ast_copy_string(test->conversation_id, progress->conversation_id, sizeof(test->conversation_id));
+	media_format_name(&progress->caller, test->hears, sizeof(test->hears));
+	media_format_name(&progress->agent, test->speaks, sizeof(test->speaks));
+	return 0;
 }
 
-static char *converse(int fd, const struct config_agent *agent, const struct convai_ops *ops,
-	const struct pair_list *pairs)
+static int converse(struct agent_test *test, const struct config_agent *agent,
+	const struct convai_ops *ops, const struct pair_list *pairs)
 {
 	int64_t began_us = monotonic_us();
 	struct convai_request request = {
@@ -91,49 +91,49 @@ static char *converse(int fd, const struct config_agent *agent, const struct con
 	};
 	struct convai_progress progress;
 	struct convai_session *session = ops->open(&request);
-	char *result;
+	int res;
 
 	if (!session) {
-		return failed(fd, agent->name, CONVAI_STATUS_ERROR, strerror(errno));
+		return failed(test, CONVAI_STATUS_ERROR, strerror(errno), "");
 	}
 	if (await(ops, session, &progress, began_us
 		+ agent->connect_timeout * INT64_C(1000000) + ENGINE_GRACE_US)) {
-		result = failed(fd, agent->name, CONVAI_STATUS_ERROR,
+		res = failed(test, CONVAI_STATUS_ERROR,
 				registry_is_closed() ? "the module is being unloaded"
-				: "the engine does not answer");
+				: "the engine does not answer", "");
 	} else {
-		result = tell(fd, agent, &progress, began_us);
+		res = note(test, &progress, began_us);
 	}
 	ops->release(session);
-	return result;
+	return res;
 }
 
-static char *test_agent(int fd, const struct config_agent *agent)
+static int reach(struct agent_test *test, const struct config_agent *agent)
 {
 	struct generation *generation;
 	struct pair_list pairs;
-	char *result;
+	int res;
 
 	if (!strcmp(agent->values[KEY_AUTH], "signed_url") && !agent->values[KEY_API_KEY][0]) {
-		return failed(fd, agent->name, CONVAI_STATUS_AUTH, "no api_key in " CONFIG_FILE);
+		return failed(test, CONVAI_STATUS_AUTH, "no api_key in " CONFIG_FILE, "");
 	}
 	generation = generation_take();
 	if (!generation) {
-		return failed(fd, agent->name, CONVAI_STATUS_ERROR, "the engine is not running");
+		return failed(test, CONVAI_STATUS_ERROR, "the engine is not running", "");
 	}
 	if (pair_list_fill_agent(&pairs, agent)) {
-		result = failed(fd, agent->name, CONVAI_STATUS_ERROR, strerror(ENOMEM));
+		res = failed(test, CONVAI_STATUS_ERROR, strerror(ENOMEM), "");
 	} else {
-		result = converse(fd, agent, generation_ops(generation), &pairs);
+		res = converse(test, agent, generation_ops(generation), &pairs);
 	}
 	pair_list_free(&pairs);
 	generation_leave(generation);
-	return result;
+	return res;
 }
 
-char *cli_test_agent(struct ast_cli_args *a)
+int agent_test(struct agent_test *test, const char *name)
 {
-	struct config *config;
+	struct config *config = config_get();
 	struct config_agent *agent;
 	int res;
 
@@ -150,6 +150,18 @@ char *cli_test_agent(struct ast_cli_args *a)
 	return res;
 }
 
+void agent_test_tell(const struct agent_test *test, char *text, size_t size)
+{
+	if (test->ending.status) {
+		snprintf(text, size, "Agent %s: FAILED, %s: " ENDING_FORMAT, test->agent,
+			status_name(test->ending.status), ENDING_ARGS(test->ending.reason, test->ending.detail));
+	} else {
+		snprintf(text, size, "Agent %s: OK, %s after %d ms; it hears %s and speaks %s%s", test->agent,
+			test->conversation_id, test->ms, test->hears, test->speaks,
+			test->full ? "; but it is full, and the service lets callers wait" : "");
+	}
+}
+
 char *cli_test_agent(struct ast_cli_args *a)
 {
 	struct agent_test test;
@@ -159,14 +171,8 @@ char *cli_test_agent(struct ast_cli_args *a)
 	if (a->argc != 4) {
 		return CLI_SHOWUSAGE;
 	}
-	config = config_get();
-	agent = config ? config_find_agent(config, a->argv[3]) : NULL;
-	ao2_cleanup(config);
-	if (!agent) {
-		return failed(a->fd, a->argv[3], CONVAI_STATUS_NOAGENT,
-				"there is no such agent in " CONFIG_FILE);
-	}
-	result = test_agent(a->fd, agent);
-	ao2_ref(agent, -1);
-	return result;
+	res = agent_test(&test, a->argv[3]);
+	agent_test_tell(&test, text, sizeof(text));
+	door_cli(a->fd, "%s\n", text);
+	return res ? CLI_FAILURE : CLI_SUCCESS;
 }

@@ -17,7 +17,7 @@
 #include "asterisk.h"
 
 #include "asterisk/astobj2.h"	/* ao2_lock */
-#include "asterisk/cli.h"	/* ast_cli */
+#include "asterisk/cli.h"	/* CLI_SUCCESS */
 #include "asterisk/strings.h"	/* ast_strlen_zero */
 #include "asterisk/utf8.h"	/* ast_utf8_is_valid */
 #include "asterisk/utils.h"	/* ast_copy_string */
@@ -85,10 +85,9 @@ static const char *explain(int failure, uint32_t kind)
 	}
 }
 
-int say(const char *channel, const char *type, const char *text, char *answer, size_t size)
+int say_to(struct call *call, const char *type, const char *text, char *answer, size_t size)
 {
 	int kind = find_type(type);
-	struct call *call;
 	int failure;
 	int waits;
 
@@ -100,13 +99,7 @@ int say(const char *channel, const char *type, const char *text, char *answer, s
 		snprintf(answer, size, "The text is not UTF-8");
 		return -1;
 	}
-	call = registry_find(channel);
-	if (!call) {
-		snprintf(answer, size, "There is no session on channel %s", channel);
-		return -1;
-	}
 	failure = send_to(call, kind, text, &waits);
-	ao2_ref(call, -1);
 	if (failure) {
 		ast_copy_string(answer, explain(failure, kind), size);
 		return -1;
@@ -114,6 +107,21 @@ int say(const char *channel, const char *type, const char *text, char *answer, s
 	snprintf(answer, size, waits ? "Queued: the agent gets it once it is there: %s"
 		: "Sent to the agent: %s", say_types[kind]);
 	return 0;
+}
+
+int say(const char *channel, const char *type, const char *text, char *answer, size_t size)
+{
+	struct call *call;
+	int res;
+
+	call = registry_find(channel);
+	if (!call) {
+		snprintf(answer, size, "There is no session on channel %s", channel);
+		return -1;
+	}
+	res = say_to(call, type, text, answer, size);
+	ao2_ref(call, -1);
+	return res;
 }
 
 /* ---- The command ---- */

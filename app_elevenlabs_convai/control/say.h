@@ -19,6 +19,11 @@
 /*! Names of what can be said, in the order of enum convai_say, with NULL behind them */
 extern const char * const say_types[];
 
+struct call;
+
+/*! \brief Say something to the agent of a call; as say */
+int say_to(struct call *call, const char *type, const char *text, char *answer, size_t size);
+
 /*!
  * \brief Say something to the agent that talks with a channel
  *

@@ -199,8 +199,8 @@ TEST(usage)
 		{ "elevenlabs show sessions x", "Usage: elevenlabs show sessions\n" },
 		{ "elevenlabs show session", "Usage: elevenlabs show session <channel>\n" },
 		{ "elevenlabs show session a b", "Usage: elevenlabs show session <channel>\n" },
-		{ "elevenlabs show stats x", "Usage: elevenlabs show stats [buckets]\n" },
-		{ "elevenlabs show stats buckets x", "Usage: elevenlabs show stats [buckets]\n" },
+		{ "elevenlabs show stats x y", "Usage: elevenlabs show stats [agent] [buckets]\n" },
+		{ "elevenlabs show stats buckets x", "Usage: elevenlabs show stats [agent] [buckets]\n" },
 		{ "elevenlabs show version x", "Usage: elevenlabs show version\n" },
 		{ "elevenlabs reload x", "Usage: elevenlabs reload\n" },
 		{ "elevenlabs debug", "Usage: elevenlabs debug on|off [channel]\n" },
@@ -243,8 +243,9 @@ TEST(completion_without_calls)
 	CHECK_STR(host_complete("elevenlabs hangup x"), "");
 	CHECK_STR(host_complete("elevenlabs show session "), "");
 	CHECK_STR(host_complete("elevenlabs show agents "), "");
-	CHECK_STR(host_complete("elevenlabs show stats "), "buckets");
-	CHECK_STR(host_complete("elevenlabs show stats buckets "), "");
+	CHECK_STR(host_complete("elevenlabs show stats "), "buckets sales");
+	CHECK_STR(host_complete("elevenlabs show stats sales "), "buckets");
+	CHECK_STR(host_complete("elevenlabs show stats sales buckets "), "");
 	CHECK_STR(host_complete("elevenlabs reload "), "");
 	script_end();
 }
@@ -317,6 +318,11 @@ TEST(show_session_before_and_when_an_agent_is_there)
 	script_end();
 }
 
+static void agent_has_answered(void *data)
+{
+	fake_answers(fake_session(0), 3, 812, 1430);
+}
+
 TEST(show_session_with_all_counters)
 {
 	struct typed shown = { "elevenlabs show session pjsip/CALLER-00000001" };
@@ -326,6 +332,7 @@ TEST(show_session_with_all_counters)
 	host_channel_talk(channel, 5 * MS, 500 * MS, 20 * MS, 20 * MS);
 	script_say_at(100 * MS, 32000);
 	script_interrupt_at(605 * MS);
+	host_at(1400 * MS, agent_has_answered, NULL);
 	host_at(1500 * MS, type, &shown);
 	script_hangup_at(2000 * MS);
 	script_run("sales");
@@ -337,6 +344,7 @@ TEST(show_session_with_all_counters)
 	CHECK_HAS(shown.output, "Spoken:           0.5");
 	CHECK_HAS(shown.output, " s of 1.00 s received\n");
 	CHECK_HAS(shown.output, "Interruptions:    1\n");
+	CHECK_HAS(shown.output, "Turns:            3 answered, after 812 ms (median) and at worst 1430 ms\n");
 	CHECK_HAS(shown.output, "Frames read:      25 voice, 0 that could not be translated\n");
 	script_end();
 }
@@ -386,7 +394,7 @@ static void check_hangup(const char *line)
 	CHECK_INT(script_run("sales"), -1);
 	CHECK_STR(hangup.output, "1 call hung up\n");
 	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "HANGUP");
-	CHECK_STR(host_variable(channel, "ELEVENLABSREASON"), "hung up from the Asterisk CLI");
+	CHECK_STR(host_variable(channel, "ELEVENLABSREASON"), "hung up by a command or a program");
 	script_end();
 }
 

@@ -27,6 +27,7 @@
 #include "asterisk/strings.h"	/* ast_str */
 #include "asterisk/utils.h"	/* ast_strdupa */
 
+#include "call/detail_records.h"
 #include "call/events.h"
 #include "convai_ops.h"
 #include "words.h"
@@ -284,6 +285,40 @@ static struct ast_json *begin(const struct event_source *source, int64_t at_ms)
 	return event;
 }
 
+/*!
+ * \brief What ARI is told: a user event of the channel, with what the channel's own object there has not
+ *
+ * In an object of its own: CEL's thread may be reading the fields.
+ */
+static void publish_to_ari(struct ast_channel *channel, const char *name, struct ast_json *fields)
+{
+	struct ast_json *event = ast_json_object_create();
+	char texts[3][FIELD_SHORT];
+
+	if (!event) {
+		return;
+	}
+	ast_json_object_update(event, fields);
+	ast_channel_lock(channel);
+	ast_copy_string(texts[0], ast_channel_name(channel), sizeof(texts[0]));
+	ast_copy_string(texts[1], ast_channel_uniqueid(channel), sizeof(texts[1]));
+	ast_copy_string(texts[2], ast_channel_linkedid(channel), sizeof(texts[2]));
+	add_field(event, "eventname", name);
+	add_field(event, "Channel", texts[0]);
+	add_field(event, "Uniqueid", texts[1]);
+	add_field(event, "Linkedid", texts[2]);
+	ast_multi_object_blob_single_channel_publish(channel, ast_multi_user_event_type(), event);
+	ast_channel_unlock(channel);
+	ast_json_unref(event);
+}
+
+/*! \brief Whether CEL has it as well */
+static int is_logged(const char *name)
+{
+	return !strcmp(name, "ElevenLabsStart") || !strcmp(name, "ElevenLabsStep")
+		|| !strcmp(name, "ElevenLabsEnd");
+}
+
 /*! \brief Hand an event over, and let go of its fields */
 static void hand_over(const struct event_source *source, const char *name, struct ast_json *fields)
 {
@@ -306,6 +341,34 @@ void events_publish(const struct event_source *source, const char *name, ...)
 	va_end(pairs);
 	if (fields) {
 		hand_over(source, name, fields);
+	}
+}
+
+void events_log(const struct event_source *source, const char *name, ...)
+{
+	struct ast_json *fields;
+	va_list pairs;
+
+	va_start(pairs, name);
+	fields = fields_of(source, pairs);
+	va_end(pairs);
+	if (fields) {
+		detail_records_event(source->channel, name, fields);
+		ast_json_unref(fields);
+	}
+}
+
+void events_leave(const struct event_source *source, ...)
+{
+	struct ast_json *fields;
+	va_list pairs;
+
+	va_start(pairs, source);
+	fields = fields_of(source, pairs);
+	va_end(pairs);
+	if (fields) {
+		detail_records_set(source->channel, fields);
+		ast_json_unref(fields);
 	}
 }
 

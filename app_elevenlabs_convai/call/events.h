@@ -8,7 +8,7 @@
 
 /*!
  * \file
- * \brief What programs are told of a call over AMI
+ * \brief What programs are told of a call over AMI and ARI, and what CEL and CDR keep of it
  */
 
 #ifndef CALL_EVENTS_H
@@ -23,14 +23,17 @@ struct ast_channel;
 /*!
  * \brief Tell programs of something that has happened to a channel
  *
- * The channel thread, without a lock; waits for nothing. Behind the event's name
- * come pairs of field and value, and SENTINEL; the channel's own fields come along. When
+ * CEL has the beginning, the steps and the end as well. The channel thread, without a lock; waits for nothing. Each event has the channel's own fields, Agent,
+ * ConversationId and Time. Behind its name come pairs of field and value, and SENTINEL. When
  * memory is short, some or all of it is left out.
  */
 void __attribute__((sentinel)) events_publish(const struct event_source *source, const char *name, ...);
 
 /*! \brief Log something in CEL alone. As above. */
 void __attribute__((sentinel)) events_log(const struct event_source *source, const char *name, ...);
+
+/*! \brief Leave pairs of field and value in CDR(elevenlabs). As above, but it waits for Asterisk's thread of CDR. */
+void __attribute__((sentinel)) events_leave(const struct event_source *source, ...);
 
 /*! \brief Tell programs of something under this name that the engine has told us. As above. */
 void events_publish_told(const struct event_source *source, const char *name,

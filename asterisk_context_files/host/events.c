@@ -8,7 +8,7 @@
 
 /*!
  * \file
- * \brief Events of AMI: what they are made of, and all that were published
+ * \brief Events of AMI and CEL: what they are made of, and all that were published; what CDR is left
  */
 
 #include "host_internal.h"
@@ -102,6 +102,22 @@ const char *host_events(void)
 }
 
 /* ---- Records ---- */
+
+unsigned int ast_cel_check_enabled(void)
+{
+	return keeps_records;
+}
+
+void ast_cel_publish_event(struct ast_channel *chan, enum ast_cel_event_type event_type,
+	struct ast_json *blob)
+{
+	ast_manager_publish_event("CEL", EVENT_FLAG_CALL, blob);
+}
+
+int ast_cdr_is_enabled(void)
+{
+	return keeps_records;
+}
 
 const char *host_detail_record(void)
 {

@@ -10,6 +10,16 @@
 #include <unistd.h>
 
 #define RTP_HEADER 12
+/* RTCP: types of reports, and their words of 32 bits */
+#define SENDER_REPORT 200
+#define RECEIVER_REPORT 201
+#define SDES 202
+#define SENDER_WORDS 5	/* time (2), time stamp, packets, bytes */
+#define BLOCK_WORDS 6
+#define SDES_WORDS 3	/* header, source, and a name of one letter with its end */
+#define REPORT_WORDS (2 + SENDER_WORDS + BLOCK_WORDS + SDES_WORDS)
+/* Seconds from 1900, where NTP begins, to 1970 */
+#define NTP_EPOCH INT64_C(2208988800)
 #define DTMF_VOLUME 10
 
 /* Far more than arrives for one call between two ticks; a bound, so that no call starves others */
@@ -70,6 +80,10 @@ static void send_packet(struct call *call, const struct record *record, const ui
 	/* A refused packet (the far end has gone) is lost as it would be on a wire. */
 	sendto(call->fd, packet, RTP_HEADER + record->bytes, 0,
 		(struct sockaddr *) &call->remote, sizeof(call->remote));
+	call->sent_ssrc = record->ssrc;
+	call->sent_timestamp = record->timestamp;
+	call->sent_packets++;
+	call->sent_bytes += record->bytes;
 	append_record(call, record, payload);
 }
 
@@ -268,6 +282,31 @@ static size_t header_length(const uint8_t *packet, size_t size)
 	return length <= size ? length : 0;
 }
 
+/*! Note that a packet has come: digits, whose time stamps stand still, say nothing of jitter */
+static void note_arrival(struct call *call, const struct record *record)
+{
+	struct arrivals *arrivals = &call->arrivals;
+	uint32_t units_per_s = call->step * (uint32_t) (NS_PER_S / PTIME_NS);
+	uint32_t transit = (uint32_t) (record->at_ns / 1000 * units_per_s / 1000000) - record->timestamp;
+	int16_t ahead = (int16_t) (record->sequence - (uint16_t) arrivals->highest);
+
+	if (!arrivals->any || arrivals->ssrc != record->ssrc) {
+		*arrivals = (struct arrivals) {
+			.any = true, .ssrc = record->ssrc, .first = record->sequence, .highest = record->sequence,
+			.transit = transit,
+		};
+	} else if (ahead > 0) {
+		arrivals->highest += (uint32_t) ahead;
+	}
+	arrivals->count++;
+	if (record->payload_type == call->payload_type) {
+		int32_t moved = (int32_t) (transit - arrivals->transit);
+
+		arrivals->jitter += (abs(moved) - arrivals->jitter) / 16;
+		arrivals->transit = transit;
+	}
+}
+
 static void take_packet(struct call *call, const uint8_t *packet, size_t size, int64_t at_ns)
 {
 	size_t header = header_length(packet, size);
@@ -287,6 +326,7 @@ static void take_packet(struct call *call, const uint8_t *packet, size_t size, i
 	record.marker = packet[1] >> 7;
 	record.bytes = (uint16_t) (size - header - padding);
 	append_record(call, &record, packet + header);
+	note_arrival(call, &record);
 }
 
 void call_receive(struct call *call, int64_t real_minus_monotonic_ns)
@@ -315,6 +355,102 @@ void call_receive(struct call *call, int64_t real_minus_monotonic_ns)
 			call_start(call, from.sin_port);
 		}
 		take_packet(call, packet, (size_t) size, arrival_ns(&message, real_minus_monotonic_ns));
+	}
+}
+
+
+/* --- reports --- */
+
+static uint32_t *put(uint32_t *to, uint32_t word)
+{
+	*to = htonl(word);
+	return to + 1;
+}
+
+static uint32_t *put_header(uint32_t *to, unsigned int blocks, unsigned int type, unsigned int words)
+{
+	return put(to, 2U << 30 | blocks << 24 | type << 16 | (words - 1));
+}
+
+static uint32_t *put_sender(const struct call *call, uint32_t *to)
+{
+	int64_t now_ns = clock_ns(CLOCK_REALTIME);
+
+	to = put(to, (uint32_t) (now_ns / NS_PER_S + NTP_EPOCH));
+	to = put(to, (uint32_t) (((uint64_t) (now_ns % NS_PER_S) << 32) / NS_PER_S));
+	to = put(to, call->sent_timestamp);
+	to = put(to, call->sent_packets);
+	return put(to, call->sent_bytes);
+}
+
+/*! \param heard_of the middle of the time that Asterisk's report bears; 0: it bears none */
+static uint32_t *put_block(const struct call *call, uint32_t *to, uint32_t heard_of)
+{
+	const struct arrivals *arrivals = &call->arrivals;
+	uint32_t expected = arrivals->highest - arrivals->first + 1;
+	uint32_t lost = expected > arrivals->count ? expected - arrivals->count : 0;
+
+	to = put(to, arrivals->ssrc);
+	to = put(to, lost & 0xffffff);
+	to = put(to, arrivals->highest);
+	to = put(to, (uint32_t) arrivals->jitter);
+	to = put(to, heard_of);
+	return put(to, 0);	/* answered at once */
+}
+
+/*! What RFC 3550 wants in each packet: a report, and a name for its source */
+static size_t write_report(const struct call *call, uint32_t *words, uint32_t heard_of)
+{
+	unsigned int blocks = call->arrivals.any;
+	unsigned int sender_words = call->sent_packets ? SENDER_WORDS : 0;
+	unsigned int type = call->sent_packets ? SENDER_REPORT : RECEIVER_REPORT;
+	uint32_t *to = put_header(words, blocks, type, 2 + sender_words + blocks * BLOCK_WORDS);
+
+	to = put(to, call->sent_packets ? call->sent_ssrc : call->ssrc);
+	if (call->sent_packets) {
+		to = put_sender(call, to);
+	}
+	if (blocks) {
+		to = put_block(call, to, heard_of);
+	}
+	to = put_header(to, 1, SDES, SDES_WORDS);
+	to = put(to, call->sent_packets ? call->sent_ssrc : call->ssrc);
+	to = put(to, 1U << 24 | 1U << 16 | 'x' << 8);	/* CNAME, one letter, end */
+	return (size_t) (to - words) * sizeof(*words);
+}
+
+/*! The time that a sender's report bears, as it comes back in ours; 0 for others */
+static uint32_t time_of(const uint8_t *packet, size_t size)
+{
+	uint32_t time;
+
+	if (size < 16 || packet[1] != SENDER_REPORT) {
+		return 0;
+	}
+	memcpy(&time, packet + 10, sizeof(time));
+	return ntohl(time);
+}
+
+void call_report(struct call *call)
+{
+	uint8_t packet[MAX_PACKET];
+	uint32_t words[REPORT_WORDS];
+	struct sockaddr_in from;
+	int i;
+
+	for (i = 0; i < MAX_PACKETS_PER_TICK; i++) {
+		socklen_t from_size = sizeof(from);
+		ssize_t size = recvfrom(call->rtcp_fd, packet, sizeof(packet), 0, (struct sockaddr *) &from,
+			&from_size);
+
+		if (size < 0) {
+			return;
+		}
+		if (size >= 8 && packet[0] >> 6 == 2
+			&& (packet[1] == SENDER_REPORT || packet[1] == RECEIVER_REPORT)) {
+			sendto(call->rtcp_fd, words, write_report(call, words, time_of(packet, (size_t) size)), 0,
+				(struct sockaddr *) &from, from_size);
+		}
 	}
 }
 

@@ -43,6 +43,17 @@ struct record {
 	uint8_t unused;
 };
 
+/*! What has come, for the reports of RTCP (RFC 3550, A.3 and A.8); of the source that has spoken last */
+struct arrivals {
+	bool any;
+	uint32_t ssrc;
+	uint16_t first;		/*!< sequence number */
+	uint32_t highest;	/*!< sequence number, and in the upper half how often that has begun anew */
+	uint32_t count;
+	uint32_t transit;	/*!< of the last packet: its arrival less its time stamp, in the time stamp's units */
+	double jitter;		/*!< in these units */
+};
+
 /*! Bytes to say, one file of them */
 struct speech {
 	struct speech *next;
@@ -67,7 +78,7 @@ struct call {
 	bool muted;
 	bool resuming;		/*!< the next packet is the first after a pause: marker bit */
 	int fd;
-	int rtcp_fd;		/*!< bound so that RTCP is not refused; never read */
+	int rtcp_fd;
 	int fill;
 	FILE *record;
 	struct sockaddr_in remote;	/*!< port 0 until known */
@@ -78,6 +89,11 @@ struct call {
 	uint16_t sequence;
 	uint8_t payload_type;
 	size_t packet_bytes;
+	uint32_t sent_ssrc;	/*!< of the last packet sent, and its time stamp: a schedule has its own */
+	uint32_t sent_timestamp;
+	uint32_t sent_packets;
+	uint32_t sent_bytes;	/*!< of payload */
+	struct arrivals arrivals;
 	struct speech *speech;	/*!< list; the first is being said */
 	struct speech *schedule;	/*!< packets to send instead, see call_send_due; or NULL */
 	struct dtmf dtmf;
@@ -107,6 +123,13 @@ void call_send_due(struct call *call, int64_t now_ns);
  * \param real_minus_monotonic_ns turns the kernel's times of arrival into CLOCK_MONOTONIC
  */
 void call_receive(struct call *call, int64_t real_minus_monotonic_ns);
+
+/*!
+ * Answer each report of Asterisk's with one of our own, at once (RTCP, RFC 3550)
+ *
+ * So Asterisk knows what has arrived here, and the round trip: its own interval (rtcpinterval in rtp.conf) is ours.
+ */
+void call_report(struct call *call);
 
 /*! Close and free all that the call holds; it may be half open */
 void call_release(struct call *call);

@@ -3,7 +3,8 @@
  *
  * One process, one thread, up to MAX_CALLS calls. Commands come as lines on stdin, answers go as
  * lines to stdout; `rtp.py` is the other end. It decides nothing: every packet sent and received is
- * appended to the call's record file, and Python compares them afterwards.
+ * appended to the call's record file, and Python compares them afterwards. Reports of Asterisk's (RTCP) are
+ * answered as a telephone's would be, and are in no record.
  *
  *   open <id> <port> <record file> <payload type> <packet bytes> <timestamp step> <fill>
  *        -> opened <id>          fill: value of the byte that is sent when there is nothing to say,
@@ -36,6 +37,9 @@
 #define MAX_CALLS 512
 #define MAX_LINE 4096
 
+/*! Of a call's sockets: which it is */
+enum { RTP, RTCP, SOCKETS };
+
 static struct call calls[MAX_CALLS];
 static int sockets_epoll = -1;
 static int64_t real_minus_monotonic_ns;
@@ -55,7 +59,7 @@ static void complain(unsigned int id, const char *format, ...)
 
 static void tick(void)
 {
-	struct epoll_event ready[MAX_CALLS];
+	struct epoll_event ready[SOCKETS * MAX_CALLS];
 	int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
 	int i, count;
 
@@ -65,9 +69,15 @@ static void tick(void)
 			call_send_due(&calls[i], now_ns);
 		}
 	}
-	count = epoll_wait(sockets_epoll, ready, MAX_CALLS, 0);
+	count = epoll_wait(sockets_epoll, ready, SOCKETS * MAX_CALLS, 0);
 	for (i = 0; i < count; i++) {
-		call_receive(ready[i].data.ptr, real_minus_monotonic_ns);
+		struct call *call = &calls[ready[i].data.u32 / SOCKETS];
+
+		if (ready[i].data.u32 % SOCKETS == RTCP) {
+			call_report(call);
+		} else {
+			call_receive(call, real_minus_monotonic_ns);
+		}
 	}
 }
 
@@ -76,7 +86,8 @@ static void tick(void)
 
 static void command_open(struct call *call, unsigned int id, const char *arguments)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = call };
+	struct epoll_event on_rtp = { .events = EPOLLIN, .data.u32 = SOCKETS * id + RTP };
+	struct epoll_event on_rtcp = { .events = EPOLLIN, .data.u32 = SOCKETS * id + RTCP };
 	char path[MAX_LINE];
 	unsigned int port, payload_type, packet_bytes, step;
 	int fill;
@@ -103,7 +114,8 @@ static void command_open(struct call *call, unsigned int id, const char *argumen
 		.packet_bytes = packet_bytes,
 	};
 	if (call->fd < 0 || call->rtcp_fd < 0 || !call->record
-		|| epoll_ctl(sockets_epoll, EPOLL_CTL_ADD, call->fd, &event)) {
+		|| epoll_ctl(sockets_epoll, EPOLL_CTL_ADD, call->fd, &on_rtp)
+		|| epoll_ctl(sockets_epoll, EPOLL_CTL_ADD, call->rtcp_fd, &on_rtcp)) {
 		complain(id, "cannot open port %u or %s: %s", port, path, strerror(errno));
 		call_release(call);
 		return;

@@ -111,7 +111,10 @@ static void carry_out(struct attempt *attempt, struct call *call)
 	attempt->ending = call->ending;
 	ast_copy_string(attempt->conversation_id, call->conversation_id,
 		sizeof(attempt->conversation_id));
-	attempt->queued_us += call->statistics.queued_us;
+	closing_take(&attempt->closing, call);
+	if (call->begun) {
+		events_publish(&call->source, "ElevenLabsQuality", QUALITY_FIELDS(&attempt->closing.quality), SENTINEL);
+	}
 	attempt->another = could_not_be_had(call);
 	result_set(call->channel, &call->ending, call->conversation_id);
 	result_set_digits(call->channel, call->dtmf.kept);

@@ -28,6 +28,7 @@
 #include "call/call.h"
 #include "call/events.h"
 #include "call/options.h"
+#include "call/quality.h"
 #include "call/stack.h"
 #include "call/step.h"
 #include "call/variables.h"
@@ -223,8 +224,9 @@ static void begin_talking(struct call *call)
 	hearing_begin(&call->hearing, now);
 	if (!call->begun) {
 		call->begun = 1;
-		events_publish(call->channel, "ElevenLabsStart", "Agent", call->agent->name,
-			"ConversationId", call->conversation_id, SENTINEL);
+		call->quality_us = now + QUALITY_INTERVAL_US;
+		call->look_us = now + QUALITY_LOOK_US;
+		events_publish(&call->source, "ElevenLabsStart", SENTINEL);
 	}
 }
 
@@ -307,6 +309,23 @@ static int64_t wait_and_read(struct call *call, int64_t *now)
 		end_with(call, CONVAI_STATUS_ERROR, "waiting for the channel failed");
 	}
 	return 0;
+}
+
+/*! \brief Tell programs of the line now and then, and the live page more often */
+static void watch_line(struct call *call, int64_t now)
+{
+	struct quality quality;
+
+	if (call->begun && now >= call->quality_us) {
+		call->quality_us = now + QUALITY_INTERVAL_US;
+		quality_read(&quality, call->channel);
+		events_publish(&call->source, "ElevenLabsQuality", QUALITY_FIELDS(&quality), SENTINEL);
+	}
+	if (call->begun && feed_keeps(call->feed) && now >= call->look_us) {
+		call->look_us = now + QUALITY_LOOK_US;
+		quality_read(&quality, call->channel);
+		feed_set_quality(call->feed, &quality);
+	}
 }
 
 /*! \brief End the call if something lasts too long */

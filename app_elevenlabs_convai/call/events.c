@@ -117,6 +117,65 @@
 				<parameter name="Duration">
 					<para>Whole seconds since the application began, connecting included.</para>
 				</parameter>
+				<parameter name="TalkedMs">
+					<para>Since an agent was there; 0 if none was.</para>
+				</parameter>
+				<parameter name="AgentSpokeMs">
+					<para>Audio of the agent's that was played.</para>
+				</parameter>
+				<parameter name="CallerSpokeMs">
+					<para>Audio of the caller that was loud enough for speech.</para>
+				</parameter>
+				<parameter name="Queued">
+					<para>Whole seconds in the service's queue, with all agents.</para>
+				</parameter>
+				<parameter name="Turns">
+					<para>Responses of the agent's of which there was audio.</para>
+				</parameter>
+				<parameter name="Interruptions">
+					<para>Of the agent by the caller.</para>
+				</parameter>
+				<parameter name="Steps">
+					<para>That the dialplan has run.</para>
+				</parameter>
+				<parameter name="ToolsDone">
+					<para>Tools that the agent has called, of all kinds, and that were done.</para>
+				</parameter>
+				<parameter name="ToolsFailed">
+					<para>... that have failed, or were refused.</para>
+				</parameter>
+				<parameter name="EventsLeftOut">
+					<para>Events that were too many at once, or that have found no room.</para>
+				</parameter>
+				<parameter name="Answers">
+					<para>Turns of the caller's that the agent has answered, and that could be
+					timed.</para>
+				</parameter>
+				<parameter name="LatencyMs">
+					<para>How soon it has answered them: the median, as in
+					<variable>ELEVENLABSLATENCY</variable>; 0 if there were none.</para>
+				</parameter>
+				<parameter name="LatencyMaxMs">
+					<para>The longest of them.</para>
+				</parameter>
+				<parameter name="JitterMs">
+					<para>As in <literal>ElevenLabsQuality</literal>.</para>
+				</parameter>
+				<parameter name="LossPercent">
+					<para>As in <literal>ElevenLabsQuality</literal>.</para>
+				</parameter>
+				<parameter name="RemoteJitterMs">
+					<para>As in <literal>ElevenLabsQuality</literal>.</para>
+				</parameter>
+				<parameter name="RemoteLossPercent">
+					<para>As in <literal>ElevenLabsQuality</literal>.</para>
+				</parameter>
+				<parameter name="RoundTripMs">
+					<para>As in <literal>ElevenLabsQuality</literal>.</para>
+				</parameter>
+				<parameter name="Mos">
+					<para>As in <literal>ElevenLabsQuality</literal>.</para>
+				</parameter>
 			</syntax>
 			<description>
 				<para>Once for each run of the application that names an agent, with options that

@@ -24,6 +24,7 @@
 #include "asterisk/utils.h"	/* ARRAY_LEN */
 
 #include "call/call.h"
+#include "call/quality.h"
 #include "call/registry.h"
 #include "config/config.h"
 #include "control/cli_commands.h"
@@ -127,6 +128,23 @@ char *cli_show_sessions(struct ast_cli_args *a)
 	door_cli(a->fd, "%zu session%s\n", count, ESS(count));
 	tell_how_to_end(a->fd, count);
 	return CLI_SUCCESS;
+}
+
+/*! \brief How the line to the caller is, as far as Asterisk knows */
+static void show_line(int fd, struct ast_channel *channel)
+{
+	struct quality line;
+
+	quality_read(&line, channel);
+	if (!line.jitter[0]) {
+		door_cli(fd, "Line:             not known: no RTP, or nothing has come\n");
+		return;
+	}
+	door_cli(fd, "Line:             %s %% lost, %s ms jitter, MOS %s\n", line.loss, line.jitter, line.mos);
+	if (line.round_trip[0]) {
+		door_cli(fd, "  as reported:    %s %% lost on the way to the caller, %s ms round trip\n", line.remote_loss,
+			line.round_trip);
+	}
 }
 
 /*! \brief How long the caller has waited for something, if it has come */

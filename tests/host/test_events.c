@@ -35,7 +35,10 @@ TEST(a_conversation_has_a_start_and_an_end)
 	script_agent_ends_at(3500 * MS, CONVAI_STATUS_AGENT_ENDED, "the\r\nagent \"said\" so", 0);
 	script_run("sales");
 	CHECK_STR(host_events(),
-		"Event: ElevenLabsStart\n" CHANNEL "Agent: sales\nConversationId: conv_fake\n\n"
+		"Event: ElevenLabsStart\n" CHANNEL "Agent: sales\nConversationId: conv_fake\n"
+		"Time: 1970-01-01T00:16:40.010Z\n\n"
+		"Event: ElevenLabsQuality\n" CHANNEL "Agent: sales\nConversationId: conv_fake\n"
+		"Time: 1970-01-01T00:16:43.500Z\n" NO_LINE "\n"
 		"Event: ElevenLabsEnd\n" CHANNEL "Agent: sales\nConversationId: conv_fake\n"
 		"Time: 1970-01-01T00:16:43.500Z\n"
 		"Status: AGENT_ENDED\nReason: the agent 'said' so\nDetail: \nAskedAgent: sales\nRecordId: \nDuration: 3\n"
@@ -147,6 +150,22 @@ static void tell(void *data)
 	fake_event(fake_session(0), CONVAI_EVENT_COUNT, told, 3);	/* of a later contract, say */
 }
 
+/*! \brief What the engine has is told with its own time, between start and end, and forges nothing */
+TEST(what_the_engine_tells)
+{
+	script_begin(NULL);
+	script_metadata_at(10 * MS);
+	host_at(100 * MS, tell, NULL);
+	script_hangup_at(200 * MS);
+	script_run("sales");
+	CHECK_HAS(host_events(), "Time: 1970-01-01T00:16:40.010Z\n\n"
+		"Event: ElevenLabsTranscript\n" CHANNEL "Agent: sales\nConversationId: conv_fake\n"
+		"Time: 2023-11-14T22:13:20.123Z\n"
+		"Speaker: caller\nText: hello  Event: Hangup    x [2J\nFinal: 1\n\n"
+		"Event: ElevenLabsQuality\n");
+	script_end();
+}
+
 /*! \brief The agent ends the conversation in the moment in which it has told something */
 static void tell_and_end(void *data)
 {
@@ -179,6 +198,20 @@ TEST(applications_of_ARI_are_told_where_the_agent_says_so)
 	script_end();
 }
 
+static const struct ast_rtp_instance_stats good = {
+	.txcount = 1000, .rxcount = 950, .txploss = 20, .rxploss = 50, .txjitter = 0.0125, .rxjitter = 0.004,
+	.rtt = 0.0302,
+};
+static const struct ast_rtp_instance_stats awful = { .rxcount = 10, .rxploss = 90, .txjitter = 0.5 };
+/*! What the formula gives for this is less than the worst that there is */
+static const struct ast_rtp_instance_stats bad = { .rxcount = 64, .rxploss = 36 };
+/*! As Asterisk 16, and 18 before 18.17, have it: in samples */
+static const struct ast_rtp_instance_stats old = { .txcount = 1000, .rxcount = 950, .rxjitter = 40, .rtt = 0.02 };
+static const struct ast_rtp_instance_stats doubled = { .rxcount = 10, .rxploss = (unsigned int) -3 };
+/*! A device that says that it has had a report for longer than that was under way */
+static const struct ast_rtp_instance_stats below_zero = { .txcount = 10, .rxcount = 10, .rtt = 65535.98 };
+static const struct ast_rtp_instance_stats no_rtcp;
+
 static void check_line(const struct ast_rtp_instance_stats *line, const char *fields)
 {
 	script_begin(NULL);
@@ -191,3 +224,34 @@ static void check_line(const struct ast_rtp_instance_stats *line, const char *fi
 	script_end();
 }
 
+/*! \brief Asterisk calls what it measures itself txjitter; a round trip of 0 means that no report came */
+TEST(the_line)
+{
+	check_line(&good, "JitterMs: 12.5\nLossPercent: 5.00\nRemoteJitterMs: 4.0\nRemoteLossPercent: 2.00\n"
+		"RoundTripMs: 30.2\nMos: 3.99\n");
+	check_line(&awful, "JitterMs: 500.0\nLossPercent: 90.00\nRemoteJitterMs: \nRemoteLossPercent: \n"
+		"RoundTripMs: \nMos: 1.00\n");
+	check_line(&bad, "LossPercent: 36.00\nRemoteJitterMs: \nRemoteLossPercent: \nRoundTripMs: \nMos: 1.00\n");
+	check_line(&old, "LossPercent: 0.00\nRemoteJitterMs: \nRemoteLossPercent: 0.00\nRoundTripMs: 20.0\n");
+	check_line(&doubled, "JitterMs: 0.0\nLossPercent: 0.00\n");
+	check_line(&below_zero, "RemoteLossPercent: 0.00\nRoundTripMs: \nMos: 4.40\n");
+	check_line(&no_rtcp, NO_LINE);
+}
+
+TEST(the_line_is_told_of_now_and_then)
+{
+	const char *event;
+	unsigned int count = 0;
+
+	script_begin(NULL);
+	host_line(&good);
+	script_metadata_at(10 * MS);
+	script_hangup_at(65000 * MS);
+	script_run("sales");
+	host_line(NULL);
+	for (event = host_events(); (event = strstr(event, "Event: ElevenLabsQuality\n")); event++) {
+		count++;
+	}
+	CHECK_INT(count, 3);
+	script_end();
+}

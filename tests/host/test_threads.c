@@ -154,3 +154,28 @@ TEST(stop_now_during_calls)
 	CHECK_INT(host_unload(0), 0);
 	fake_forget();
 }
+
+static char checked[256];
+
+static void *checking_thread(void *data)
+{
+	snprintf(checked, sizeof(checked), "%s", host_cli("elevenlabs check agent sales"));
+	return NULL;
+}
+
+TEST(an_unload_while_an_agent_is_checked)
+{
+	pthread_t thread;
+
+	host_write_config("elevenlabs.conf", "[sales]\nauth=none\nagent_id=a\n");
+	CHECK_INT(host_load(), AST_MODULE_LOAD_SUCCESS);
+	host_use_real_time();
+	CHECK_INT(pthread_create(&thread, NULL, checking_thread, NULL), 0);
+	while (!__atomic_load_n(&fake.inquiries_open, __ATOMIC_ACQUIRE)) {
+		usleep(1 * MS);
+	}
+	CHECK_INT(host_unload(0), 0);
+	pthread_join(thread, NULL);
+	CHECK_HAS(checked, "Agent sales could not be checked: the module is being unloaded\n");
+	CHECK_INT(fake.inquiries_open, 0);
+}

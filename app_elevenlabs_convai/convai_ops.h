@@ -213,6 +213,24 @@ enum {
 	CONVAI_TURNS_KEPT = 512,
 };
 
+/*! How long one level is, in microseconds: ten a second */
+#define CONVAI_LEVEL_US 100000
+
+/*! Levels of a call that are kept: of its first hour, 72 kB */
+#define CONVAI_LEVELS_KEPT 36000
+
+/*! This bit of a level: it is taken for speech. The agent's is, where audio of its was played. */
+#define CONVAI_LEVEL_SPEAKS 0x80
+
+/*!
+ * How loud both sides were in a tenth of a second: the loudest frame's mean amplitude in half decibels, 127
+ * is full scale, 0 is silence (-63.5 dB) or that nothing came; and CONVAI_LEVEL_SPEAKS
+ */
+struct convai_level {
+	uint8_t caller;		/*!< as heard, on the channel */
+	uint8_t agent;		/*!< as played to the channel */
+};
+
 /*! One turn of the agent's that was timed */
 struct convai_turn {
 	uint32_t at_ms;		/*!< when its first word was played, since the conversation began */
@@ -561,6 +579,15 @@ struct convai_ops {
 	 * \param size of text; where it is too small, a transcript's newest turns stay, and the beginning of others
 	 */
 	void (*words)(struct convai_session *session, uint32_t which, char *text, uint32_t size);
+
+	/*!
+	 * \brief Copy the newest levels since the conversation began, from old to new. Takes no lock.
+	 *
+	 * Any thread that holds the session. They begin anew where what was taken for an agent was the service's queue.
+	 * \param levels room for so many
+	 * \return how many there are in all, CONVAI_LEVELS_KEPT at most: the last one copied is that less one
+	 */
+	uint32_t (*levels)(const struct convai_session *session, struct convai_level *levels, uint32_t most);
 
 	/*!
 	 * \brief Copy the newest turns that were timed, from old to new. As levels.

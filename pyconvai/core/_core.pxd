@@ -51,8 +51,15 @@ cdef extern from "convai_ops.h" nogil:
         const char *conversation_id
         const char *reason
         const char *detail
+    struct convai_level:
+        uint8_t caller, agent
     struct convai_turn:
         uint32_t at_ms, us
+    enum:
+        CONVAI_LEVELS_KEPT
+        CONVAI_LEVEL_US
+        CONVAI_LEVEL_SPEAKS
+        CONVAI_TURNS_KEPT
     struct convai_counters:
         uint64_t pushed_bytes, push_dropped_bytes, silence_ms, chunks_sent, send_dropped_bytes
         uint64_t messages_received, unknown_messages, pings_answered, received_bytes

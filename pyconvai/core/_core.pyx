@@ -479,6 +479,16 @@ cdef class SessionHandle:
         convai_engine_ops().counters(self.held(), &counters)
         return counters
 
+    def levels(self):
+        """How loud both sides have been, from the beginning: a pair of bytes, the caller's and the agent's, for each tenth of a second.
+
+        ``struct convai_level`` says what they are.
+        """
+        cdef bytes both = PyBytes_FromStringAndSize(NULL, CONVAI_LEVELS_KEPT * sizeof(convai_level))
+        cdef uint32_t count = convai_engine_ops().levels(
+            self.held(), <convai_level *>PyBytes_AS_STRING(both), CONVAI_LEVELS_KEPT)
+        return both[:count * sizeof(convai_level)]
+
     def turn_list(self):
         """The agent's last turns that were timed: (ms since the conversation began, us that the caller waited) each."""
         cdef convai_turn turns[CONVAI_TURNS_KEPT]
@@ -685,6 +695,9 @@ WISH_NONE, WISH_FINISH, WISH_STOP = CONVAI_WISH_NONE, CONVAI_WISH_FINISH, CONVAI
 
 
 LINE, SENTENCE, DATA = WORDS_LINE, WORDS_SENTENCE, WORDS_DATA
+
+
+LEVEL_MS, LEVEL_SPEAKS = CONVAI_LEVEL_US // 1000, CONVAI_LEVEL_SPEAKS
 
 
 TRANSCRIPT, SUMMARY = CONVAI_WORDS_TRANSCRIPT, CONVAI_WORDS_SUMMARY

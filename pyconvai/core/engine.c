@@ -590,6 +590,7 @@ static struct convai_ops table = {
 	.agent_timings = convai_op_agent_timings,
 	.turns = convai_op_turns,
 	.words = convai_op_words,
+	.levels = convai_op_levels,
 	.turn_list = convai_op_turn_list,
 };
 

@@ -208,7 +208,7 @@ int convai_session_agree(struct convai_session *session, struct convai_format ca
 	session->caller_format = caller;
 	session->agent_format = agent;
 	session->conversation_id = strdup(conversation_id);
-	if (!session->conversation_id
+	if (!session->conversation_id || convai_levels_init(&session->levels)
 		|| convai_ring_init(&session->uplink, convai_ms_to_bytes(&caller, CONVAI_UPLINK_MS))) {
 		return -1;
 	}
@@ -231,6 +231,7 @@ void convai_session_talk(struct convai_session *session)
 	if (state_of(session) == CONVAI_STATE_QUEUED) {
 		convai_session_leave_queue(session, CONVAI_QUEUE_ADMITTED);
 	}
+	convai_levels_begin(&session->levels, monotonic_us());
 	publish(session, CONVAI_STATE_TALKING);
 }
 
@@ -457,6 +458,16 @@ static void look_for_answer(struct convai_session *session, uint32_t taken, uint
 	convai_timed_record(session->timed, CONVAI_TIMING_TURN, spoke_us, now_us);
 }
 
+/*! \brief So much of it is the agent's: how loud it is, and whether the caller has waited for it */
+static void look_at_played(struct convai_session *session, const uint8_t *audio, uint32_t taken,
+	int64_t now_us)
+{
+	uint32_t level = convai_turns_level(audio, taken, convai_channel_format(session->agent_format).encoding);
+
+	convai_levels_add(&session->levels, CONVAI_SIDE_AGENT, level, taken != 0, now_us);
+	look_for_answer(session, taken, level, now_us);
+}
+
 uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t bytes, int64_t now_us)
 {
 	struct convai_playout *playout = &session->playout;
@@ -467,7 +478,10 @@ uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t 
 	record(CONVAI_TIMING_INTERRUPTION, playout->met_flush_us, now_us);
 	playout->met_idle_us = playout->met_flush_us = 0;
 	if (taken) {
-		record(CONVAI_TIMING_GAP, session->spoken_us, now_us);
+		convai_timed_record(session->timed, CONVAI_TIMING_GAP, session->spoken_us, now_us);
+	}
+	if (now_us && (state == CONVAI_STATE_TALKING || state == CONVAI_STATE_ENDED)) {
+		look_at_played(session, audio, taken, now_us);
 	}
 	session->spoken_us = taken ? now_us : 0;
 	return taken;
@@ -588,7 +602,7 @@ void convai_op_turns(const struct convai_session *session, struct convai_turn_ti
 	convai_turns_read(&session->turns, times);
 }
 
-void convai_op_timings(struct convai_timings *timings)
+uint32_t convai_op_levels(const struct convai_session *session, struct convai_level *levels, uint32_t most)
 {
 	return convai_levels_read(&session->levels, levels, most);
 }

@@ -24,6 +24,7 @@
 
 #include "converter.h"
 #include "convai_ops.h"
+#include "levels.h"
 #include "news.h"
 #include "playout.h"
 #include "ring.h"

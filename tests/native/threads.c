@@ -757,6 +757,54 @@ static void test_jobs(void)
 
 #define LOOKS 20000
 
+static atomic_int levels_over;
+
+static void *levels_writer(void *arg)
+{
+	struct convai_levels *levels = arg;
+	int64_t now_us = 1000000;
+	uint32_t amplitude = 0;
+
+	while (!atomic_load(&levels_over)) {
+		now_us += 20000;
+		amplitude = (amplitude + 257) % 32768;
+		convai_levels_add(levels, CONVAI_SIDE_CALLER, amplitude, 0, now_us);
+		convai_levels_add(levels, CONVAI_SIDE_AGENT, amplitude, 1, now_us);
+	}
+	return NULL;
+}
+
+static void test_levels(void)
+{
+	static struct convai_levels levels;
+	struct convai_level newest[10];
+	pthread_t writer;
+	int i;
+
+	CHECK(convai_level_of(0) == 0 && convai_level_of(1) == 0 && convai_level_of(32767) == 126);
+	/* Half as loud is 6 dB less; the line between is half a decibel from the curve at most. */
+	CHECK(convai_level_of(16384) == 115 && convai_level_of(8192) == 103 && convai_level_of(24576) == 121);
+	CHECK(convai_level_of(UINT32_MAX) == 127);
+	CHECK(convai_levels_init(&levels) == 0);
+	convai_levels_begin(&levels, 1000000);
+	CHECK(pthread_create(&writer, NULL, levels_writer, &levels) == 0);
+	for (i = 0; i < LOOKS; i++) {
+		uint32_t count = convai_levels_read(&levels, newest, 10);
+		uint32_t j;
+
+		CHECK(count <= CONVAI_LEVELS_KEPT);
+		for (j = 0; j < count && j < 10; j++) {
+			CHECK(!newest[j].agent || newest[j].agent == (newest[j].caller | CONVAI_LEVEL_SPEAKS));
+		}
+		if (i == LOOKS / 2) {
+			convai_levels_begin(&levels, 1100000);
+		}
+	}
+	atomic_store(&levels_over, 1);
+	pthread_join(writer, NULL);
+	convai_levels_free(&levels);
+}
+
 /* ---- Words: the loop thread tells, another thread reads ---- */
 
 #define TELLINGS 20000
@@ -814,6 +862,13 @@ int main(void)
 	test_engine();
 	test_stop_that_only_asks();
 	test_outbox();
-	puts("5 passed, 0 failed");
+	test_steps();
+	test_inquiries();
+	test_news();
+	test_jobs();
+	test_information();
+	test_levels();
+	test_said();
+	puts("8 passed, 0 failed");
 	return 0;
 }

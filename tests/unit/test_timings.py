@@ -441,6 +441,68 @@ LOUD_LEVEL = 114
 SPEAKS = 0x80
 
 
+def levels_of(call: Call, line: Line, play: Callable[[], None]) -> list[tuple[int, int]]:
+    """Those of a second and more in which this is played: the caller's and the agent's each."""
+    line.now = now_us()
+    play()
+    line.frames(10, QUIET)
+    count, levels = call.levels()
+    assert count == len(levels)
+    assert call.levels(3) == (count, levels[-3:])
+    return levels
+
+
+def test_levels_are_those_of_the_channels_own_time(engine: Engine) -> None:
+    """The caller's when they are read, the agent's when they are played, and nothing between."""
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.speak(LOUD * 10, 1)
+        await agent.closed()
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        wait_queued(call, 1600)
+        line = Line(call)
+
+        def play() -> None:
+            for _ in range(20):
+                line.now += 20 * MS
+                call.push(LOUD, line.now)
+            line.frames(20, QUIET)
+
+        levels = levels_of(call, line, play)
+        call.release()
+    callers, agents = ([pair[side] for pair in levels] for side in (0, 1))
+    loud = [place for place, level in enumerate(callers) if level]
+    assert {callers[place] & ~SPEAKS for place in loud} == {LOUD_LEVEL}
+    assert loud == list(range(loud[0], loud[0] + len(loud)))
+    assert len(loud) in (4, 5)
+    assert any(callers[place] & SPEAKS for place in loud)
+    played = [place for place, level in enumerate(agents) if level]
+    assert {agents[place] for place in played} == {LOUD_LEVEL | SPEAKS}
+    assert len(played) in (2, 3)
+    # The agent is played 400 ms after the caller has begun, however early its audio came.
+    assert played[0] - loud[0] in (4, 5)
+
+
+def test_levels_end_with_the_first_hour(engine: Engine) -> None:
+    async def script(agent: Conversation) -> None:
+        await listen(agent)
+
+    with Service(script) as service:
+        call = engine.call(settings=service.settings())
+        call.wait(TALKING)
+        assert call.levels() == (0, [])
+        line = Line(call)
+        line.now = now_us() + 2 * HOUR_US
+        line.frames(20, LOUD)
+        assert call.levels(1) == (36000, [(0, 0)])
+        call.release()
+
+
 def test_each_turn_has_its_time(engine: Engine) -> None:
     found: list[tuple[int, list[tuple[int, int]]]] = []
 

@@ -46,6 +46,7 @@ C_SOURCES = [
         "engine",
         "excerpt",
         "frame_reader",
+        "information",
         "inquiry",
         "job",
         "news",

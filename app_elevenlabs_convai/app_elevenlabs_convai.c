@@ -33,6 +33,7 @@
 #include "call/beside.h"
 #include "call/ending.h"
 #include "call/options.h"
+#include "call/recording.h"
 #include "call/registry.h"
 #include "call/variables.h"
 #include "config/config.h"
@@ -464,6 +465,7 @@ static int start_engine(const char *failure)
 
 	if (!embed_open(error, sizeof(error))
 		&& generation_renew(&host, error, sizeof(error)) != GENERATION_REFUSED) {
+		recording_configure();
 		return 0;
 	}
 	door_log(LOG_ERROR, "%s: %s\n", failure, error);
@@ -547,6 +549,7 @@ static int load_module(void)
 	struct config_change change;
 
 	registry_close(0);
+	config_watch(recording_configure);
 	if (config_load(&report, &change)) {
 		door_log(LOG_ERROR, "Not loaded: %s has %u fault%s\n", CONFIG_FILE, report.faults,
 			ESS(report.faults));

@@ -106,6 +106,8 @@ enum convai_pair_kind {
 	CONVAI_PAIR_VARIABLE = 1,	/*!< a dynamic variable, sent as a string */
 	CONVAI_PAIR_JSON = 2,		/*!< a dynamic variable whose value is JSON text */
 	CONVAI_PAIR_OVERRIDE = 3,	/*!< a conversation override */
+	CONVAI_PAIR_ARGUMENT = 4,	/*!< of an inquiry: what its kind wants to know; names may repeat */
+	CONVAI_PAIR_FACT = 5,		/*!< what its record says of a call, when it is to be recorded */
 };
 
 struct convai_pair {
@@ -304,6 +306,20 @@ enum convai_step_outcome {
 
 /*! Longest result of a step, with its terminator; a longer one is cut between characters */
 #define CONVAI_STEP_RESULT_BYTES 8192
+
+/*! What the module tells the engine without asking anything */
+enum convai_inform {
+	/*!
+	 * How calls are recorded, all of it: CONVAI_PAIR_SETTING. Behind the pair "section", for [general] and
+	 * each agent, those of its section; before the first "in_service" ("yes" or "no"), "folder", "records_days".
+	 */
+	CONVAI_INFORM_SETTINGS = 1,
+	/*! A call that is to be recorded is over: CONVAI_PAIR_FACT; call/recording.c lists them */
+	CONVAI_INFORM_CALL_OVER = 2,
+};
+
+/*! So much may wait for the loop: when it hangs there are no more calls, but callers who are refused */
+#define CONVAI_INFORMED 1024
 
 /*! Something that the loop is to find out, without a call; what is in it is the engine's own business */
 struct convai_inquiry;
@@ -594,6 +610,17 @@ struct convai_ops {
 	 * \return how many there were in all; CONVAI_TURNS_KEPT of them are kept
 	 */
 	uint32_t (*turn_list)(const struct convai_session *session, struct convai_turn *turns, uint32_t most);
+
+	/*!
+	 * \brief Tell the engine something that concerns no session, or one that is over
+	 *
+	 * Any thread, also a channel's: copies, and takes a lock for a moment. What was told before open returned
+	 * is known when that session begins, and what was told before finish is known when the loop ends.
+	 *
+	 * \param what enum convai_inform
+	 * \return 0, or -1 with errno set: ENOMEM, EBUSY (CONVAI_INFORMED wait), ESHUTDOWN (the loop has ended)
+	 */
+	int (*inform)(uint32_t what, const struct convai_pair *pairs, uint32_t pair_count);
 
 };
 

@@ -465,6 +465,73 @@ CHECK_PIECE = 100
 CHECK_DEPTH = 20
 """Of lists and objects in each other in a tool's settings, where variables are looked for."""
 
+# ---- Records and the webhook ----
+
+# A record is made of texts that are cut one by one, so it is never longer than all of them: some
+# 2 MB if each character is one that is written as two escapes, which is less than SPOOLED_BYTES. A
+# call has some 2 kB, and 10 kB with a transcript. It goes to the disk, and to a receiver, whole.
+
+RECORD_TEXT_CHARACTERS = 600
+"""Of a name, a number, a reason or a detail; what the module tells is shorter already."""
+
+RECORD_TURN_CHARACTERS = 4000
+"""Of one turn: some four minutes without a breath."""
+
+RECORD_TURNS = 1000
+"""Of a transcript; the oldest go first."""
+
+RECORD_WORDS_CHARACTERS = 64_000
+"""Of all its turns together: an hour of talk."""
+
+RECORD_TOOLS = 100
+"""Calls of tools; more are counted."""
+
+RECORD_INTERRUPTIONS = 200
+"""That have a time; all are counted."""
+
+RECORD_AWAY = 100
+"""Times of hold, and steps."""
+
+CALLS_KEPT = 50
+"""Calls that are over and whose record is kept in memory, for ``elevenlabs report``."""
+
+CALLS_KEPT_BYTES = 8_388_608
+"""Of all of them together; the oldest go. One has some 10 kB, with levels and a transcript."""
+
+RECORD_RESULT_CHARACTERS = 1000
+"""Of a tool's result."""
+
+RECORDS_WAITING = 2000
+"""Records, and marks of calls that have begun, that wait for the disk; those that come then are
+lost, and counted: minutes of a busy machine whose disk is full."""
+
+RECORDS_WAITING_BYTES = 16_777_216
+"""Of all of them together."""
+
+RECORDS_AT_ONCE = 50
+"""Written by one job: they share the wait for the disk."""
+
+DISK_PAUSE_SECONDS = 1.0
+"""After a disk has taken nothing; doubled up to the next one."""
+
+DISK_PAUSE_LONGEST_SECONDS = 30.0
+"""A disk that has room again is noticed within that time."""
+
 # An engine that stops closes its conversations first (CLOSE_ALL_SECONDS). Asterisk's end waits for
 # all of it no longer than EXIT_LIMIT_MS (app_elevenlabs_convai.c), an unload for some seconds.
+
+RECORDS_CONCLUDE_SECONDS = 0.2
+"""For channels to say how their calls have ended."""
+
+RECORDS_LAST_SECONDS = 1.0
+"""For the disk to take the last records. Marks of calls stay for those that it does not take."""
+
+SENDER_LOOK_SECONDS = 1.0
+"""Between two looks whether another engine has let go of the spool."""
+
+SENDER_PATIENCE_LOOKS = 30
+"""After so many looks an engine of this very process, which hangs, is passed over."""
+
+TIDY_SECONDS = 3600.0
+"""Between two looks for records that are too old, and for calls that a crash cut off."""
 

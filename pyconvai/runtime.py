@@ -23,6 +23,7 @@ from .conversation.session import Session
 from .conversation.workshop import Workshops
 from .core import _core
 from .inquiries import Inquiries
+from .records.keeper import Records
 from .service.backoff import BackOff
 from .service.connecting import SharedState
 from .service.endings import Ending, Status
@@ -103,8 +104,10 @@ class Runtime:
         others = asyncio.all_tasks(self._loop) - self._records.tasks
         for task in others.difference(self._sessions):
             task.cancel()
-        if left := asyncio.all_tasks(self._loop):
-            self._loop.run_until_complete(asyncio.wait(left, timeout=limits.CLOSE_ALL_SECONDS))
+        if others:
+            self._loop.run_until_complete(asyncio.wait(others, timeout=limits.CLOSE_ALL_SECONDS))
+        self._desk.close()
+        self._loop.run_until_complete(self._records.close())
         # Transports that were aborted close in the next rounds, what is below TLS one later. The
         # loop does not run until a future is complete: a session that ends may stop it before that.
         for _ in range(limits.LAST_ROUNDS):
@@ -118,8 +121,10 @@ class Runtime:
         self._wish, status, host_reason = _core.requests()
         # End sessions before admitting new ones: whoever asked for the end did not mean those.
         if status:
-            self._end_all(Ending(Status(status), reason))
-        for handle in _core.new_sessions():
+            self._end_all(Ending(Status(status), host_reason))
+        new = _core.new_sessions()
+        self._records.look()  # what was told before they were opened, and has come by now
+        for handle in new:
             self._admit(handle)
         if hung_up:
             self._end_hung_up()
@@ -154,6 +159,8 @@ class Runtime:
         session = Session(handle, shared, self._workshops, self._jobs)
         task = session.start(self._loop)
         self._sessions[task] = session
+        if record := self._records.begin(handle.facts, session):
+            self._recorded[task] = record
         self._handles.append(handle)
         task.add_done_callback(self._gone)
         if self._next_tick is None:
@@ -164,6 +171,9 @@ class Runtime:
         session = self._sessions.pop(task)
         self._unsent.discard(task)
         self._handles.remove(session.handle)
+        if record := self._recorded.pop(task, ""):
+            session.look()
+            self._records.end(record, session)
         session.handle.release()
         self._end_if_finished()
 

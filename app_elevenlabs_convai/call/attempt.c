@@ -18,15 +18,16 @@
 
 #include "asterisk/astobj2.h"	/* references to calls and agents */
 #include "asterisk/channel.h"	/* channels */
-#include "asterisk/pbx.h"	/* pbx_builtin_setvar_helper */
 #include "asterisk/utf8.h"	/* ast_utf8_copy_string */
 #include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "call/agent_state.h"
 #include "call/attempt.h"
 #include "call/call.h"
+#include "call/closing.h"
 #include "call/device.h"
 #include "call/events.h"
+#include "call/recording.h"
 #include "call/registry.h"
 #include "call/variables.h"
 #include "config/config.h"
@@ -50,7 +51,13 @@ struct attempt {
 	const char *agent;	/*!< the one that was tried last */
 	struct ending ending;
 	char conversation_id[128];
-	uint64_t queued_us;	/*!< in the service's queue, with all agents */
+	const char *asked;	/*!< the agent that the application was given */
+	struct closing closing;	/*!< of the agent that was tried last */
+	int to_ari;	/*!< its key ari_events */
+	struct recording *recording;	/*!< with a reference; NULL: nothing is recorded */
+	struct feed *feed;	/*!< with a reference; NULL: memory was short */
+	/*! that the agents before were on, held: the next one, and the record, are the same engine's */
+	struct generation *generation;
 	unsigned int another:1;	/*!< another agent may do better, and nobody has heard this one */
 };
 
@@ -125,11 +132,11 @@ static void carry_out(struct attempt *attempt, struct call *call)
 		ENDING_ARGS(call->ending.reason, call->ending.detail));
 }
 
-/*! \brief Admit the call, and run it if there is room */
+/*! \brief Admit the call, and run it if there is room. The generation is the attempt's, or left, in any case. */
 static void admit(struct attempt *attempt, struct config_agent *agent,
-	const struct convai_ops *ops)
+	struct generation *generation)
 {
-	struct call *call = call_make(attempt->channel, agent, ops);
+	struct call *call = call_make(attempt->channel, agent, generation_ops(generation));
 	unsigned int max_sessions = attempt->config->max_sessions;
 
 	switch (call ? registry_admit(call, max_sessions) : REGISTRY_NO_MEMORY) {
@@ -174,11 +181,11 @@ static void admit(struct attempt *attempt, struct config_agent *agent,
 /*! \brief Hold the engine that is in service now for as long as the call lasts */
 static void run_on_engine(struct attempt *attempt, struct config_agent *agent)
 {
-	struct generation *generation = generation_take();
+	struct generation *generation = attempt->generation ? attempt->generation : generation_take();
 
+	attempt->generation = NULL;
 	if (generation) {
-		admit(attempt, agent, generation_ops(generation));
-		generation_leave(generation);
+		admit(attempt, agent, generation);
 	} else if (registry_is_closed()) {
 		end_without_call(attempt, CONVAI_STATUS_UNLOADED, "the module is being unloaded");
 	} else {
@@ -193,6 +200,8 @@ static void run_agent(struct attempt *attempt, struct config_agent *agent)
 {
 	attempt->another = 0;
 	attempt->agent = agent->name;
+	attempt->to_ari = agent->ari_events;
+	attempt->closing = (struct closing) { .queued_us = attempt->closing.queued_us };
 	if (!strcmp(agent->values[KEY_AUTH], "signed_url")
 		&& !agent->values[KEY_API_KEY][0]) {
 		end_without_call(attempt, CONVAI_STATUS_AUTH, "no api_key for agent %s in %s",
@@ -221,6 +230,7 @@ static void join_reasons(struct attempt *attempt, const struct ending *first,
 {
 	char parts[2][REASON_PART];
 	char names[2][NAME_PART];
+	char second[ENDING_REASON_SIZE];
 
 	ast_copy_string(second, attempt->ending.detail, sizeof(second));
 	ast_utf8_copy_string(parts[0], attempt->ending.reason, sizeof(parts[0]));
@@ -237,8 +247,6 @@ static void join_reasons(struct attempt *attempt, const struct ending *first,
 /*! \brief Try the fallback_agent, once. The reason then names both agents. */
 static void run_fallback(struct attempt *attempt, const struct config_agent *agent)
 {
-	struct config_agent *other = config_find_agent(attempt->config,
-			agent->values[KEY_FALLBACK_AGENT]);
 	const struct ending first = attempt->ending;
 
 	if (!other) {
@@ -252,14 +260,35 @@ static void run_fallback(struct attempt *attempt, const struct config_agent *age
 	ao2_ref(other, -1);
 }
 
-static void publish_end(const struct attempt *attempt, int64_t began_us)
+static void publish_end(const struct attempt *attempt, const struct closing_figures *figures, int64_t began_us)
 {
-	char seconds[16];
+	const struct event_source source = {
+		.channel = attempt->channel,
+		.agent = attempt->agent,
+		.conversation_id = attempt->conversation_id,
+		.to_ari = attempt->to_ari,
+		.feed = attempt->feed,
+	};
+	const char *status = status_name(attempt->ending.status);
+	char seconds[24];
+	const struct convai_argument first[] = {
+		{ "Status", status }, { "Reason", attempt->ending.reason }, { "Detail", attempt->ending.detail },
+		{ "AskedAgent", attempt->asked }, { "RecordId", recording_id(attempt->recording) },
+		{ "Duration", seconds },
+	};
+	struct convai_argument fields[ARRAY_LEN(first) + CLOSING_FIGURES];
+	const struct convai_event end = {
+		.field_count = ARRAY_LEN(fields), .at_ms = EVENT_NOW, .fields = fields,
+	};
 
 	snprintf(seconds, sizeof(seconds), "%d", (int) ((monotonic_us() - began_us) / 1000000));
-	events_publish(attempt->channel, "ElevenLabsEnd", "Agent", attempt->agent,
-		"ConversationId", attempt->conversation_id, "Status", status_name(attempt->ending.status),
-		"Reason", attempt->ending.reason, "Duration", seconds, SENTINEL);
+	memcpy(fields, first, sizeof(first));
+	memcpy(fields + ARRAY_LEN(first), figures->figures, sizeof(figures->figures));
+	events_publish_told(&source, "ElevenLabsEnd", &end);
+	events_leave(&source, "Status", status, "TalkedMs", closing_figure(figures, "TalkedMs"),
+		"Queued", closing_figure(figures, "Queued"), "Steps", closing_figure(figures, "Steps"),
+		"LatencyMs", closing_figure(figures, "LatencyMs"),
+		"LatencyMaxMs", closing_figure(figures, "LatencyMaxMs"), SENTINEL);
 }
 
 void attempt_refuse(struct ast_channel *channel, const struct ending *ending)
@@ -273,21 +302,28 @@ enum convai_status attempt_run(struct ast_channel *channel, const char *name,
 	const struct call_options *options)
 {
 	struct config *config = config_get();
-	struct config_agent *agent = config ? config_find_agent(config, name) : NULL;
 	struct attempt attempt = {
-		.channel = channel, .options = options, .config = config, .agent = name,
+		.channel = channel, .options = options, .config = config, .agent = name, .asked = name,
 		.device = device_watch(channel),
 	};
 	int64_t began_us = monotonic_us();
 
+	attempt.recording = recording_begin(channel, config, agent, name);
+	attempt.feed = feed_begin(channel, config, agent, recording_key(attempt.recording));
 	if (agent) {
 		run_agent(&attempt, agent);
 		if (attempt.another && agent->values[KEY_FALLBACK_AGENT][0]) {
 			run_fallback(&attempt, agent);
 		}
 	} else {
-		end_without_call(&attempt, CONVAI_STATUS_NOAGENT,
-			"there is no agent \"%s\" in %s", name, CONFIG_FILE);
+		totals_add_end(NULL, attempt.ending.status);
+		attempt_refuse(channel, &attempt.ending);
+	}
+	closing_write(&figures, &attempt.closing);
+	recording_end(attempt.recording, attempt.generation, attempt.agent, &attempt.ending, figures.figures,
+		CLOSING_FIGURES);
+	if (attempt.generation) {
+		generation_leave(attempt.generation);
 	}
 	device_unwatch(attempt.device);
 	result_set_queued(channel, statistics_seconds(attempt.queued_us));

@@ -29,6 +29,7 @@
 #include "call/events.h"
 #include "call/options.h"
 #include "call/quality.h"
+#include "call/recording.h"
 #include "call/stack.h"
 #include "call/step.h"
 #include "call/variables.h"
@@ -487,7 +488,8 @@ static int open_session(struct call *call)
 	struct pair_list pairs;
 
 	errno = ENOMEM;
-	if (!pair_list_fill(&pairs, call->channel, call->agent)) {
+	if (!pair_list_fill(&pairs, call->channel, call->agent)
+		&& !recording_describe(call->recording, call->agent->name, &pairs)) {
 		request = (struct convai_request) {
 			.channel = ast_channel_name(call->channel),
 			.agent = call->agent->name,

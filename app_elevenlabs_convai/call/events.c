@@ -114,6 +114,19 @@
 				<parameter name="Reason">
 					<para>As in <variable>ELEVENLABSREASON</variable>.</para>
 				</parameter>
+				<parameter name="Detail">
+					<para>Words from outside that go with it, as in
+					<variable>ELEVENLABSDETAIL</variable>, but with all signs that they
+					have: data, which whoever shows or stores it has to treat as such.</para>
+				</parameter>
+				<parameter name="AskedAgent">
+					<para>That the dialplan has asked for; another one than <literal>Agent</literal>
+					where a <literal>fallback_agent</literal> was tried.</para>
+				</parameter>
+				<parameter name="RecordId">
+					<para>The <literal>id</literal> of the record, in the file and at the webhook;
+					empty if there is none.</para>
+				</parameter>
 				<parameter name="Duration">
 					<para>Whole seconds since the application began, connecting included.</para>
 				</parameter>
@@ -181,7 +194,9 @@
 				<para>Once for each run of the application that names an agent, with options that
 				are understood, also where no
 				<literal>ElevenLabsStart</literal> came before because the agent could not be
-				had.</para>
+				had; <literal>ConversationId</literal> is empty then. <literal>Agent</literal> is
+				the one that was tried last. The record of the call has the same
+				figures.</para>
 			</description>
 			<see-also>
 				<ref type="managerEvent">ElevenLabsStart</ref>

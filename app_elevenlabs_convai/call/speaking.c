@@ -14,7 +14,7 @@
 #include "asterisk.h"
 
 #include "asterisk/channel.h"	/* ast_channel_name */
-#include "asterisk/logger.h"	/* ast_debug */
+#include "asterisk/logger.h"	/* DEBUG_ATLEAST */
 
 #include "call/hearing.h"
 #include "call/media.h"
@@ -70,6 +70,9 @@ static void write_frame(struct speaking *speaking, int64_t now)
 			statistics_count(&speaking->statistics->silent_frames);
 			note_write(speaking, media_write_native_silence(media));
 		}
+		return;
+	}
+	if (speaking->filled) {
 		return;
 	}
 	if (!speaking->ops->pop(speaking->session, media_audio(media), media->frame_bytes, now)) {

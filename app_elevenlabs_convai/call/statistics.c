@@ -43,6 +43,7 @@ void statistics_take_caller_clock(struct call_statistics *statistics,
 void statistics_copy(const struct call_statistics *from, struct call_statistics *to)
 {
 	to->voice_frames_read = __atomic_load_n(&from->voice_frames_read, __ATOMIC_RELAXED);
+	to->speech_ms = __atomic_load_n(&from->speech_ms, __ATOMIC_RELAXED);
 	to->digits = __atomic_load_n(&from->digits, __ATOMIC_RELAXED);
 	to->holds = __atomic_load_n(&from->holds, __ATOMIC_RELAXED);
 	to->on_hold = __atomic_load_n(&from->on_hold, __ATOMIC_RELAXED);

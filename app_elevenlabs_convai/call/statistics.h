@@ -24,6 +24,7 @@ struct playout_clock;
 /*! Zero at the start of a call */
 struct call_statistics {
 	uint64_t voice_frames_read;
+	uint64_t speech_ms;		/*!< of the caller's audio that was speech */
 	uint64_t digits;		/*!< pressed by the caller */
 	uint64_t holds;			/*!< times that the caller has put us on hold */
 	uint64_t on_hold;		/*!< 1 while the caller holds */

@@ -334,6 +334,22 @@ int pair_list_add_defaults(struct pair_list *list, const struct config_agent *ag
 	return res;
 }
 
+int pair_list_add_fact(struct pair_list *list, const char *name, const char *value)
+{
+	struct convai_pair pair = {
+		.kind = CONVAI_PAIR_FACT, .name = ast_strdup(name), .value = ast_strdup(value),
+	};
+
+	if (!pair.name || !pair.value
+		|| (list->count == list->capacity && reserve(list, PAIRS_STEP))) {
+		ast_free((char *) pair.name);
+		ast_free((char *) pair.value);
+		return -1;
+	}
+	list->pairs[list->count++] = pair;
+	return 0;
+}
+
 void pair_list_free(struct pair_list *list)
 {
 	size_t i;

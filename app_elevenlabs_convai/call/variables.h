@@ -60,6 +60,12 @@ int pair_list_add(struct pair_list *list, const char *name, const char *value);
  */
 int pair_list_add_defaults(struct pair_list *list, const struct config_agent *agent);
 
+/*!
+ * \brief Add a fact of a record, copied as it is
+ * \return 0, or -1 when out of memory
+ */
+int pair_list_add_fact(struct pair_list *list, const char *name, const char *value);
+
 void pair_list_free(struct pair_list *list);
 
 /*! \brief Name of a status as the dialplan sees it */

@@ -208,8 +208,8 @@ static int people_are_silent(struct watchdog *watchdog, const struct watchdog_fa
 	}
 	if (facts->on_hold) {
 		stand_still(watchdog, facts);
-	} else if (facts->agent_queued) {
-		/* Whoever listens need not speak. */
+	} else if (facts->agent_queued || facts->agent_works) {
+		/* Whoever listens, or waits for a tool as the agent does, need not speak. */
 		watchdog->quiet_us = facts->now;
 	}
 	if (silence && !owed && facts->now - watchdog->quiet_us >= silence * INT64_C(1000000)) {

@@ -684,6 +684,21 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.preset = "no",
 		.allowed = YES_OR_NO,
 	},
+	[KEY_RECORDS] = {
+		.name = "records",
+		.check = check_flag,
+		.preset = "no",
+		.allowed = YES_OR_NO,
+	},
+	[KEY_RECORDS_DAYS] = {
+		.name = "records_days",
+		.check = check_number,
+		.min = 1,
+		.max = 3650,
+		.preset = "30",
+		.allowed = "a whole number of days from 1 to 3650",
+		.flags = KEY_GENERAL_ONLY,
+	},
 };
 
 const struct config_key *config_key_find(const char *name)

@@ -400,6 +400,23 @@ void generation_directory(char *directory, size_t size)
 	ast_copy_string(directory, in_service ? in_service->directory : "", size);
 }
 
+int generation_inform(struct convai_pair *settings, uint32_t count)
+{
+	int res = 0;
+	size_t i;
+	SCOPED_MUTEX(locked, &lock);
+
+	for (i = 0; i < AST_VECTOR_SIZE(&alive); i++) {
+		struct generation *generation = AST_VECTOR_GET(&alive, i);
+
+		settings->value = generation == in_service ? "yes" : "no";
+		if (generation->ops->inform(CONVAI_INFORM_SETTINGS, settings, count) && errno == ENOMEM) {
+			res = -1;
+		}
+	}
+	return res;
+}
+
 void generation_set_debug(int on)
 {
 	size_t i;

@@ -87,6 +87,16 @@ size_t generation_list(struct generation_view *views, size_t count);
 /*! \brief Directory that the engine in service was imported from; "" if there is none */
 void generation_directory(char *directory, size_t size);
 
+/*!
+ * \brief Tell every engine these settings (CONVAI_INFORM_SETTINGS)
+ *
+ * Copied. Any thread: takes a mutex for a moment.
+ *
+ * \param settings the first one's value is set here: whether the engine is the one in service
+ * \return 0, or -1 when memory is short; what an engine has been told before then stays
+ */
+int generation_inform(struct convai_pair *settings, uint32_t count);
+
 /*! \brief Log every message of every session, of those to come as well, or not any more */
 void generation_set_debug(int on);
 

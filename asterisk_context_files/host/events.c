@@ -103,6 +103,16 @@ const char *host_events(void)
 
 /* ---- Records ---- */
 
+static int keeps_records;
+static char detail_record[1024];
+
+void host_keep_records(int keep)
+{
+	keeps_records = keep;
+	detail_record[0] = '\0';
+	host_bring_function(keep ? "CDR" : NULL);
+}
+
 unsigned int ast_cel_check_enabled(void)
 {
 	return keeps_records;
@@ -117,6 +127,12 @@ void ast_cel_publish_event(struct ast_channel *chan, enum ast_cel_event_type eve
 int ast_cdr_is_enabled(void)
 {
 	return keeps_records;
+}
+
+int ast_func_write(struct ast_channel *chan, const char *function, const char *value)
+{
+	snprintf(detail_record, sizeof(detail_record), "%s=%s", function, value);
+	return 0;
 }
 
 const char *host_detail_record(void)

@@ -32,6 +32,7 @@ from ..service.settings import Call, Settings
 from ..service.websocket import Closed, WebSocket
 from ..words import token
 from . import prospects, sent, wire
+from .account import Account
 from .activity import Activity
 from .admission import Place
 from .effects import (
@@ -89,6 +90,10 @@ class Session:
         self._workshops, self._jobs = workshops, jobs
         self._connector, self._back_off = Connector(shared, handle), shared.back_off
         self._conversation = Conversation()
+        self._words = Words(handle, tells=False)
+        self.account = Account()
+        self.ending: Ending | None = None
+        """How it has ended, once it has."""
         self._log = ChannelLog(handle, debug=False)
         self._settings: Settings | None = None
         self._websocket: WebSocket | None = None
@@ -194,6 +199,10 @@ class Session:
             said = "a message to the agent is left out: too many wait for the step"
             self._log.warning(said, "messages that were left out")
 
+    def look(self) -> None:
+        """Bring the account up to date, as long as the core has the session."""
+        self.account.look(self.handle)
+
     # ---- The task ----
 
     async def run(self) -> None:
@@ -213,6 +222,7 @@ class Session:
         if self._tools is not None:
             self._tools.close()
         self._finishing = True
+        self.account.end()
         self._activity.release()
         self._limit(0)
         self.handle.detach()
@@ -305,6 +315,7 @@ class Session:
         second = rate * (2 if encoding == ENCODING_SLIN else 1) * 4 // 3  # as base64
         unsent = second * limits.UNSENT_MS // 1000
         self._websocket.carry_audio(self.handle, self._settings.debug, unsent)
+        self.account.begin(metadata.conversation_id, keeps_words=self._settings.records_words)
         self._log.debug(
             f"{metadata.conversation_id}: agent speaks {metadata.agent_format},"
             f" hears {metadata.caller_format}"
@@ -360,6 +371,7 @@ class Session:
         if self._up.exception() is not None:
             return  # the call ends: its formats are not known here
         self.handle.talk()
+        self.account.talk()
         self._talking = True
         self.hold_changed()
         seconds = self._settings.max_duration
@@ -446,6 +458,8 @@ class Session:
                 self._send(text)
             case CallTool():
                 assert self._tools is not None
+                self._words.tool(effect.parameters)
+                self.account.called(effect)
                 self._tools.call(effect)
             case Said() | Corrected() | ToolNews():
                 self._tell_others(effect)
@@ -527,8 +541,14 @@ class Session:
             return  # the formats of the metadata are not known here: the call ends
         if play.new_response:
             self.handle.align()
-            self._conversation.response_began(play.event_id, self.handle.playout()[0])
-        if not self._queue_audio(play.audio_base64) and play.audio_base64:
+        at_ms = self.handle.playout()[0]
+        if play.new_response:
+            self._conversation.response_began(play.event_id, at_ms)
+            self._words.begin(play.event_id)
+            self.account.speaks(play.event_id, at_ms)
+        self._spoken.audio(play.event_id, play.new_response, at_ms)
+        taken = self._queue_audio(play.audio_base64, play.characters)
+        if not taken and play.audio_base64:
             waiting_ms = self.handle.playout()[1]
             if warning := self._conversation.overflowed(waiting_ms):
                 self._log.warning(warning)
@@ -569,6 +589,7 @@ class Session:
         """The agent's tools, for as long as this connection lasts."""
 
         def answer(call_id: Id, text: str, is_error: bool) -> None:
+            self.account.answered(call_id, text, is_error=is_error)
             self._send(sent.tool_result(call_id, text, is_error=is_error))
             self._events.tool_answered(str(call_id), is_error=is_error)
 

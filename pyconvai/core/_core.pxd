@@ -261,6 +261,18 @@ cdef extern from "inquiry.h" nogil:
     void convai_inquiry_answer(convai_inquiry *inquiry, uint32_t outcome, const char *answer)
     void convai_inquiry_unref(convai_inquiry *inquiry)
 
+cdef extern from "information.h" nogil:
+    enum:
+        CONVAI_INFORM_SETTINGS
+        CONVAI_INFORM_CALL_OVER
+    struct convai_information:
+        convai_information *next
+        uint32_t what
+        convai_pair *pairs
+        uint32_t pair_count
+    convai_information *convai_information_take()
+    void convai_information_free(convai_information *information)
+
 cdef extern from "<sys/epoll.h>" nogil:
     ctypedef union epoll_data_t:
         uint64_t u64

@@ -114,11 +114,15 @@ cdef class SessionHandle:
         """
         return pairs_of(self.held().pairs, self.held().pair_count)
 
+    @property
+    def facts(self):
+        """What the record of the call says of it, by name; empty: there is to be none."""
         cdef uint32_t i
         return {
             self.held().pairs[i].name.decode(): self.held().pairs[i].value.decode("utf-8", "replace")
             for i in range(self.held().pair_count)
-        ]
+            if self.held().pairs[i].kind == CONVAI_PAIR_FACT
+        }
 
     @property
     def hung_up(self):

@@ -16,6 +16,7 @@
  */
 
 #include "engine.h"
+#include "information.h"
 #include "inquiry.h"
 
 #include <errno.h>
@@ -242,6 +243,7 @@ void convai_engine_closed(void)
 	struct convai_own_job *jobs;
 
 	convai_engine_refuse();
+	convai_information_refuse();
 	refuse_inbox();
 	pthread_mutex_lock(&convai_engine.lock);
 	convai_engine.running = 0;
@@ -453,6 +455,15 @@ static void convai_op_inquiry_release(struct convai_inquiry *inquiry)
 	wake_locked();
 }
 
+static int convai_op_inform(uint32_t what, const struct convai_pair *pairs, uint32_t pair_count)
+{
+	if (convai_information_put(what, pairs, pair_count)) {
+		return -1;
+	}
+	wake_locked();
+	return 0;
+}
+
 static void convai_op_release(struct convai_session *session)
 {
 	convai_op_hangup(session);
@@ -592,6 +603,7 @@ static struct convai_ops table = {
 	.words = convai_op_words,
 	.levels = convai_op_levels,
 	.turn_list = convai_op_turn_list,
+	.inform = convai_op_inform,
 };
 
 /* ---- Whoever starts the engine ---- */

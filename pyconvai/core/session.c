@@ -267,13 +267,14 @@ void convai_session_sent(struct convai_session *session, uint64_t chunk_bytes, u
 
 	while (chunks--) {
 		end += chunk_bytes;
-		record(CONVAI_TIMING_UPLINK, convai_stamps_find(&session->stamps, end - 1), now_us);
+		convai_timed_record(session->timed, CONVAI_TIMING_UPLINK,
+			convai_stamps_find(&session->stamps, end - 1), now_us);
 	}
 }
 
 void convai_tick_began(int64_t due_us)
 {
-	record(CONVAI_TIMING_TICK, due_us, monotonic_us());
+	convai_timed_record(NULL, CONVAI_TIMING_TICK, due_us, monotonic_us());
 }
 
 struct convai_message *convai_session_take_outbox(struct convai_session *session)
@@ -474,8 +475,8 @@ uint32_t convai_op_pop(struct convai_session *session, uint8_t *audio, uint32_t 
 	uint32_t taken = pop_bytes(session, audio, bytes);
 	uint32_t state = state_of(session);
 
-	record(CONVAI_TIMING_DOWNLINK, playout->met_idle_us, now_us);
-	record(CONVAI_TIMING_INTERRUPTION, playout->met_flush_us, now_us);
+	convai_timed_record(session->timed, CONVAI_TIMING_DOWNLINK, playout->met_idle_us, now_us);
+	convai_timed_record(session->timed, CONVAI_TIMING_INTERRUPTION, playout->met_flush_us, now_us);
 	playout->met_idle_us = playout->met_flush_us = 0;
 	if (taken) {
 		convai_timed_record(session->timed, CONVAI_TIMING_GAP, session->spoken_us, now_us);

@@ -140,7 +140,7 @@ class Network:
     async def connect(self, endpoint: Endpoint, agent: str = "") -> socket.socket:
         """Open a TCP connection to the address that answers first; see ``Routes.order``.
 
-        SetupFailed says what went wrong.
+        ``agent``: on whose account. SetupFailed says what went wrong.
         """
         addresses = self.routes.order(endpoint.place, await self._addresses(endpoint, agent))
         limit = limits.ADDRESS_SECONDS if len(addresses) > 1 else None

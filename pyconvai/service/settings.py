@@ -41,6 +41,12 @@ class PairKind(IntEnum):
     VARIABLE = 1
     JSON = 2
     OVERRIDE = 3
+    ARGUMENT = 4
+    """Of an inquiry, and of no call."""
+    FACT = 5
+    """Of the record of a call."""
+
+
 def arguments(pairs: Iterable[tuple[int, str, str]], name: str) -> list[str]:
     """All arguments of an inquiry that have this name, in order."""
     return [text for kind, each, text in pairs if kind == PairKind.ARGUMENT and each == name]
@@ -73,6 +79,8 @@ class Settings:
     branch_id: str = ""
     version_id: str = ""
     environment: str = ""
+    transcripts: str = "none"
+    """Where the words of a conversation go: ``none``, ``events``, ``records`` or ``all``."""
     queue: str = "wait"
     """In the service's queue: ``wait`` as long as it lets us, ``refuse`` to, or so many seconds."""
 
@@ -80,6 +88,11 @@ class Settings:
     def tells_words(self) -> bool:
         """Whether events and the dialplan are told what is said."""
         return self.transcripts in ("events", "all")
+
+    @property
+    def records_words(self) -> bool:
+        """Whether the record of a call has what was said."""
+        return self.transcripts in ("records", "all")
 
     @property
     def queue_seconds(self) -> int:

@@ -634,6 +634,29 @@ static void fake_inquiry_release(struct convai_inquiry *inquiry)
 	__atomic_fetch_sub(&fake.inquiries_open, 1, __ATOMIC_SEQ_CST);
 }
 
+/* ---- Information ---- */
+
+static int fake_inform(uint32_t what, const struct convai_pair *pairs, uint32_t pair_count)
+{
+	char *told = what == CONVAI_INFORM_SETTINGS ? fake.settings : fake.informed;
+	size_t size = what == CONVAI_INFORM_SETTINGS ? sizeof(fake.settings) : sizeof(fake.informed);
+	size_t used = what == CONVAI_INFORM_SETTINGS ? 0 : strlen(told);
+	uint32_t i;
+
+	pthread_mutex_lock(&lock);
+	if (fake.inform_errno) {
+		errno = fake.inform_errno;
+		pthread_mutex_unlock(&lock);
+		return -1;
+	}
+	for (i = 0; i < pair_count && used < size; i++) {
+		used += snprintf(told + used, size - used, "%s=%s\n", pairs[i].name, pairs[i].value);
+	}
+	fake.informs += what == CONVAI_INFORM_CALL_OVER;
+	pthread_mutex_unlock(&lock);
+	return 0;
+}
+
 static int stop_build(unsigned int build, uint32_t limit_ms)
 {
 	if (!is_running(build)) {

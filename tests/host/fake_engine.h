@@ -74,6 +74,12 @@ extern struct fake {
 	uint32_t asked_limit_ms;
 	char asked[262144];	/*!< the last: its kind and agent, and a line NAME=VALUE for each argument */
 
+	/* Information */
+	int inform_errno;	/*!< inform fails with this */
+	unsigned int informs;	/*!< calls that were over */
+	uint64_t webhooks_waiting;
+	char settings[4096];	/*!< how calls are recorded, a line NAME=VALUE each */
+	char informed[8192];	/*!< of all calls that are over */
 } fake;
 
 /*! \brief `make install` of build n. The module's first load installs build 0 by itself. */

@@ -211,8 +211,30 @@ static const struct key_case key_cases[] = {
 	{
 		"queue", KEY_QUEUE,
 		{ { "refuse", "refuse" }, { "0030", "30" } },
-		{ "", "0", "never" } },
-	{ "dtmf", KEY_DTMF,
+		{ "", "0", "never" }
+	},
+	{
+		"overrides", KEY_OVERRIDES,
+		{ { "all", "all" }, { "none", "none" }, { "prompt , language", "prompt,language" } },
+		{ "", "yes", "prompt,", "promt", "Prompt", "all,prompt" }
+	},
+	{
+		"transcripts", KEY_TRANSCRIPTS,
+		{ { "none", "none" }, { "events", "events" }, { "records", "records" }, { "all", "all" } },
+		{ "", "None", "yes", "events,records" },
+	},
+	{
+		"records", KEY_RECORDS,
+		{ { "yes", "yes" }, { "f", "no" } },
+		{ "", "all" }
+	},
+	{
+		"webhook_secret", KEY_WEBHOOK_SECRET,
+		{ { "wsec_1+/=", "wsec_1+/=" } },
+		{ "", "a b", "\xc3\xa4" }
+	},
+	{
+		"dtmf", KEY_DTMF,
 		{ { "contextual_update", "contextual_update" }, { "dialplan", "dialplan" } },
 		{ "", "yes", "message" }
 	},

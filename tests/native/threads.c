@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "information.h"
 #include "check.h"
 #include "engine.h"
 #include "histogram.h"
@@ -852,6 +853,69 @@ static void test_said(void)
 	CHECK(convai_op_agent_timings("SALES", &timings) == 0);
 	CHECK(convai_op_agent_timings("nobody", &timings) == -1);
 	convai_said_free(&said);
+}
+
+#define INFORMED 3000
+
+/* ---- Information: two threads inform, the loop takes ---- */
+
+static void *informer(void *name)
+{
+	struct convai_pair pairs[2] = { { CONVAI_PAIR_FACT, name, NULL }, { CONVAI_PAIR_FACT, "x", "y" } };
+	const struct convai_ops *ops = convai_engine_ops();
+	char number[16];
+	unsigned int i = 0;
+
+	pairs[0].value = number;
+	while (i < INFORMED) {
+		snprintf(number, sizeof(number), "%u", i);
+		if (ops->inform(CONVAI_INFORM_CALL_OVER, pairs, 2)) {
+			CHECK(errno == EBUSY);
+			sched_yield();
+		} else {
+			i++;
+		}
+	}
+	return NULL;
+}
+
+/*! \brief Each comes once, and those of one thread in order; none comes to a loop that has ended */
+static void test_information(void)
+{
+	const struct convai_pair pair = { CONVAI_PAIR_SETTING, "secret", "s" };
+	const struct convai_ops *ops = convai_engine_ops();
+	unsigned int come[2] = { 0, 0 };
+	pthread_t threads[2];
+	char names[2][2] = { "0", "1" };
+	int i;
+
+	CHECK(!convai_engine_open());
+	for (i = 0; i < 2; i++) {
+		CHECK(!pthread_create(&threads[i], NULL, informer, names[i]));
+	}
+	while (come[0] < INFORMED || come[1] < INFORMED) {
+		struct convai_information *information = convai_information_take();
+
+		while (information) {
+			struct convai_information *next = information->next;
+			int whose = *information->pairs[0].name - '0';
+
+			CHECK(information->pair_count == 2);
+			CHECK((unsigned int) atoi(information->pairs[0].value) == come[whose]++);
+			convai_information_free(information);
+			information = next;
+		}
+	}
+	for (i = 0; i < 2; i++) {
+		pthread_join(threads[i], NULL);
+	}
+	for (i = 0; i < CONVAI_INFORMED; i++) {
+		CHECK(!ops->inform(CONVAI_INFORM_SETTINGS, &pair, 1));
+	}
+	CHECK(ops->inform(CONVAI_INFORM_SETTINGS, &pair, 1) && errno == EBUSY);
+	convai_engine_closed();
+	CHECK(ops->inform(CONVAI_INFORM_SETTINGS, &pair, 1) && errno == ESHUTDOWN);
+	CHECK(!convai_information_take());
 }
 
 int main(void)

@@ -128,6 +128,8 @@ class Call:
     variables: dict[str, str] = field(default_factory=dict)
     json: dict[str, str] = field(default_factory=dict)
     overrides: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    """Of its record, if it is to have one."""
     channel: str = "PJSIP/caller-00000001"
     agent: str = "sales_agent"
 
@@ -138,6 +140,7 @@ class Call:
             (PairKind.VARIABLE, self.variables),
             (PairKind.JSON, self.json),
             (PairKind.OVERRIDE, self.overrides),
+            (PairKind.FACT, self.facts),
         )
         triples = [(k, n, v) for k, group in groups for n, v in group.items()]
         keep: list[Any] = [ffi.new("char[]", t.encode()) for tr in triples for t in tr[1:]]

@@ -29,7 +29,18 @@ SUFFIXES = {".c": "C", ".h": "C", ".pyx": "C", ".pxi": "C", ".pxd": "C", ".py": 
 FOLDERS = ("app_elevenlabs_convai", "pyconvai", "scripts")
 
 SHOWN = {
+    "app_elevenlabs_convai/call/events.c": "when something happened, for programs",
+    "app_elevenlabs_convai/call/feed.c": "the same, for the live page",
+    "app_elevenlabs_convai/control/page_status.c": "what time it is here, for the live page",
+    "pyconvai/conversation/events.py": "the same, of what the engine knows",
+    "app_elevenlabs_convai/call/beside.c": "a channel's limit, behind the engine's own",
+    "app_elevenlabs_convai/call/agent_state.c": "Asterisk's scheduler; see OVERDUE_US",
+    "app_elevenlabs_convai/call/recording.c": "when a call began and ended, in its record",
+    "pyconvai/conversation/account.py": "when a conversation began, in the record",
     "pyconvai/mock/record.py": "when a conversation began, in the report",
+    "pyconvai/records/folder.py": "how old records are; the spool's are offered some times besides",
+    "pyconvai/records/record.py": "when things happened",
+    "pyconvai/records/webhook.py": "of a signature; how old a record is, as above",
     "pyconvai/service/backoff.py": "a Retry-After that is a date; what comes of it is bounded",
     "pyconvai/tools/worker.py": "what a tool returns may be a date",
     "app_elevenlabs_convai/door.c": "when a line went to the log, in a bundle",

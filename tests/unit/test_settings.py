@@ -328,6 +328,11 @@ def test_each_address_of_base_url_in_turn() -> None:
     assert [host.api_key for host in settings.hosts] == [Secret("k")] * 2
 
 
+@pytest.mark.parametrize("where", ["none", "events", "records", "all"])
+def test_who_is_told_what_is_said(where: str) -> None:
+    settings = Settings("agent_x", transcripts=where)
+    assert settings.tells_words is (where in ("events", "all"))
+    assert settings.records_words is (where in ("records", "all"))
 
 
 @pytest.mark.parametrize(("queue", "seconds"), [("wait", 0), ("refuse", 0), ("30", 30)])

@@ -622,6 +622,12 @@ struct convai_ops {
 	 */
 	int (*inform)(uint32_t what, const struct convai_pair *pairs, uint32_t pair_count);
 
+	/*!
+	 * \brief How many records wait to be sent to a webhook, as this engine knows of
+	 *
+	 * Any thread; takes no lock. 0 where another engine sends.
+	 */
+	uint64_t (*webhooks_waiting)(void);
 };
 
 enum convai_log_level {

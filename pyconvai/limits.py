@@ -529,9 +529,49 @@ RECORDS_LAST_SECONDS = 1.0
 SENDER_LOOK_SECONDS = 1.0
 """Between two looks whether another engine has let go of the spool."""
 
+SPOOL_LOOK_SECONDS = 5.0
+"""Between two looks for what other engines have put into the spool: those whose last calls end."""
+
 SENDER_PATIENCE_LOOKS = 30
 """After so many looks an engine of this very process, which hangs, is passed over."""
 
 TIDY_SECONDS = 3600.0
 """Between two looks for records that are too old, and for calls that a crash cut off."""
+
+WEBHOOK_SECONDS = 15.0
+"""For one request, its answer included. Nobody waits for it."""
+
+WEBHOOKS_AT_ONCE = 4
+"""Requests to one place under way."""
+
+WEBHOOK_PAUSE_SECONDS = 1.0
+"""After a record was not taken; doubled with each further time up to the next two."""
+
+WEBHOOK_PLACE_PAUSE_SECONDS = 60.0
+"""Before a place that takes nothing is asked again."""
+
+WEBHOOK_RECORD_PAUSE_SECONDS = 600.0
+"""Before a record that is not taken is offered again: the place may take all others."""
+
+WEBHOOK_TOLD = 3
+"""Failures of a place, one after the other, that are worth a line in the log; and one when it takes
+records again."""
+
+WEBHOOK_IDS_TOLD = 5
+"""Of records that are given up together, in the line of the log."""
+
+WEBHOOK_JITTER_SHARE = 0.25
+"""A pause varies by this share, so that several machines do not come back as one."""
+
+WEBHOOK_LIFE_SECONDS = 86_400.0
+"""A record that was not taken for a day is given up."""
+
+WEBHOOK_TRIES = 3
+"""But not before it was offered so often since the start: a clock may have been set."""
+
+SPOOL_RECORDS = 10_000
+"""Records that wait to be sent; of more the oldest are given up."""
+
+SPOOLED_BYTES = 4_194_304
+"""Of a file in the spool; a longer one is none of ours."""
 

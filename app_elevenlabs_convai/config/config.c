@@ -70,6 +70,7 @@ static void read_agent(struct config_report *report, struct ast_category *sectio
 		ao2_cleanup(agent);
 		config_fault(report, name, first, "out of memory");
 	} else {
+		level_check_webhook(report, agent, &own, first);
 		config_check_agent(report, agent, first);
 	}
 	level_free(&own);

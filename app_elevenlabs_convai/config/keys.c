@@ -266,7 +266,9 @@ static int check_tool(const struct config_key *key, const char *value, char *can
 static int check_tools(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
 {
-	return check_each(key, value, canonical, size, check_name);
+	return check_each(key, value, canonical, size, check_tool);
+}
+
 /*! \brief A context of the dialplan, as Gosub takes it; Asterisk would cut a longer name, and find none */
 static int check_context(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
@@ -318,6 +320,41 @@ static int check_transcripts(const struct config_key *key, const char *value, ch
 	return -1;
 }
 
+/*! \brief Whether an address in the clear leads to this machine, so that nobody is on the way */
+static int is_loopback(const char *url)
+{
+	static const char * const hosts[] = { "127.0.0.1", "localhost", "[::1]" };
+	const char *host = url + strlen("http://");
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(hosts); i++) {
+		size_t length = strlen(hosts[i]);
+
+		if (!strncmp(host, hosts[i], length) && strchr(":/", host[length])) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+/*! \brief Where records go: never in the clear over a network; "none" takes back what [general] says */
+static int check_webhook_url(const struct config_key *key, const char *value,
+	char *canonical, size_t size)
+{
+	if (!strcmp(value, "none")) {
+		return keep("", canonical, size);
+	}
+	if (!strncmp(value, "http://[", strlen("http://["))) {
+		/* The one address in brackets that may be here. */
+		if (!is_loopback(value) || check_token(key, value, canonical, size)) {
+			return -1;
+		}
+	} else if (check_http_url(key, value, canonical, size)) {
+		return -1;
+	}
+	/* A path may end in a slash, which is part of it. */
+	return !strncmp(value, "https://", strlen("https://")) || is_loopback(value)
+		? keep(value, canonical, size) : -1;
 }
 
 static int check_endpoint(const struct config_key *key, const char *value,
@@ -698,6 +735,20 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.preset = "30",
 		.allowed = "a whole number of days from 1 to 3650",
 		.flags = KEY_GENERAL_ONLY,
+	},
+	[KEY_WEBHOOK_URL] = {
+		.name = "webhook_url",
+		.check = check_webhook_url,
+		.preset = "",
+		.allowed = "an https URL (http only to 127.0.0.1, [::1] or localhost), or none",
+		.flags = KEY_HIDDEN,
+	},
+	[KEY_WEBHOOK_SECRET] = {
+		.name = "webhook_secret",
+		.check = check_token,
+		.preset = "",
+		.allowed = "the secret that the receiver knows too, without blanks",
+		.flags = KEY_HIDDEN,
 	},
 };
 

@@ -226,6 +226,12 @@ static char *complete_test_agent(struct ast_cli_args *a)
 	return NULL;
 }
 
+COMMAND(cli_show_webhooks, "elevenlabs show webhooks",
+	"Usage: elevenlabs show webhooks\n"
+	"       Shows what becomes of the records that are sent to a webhook_url, for each host:\n"
+	"       how many wait, were sent, failed or were given up, when the next is tried, and\n"
+	"       why the last one failed; and whether records wait for room on the disk.\n", NULL)
+
 COMMAND(cli_test_agent, "elevenlabs test agent",
 	"Usage: elevenlabs test agent <name>\n"
 	"       Reaches an agent as a call would, without a call: signed URL, connection, and\n"
@@ -341,6 +347,9 @@ static struct ast_cli_entry commands[] = {
 	AST_CLI_DEFINE(handle_cli_show_session, "Show one call with an ElevenLabs agent"),
 	AST_CLI_DEFINE(handle_cli_show_stats, "Show how long things take in ElevenLabs calls"),
 	AST_CLI_DEFINE(handle_cli_show_version, "Show versions of the ElevenLabs module"),
+	AST_CLI_DEFINE(handle_cli_show_webhooks, "Show ElevenLabs records that are to be sent"),
+	AST_CLI_DEFINE(handle_cli_report, "Write the report of a call with an ElevenLabs agent"),
+	AST_CLI_DEFINE(handle_cli_bundle, "Write a file for whoever helps with the ElevenLabs module"),
 	AST_CLI_DEFINE(handle_cli_test_agent, "Reach an ElevenLabs agent without a call"),
 	AST_CLI_DEFINE(handle_cli_check_agent, "Find what will not work with an ElevenLabs agent"),
 	AST_CLI_DEFINE(handle_cli_show_tools, "List tools of ElevenLabs agents"),

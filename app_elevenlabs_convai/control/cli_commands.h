@@ -26,6 +26,9 @@ char *cli_show_session(struct ast_cli_args *a);
 char *cli_show_stats(struct ast_cli_args *a);
 char *cli_show_version(struct ast_cli_args *a);
 
+/*! \brief Asks the engine's loop, and waits some seconds at most */
+char *cli_show_webhooks(struct ast_cli_args *a);
+
 /*! \brief Waits for the service, some seconds at most, and no longer than the module stays */
 char *cli_test_agent(struct ast_cli_args *a);
 

@@ -230,6 +230,7 @@ cdef extern from "engine.h" nogil:
         CONVAI_WISH_STOP
     int convai_engine_open()
     unsigned int convai_engine_starts()
+    void convai_engine_tell_webhooks(uint64_t waiting)
     void convai_engine_stop_start(unsigned int start)
     void convai_engine_name(const char *build_id, const char *version)
     const convai_ops *convai_engine_ops()

@@ -586,6 +586,11 @@ def starts():
     return convai_engine_starts()
 
 
+def tell_webhooks(uint64_t waiting):
+    """Say how many records wait to be sent to a webhook: the metrics show it, and do not ask the loop."""
+    convai_engine_tell_webhooks(waiting)
+
+
 def stop_start(unsigned int start):
     """Ask the loop to end, if it is still that of this start. Does not wait."""
     convai_engine_stop_start(start)

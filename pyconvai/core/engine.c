@@ -108,6 +108,7 @@ int convai_engine_open(void)
 	convai_engine.wish = CONVAI_WISH_NONE;
 	convai_engine.end_status = CONVAI_STATUS_NONE;
 	pthread_mutex_unlock(&convai_engine.lock);
+	convai_engine_tell_webhooks(0);
 	atomic_store(&convai_engine.accepting, 1);
 	convai_inquiries_accept();
 	convai_information_accept();
@@ -470,6 +471,16 @@ static void convai_op_release(struct convai_session *session)
 	convai_session_unref(session);
 }
 
+static uint64_t convai_op_webhooks_waiting(void)
+{
+	return atomic_load_explicit(&convai_engine.webhooks_waiting, memory_order_relaxed);
+}
+
+void convai_engine_tell_webhooks(uint64_t waiting)
+{
+	atomic_store_explicit(&convai_engine.webhooks_waiting, waiting, memory_order_relaxed);
+}
+
 static void convai_op_set_debug(int on)
 {
 	atomic_store(&convai_engine.debug, on);
@@ -604,6 +615,7 @@ static struct convai_ops table = {
 	.levels = convai_op_levels,
 	.turn_list = convai_op_turn_list,
 	.inform = convai_op_inform,
+	.webhooks_waiting = convai_op_webhooks_waiting,
 };
 
 /* ---- Whoever starts the engine ---- */

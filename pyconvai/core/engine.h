@@ -111,6 +111,9 @@ struct convai_own_job *convai_engine_take_jobs(void);
 /*! \brief Tell the host for how long calls to an agent have no prospect, as convai_ops.h says of away */
 void convai_engine_away(const char *agent, uint32_t ms);
 
+/*! \brief Say how many records wait to be sent to a webhook, for whoever asks by the table */
+void convai_engine_tell_webhooks(uint64_t waiting);
+
 /*! \brief Take no new sessions and inquiries: the loop is about to end */
 void convai_engine_refuse(void);
 

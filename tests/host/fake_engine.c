@@ -657,6 +657,11 @@ static int fake_inform(uint32_t what, const struct convai_pair *pairs, uint32_t 
 	return 0;
 }
 
+static uint64_t fake_webhooks_waiting(void)
+{
+	return fake.webhooks_waiting;
+}
+
 static int stop_build(unsigned int build, uint32_t limit_ms)
 {
 	if (!is_running(build)) {

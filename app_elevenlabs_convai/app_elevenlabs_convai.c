@@ -35,6 +35,7 @@
 #include "call/options.h"
 #include "call/recording.h"
 #include "call/registry.h"
+#include "call/totals.h"
 #include "call/variables.h"
 #include "config/config.h"
 #include "config/diff.h"
@@ -42,6 +43,7 @@
 #include "control/departure.h"
 #include "control/function.h"
 #include "control/manager.h"
+#include "control/scrape.h"
 #include "control/tools.h"
 #include "door.h"
 #include "engine/embed.h"
@@ -355,7 +357,8 @@ static void at_exit(void)
 static int offer_commands(void)
 {
 	tests_register();
-	return manager_register() || cli_register() ? -1 : 0;
+	return manager_register() || cli_register() || function_register() || scrape_register()
+		|| page_register() || agent_state_start() ? -1 : 0;
 }
 
 static int withdraw_commands(void)
@@ -363,7 +366,14 @@ static int withdraw_commands(void)
 	int left;
 
 	tests_unregister();
-	return manager_unregister(CLI_LIMIT_MS) || cli_unregister(CLI_LIMIT_MS) ? -1 : 0;
+	agent_state_stop();
+	/* All of them, also where one is still used: after a load that has failed nobody would take back the rest. */
+	left = page_unregister(CLI_LIMIT_MS);
+	left |= scrape_unregister(CLI_LIMIT_MS);
+	left |= function_unregister(CLI_LIMIT_MS);
+	left |= manager_unregister(CLI_LIMIT_MS);
+	left |= cli_unregister(CLI_LIMIT_MS);
+	return left;
 }
 
 /*!
@@ -441,6 +451,8 @@ static int unload_module(void)
 	}
 	ast_unregister_atexit(at_exit);
 	config_unload();
+	totals_clear();
+	feed_clear();
 	registry_clear();
 	return 0;
 }
@@ -540,6 +552,8 @@ static void undo_load(void)
 	}
 	embed_close(CLOSE_LIMIT_MS);
 	config_unload();
+	totals_clear();
+	feed_clear();
 	registry_clear();
 }
 
@@ -570,4 +584,5 @@ AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_LOAD_ORDER, "ElevenLabs voice agen
 	.unload = unload_module,
 	.reload = reload_module,
 	.load_pri = AST_MODPRI_DEFAULT,
+	.optional_modules = "res_prometheus",
 );

@@ -29,6 +29,7 @@
 #include "call/events.h"
 #include "call/recording.h"
 #include "call/registry.h"
+#include "call/totals.h"
 #include "call/variables.h"
 #include "config/config.h"
 #include "door.h"
@@ -64,6 +65,7 @@ struct attempt {
 /*! \brief End without a call, and log why. Arguments as for ending_set. */
 #define end_without_call(attempt, ...) do { \
 	ending_set(&(attempt)->ending, __VA_ARGS__); \
+	totals_add_end((attempt)->agent, (attempt)->ending.status); \
 	attempt_refuse((attempt)->channel, &(attempt)->ending); \
 } while (0)
 
@@ -111,11 +113,13 @@ static void carry_out(struct attempt *attempt, struct call *call)
 	call->device = attempt->device;
 	take_over_debug(call);
 	call_run(call, attempt->options);
+	totals_add_call(call);
 	registry_remove(call);
 	if (call->engine_closed && registry_is_closed()) {
 		call->ending.status = CONVAI_STATUS_UNLOADED;
 	}
 	attempt->ending = call->ending;
+	totals_add_end(call->agent->name, call->ending.status);
 	ast_copy_string(attempt->conversation_id, call->conversation_id,
 		sizeof(attempt->conversation_id));
 	closing_take(&attempt->closing, call);

@@ -54,6 +54,17 @@ static void note_write(struct speaking *speaking, int failed)
 	}
 }
 
+/*! \brief The agent is heard: note whether it is so again, after a pause that it has not made */
+static void note_heard(struct speaking *speaking, int64_t now)
+{
+	statistics_first(&speaking->statistics->speaking_us, speaking->started_us);
+	if (speaking->dry && now - speaking->heard_us < SPEAKING_UNDERRUN_US) {
+		statistics_count(&speaking->statistics->underruns);
+	}
+	speaking->dry = 0;
+	speaking->heard_us = now;
+}
+
 static void write_frame(struct speaking *speaking, int64_t now)
 {
 	struct media *media = speaking->media;
@@ -76,13 +87,14 @@ static void write_frame(struct speaking *speaking, int64_t now)
 		return;
 	}
 	if (!speaking->ops->pop(speaking->session, media_audio(media), media->frame_bytes, now)) {
+		speaking->dry = speaking->heard_us != 0;
 		/* While a farewell is played out, its tail is silence in any case. */
 		if (!speaking->silence && speaking->progress->state != CONVAI_STATE_ENDED) {
 			return;
 		}
 		statistics_count(&speaking->statistics->silent_frames);
 	} else {
-		statistics_first(&speaking->statistics->speaking_us, speaking->started_us);
+		note_heard(speaking, now);
 	}
 	note_write(speaking, media_write(media));
 }

@@ -43,11 +43,20 @@ struct speaking {
 	int64_t started_us;	/*!< the call's */
 	/*! ended, audio being played out: leave at this time at the latest */
 	int64_t leave_us;
+	int64_t heard_us;	/*!< when the last frame with audio of the agent's was written; 0: none yet */
 	int64_t tail_us;	/*!< ended, all audio played: leave at this time; 0 before */
 	unsigned int silence:1;	/*!< the key silence */
 	unsigned int waiting:1;	/*!< the caller hears a tone or music until the agent is there */
+	unsigned int dry:1;	/*!< since then frames were due, and nothing was queued */
+	unsigned int filled:1;	/*!< the caller hears the filler, which keeps frames of ours out */
 	unsigned int hurried:1;	/*!< the agent's first word has been waiting to be written */
 };
+
+/*!
+ * What the agent says comes faster than it is played: a shorter pause is audio that came too late, and no
+ * new turn
+ */
+#define SPEAKING_UNDERRUN_US 500000
 
 /*! \brief Whether audio of the agent's waits to be written */
 int speaking_is_queued(const struct speaking *speaking);

@@ -54,6 +54,7 @@ void statistics_copy(const struct call_statistics *from, struct call_statistics 
 	to->silent_frames = __atomic_load_n(&from->silent_frames, __ATOMIC_RELAXED);
 	to->write_failures = __atomic_load_n(&from->write_failures, __ATOMIC_RELAXED);
 	to->resyncs = __atomic_load_n(&from->resyncs, __ATOMIC_RELAXED);
+	to->underruns = __atomic_load_n(&from->underruns, __ATOMIC_RELAXED);
 	to->late_frames = __atomic_load_n(&from->late_frames, __ATOMIC_RELAXED);
 	to->latest_us = __atomic_load_n(&from->latest_us, __ATOMIC_RELAXED);
 	to->preroll_dropped_ms = __atomic_load_n(&from->preroll_dropped_ms, __ATOMIC_RELAXED);

@@ -35,6 +35,7 @@ struct call_statistics {
 	uint64_t silent_frames;		/*!< of these, how many held nothing of the agent's */
 	uint64_t write_failures;
 	uint64_t resyncs;		/*!< playout was more than PLAYOUT_RESYNC_US behind */
+	uint64_t underruns;	/*!< pauses below SPEAKING_UNDERRUN_US in what the agent said */
 	uint64_t late_frames;		/*!< written more than a frame after their time */
 	uint64_t latest_us;		/*!< greatest delay of a written frame, in us */
 	uint64_t preroll_dropped_ms;	/*!< said before the conversation, and dropped by the pre-roll */

@@ -111,6 +111,23 @@ static void read_sections(struct config_report *report, struct ast_config *file,
 	}
 }
 
+/*! \brief Nobody could log in with what Asterisk's HTTP server cuts off */
+static void check_login(struct config_report *report, const struct config *config,
+	const struct level *general)
+{
+	const char *user = config->general[KEY_METRICS_USER];
+	const char *password = config->general[KEY_METRICS_PASSWORD];
+
+	if (!user != !password) {
+		config_fault(report, "general", general->origin[user ? KEY_METRICS_USER : KEY_METRICS_PASSWORD],
+			"metrics_user and metrics_password go together: give both, or neither");
+	} else if (user && strlen(user) + 1 + strlen(password) > HTTP_LOGIN_MAX) {
+		config_fault(report, "general", general->origin[KEY_METRICS_PASSWORD],
+			"metrics_user, a colon and metrics_password are %zu characters, and Asterisk's HTTP server takes "
+			"%d at most: make one of the two shorter", strlen(user) + 1 + strlen(password), HTTP_LOGIN_MAX);
+	}
+}
+
 /*! \brief Keep [general] for what is about no agent of the file */
 static void make_defaults(struct config_report *report, struct config *config,
 	const struct level *general, const struct level_base *base)

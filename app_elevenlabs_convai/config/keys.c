@@ -58,6 +58,13 @@ static int check_token(const struct config_key *key, const char *value, char *ca
 	return ast_strlen_zero(value) ? -1 : keep(value, canonical, size);
 }
 
+/*! \brief A name for HTTP's Basic authentication, where a colon ends it */
+static int check_user(const struct config_key *key, const char *value, char *canonical,
+	size_t size)
+{
+	return strchr(value, ':') ? -1 : check_token(key, value, canonical, size);
+}
+
 static int check_number(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
 {
@@ -707,6 +714,20 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.check = check_overrides,
 		.preset = "all",
 		.allowed = "all, none, or names of overrides such as language, separated by commas",
+	},
+	[KEY_METRICS_USER] = {
+		.name = "metrics_user",
+		.check = check_user,
+		.preset = "",
+		.allowed = "a name without blanks and colons",
+		.flags = KEY_GENERAL_ONLY,
+	},
+	[KEY_METRICS_PASSWORD] = {
+		.name = "metrics_password",
+		.check = check_token,
+		.preset = "",
+		.allowed = "a password without blanks; metrics_user, a colon and it have 255 characters at most",
+		.flags = KEY_GENERAL_ONLY | KEY_HIDDEN,
 	},
 	[KEY_TRANSCRIPTS] = {
 		.name = "transcripts",

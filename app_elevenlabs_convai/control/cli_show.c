@@ -26,6 +26,7 @@
 #include "call/call.h"
 #include "call/quality.h"
 #include "call/registry.h"
+#include "call/totals.h"
 #include "config/config.h"
 #include "control/cli_commands.h"
 #include "control/view.h"
@@ -48,9 +49,9 @@ static void show_agent(int fd, const struct config_agent *agent)
 	char now[12];
 	char in_all[12];
 
-	snprintf(now, sizeof(now), "%u", numbers.now);
-	snprintf(in_all, sizeof(in_all), "%u", numbers.in_all);
-	ast_cli(fd, AGENTS_FORMAT, agent->name, agent->values[KEY_AGENT_ID],
+	snprintf(now, sizeof(now), "%u", registry_count(agent->name));
+	snprintf(in_all, sizeof(in_all), "%u", totals_calls(agent->name));
+	door_cli(fd, AGENTS_FORMAT, agent->name, agent->values[KEY_AGENT_ID],
 		config_agent_host(agent, host, sizeof(host)), agent->values[KEY_AUTH],
 		agent->send_caller_number ? "sent" : "kept", now, in_all);
 }

@@ -23,6 +23,7 @@
 #include "asterisk/utils.h"	/* ARRAY_LEN */
 
 #include "call/registry.h"
+#include "call/totals.h"
 #include "call/variables.h"
 #include "config/config.h"
 #include "config/report.h"

@@ -337,6 +337,15 @@ const char *host_detail_record(void);
 /*! \brief What Asterisk writes into events as the caller's number; "": no field. It is not copied. */
 void host_event_caller(const char *number);
 /*! \brief What happens once, while an action that is asked for gives its answer */
+/*!
+ * \brief Ask Asterisk's HTTP server for the metrics
+ * \param from an address of IPv4 or IPv6
+ * \param login "user:password", or NULL
+ * \param[out] text what it answers, until the next request
+ * \return the status
+ */
+int host_http_get(const char *from, const char *login, const char **text);
+
 /*! Most headers, parameters and fields of a request */
 #define HOST_HTTP_MAX 8
 
@@ -361,6 +370,9 @@ void host_log_in(int read, int write);
 void host_viewer_stays(int looks);
 /*! \brief What happens at the look of this number, from 0 */
 void host_when_viewer_looks(int look, void (*happens)(void *data), void *data);
+
+/*! \brief Have res_prometheus read the metrics of those who have registered with it */
+void host_scrape(struct ast_str **output);
 
 /*! \brief Whether manager.conf enables AMI; at first it does not */
 void host_enable_ami(int enable);

@@ -80,6 +80,9 @@ unsigned int host_commands_left(void);
 /*! \brief Actions of AMI that are registered */
 unsigned int host_actions_left(void);
 
+/*! \brief Addresses of HTTP and metrics that are registered */
+unsigned int host_addresses_left(void);
+
 /*! \brief Functions of the dialplan that are registered */
 unsigned int host_functions_left(void);
 unsigned int host_device_states_left(void);

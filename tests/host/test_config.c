@@ -358,11 +358,63 @@ TEST(every_key_refuses_what_it_does_not_allow)
 TEST(every_key_has_a_case_here)
 {
 	static const enum config_key_id elsewhere[] = {
-		KEY_AGENT_ID, KEY_API_KEY_FILE, KEY_API_KEY_ENV, KEY_TOOLS, KEY_TRANSFER_ALLOW,
-		KEY_FALLBACK_AGENT,
+		KEY_AGENT_ID, KEY_API_KEY_FILE, KEY_API_KEY_ENV, KEY_TOOLS, KEY_FALLBACK_AGENT,
+		KEY_TRANSFER_ALLOW, KEY_METRICS_USER, KEY_METRICS_PASSWORD, KEY_RECORDS_DAYS,
+		KEY_WEBHOOK_URL, KEY_HTTP_PAGE,
 	};
 
 	CHECK_INT(ARRAY_LEN(key_cases) + ARRAY_LEN(elsewhere), KEY_COUNT);
+}
+
+TEST(what_general_alone_may_have)
+{
+	struct config *config;
+
+	begin();
+	accept("[general]\nmetrics_user = prom\nmetrics_password = s3cret\n[a]\nagent_id=x\n");
+	config = config_get();
+	CHECK_STR(config->general[KEY_METRICS_USER], "prom");
+	CHECK_STR(config->general[KEY_METRICS_PASSWORD], "s3cret");
+	CHECK_INT(config->http_page, 0);
+	ao2_ref(config, -1);
+	CHECK_STR(value("a", KEY_METRICS_PASSWORD), "");
+	accept("[general]\nhttp_page = on\n[a]\nagent_id=x\n");
+	config = config_get();
+	CHECK_INT(config->http_page, 1);
+	ao2_ref(config, -1);
+	refuse("[a]\nagent_id=x\nhttp_page = yes\n", "ERROR elevenlabs.conf:3 [a]: http_page belongs into [general]\n");
+	refuse("[general]\nhttp_page = maybe\n",
+		"ERROR elevenlabs.conf:2 [general]: http_page = maybe: allowed is yes or no\n");
+	accept("[general]\nmetrics_user = prom\nmetrics_password = s3cret\n[a]\nagent_id=x\n");
+	accept("[general]\nmetrics_user = prom\nmetrics_password = other\n[a]\nagent_id=x\n");
+	CHECK_HAS(host_log(), "changed: [general] (metrics_password)");
+	refuse("[a]\nagent_id=x\nmetrics_user = prom\n",
+		"ERROR elevenlabs.conf:3 [a]: metrics_user belongs into [general]\n");
+	refuse("[general]\nmetrics_user = prom\n", "ERROR elevenlabs.conf:2 [general]: metrics_user and "
+		"metrics_password go together: give both, or neither\n");
+	refuse("[general]\nmetrics_user = a:b\nmetrics_password = x\n",
+		"ERROR elevenlabs.conf:2 [general]: metrics_user = a:b: allowed is a name without blanks and colons\n");
+	refuse("[general]\nmetrics_user = a\nmetrics_password = x y\n", "ERROR elevenlabs.conf:3 [general]: "
+		"metrics_password = (not shown): allowed is a password without blanks; metrics_user, a colon and it have "
+		"255 characters at most\n");
+	end();
+}
+
+/*! What is beyond 255 Asterisk's HTTP server drops: nobody could log in */
+TEST(a_login_that_is_too_long)
+{
+	char password[250];
+	char text[512];
+
+	begin();
+	memset(password, 'p', sizeof(password));
+	password[249] = '\0';
+	snprintf(text, sizeof(text), "[general]\nmetrics_user = abcde\nmetrics_password = %s\n[a]\nagent_id=x\n", password);
+	accept(text);
+	snprintf(text, sizeof(text), "[general]\nmetrics_user = abcdef\nmetrics_password = %s\n", password);
+	refuse(text, "ERROR elevenlabs.conf:3 [general]: metrics_user, a colon and metrics_password are 256 characters, "
+		"and Asterisk's HTTP server takes 255 at most: make one of the two shorter\n");
+	end();
 }
 
 TEST(every_alias_is_its_key)

@@ -80,10 +80,13 @@ static void join(struct calls *calls, const char *status)
 
 static void type_everything(void)
 {
+	const char *metrics;
+
 	host_cli("elevenlabs show sessions");
 	host_cli("elevenlabs show session PJSIP/1");
 	host_cli("elevenlabs show agents");
 	host_cli("elevenlabs show version");
+	host_http_get("127.0.0.1", NULL, &metrics);
 	host_cli("elevenlabs debug off");
 	host_complete("elevenlabs hangup ");
 	host_cli("elevenlabs reload");

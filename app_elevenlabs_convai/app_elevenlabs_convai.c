@@ -32,6 +32,7 @@
 #include "call/attempt.h"
 #include "call/beside.h"
 #include "call/ending.h"
+#include "call/lookup.h"
 #include "call/options.h"
 #include "call/recording.h"
 #include "call/registry.h"
@@ -58,7 +59,9 @@
 		<syntax>
 			<parameter name="agent" required="true">
 				<para>Name of a section of <filename>elevenlabs.conf</filename>, as
-				<literal>elevenlabs show agents</literal> lists them.</para>
+				<literal>elevenlabs show agents</literal> lists them; or, where
+				<filename>extconfig.conf</filename> has the family <literal>elevenlabs</literal>, the
+				<literal>name</literal> of a row in the database, which is looked up then.</para>
 			</parameter>
 			<parameter name="options">
 				<optionlist>
@@ -177,7 +180,8 @@
 						4 agents have this caller already, each in a step of the one before.
 					</value>
 					<value name="NOAGENT">
-						elevenlabs.conf has no such agent, or none was named.
+						Neither elevenlabs.conf nor the database has such an agent, or the
+						database did not answer in time, or none was named.
 					</value>
 					<value name="AUTH">
 						The service did not accept the key, or there is none.
@@ -352,6 +356,26 @@ static void at_exit(void)
 	registry_close(1);
 	generation_end_all(CONVAI_STATUS_UNLOADED, "Asterisk is stopping");
 	generation_stop_all(EXIT_LIMIT_MS, 1);
+}
+
+/*! \brief End what is done beside calls. A thread that SHELL, CURL or a database's driver holds cannot be ended. */
+static int end_jobs(void)
+{
+	struct lookup_numbers lookups;
+
+	if (!beside_end(JOBS_LIMIT_MS)) {
+		return 0;
+	}
+	lookups = lookup_count();
+	if (lookups.asked) {
+		door_log(LOG_ERROR,
+			"Not unloaded: the database has not answered %u look-ups of agents within %d ms; the "
+			"module can go when its driver gives up\n", lookups.asked, JOBS_LIMIT_MS);
+	} else {
+		door_log(LOG_ERROR, "Not unloaded: a tool of %u in the dialplan has not ended within %d ms\n",
+			beside_count().all, JOBS_LIMIT_MS);
+	}
+	return -1;
 }
 
 static int offer_commands(void)

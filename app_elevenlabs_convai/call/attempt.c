@@ -27,6 +27,7 @@
 #include "call/closing.h"
 #include "call/device.h"
 #include "call/events.h"
+#include "call/lookup.h"
 #include "call/recording.h"
 #include "call/registry.h"
 #include "call/totals.h"
@@ -252,8 +253,15 @@ static void join_reasons(struct attempt *attempt, const struct ending *first,
 static void run_fallback(struct attempt *attempt, const struct config_agent *agent)
 {
 	const struct ending first = attempt->ending;
+	struct ending missing;
+	struct config_agent *other = lookup_agent(attempt->config, agent->values[KEY_FALLBACK_AGENT],
+			attempt->channel, &missing);
 
 	if (!other) {
+		/* The file is checked for that; a database is not. */
+		door_log(LOG_WARNING, "%s: fallback_agent %s of agent %s is not tried: " ENDING_FORMAT "\n",
+			ast_channel_name(attempt->channel), agent->values[KEY_FALLBACK_AGENT], agent->name,
+			ENDING_ARGS(missing.reason, missing.detail));
 		return;
 	}
 	door_log(LOG_WARNING, "%s: agent %s %s: " ENDING_FORMAT "; trying fallback_agent %s\n",
@@ -297,8 +305,13 @@ static void publish_end(const struct attempt *attempt, const struct closing_figu
 
 void attempt_refuse(struct ast_channel *channel, const struct ending *ending)
 {
-	ast_log(LOG_WARNING, "%s: %s: %s\n", ast_channel_name(channel),
-		status_name(ending->status), ending->reason);
+	if (ending->status == CONVAI_STATUS_HANGUP) {
+		/* While a database was asked for the agent. */
+		door_verbose(3, "%s: HANGUP: %s\n", ast_channel_name(channel), ending->reason);
+	} else {
+		door_log(LOG_WARNING, "%s: %s: " ENDING_FORMAT "\n", ast_channel_name(channel),
+			status_name(ending->status), ENDING_ARGS(ending->reason, ending->detail));
+	}
 	result_set(channel, ending, "");
 }
 
@@ -311,6 +324,8 @@ enum convai_status attempt_run(struct ast_channel *channel, const char *name,
 		.device = device_watch(channel),
 	};
 	int64_t began_us = monotonic_us();
+	struct config_agent *agent = lookup_agent(config, name, channel, &attempt.ending);
+	struct closing_figures figures;
 
 	attempt.recording = recording_begin(channel, config, agent, name);
 	attempt.feed = feed_begin(channel, config, agent, recording_key(attempt.recording));

@@ -25,6 +25,7 @@
 #include "config/level.h"
 #include "config/lines.h"
 #include "config/report.h"
+#include "config/rows.h"
 #include "config/warn.h"
 
 /*! Characters of `user:password` that Asterisk's HTTP server takes; what is beyond it drops (ast_http_get_auth) */
@@ -188,6 +189,16 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 			"Asterisk cannot parse it; Asterisk's log says where");
 		return -1;
 	}
+	if (report->in_database && (!*file || !ast_category_browse_filtered(*file, NULL, NULL, NULL))) {
+		/* A driver that fails tells nobody but the log. */
+		if (*file) {
+			ast_config_destroy(*file);
+		}
+		config_fault(report, NULL, NULL,
+			"the database that extconfig.conf names for this file has given nothing: it is empty, or "
+			"could not be read, of which Asterisk's log tells more");
+		return -1;
+	}
 	if (*file) {
 		return 0;
 	}
@@ -197,7 +208,9 @@ static int parse_file(struct config_report *report, struct ast_config **file)
 			"cannot read %s; the user that Asterisk runs as needs to", path);
 		return -1;
 	}
-	config_warning(report, NULL, NULL, "there is no %s, so there are no agents", path);
+	if (!ast_check_realtime(ROWS_FAMILY)) {
+		config_warning(report, NULL, NULL, "there is no %s, so there are no agents", path);
+	}
 	return 0;
 }
 
@@ -207,6 +220,7 @@ struct config *config_read(const char *name, struct config_report *report)
 	struct config *config;
 
 	report->file = name;
+	report->in_database = ast_check_realtime(name) || ast_check_realtime("global");
 	report->faults = 0;
 	report->warnings = 0;
 	if (parse_file(report, &file)) {

@@ -58,6 +58,22 @@ static const char *file_of(const struct config_report *report, const struct ast_
 	return line ? S_OR(line->file, report->file) : report->file;
 }
 
+void config_append_place(struct ast_str **text, const struct config_report *report,
+	const char *section, const struct ast_variable *line)
+{
+	const char *file = file_of(report, line);
+
+	ast_str_append(text, 0, "%.*s", name_length(file), file);
+	if (report->in_database) {
+		ast_str_append(text, 0, " (database)");
+	} else if (line && line->lineno) {
+		ast_str_append(text, 0, ":%d", line->lineno);
+	}
+	if (section) {
+		ast_str_append(text, 0, " [%s]", section);
+	}
+}
+
 void config_say(struct config_report *report, int level, const char *section,
 	const struct ast_variable *line, const char *format, ...)
 {

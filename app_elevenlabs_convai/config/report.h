@@ -36,7 +36,8 @@ struct config_suspect {
  */
 struct config_report {
 	int fd;		/*!< a CLI descriptor, or -1 for the log */
-	const char *file;	/*!< what is being read; set by config_read */
+	const char *file;	/*!< what is being read, or the family of a row; set by config_read */
+	unsigned int in_database:1;	/*!< that comes from a database, by extconfig.conf: there are no lines, and no file */
 	unsigned int faults;	/*!< of these one is enough to refuse the file */
 	unsigned int warnings;
 	char first[CONFIG_FIRST_SIZE];	/*!< the first fault in words; "" if there is none */

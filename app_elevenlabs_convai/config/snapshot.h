@@ -22,7 +22,7 @@
 #include "config/pairs.h"
 #include "convai_ops.h"
 
-/*! One section of the file. An ao2 object without a lock: nothing in it ever changes. */
+/*! One section of the file, or one row of a database. An ao2 object without a lock: nothing in it ever changes. */
 struct config_agent {
 	char *name;
 	char *values[KEY_COUNT];	/*!< canonical, never NULL; "" where there is no value */
@@ -41,12 +41,19 @@ struct config_agent {
 	unsigned int send_caller_number:1;
 	unsigned int ari_events:1;	/*!< applications of ARI are told what programs on AMI are */
 	unsigned int silence:1;		/*!< write silence while the agent is quiet */
+	unsigned int records:1;		/*!< each call has a line in the records */
+	unsigned int in_database:1;	/*!< a row of a database, and no section of the file */
 };
 
 /*! The whole file. An ao2 object without a lock. */
 struct config {
 	/*! in the order of the file; owns a reference each */
 	AST_VECTOR(, struct config_agent *) agents;
+	/*!
+	 * [general] as if it were an agent: for what is not about one, and for rows of a database. NULL in a
+	 * list of agents (rows_config). Owns a reference.
+	 */
+	struct config_agent *defaults;
 	unsigned int max_sessions;	/*!< of all agents together, 0: no limit */
 };
 

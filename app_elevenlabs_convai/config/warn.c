@@ -22,6 +22,7 @@
 #include "config/destinations.h"
 #include "config/snapshot.h"
 #include "config/report.h"
+#include "config/rows.h"
 #include "config/warn.h"
 
 static int is_loopback(const char *host)
@@ -170,7 +171,7 @@ static void check_fallback(struct config_report *report, const struct ast_config
 	const struct config_agent *next = next_fallback(config, agent);
 	size_t steps = AST_VECTOR_SIZE(&config->agents);
 
-	if (!next && agent->values[KEY_FALLBACK_AGENT][0]) {
+	if (!next && agent->values[KEY_FALLBACK_AGENT][0] && !ast_check_realtime(ROWS_FAMILY)) {
 		config_fault(report, agent->name, fallback_line(file, agent),
 			"fallback_agent = %s: allowed is %s",
 			config_shown(agent->values[KEY_FALLBACK_AGENT]),

@@ -25,7 +25,7 @@
 
 #include "call/registry.h"
 #include "config/config.h"
-#include "config/diff.h"
+#include "config/rows.h"
 #include "config/report.h"
 #include "control/cli.h"
 #include "control/cli_commands.h"

@@ -35,6 +35,12 @@ char *cli_test_agent(struct ast_cli_args *a);
 /*! \brief Waits for the service twice, as cli_test_agent */
 char *cli_check_agent(struct ast_cli_args *a);
 
+/*!
+ * \brief The agent of a name, as a call finds it, or say why there is none; may wait for a database
+ * \return with a reference for the caller, or NULL
+ */
+struct config_agent *cli_find_agent(int fd, const struct config *config, const char *name);
+
 char *cli_send(struct ast_cli_args *a);
 
 /* Both wait for the engine, and for a tool: as long as tool_timeout says, and for files to be loaded. */

@@ -20,14 +20,17 @@
 #include "asterisk/astobj2.h"	/* ao2_ref */
 #include "asterisk/channel.h"	/* AST_CHANNEL_NAME */
 #include "asterisk/cli.h"	/* CLI_SUCCESS */
+#include "asterisk/config.h"	/* ast_check_realtime */
 #include "asterisk/strings.h"	/* S_OR */
 #include "asterisk/utils.h"	/* ARRAY_LEN */
 
 #include "call/call.h"
+#include "call/lookup.h"
 #include "call/quality.h"
 #include "call/registry.h"
 #include "call/totals.h"
 #include "config/config.h"
+#include "config/rows.h"
 #include "control/cli_commands.h"
 #include "control/view.h"
 #include "door.h"
@@ -53,7 +56,25 @@ static void show_agent(int fd, const struct config_agent *agent)
 	snprintf(in_all, sizeof(in_all), "%u", totals_calls(agent->name));
 	door_cli(fd, AGENTS_FORMAT, agent->name, agent->values[KEY_AGENT_ID],
 		config_agent_host(agent, host, sizeof(host)), agent->values[KEY_AUTH],
-		agent->send_caller_number ? "sent" : "kept", now, in_all);
+		agent->send_caller_number ? "sent" : "kept", now, in_all, agent->in_database ? " database" : "");
+}
+
+/*! \brief That there may be more of them, which nobody knows before they are called */
+static void tell_of_database(int fd)
+{
+	struct rows_numbers rows = rows_count();
+	struct lookup_numbers lookups = lookup_count();
+
+	if (!ast_check_realtime(ROWS_FAMILY)) {
+		return;
+	}
+	door_cli(fd,
+		"Others are looked up in the database when they are called (%s in extconfig.conf): it has told of %u, "
+		"and of %u names without a valid row\n", ROWS_FAMILY, rows.agents, rows.others);
+	if (lookups.late) {
+		door_cli(fd, "The database does not answer: %u of %d threads wait for it, beyond %d ms\n", lookups.late,
+			LOOKUP_THREADS, LOOKUP_LIMIT_MS);
+	}
 }
 
 char *cli_show_agents(struct ast_cli_args *a)
@@ -76,8 +97,9 @@ char *cli_show_agents(struct ast_cli_args *a)
 		}
 		ao2_ref(config, -1);
 	}
-	ast_cli(a->fd, "%zu agent%s, %u session%s now, %u in all\n", count, ESS(count),
-		numbers.now, ESS(numbers.now), numbers.in_all);
+	door_cli(a->fd, "%zu agent%s, %u session%s now, %u in all\n", count, ESS(count),
+		up, ESS(up), totals_calls(NULL));
+	tell_of_database(a->fd);
 	return CLI_SUCCESS;
 }
 

@@ -23,6 +23,7 @@
 #include "asterisk/cli.h"	/* CLI_SUCCESS */
 #include "asterisk/utils.h"	/* ast_copy_string */
 
+#include "call/lookup.h"
 #include "call/media.h"
 #include "call/registry.h"
 #include "call/variables.h"

@@ -26,6 +26,7 @@
 #include "call/totals.h"
 #include "call/variables.h"
 #include "config/config.h"
+#include "config/rows.h"
 #include "config/report.h"
 #include "control/agent_test.h"
 #include "control/manager.h"

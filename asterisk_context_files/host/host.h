@@ -337,6 +337,21 @@ const char *host_detail_record(void);
 /*! \brief What Asterisk writes into events as the caller's number; "": no field. It is not copied. */
 void host_event_caller(const char *number);
 /*! \brief What happens once, while an action that is asked for gives its answer */
+/* ---- A database: realtime.c ---- */
+
+/*!
+ * \brief Have extconfig.conf name a database for the family `elevenlabs`, or not any more (NULL)
+ *
+ * \param source what it gives to who asks for rows in which a column has a value; any thread
+ */
+void host_database(struct ast_variable *(*source)(const char *column, const char *value));
+/*! \brief A row with these values, "name=sales&agent_id=a"; a value may have no & and no = */
+struct ast_variable *host_row(const char *text);
+/*! \brief Have extconfig.conf name a database for elevenlabs.conf: the file is read as if it came from there */
+void host_file_in_database(int in_database);
+/*! \brief How often a channel was given to Asterisk to be read meanwhile; all have been taken back */
+unsigned int host_serviced(void);
+
 /*!
  * \brief Ask Asterisk's HTTP server for the metrics
  * \param from an address of IPv4 or IPv6

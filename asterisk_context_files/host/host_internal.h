@@ -44,6 +44,8 @@ void host_formats_begin(void);
 void host_formats_end(void);
 void host_config_begin(void);
 void host_config_end(void);
+/*! \brief Whether extconfig.conf names a database for this file */
+int host_config_is_in_database(const char *name);
 
 /*! \brief As ast_frdup, but without faults: what comes from the network, or from Asterisk */
 struct ast_frame *host_frame_copy(const struct ast_frame *fr);

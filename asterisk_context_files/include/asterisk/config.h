@@ -51,4 +51,8 @@ struct ast_variable *ast_category_first(struct ast_category *cat);
 struct ast_variable *ast_variable_browse(const struct ast_config *config,
 	const char *category_name);
 
+void ast_variables_destroy(struct ast_variable *var);
+int ast_check_realtime(const char *family);
+struct ast_variable *ast_load_realtime(const char *family, ...) __attribute__((sentinel));
+
 #endif /* CONTEXT_CONFIG_H */

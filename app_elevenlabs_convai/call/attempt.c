@@ -27,6 +27,7 @@
 #include "call/closing.h"
 #include "call/device.h"
 #include "call/events.h"
+#include "call/feed.h"
 #include "call/lookup.h"
 #include "call/recording.h"
 #include "call/registry.h"
@@ -144,6 +145,13 @@ static void admit(struct attempt *attempt, struct config_agent *agent,
 	struct call *call = call_make(attempt->channel, agent, generation_ops(generation));
 	unsigned int max_sessions = attempt->config->max_sessions;
 
+	if (call) {
+		call->generation = generation;
+		call->recording = ao2_bump(attempt->recording);
+		call->feed = ao2_bump(attempt->feed);
+	} else {
+		generation_leave(generation);
+	}
 	switch (call ? registry_admit(call, max_sessions) : REGISTRY_NO_MEMORY) {
 	case REGISTRY_ADMITTED:
 		agent_state_changed();
@@ -345,9 +353,12 @@ enum convai_status attempt_run(struct ast_channel *channel, const char *name,
 		generation_leave(attempt.generation);
 	}
 	device_unwatch(attempt.device);
-	result_set_queued(channel, statistics_seconds(attempt.queued_us));
-	publish_end(&attempt, began_us);
+	result_set_queued(channel, statistics_seconds(attempt.closing.queued_us));
+	publish_end(&attempt, &figures, began_us);
+	feed_end(attempt.feed, channel);
 	ao2_cleanup(attempt.first);
+	ao2_cleanup(attempt.recording);
+	ao2_cleanup(attempt.feed);
 	ao2_cleanup(agent);
 	ao2_cleanup(config);
 	return attempt.ending.status;

@@ -27,6 +27,7 @@
 
 #include "call/call.h"
 #include "call/events.h"
+#include "call/feed.h"
 #include "call/options.h"
 #include "call/quality.h"
 #include "call/recording.h"
@@ -445,6 +446,8 @@ static void call_destructor(void *object)
 
 	media_preroll_drop(&call->media);
 	ao2_cleanup(call->failed_attempt);
+	ao2_cleanup(call->recording);
+	ao2_cleanup(call->feed);
 	ao2_cleanup(call->agent);
 	ast_channel_cleanup(call->channel);
 }
@@ -600,6 +603,13 @@ void call_run(struct call *call, const struct call_options *options)
 		.channel = call->channel,
 		.agent = call->agent->name,
 		.conversation_id = call->conversation_id,
+		.to_ari = call->agent->ari_events,
+		.feed = call->feed,
+	};
+	call->queue = (struct queue) {
+		.channel = call->channel,
+		.options = options,
+		.source = &call->source,
 		.media = &call->media,
 		.statistics = &call->statistics,
 		.silence = call->agent->silence,

@@ -39,6 +39,9 @@ struct ast_channel;
 struct call_options;
 struct config_agent;
 struct device;
+struct feed;
+struct generation;
+struct recording;
 
 /*!
  * One call: an ao2 object with a lock. The channel thread makes it, runs it and lets go
@@ -51,6 +54,9 @@ struct call {
 	const struct convai_ops *ops;	/*!< of the engine the call began with */
 	/*! with a reference: the call with an agent that could not be had, or NULL */
 	struct call *failed_attempt;
+	/*! with a reference: of the run that the call belongs to; NULL: nothing is recorded */
+	struct recording *recording;
+	struct feed *feed;	/*!< with a reference: of the run; NULL: memory was short */
 	int64_t started_us;
 
 	/* Guarded by the object's lock. */
@@ -80,6 +86,8 @@ struct call {
 	const struct call_options *options;	/*!< while the call runs */
 	struct device *device;	/*!< behind the channel; borrowed from the attempt, may be NULL */
 	int event_fd;
+	int64_t quality_us;	/*!< when programs are told of the line next */
+	int64_t look_us;	/*!< when the line is looked at next, for the live page */
 	struct media media;
 	struct caller caller;
 	struct hearing hearing;

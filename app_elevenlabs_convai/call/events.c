@@ -29,6 +29,7 @@
 
 #include "call/detail_records.h"
 #include "call/events.h"
+#include "call/feed.h"
 #include "convai_ops.h"
 #include "words.h"
 
@@ -397,6 +398,27 @@ static int is_logged(const char *name)
 static void hand_over(const struct event_source *source, const char *name, struct ast_json *fields)
 {
 	struct ast_json *event = ast_json_object_create();
+
+	if (event) {
+		add_channel(event, source->channel);
+		ast_json_object_update(event, fields);
+		ast_manager_publish_event(name, EVENT_FLAG_CALL, event);
+		ast_json_unref(event);
+	}
+	if (is_logged(name)) {
+		detail_records_event(source->channel, name, fields);
+	}
+	feed_add(source->feed, name, fields);
+	if (source->to_ari) {
+		publish_to_ari(source->channel, name, fields);
+	}
+	ast_json_unref(fields);
+}
+
+/*! \brief The fields of something that happens now: those that all have, and these pairs; or NULL */
+static struct ast_json *fields_of(const struct event_source *source, va_list pairs)
+{
+	struct ast_json *fields = begin(source, EVENT_NOW);
 	const char *field;
 
 	while (fields && (field = va_arg(pairs, const char *))) {

@@ -17,6 +17,20 @@
 #include <stdint.h>
 
 struct ast_channel;
+struct convai_event;
+struct convai_ops;
+struct convai_session;
+struct feed;
+
+/*! Whose event it is. Nothing is copied. */
+struct event_source {
+	struct ast_channel *channel;
+	const char *agent;		/*!< section of elevenlabs.conf, or whatever was asked for */
+	const char *conversation_id;	/*!< "" before there is one */
+	int to_ari;			/*!< applications of ARI are told as well: the key ari_events */
+	struct feed *feed;		/*!< where it is kept for the live page, or NULL */
+};
+
 /*! The time of an event that happens now */
 #define EVENT_NOW 0
 

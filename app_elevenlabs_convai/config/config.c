@@ -129,6 +129,21 @@ static void check_login(struct config_report *report, const struct config *confi
 	}
 }
 
+/*! \brief Keep what [general] says for itself, and not for agents */
+static void keep_general(struct config_report *report, struct config *config, struct level *general)
+{
+	size_t i;
+
+	for (i = 0; i < KEY_COUNT; i++) {
+		if (config_keys[i].flags & KEY_GENERAL_ONLY) {
+			config->general[i] = general->values[i];
+			general->values[i] = NULL;
+		}
+	}
+	check_login(report, config, general);
+	config->http_page = config->general[KEY_HTTP_PAGE] && ast_true(config->general[KEY_HTTP_PAGE]);
+}
+
 /*! \brief Keep [general] for what is about no agent of the file */
 static void make_defaults(struct config_report *report, struct config *config,
 	const struct level *general, const struct level_base *base)

@@ -729,6 +729,13 @@ const struct config_key config_keys[KEY_COUNT] = {
 		.allowed = "a password without blanks; metrics_user, a colon and it have 255 characters at most",
 		.flags = KEY_GENERAL_ONLY | KEY_HIDDEN,
 	},
+	[KEY_HTTP_PAGE] = {
+		.name = "http_page",
+		.check = check_flag,
+		.preset = "no",
+		.allowed = YES_OR_NO,
+		.flags = KEY_GENERAL_ONLY,
+	},
 	[KEY_TRANSCRIPTS] = {
 		.name = "transcripts",
 		.check = check_transcripts,

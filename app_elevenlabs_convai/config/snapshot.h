@@ -55,6 +55,9 @@ struct config {
 	 */
 	struct config_agent *defaults;
 	unsigned int max_sessions;	/*!< of all agents together, 0: no limit */
+	unsigned int http_page:1;	/*!< the live page is served */
+	/*! canonical, of the keys that [general] alone may have; NULL for others and where there is no value */
+	char *general[KEY_COUNT];
 };
 
 /*! \brief A snapshot without agents, with a reference for the caller, or NULL */

@@ -1,0 +1,269 @@
+/*
+ * app_elevenlabs_convai: talk with an ElevenLabs voice agent from any Asterisk channel
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief What the live page shows of a call beside its counters
+ */
+
+#include "asterisk.h"
+
+#include <time.h>	/* clock_gettime(2) */
+
+#include "asterisk/astobj2.h"	/* ao2 objects */
+#include "asterisk/callerid.h"	/* AST_PRES_RESTRICTION */
+#include "asterisk/channel.h"	/* whose it is */
+#include "asterisk/json.h"	/* what an event says */
+#include "asterisk/linkedlists.h"	/* events */
+#include "asterisk/lock.h"	/* a mutex */
+#include "asterisk/strings.h"	/* ast_str */
+#include "asterisk/utf8.h"	/* ast_utf8_copy_string */
+#include "asterisk/utils.h"	/* ast_copy_string */
+
+#include "call/feed.h"
+#include "config/config.h"
+
+/*! One event: an object of JSON */
+struct entry {
+	AST_LIST_ENTRY(entry) next;
+	size_t length;
+	char text[];
+};
+
+struct feed_events {
+	AST_LIST_HEAD_NOLOCK(, entry) list;
+	uint64_t first;	/*!< number of the oldest that is kept */
+	uint64_t next;	/*!< number of the next that comes */
+	size_t bytes;
+};
+
+AST_MUTEX_DEFINE_STATIC(lock);
+/*! Those that are over, in a ring; guarded by the lock, as the counts are */
+static struct feed *endings[FEED_ENDINGS];
+static uint64_t ended;
+static uint64_t begun;
+
+/* ---- The beginning ---- */
+
+static void feed_destructor(void *object)
+{
+	struct feed *feed = object;
+	struct entry *entry;
+
+	while (feed->events && (entry = AST_LIST_REMOVE_HEAD(&feed->events->list, next))) {
+		ast_free(entry);
+	}
+	ast_free(feed->events);
+	ast_json_free(feed->ending);
+}
+
+/*! \brief Who calls, as far as the agent is told: whose number is nobody's business is nobody's here */
+static void read_parties(struct feed *feed, struct ast_channel *channel, const struct config_agent *settings)
+{
+	const struct ast_party_name *name;
+
+	parties_read(&feed->parties, channel, 0);
+	if (!settings->send_caller_number) {
+		feed->parties.caller[0] = '\0';
+		if (feed->parties.outbound) {
+			feed->parties.called[0] = '\0';
+		}
+		return;
+	}
+	ast_channel_lock(channel);
+	name = &ast_channel_caller(channel)->id.name;
+	if (!feed->parties.outbound && name->valid
+		&& (name->presentation & AST_PRES_RESTRICTION) == AST_PRES_ALLOWED) {
+		ast_copy_string(feed->caller_name, S_OR(name->str, ""), sizeof(feed->caller_name));
+	}
+	ast_channel_unlock(channel);
+}
+
+struct feed *feed_begin(struct ast_channel *channel, const struct config *config,
+	const struct config_agent *agent, const char *record)
+{
+	const struct config_agent *settings = agent ? agent : config ? config->defaults : NULL;
+	struct feed *feed = ao2_alloc(sizeof(*feed), feed_destructor);
+	struct timespec now;
+
+	if (!feed) {
+		return NULL;
+	}
+	feed->events = config && config->http_page ? ast_calloc(1, sizeof(*feed->events)) : NULL;
+	clock_gettime(CLOCK_REALTIME, &now);
+	feed->started_ms = now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+	ast_mutex_lock(&lock);
+	feed->number = ++begun;
+	ast_mutex_unlock(&lock);
+	ast_channel_lock(channel);
+	ast_copy_string(feed->unique_id, ast_channel_uniqueid(channel), sizeof(feed->unique_id));
+	ast_channel_unlock(channel);
+	ast_copy_string(feed->record, record, sizeof(feed->record));
+	if (settings) {
+		read_parties(feed, channel, settings);
+	}
+	return feed;
+}
+
+/* ---- Events ---- */
+
+/*! \brief An event as an object of JSON, or NULL */
+static struct entry *make_entry(const char *event, struct ast_json *fields)
+{
+	static const char format[] = "{\"event\":\"%s\",\"fields\":%s}";
+	char *text = ast_json_dump_string(fields);
+	size_t size = text ? strlen(format) + strlen(event) + strlen(text) : 0;
+	struct entry *entry = size ? ast_calloc(1, sizeof(*entry) + size) : NULL;
+
+	if (entry) {
+		entry->length = snprintf(entry->text, size, format, event, text);
+	}
+	ast_json_free(text);
+	return entry;
+}
+
+/*! \brief Put it behind the others, and let the oldest go. The feed is locked. */
+static void keep(struct feed_events *events, struct entry *entry)
+{
+	AST_LIST_INSERT_TAIL(&events->list, entry, next);
+	events->next++;
+	events->bytes += entry->length;
+	while (events->bytes > FEED_BYTES && (entry = AST_LIST_REMOVE_HEAD(&events->list, next))) {
+		events->first++;
+		events->bytes -= entry->length;
+		ast_free(entry);
+	}
+}
+
+/*! \brief Note who has said what. The feed is locked. */
+static void note_words(struct feed *feed, struct ast_json *fields)
+{
+	const char *speaker = ast_json_object_string_get(fields, "Speaker");
+	const char *text = ast_json_object_string_get(fields, "Text");
+
+	if (speaker && text) {
+		ast_copy_string(feed->speaker, speaker, sizeof(feed->speaker));
+		ast_utf8_copy_string(feed->said, text, sizeof(feed->said));
+	}
+}
+
+int feed_keeps(const struct feed *feed)
+{
+	return feed && feed->events;
+}
+
+void feed_add(struct feed *feed, const char *event, struct ast_json *fields)
+{
+	struct entry *entry;
+
+	if (!feed_keeps(feed)) {
+		return;
+	}
+	if (!strcmp(event, "ElevenLabsEnd")) {
+		/* Nobody else sees it yet. */
+		ast_json_free(feed->ending);
+		feed->ending = ast_json_dump_string(fields);
+	}
+	entry = make_entry(event, fields);
+	ao2_lock(feed);
+	if (entry) {
+		keep(feed->events, entry);
+	}
+	if (!strcmp(event, "ElevenLabsTranscript")) {
+		note_words(feed, fields);
+	}
+	ao2_unlock(feed);
+}
+
+void feed_set_quality(struct feed *feed, const struct quality *quality)
+{
+	ao2_lock(feed);
+	feed->quality = *quality;
+	ao2_unlock(feed);
+}
+
+uint64_t feed_append(struct feed *feed, struct ast_str **out, uint64_t from)
+{
+	const struct entry *entry;
+	const char *comma = "";
+	uint64_t number;
+
+	if (!feed_keeps(feed)) {
+		return 0;
+	}
+	ao2_lock(feed);
+	number = feed->events->first;
+	AST_LIST_TRAVERSE(&feed->events->list, entry, next) {
+		if (number++ >= from) {
+			ast_str_append(out, 0, "%s%s", comma, entry->text);
+			comma = ",";
+		}
+	}
+	ao2_unlock(feed);
+	return number;
+}
+
+/* ---- The end ---- */
+
+void feed_end(struct feed *feed, struct ast_channel *channel)
+{
+	struct feed *oldest;
+
+	if (!feed_keeps(feed)) {
+		return;
+	}
+	ast_channel_lock(channel);
+	ast_copy_string(feed->channel, ast_channel_name(channel), sizeof(feed->channel));
+	ast_channel_unlock(channel);
+	ast_mutex_lock(&lock);
+	feed->ended = ++ended;
+	oldest = endings[ended % FEED_ENDINGS];
+	endings[ended % FEED_ENDINGS] = ao2_bump(feed);
+	ast_mutex_unlock(&lock);
+	ao2_cleanup(oldest);
+}
+
+size_t feed_endings(struct feed **feeds)
+{
+	size_t count = 0;
+	uint64_t number;
+
+	ast_mutex_lock(&lock);
+	for (number = ended; number && ended - number < FEED_ENDINGS; number--) {
+		if (endings[number % FEED_ENDINGS]) {
+			feeds[count++] = ao2_bump(endings[number % FEED_ENDINGS]);
+		}
+	}
+	ast_mutex_unlock(&lock);
+	return count;
+}
+
+void feed_find_ended(uint64_t number, char record[FEED_RECORD_SIZE])
+{
+	size_t i;
+	SCOPED_MUTEX(locked, &lock);
+
+	*record = '\0';
+	for (i = 0; i < FEED_ENDINGS; i++) {
+		if (endings[i] && endings[i]->number == number) {
+			ast_copy_string(record, endings[i]->record, FEED_RECORD_SIZE);
+		}
+	}
+}
+
+void feed_clear(void)
+{
+	size_t i;
+	SCOPED_MUTEX(locked, &lock);
+
+	for (i = 0; i < FEED_ENDINGS; i++) {
+		ao2_cleanup(endings[i]);
+		endings[i] = NULL;
+	}
+	ended = 0;
+}

@@ -198,6 +198,7 @@ root: $(TEST_STAMP)
 
 test: host-core root ## Run every test that needs no account: real calls through a real Asterisk
 	$(Q)PYTHON=$(HOST) tests/conformance/install.sh
+	$(Q)[ '$(CONVAI_FULL)' != 1 ] || PYTHON=$(HOST) tests/browser/install.sh
 	$(Q)$(HOST) -m pytest $(AT_ONCE) -m 'not alone' $(TESTS) $(PYTEST_ARGS)
 	$(Q)$(HOST) -m pytest -m alone $(TESTS) $(PYTEST_ARGS)
 

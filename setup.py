@@ -251,7 +251,11 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11",
     packages=["pyconvai", *(f"pyconvai.{name}" for name in PARTS)],
-    package_data={"pyconvai.core": ["*.pyi"], "pyconvai.mock": ["scenarios/*.toml"]},
+    package_data={
+        "pyconvai": ["page/*"],
+        "pyconvai.core": ["*.pyi"],
+        "pyconvai.mock": ["scenarios/*.toml"],
+    },
     ext_modules=extensions(),
     cmdclass={"build_ext": BuildCore},
     options={"build": {"build_base": str(BUILD)}},

@@ -575,3 +575,27 @@ SPOOL_RECORDS = 10_000
 SPOOLED_BYTES = 4_194_304
 """Of a file in the spool; a longer one is none of ours."""
 
+# ---- Reports and bundles ----
+
+REPORT_COLUMNS = 1200
+"""Of a time line: more than a screen has room for. A longer call has more than a tenth of a second
+in each."""
+
+REPORT_PAUSE_MS = 300
+"""A pause within what somebody says: words have gaps."""
+
+REPORT_SLOW_MS = 1500
+"""An answer that a caller finds slow."""
+
+REPORT_LATE_MS = 3000
+"""One at which many ask whether anybody is there."""
+
+REPORT_SEARCH_SECONDS = 5.0
+"""For the record of a call among those on the disk: some gigabytes."""
+
+REPORT_NAME_CHARACTERS = 60
+"""Of the channel, in the name of the file."""
+
+REPORT_BYTES = 8_388_608
+"""Of a page: the longest record takes some 4 MB."""
+

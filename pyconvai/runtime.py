@@ -24,6 +24,7 @@ from .conversation.workshop import Workshops
 from .core import _core
 from .inquiries import Inquiries
 from .records.keeper import Records
+from .report.desk import Desk
 from .service.backoff import BackOff
 from .service.connecting import SharedState
 from .service.endings import Ending, Status

@@ -5,8 +5,8 @@ A SIP client (baresip) plays a caller's speech into a private Asterisk; the dial
 the client records what the caller hears. Ends with 0 only if each side has heard the other, the
 agent was interrupted, and the agent ended the call.
 
-Leaves in build/demo: summary.json, caller_heard.wav, asterisk.log, and in agent/ what the agent
-said and heard.
+Leaves in build/demo: summary.json, caller_heard.wav, report.html and a picture of it, asterisk.log,
+and in agent/ what the agent said and heard.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from testbed import picture
 from testbed.baresip import BaresipCall
 from testbed.errors import TestbedError
 from testbed.instance import Instance
@@ -47,21 +48,32 @@ POLL_SECONDS = 0.1
 
 DIALPLAN = """\
 [callers]
-exten => 100,1,NoOp(a call for the sales agent)
+exten => 100,1,Set(CALLERID(name)=Maria Keller)
  same => n,ElevenLabsConvAI(sales_agent)
  same => n,Log(NOTICE,demo: ${ELEVENLABSSTATUS} ${ELEVENLABSCONVERSATIONID} ${ELEVENLABSREASON})
  same => n,Hangup()
+
+[elevenlabs-tools]
+exten => book_visit,1,Wait(0.3)
+ same => n,Return(booked: ${ELEVENLABS_ARG_day} at ${ELEVENLABS_ARG_time})
 """
 
 CONFIG = """\
 [general]
-api_key = any-key-will-do
+api_key_file = {key}
 base_url = {url}
 ca_file = {ca}
+max_sessions = 10
+max_duration = 600
+
+transcripts = records
 
 [sales_agent]
 agent_id = agent_demo
+tools = end_call,book_visit
 """
+
+KEY_FILE = "elevenlabs.key"
 
 RESULT = re.compile(r"NOTICE.* demo: (\S+) (\S*) (.*)")
 
@@ -204,8 +216,9 @@ def demo() -> int:
     track = caller_track(root)
     tls = certificate(root, "tls-demo")
     with MockAgent(root, SCENARIO, tls=tls, record=True) as mock:
-        config = CONFIG.format(url=mock.url, ca=root.path(tls.ca))
-        asterisk = Instance(root, "demo", dialplan=DIALPLAN, elevenlabs=config)
+        asterisk = Instance(root, "demo", dialplan=DIALPLAN, files={KEY_FILE: "any-key-will-do\n"})
+        key = root.path(asterisk.etc / KEY_FILE)
+        asterisk.elevenlabs = CONFIG.format(url=mock.url, ca=root.path(tls.ca), key=key)
         asterisk.prepare()
         step("building the module and installing it there (up to a minute, the first time)")
         print(_indented(asterisk.build_and_install()))
@@ -215,11 +228,28 @@ def demo() -> int:
             build = asterisk.engine_build()
             outcome = place_the_call(asterisk, mock, track)
             summary = write_summary(outcome, asterisk, build)
+            write_report(asterisk, outcome.conversation_id)
         finally:
             shutil.copy(asterisk.log_path, FOLDER / "asterisk.log")
             asterisk.stop()
         shutil.copytree(mock.folder / "record", FOLDER / "agent")
+    _picture()
     return _conclude(outcome, summary)
+
+
+def write_report(asterisk: Instance, conversation_id: str) -> Path:
+    """Have the module write the report of the call, and fetch it."""
+    said = asterisk.cli(f"elevenlabs report {conversation_id}")
+    found = re.search(r"/(elevenlabs/reports/call-\S+\.html)", said)
+    if not found:
+        raise TestbedError(f"there is no report of the call: {said.strip()}")
+    return Path(shutil.copy(asterisk.folder / "spool" / found[1], FOLDER / "report.html"))
+
+
+def _picture() -> None:
+    """Leave a picture of the report as well, where there is a browser: README.md has one."""
+    if picture.browser():
+        picture.take(FOLDER / "report.html", FOLDER / "report.png", *picture.SIZE)
 
 
 def _conclude(outcome: Outcome, summary: Path) -> int:
@@ -232,7 +262,8 @@ def _conclude(outcome: Outcome, summary: Path) -> int:
     for fault in faults:
         print(f"FAILED: {fault}", file=sys.stderr)
     if not faults:
-        step("done: a real call, both sides heard")
+        step("done: a real call, both sides heard. Look at it in a browser:")
+        print(f"    {(FOLDER / 'report.html').relative_to(BUILD.parent)}")
     return 1 if faults else 0
 
 

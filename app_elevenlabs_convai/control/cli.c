@@ -232,6 +232,23 @@ COMMAND(cli_show_webhooks, "elevenlabs show webhooks",
 	"       how many wait, were sent, failed or were given up, when the next is tried, and\n"
 	"       why the last one failed; and whether records wait for room on the disk.\n", NULL)
 
+static char *complete_report(struct ast_cli_args *a)
+{
+	if (a->pos == 2) {
+		complete(a->word, "last");
+		cli_report_names(complete, a->word);
+	}
+	return NULL;
+}
+
+COMMAND(cli_report, "elevenlabs report",
+	"Usage: elevenlabs report <channel>|<unique id>|<conversation id>|last\n"
+	"       Writes the report of a call, a page for a browser, and says where: levels, transcript,\n"
+	"       interruptions, tools, latency, line, end. Of a call that is up, one of the last 50, or one\n"
+	"       in the records; 'last' is the one that has ended last. 'transcripts' in elevenlabs.conf\n"
+	"       says whether it has what was said.\n",
+	run(a, complete_report))
+
 COMMAND(cli_test_agent, "elevenlabs test agent",
 	"Usage: elevenlabs test agent <name>\n"
 	"       Reaches an agent as a call would, without a call: signed URL, connection, and\n"

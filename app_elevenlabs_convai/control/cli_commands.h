@@ -29,6 +29,12 @@ char *cli_show_version(struct ast_cli_args *a);
 /*! \brief Asks the engine's loop, and waits some seconds at most */
 char *cli_show_webhooks(struct ast_cli_args *a);
 
+/*! \brief Waits for the engine, and it for the disk, 15 s at most */
+char *cli_report(struct ast_cli_args *a);
+
+/*! \brief Tell the names of calls that a report can be had of, for completion. Waits a moment for the engine. */
+void cli_report_names(void (*tell)(const char *word, const char *name), const char *word);
+
 /*! \brief Waits for the service, some seconds at most, and no longer than the module stays */
 char *cli_test_agent(struct ast_cli_args *a);
 

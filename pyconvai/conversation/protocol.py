@@ -385,7 +385,9 @@ class Conversation:
 
     def _reported(self, error: ServiceError) -> Effects:
         self.last_error = error
-        return (Log(Level.WARNING, f"the service reports: {error.message}"),)
+        told = f"the service reports: {error.message}"
+        # Audio that comes now has survived it, so it is not to be taken unseen.
+        return (Log(Level.WARNING, told, "errors that the service reports"), AskFirst())
 
     # ---- State ----
 

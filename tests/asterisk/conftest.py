@@ -7,7 +7,8 @@ r"""A real Asterisk with the module in it, and an agent to talk to, as fixtures.
         print(mock.report)
 
 `asterisk` lives as long as the test module and cleans up after itself; an Asterisk that did not end
-by itself, with status 0, fails its module.
+by itself, with status 0, fails its module, and so does one that leaves a key or a signature in its
+files (tests/planted.py). A test that fails leaves the report of the last call in build/reports.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.tls import Certificate, certificate
+from tests.asterisk.reporting import leave
 from tests.planted import left_of
 
 StartAsterisk = Callable[..., Instance]

@@ -43,6 +43,11 @@ def test_demo() -> None:
     assert speakers == ["agent", "caller"] * 3 + ["agent"]
     assert all(line["text"] and line["at_ms"] >= 0 for line in summary["transcript"])
 
+    report = (FOLDER / "report.html").read_text(encoding="utf-8")
+    for text in (summary["conversation_id"], "<del>", "book_visit", "booked: Saturday at 11:00"):
+        assert text in report, text
+    assert run.stdout.rstrip().endswith("build/demo/report.html")
+
     # baresip's table of mu-law differs from ours in rounding; compressed again, both are the same.
     heard = slin_to_ulaw(read_wav(FOLDER / "caller_heard.wav"))
     (raw,) = (FOLDER / "agent").glob("*-agent.raw")

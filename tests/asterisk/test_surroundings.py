@@ -69,7 +69,7 @@ def test_files_of_any_name(pbx: Instance, root: Root, tls: Certificate) -> None:
     place = pbx.etc / "Zürich 2"
     place.mkdir()
     key, ca = place / NO_UTF8, place / f"{NO_UTF8}.pem"
-    key.write_text("test-key\n")
+    key.write_text(f"{KEY}\n")
     key.chmod(0o640)
     shutil.copy(tls.ca, ca)
     keys: dict[str, Any] = {"api_key": "", "api_key_file": root.path(key), "ca_file": root.path(ca)}

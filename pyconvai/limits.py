@@ -599,3 +599,8 @@ REPORT_NAME_CHARACTERS = 60
 REPORT_BYTES = 8_388_608
 """Of a page: the longest record takes some 4 MB."""
 
+BUNDLE_PART_CHARACTERS = 400_000
+"""Of each file in a bundle; the rest is left out, and a line says so."""
+
+BUNDLE_PARTS = 64
+"""Files in a bundle."""

@@ -249,6 +249,12 @@ COMMAND(cli_report, "elevenlabs report",
 	"       says whether it has what was said.\n",
 	run(a, complete_report))
 
+COMMAND(cli_bundle, "elevenlabs bundle",
+	"Usage: elevenlabs bundle\n"
+	"       Writes a file to send to whoever helps, and says where: versions, configuration, the\n"
+	"       dialplan around the application, counters, the last endings and lines of the log. Keys\n"
+	"       and telephone numbers are cut out, and nothing in it was said in a call.\n", NULL)
+
 COMMAND(cli_test_agent, "elevenlabs test agent",
 	"Usage: elevenlabs test agent <name>\n"
 	"       Reaches an agent as a call would, without a call: signed URL, connection, and\n"

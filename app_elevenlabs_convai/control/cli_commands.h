@@ -35,6 +35,9 @@ char *cli_report(struct ast_cli_args *a);
 /*! \brief Tell the names of calls that a report can be had of, for completion. Waits a moment for the engine. */
 void cli_report_names(void (*tell)(const char *word, const char *name), const char *word);
 
+/*! \brief Has other commands run, and waits as cli_report */
+char *cli_bundle(struct ast_cli_args *a);
+
 /*! \brief Waits for the service, some seconds at most, and no longer than the module stays */
 char *cli_test_agent(struct ast_cli_args *a);
 

@@ -152,10 +152,25 @@ def _add_call(sub: argparse.ArgumentParser) -> None:
         default=[],
         help="speak this once the other side is silent; again for the next turn",
     )
+    sub.add_argument(
+        "--play",
+        metavar="WAV",
+        type=_existing,
+        action="append",
+        dest="say",
+        help="the same with a recording",
+    )
     sub.add_argument("--noise", metavar="SECONDS", type=float, default=0.0, help="send noise")
     sub.add_argument("--hangup-after", metavar="SECONDS", type=float, help="else Asterisk does")
     sub.add_argument("--codec", choices=sorted(CODECS), default="ulaw")
     sub.add_argument("--baresip", action="store_true", help="call with a real client, record a WAV")
+
+
+def _existing(name: str) -> Path:
+    """Return a file that is there: the caller should not find out in mid-call."""
+    if not Path(name).is_file():
+        raise argparse.ArgumentTypeError(f"{name}: no such file")
+    return Path(name)
 
 
 def _root(options: argparse.Namespace) -> int:
@@ -277,7 +292,10 @@ def _tell_what_was_said(events: list[dict[str, Any]]) -> None:
 
 def _call_with_sipp(instance: service.Attached, options: argparse.Namespace, limit: float) -> int:
     codec = CODECS[options.codec]
-    spoken = [encode(instance.root, speech(instance.root, text), codec) for text in options.say]
+    recordings = [
+        each if isinstance(each, Path) else speech(instance.root, each) for each in options.say
+    ]
+    spoken = [encode(instance.root, recording, codec) for recording in recordings]
     with Callers(
         instance,
         options.n,
@@ -314,6 +332,8 @@ def _to_listen_to(call: Call) -> Path:
 
 
 def _call_with_baresip(instance: service.Attached, options: argparse.Namespace, end: float) -> int:
+    if any(isinstance(each, Path) for each in options.say):
+        raise TestbedError("--play is not for --baresip: it says all at once, by --say")
     wav = speech(instance.root, " ".join(options.say) or "Hello?")
     with BaresipCall(instance, options.extension, play=wav, limit=end + 5) as call:
         call.wait_up()

@@ -12,6 +12,7 @@ import math
 import os
 import struct
 import sys
+import threading
 import wave
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -210,7 +211,7 @@ def _cached(key: str, suffix: str) -> Path:
 
 def _unfinished(path: Path) -> Path:
     """Return a name beside a file under which to write it: the real name means complete."""
-    return path.with_name(f"{os.getpid()}.{path.name}")
+    return path.with_name(f"{os.getpid()}-{threading.get_ident()}.{path.name}")
 
 
 def _inside_build(path: Path) -> Path:

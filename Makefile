@@ -59,6 +59,7 @@ JOBS ?= 3
 # --- names ------------------------------------------------------------------------------------------
 
 MODULE_DIR := app_elevenlabs_convai
+FORK_DIR := app_forkstream
 VENV := build/venv
 HOST := $(VENV)/bin/python
 TEST_STAMP := $(VENV)/.test-requirements
@@ -67,8 +68,8 @@ LINT_STAMP := $(VENV)/.lint-requirements
 MAINTAIN_VENV := build/venv-maintain
 MAINTAIN_STAMP := $(MAINTAIN_VENV)/.requirements
 # What ruff and mypy look at; parts that are not there are left out.
-PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests app_elevenlabs_convai/*/*.py)
-TYPED_CODE := $(wildcard setup.py pyconvai testbed scripts/*.py app_elevenlabs_convai/*/*.py)
+PYTHON_CODE := $(wildcard setup.py pyconvai testbed scripts tests app_elevenlabs_convai/*/*.py app_forkstream/*.py)
+TYPED_CODE := $(wildcard setup.py pyconvai testbed scripts/*.py app_elevenlabs_convai/*/*.py app_forkstream/*.py)
 
 OPTIMIZATION_default := -O2
 OPTIMIZATION_debug := -O0 -g3 -UNDEBUG
@@ -95,7 +96,7 @@ BUILD_CORE = env -u CFLAGS -u LDFLAGS CONVAI_WERROR='$(WERROR)' \
 
 .PHONY: all debug release core module install rollback uninstall clean distclean
 
-all: ## Build the core and the module (the default)
+all: ## Build the core and the modules (the default)
 	$(Q)$(MAKE) module MODE=default
 
 debug release: ## Build them without optimization, or without assertions
@@ -111,16 +112,19 @@ module:
 	$(Q)$(PYTHON) scripts/check_deps.py --quiet module
 	$(Q)$(MAKE) core
 	$(Q)$(MODULE_MAKE) all
+	$(Q)$(FORK_MAKE) all
 	$(Q)echo $(MODE) > build/mode
 
-install: module ## Install module, engine, documentation; DESTDIR=, ASTERISK_CONF=
+install: module ## Install modules, engine, documentation; DESTDIR=, ASTERISK_CONF=
 	$(Q)$(MODULE_MAKE) install
+	$(Q)$(FORK_MAKE) install
 
 rollback: ## Go back to the engine that was installed before
 	$(Q)$(MODULE_MAKE) rollback
 
-uninstall: ## Remove what install put there, except elevenlabs.conf
+uninstall: ## Remove what install put there, except elevenlabs.conf and forkstream.conf
 	$(Q)$(MODULE_MAKE) uninstall
+	$(Q)$(FORK_MAKE) uninstall
 
 # The testbed bind-mounts folders; rm -rf over a mount that was left behind would empty its source.
 define refuse_mounts
@@ -133,6 +137,7 @@ endef
 clean: ## Remove everything built, except the test environment build/venv
 	$(refuse_mounts)
 	$(Q)if [ -f $(MODULE_DIR)/Makefile ]; then $(MODULE_MAKE) clean; fi
+	$(Q)if [ -f $(FORK_DIR)/Makefile ]; then $(FORK_MAKE) clean; fi
 	$(Q)if [ -d build ]; then find build -mindepth 1 -maxdepth 1 ! -name venv -exec rm -rf {} +; fi
 	$(Q)rm -rf pyconvai/core/_core.*.so *.egg-info compile_commands.json
 	$(Q)find $(PYTHON_CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -265,6 +270,7 @@ format: $(LINT_STAMP) ## Format the code: Python by ruff, C by astyle, shell by 
 
 compile-commands: ## Write compile_commands.json, for clangd and other editors' helpers
 	$(Q)$(MODULE_MAKE) compile-commands
+	$(Q)$(FORK_MAKE) compile-commands
 
 help: ## Show this
 	@printf 'make [target] [NAME=value]\n\n'

@@ -15,11 +15,11 @@ if [ "${1:-}" = --check ]; then
 fi
 bin=${1:?the directory of the formatters}
 
-python=(setup.py pyconvai testbed scripts tests app_elevenlabs_convai/*/*.py)
-c=(app_elevenlabs_convai/*.[ch] app_elevenlabs_convai/*/*.[ch] pyconvai/core/*.[ch] testbed/*.[ch] tests/native/*.c tests/fuzz/*.c asterisk_context_files/host/*.[ch])
+python=(setup.py pyconvai testbed scripts tests app_elevenlabs_convai/*/*.py app_forkstream/*.py)
+c=(app_elevenlabs_convai/*.[ch] app_elevenlabs_convai/*/*.[ch] app_forkstream/*.[ch] pyconvai/core/*.[ch] testbed/*.[ch] tests/native/*.[ch] tests/fuzz/*.c asterisk_context_files/host/*.[ch])
 shell=(.ci/run scripts/*.sh testbed/*.sh tests/*/*.sh app_elevenlabs_convai/tests/*.sh
     app_elevenlabs_convai/tests/test_{audio,config,integration,websocket})
-blanks=(pyconvai/core/*.pyx pyconvai/core/*.pxi pyconvai/core/*.pxd tests/host/*.[ch] tests/host/engine/*.[ch])
+blanks=(pyconvai/core/*.pyx pyconvai/core/*.pxi pyconvai/core/*.pxd tests/host/*.[ch] tests/host/*/*.[ch])
 
 without_blanks() { sed 's/[[:blank:]]*$//' "$1"; }
 

@@ -23,7 +23,7 @@ if command -v cppcheck >/dev/null; then
     # Arguments of printf are the compiler's to check: it knows that a constant 1 fits %u.
     # Our own are, by the folder that they are named from.
     cppcheck --quiet --std=c11 --language=c --enable=warning,performance,portability \
-        -I app_elevenlabs_convai -I pyconvai/core \
+        -I app_elevenlabs_convai -I app_forkstream -I pyconvai/core \
         --library="$here/cppcheck-asterisk.cfg" --suppress=invalidPrintfArgType_uint \
         --inline-suppr --error-exitcode=1 "${files[@]}"
 else

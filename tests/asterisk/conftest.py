@@ -47,6 +47,13 @@ def tls(root: Root) -> Certificate:
     return certificate(root, f"tls-{os.environ.get('PYTEST_XDIST_WORKER', 'tests')}")
 
 
+INSTALLED = (
+    *("lib/app_elevenlabs_convai.*", "lib/app_forkstream.so", "data/documentation/thirdparty/*"),
+    *("etc/elevenlabs*", "etc/forkstream*"),
+)
+"""All that `make install` leaves in the folder of an instance."""
+
+
 @pytest.fixture(scope="module")
 def asterisk(root: Root, request: pytest.FixtureRequest) -> Iterator[StartAsterisk]:
     """Start an Instance: takes its arguments, and `module=False` to leave the product out.

@@ -21,7 +21,7 @@ from tests.host.programs import ROOT
 from tests.timing import SECOND
 
 MOCK = ROOT / "asterisk_context_files" / "include"
-MODULE = ROOT / "app_elevenlabs_convai"
+MODULES = [ROOT / "app_elevenlabs_convai", ROOT / "app_forkstream"]
 
 _DEFINES = [
     "-D_GNU_SOURCE",

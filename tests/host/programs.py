@@ -12,6 +12,12 @@ from tests.timing import SCALE, SECOND
 
 ROOT = Path(__file__).parents[2]
 SUITES = sorted(path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.c"))
+FORKSTREAM = "forkstream-tests"
+FORKSTREAM_SUITES = sorted(
+    path.stem.removeprefix("test_")
+    for path in (Path(__file__).parent / "forkstream").glob("test_*.c")
+)
+"""Of the other module, in a program of its own."""
 
 BUILD_LIMIT = 120 * SECOND
 # All suites together take some 3 s natively, and 30 s under a sanitizer; valgrind takes 100 s.

@@ -26,7 +26,7 @@ WORDS = {
 SUFFIXES = {".c": "C", ".h": "C", ".pyx": "C", ".pxi": "C", ".pxd": "C", ".py": "Python",
             ".sh": "shell"}  # fmt: skip
 
-FOLDERS = ("app_elevenlabs_convai", "pyconvai", "scripts")
+FOLDERS = ("app_elevenlabs_convai", "app_forkstream", "pyconvai", "scripts")
 
 SHOWN = {
     "app_elevenlabs_convai/call/events.c": "when something happened, for programs",

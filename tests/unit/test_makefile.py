@@ -20,6 +20,7 @@ COPIED = (
     "README.md",
     "setup.py",
     "app_elevenlabs_convai",
+    "app_forkstream",
     "asterisk_context_files/include",
     "pyconvai",
     "scripts",
@@ -77,7 +78,7 @@ def compilations(said: str) -> list[str]:
     return [line for line in said.splitlines() if re.search(r"\s-o\s", line)]
 
 
-@pytest.mark.slow
+@only_in_full("compiles all of it")
 @pytest.mark.limit(120)
 def test_flags_of_the_environment_reach_the_core_and_the_module(sources: Path) -> None:
     said = make(sources, "debug", "VERBOSE=1", CFLAGS=SANITIZE, LDFLAGS=LINKER)
@@ -122,8 +123,21 @@ def test_a_change_is_compiled_whatever_its_date(sources: Path) -> None:
         make(sources, "core", CFLAGS="-O0")
 
 
+def test_flags_of_the_environment_reach_both_compilers(sources: Path) -> None:
+    """Commands are only printed here, and below."""
+    flags = {"CFLAGS": SANITIZE, "LDFLAGS": LINKER}
+    said = make(sources, "-n", "debug", **flags)
+    said += make(sources, "-n", "-C", "app_elevenlabs_convai", "debug", **flags)
+    lines = compilations(said)
+    assert lines
+    assert all(SANITIZE in line and "-O0 -g3" in line for line in lines)
+    assert all(LINKER in line for line in lines if " -shared " in line)
+    (core,) = (line for line in said.splitlines() if " build_ext " in line)
+    assert f"CONVAI_CFLAGS='-O0 -g3 -UNDEBUG {SANITIZE}" in core
+    assert LINKER in core
+
+
 def test_flags_of_the_command_line_win(sources: Path) -> None:
-    """Commands are only printed here."""
     words = [f"CFLAGS={SANITIZE}", f"LDFLAGS={LINKER}"]
     said = make(sources, "-n", "release", *words, CFLAGS="-Dno")
     said += make(sources, "-n", "-C", "app_elevenlabs_convai", "release", *words, CFLAGS="-Dno")

@@ -14,7 +14,10 @@ from tests.timing import SECOND
 
 ROOT = Path(__file__).parents[2]
 PLACE = Path("pyconvai/__init__.py")
-PARTS = ("Makefile", "README.md", "setup.py", "app_elevenlabs_convai", "pyconvai", "scripts")
+PARTS = (
+    *("Makefile", "README.md", "setup.py", "app_elevenlabs_convai", "app_forkstream", "pyconvai"),
+    "scripts",
+)
 OTHERS = "7.8.9"
 # Of the changelog, which tells of all versions; of other packages'; and of what tests make up.
 SPEAK_OF_VERSIONS = ("CHANGELOG.md", "requirements", "tests")

@@ -42,8 +42,8 @@ FILES = ("session", "websocket", "stalls", "tls", "loader", "protocol", "rings_m
 """Of tests/unit, for the oldest versions: what uses each of them."""
 
 COPIED = ("Makefile", "README.md", "setup.py", "pyproject.toml", "requirements.txt",
-          "requirements", "app_elevenlabs_convai", "asterisk_context_files", "docs", "pyconvai",
-          "scripts", "testbed", "tests")  # fmt: skip
+          "requirements", "app_elevenlabs_convai", "app_forkstream", "asterisk_context_files",
+          "docs", "pyconvai", "scripts", "testbed", "tests")  # fmt: skip
 
 
 def promised(place: str) -> dict[str, str]:

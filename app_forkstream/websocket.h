@@ -1,0 +1,26 @@
+/*
+ * app_forkstream: copy a call's audio to a listener
+ *
+ * This program is free software, distributed under the terms of
+ * the GNU General Public License Version 2. See the LICENSE file
+ * at the top of the source tree.
+ */
+
+/*!
+ * \file
+ * \brief A stream by WebSocket, through Asterisk's own client, on a thread of its own
+ */
+
+#ifndef FORKSTREAM_WEBSOCKET_H
+#define FORKSTREAM_WEBSOCKET_H
+
+struct stream;
+
+/*! \brief Look whether the client is there. Once, when the module is loaded: from then on Asterisk keeps it. */
+void websocket_begin(void);
+int websocket_is_there(void);
+
+/*! \brief Connect, and serve the stream until it is over. Its own thread. */
+void websocket_run(struct stream *stream);
+
+#endif /* FORKSTREAM_WEBSOCKET_H */

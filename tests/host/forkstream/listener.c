@@ -1,0 +1,116 @@
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include "listener.h"
+
+#include "asterisk/module.h"
+
+#include "stream.h"
+
+struct ast_channel *streams_begin(const char *conf)
+{
+	struct ast_channel *channel;
+
+	host_use_real_time();
+	if (conf) {
+		host_write_config("forkstream.conf", conf);
+	}
+	CHECK_INT(host_load(), AST_MODULE_LOAD_SUCCESS);
+	channel = host_channel("PJSIP/caller-1", ast_format_ulaw);
+	host_channel_id(channel, "1700000000.7");
+	return channel;
+}
+
+void streams_unload(void)
+{
+	WAIT_FOR(!streams_alive());
+	CHECK_INT(host_unload(0), 0);
+}
+
+void streams_end(struct ast_channel *channel)
+{
+	host_channel_end(channel);
+	streams_unload();
+}
+
+const char *fork_stream(struct ast_channel *channel, const char *arguments)
+{
+	CHECK_INT(host_exec(channel, "ForkStream", arguments), 0);
+	return host_variable(channel, "FORKSTREAMSTATUS");
+}
+
+int listen_udp(char url[64])
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	const int room = 4 << 20;
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address))
+		|| getsockname(fd, (struct sockaddr *) &address, &length)) {
+		FAIL("no socket");
+	}
+	snprintf(url, 64, "udp://127.0.0.1:%u", ntohs(address.sin_port));
+	return fd;
+}
+
+static void wait_readable(int fd)
+{
+	struct pollfd in = { .fd = fd, .events = POLLIN };
+
+	if (poll(&in, 1, LISTENER_LIMIT_MS) != 1) {
+		FAIL("nothing comes");
+	}
+}
+
+void udp_get(int fd, struct got *got)
+{
+	ssize_t length;
+
+	wait_readable(fd);
+	length = recv(fd, got->bytes, sizeof(got->bytes) - 1, 0);
+	CHECK(length > 0);
+	got->length = (size_t) length;
+	got->bytes[length] = '\0';
+}
+
+void websocket_get(size_t i, struct got *got)
+{
+	int fd = host_websocket_listener(i);
+	uint8_t head[5];
+	uint32_t length;
+
+	wait_readable(fd);
+	CHECK_INT(recv(fd, head, sizeof(head), MSG_WAITALL), sizeof(head));
+	memcpy(&length, head + 1, sizeof(length));
+	CHECK(length < sizeof(got->bytes));
+	CHECK(!length || recv(fd, got->bytes, length, MSG_WAITALL) == length);
+	got->opcode = head[0];
+	got->length = length;
+	got->bytes[length] = '\0';
+}
+
+void websocket_say(size_t i, int opcode, const char *text)
+{
+	uint8_t message[1024] = { (uint8_t) opcode };
+	uint32_t length = (uint32_t) strlen(text);
+
+	memcpy(message + 1, &length, sizeof(length));
+	memcpy(message + 5, text, length);
+	send(host_websocket_listener(i), message, length + 5, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void talk(struct ast_channel *channel, int16_t value)
+{
+	int16_t samples[2][160];
+	size_t i;
+
+	for (i = 0; i < 160; i++) {
+		samples[0][i] = value;
+		samples[1][i] = (int16_t) -value;
+	}
+	host_channel_hears(channel, 0, samples[0], 160, 8000);
+	host_channel_hears(channel, 1, samples[1], 160, 8000);
+}

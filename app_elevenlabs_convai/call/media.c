@@ -29,6 +29,8 @@
 #define FRAMES_PER_SECOND (1000000 / PLAYOUT_FRAME_US)
 #define ULAW_SILENCE 0xff
 #define ALAW_SILENCE 0xd5
+/*! A channel that takes no frame for a second never will; a busy machine's re-INVITE is quicker */
+#define FAILURES_MAX FRAMES_PER_SECOND
 /*! What helps against a codec that cannot be translated */
 #define REMEDY "set allow = ulaw (or alaw, g722) for its endpoint"
 
@@ -251,6 +253,8 @@ void media_close(struct media *media)
 	}
 	ao2_cleanup(format);
 	path_free(media);
+	ao2_cleanup(media->no_way);
+	media->no_way = NULL;
 	ao2_cleanup(media->stuck);
 	ao2_cleanup(media->native_read);
 	ao2_cleanup(media->native_write);
@@ -395,7 +399,15 @@ static void path_follow(struct media *media, struct ast_format *source)
 	}
 	path_free(media);
 	media->source = ao2_bump(source);
+	if (media->no_way && same_format(source, media->no_way)) {
+		/* Asterisk logs each look, and a telephone may change its codec with each packet. */
+		return;
+	}
 	media->path = ast_translator_build_path(media->caller, source);
+	if (!media->path) {
+		ao2_cleanup(media->no_way);
+		media->no_way = ao2_bump(source);
+	}
 	if (!media->path && !media->said) {
 		media->said = 1;
 		door_log(LOG_WARNING,
@@ -447,9 +459,24 @@ void media_silence(struct media *media)
 		media->frame_bytes);
 }
 
+/*
+ * ast_write soft-hangs up a channel that does not take a frame. chan_pjsip does not while a
+ * re-INVITE changes the codec: the RTP has the new one by then, the channel not yet. Nobody would
+ * tell the telephone that its call is over, so the hang-up is taken back. Other reasons stay, and
+ * a caller who hangs up is told of by a frame as well.
+ */
 int media_write(struct media *media)
 {
-	return ast_write(media->channel, &media->frame);
+	int was_up = !ast_channel_softhangup_internal_flag(media->channel);
+
+	if (!ast_write(media->channel, &media->frame)) {
+		media->failures = 0;
+		return 0;
+	}
+	if (was_up && ++media->failures <= FAILURES_MAX) {
+		ast_channel_clear_softhangup(media->channel, AST_SOFTHANGUP_DEV);
+	}
+	return -1;
 }
 
 int media_write_native_silence(struct media *media)

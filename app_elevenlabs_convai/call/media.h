@@ -56,11 +56,14 @@ struct media {
 	struct ast_format *agent;	/*!< what the agent speaks, likewise */
 	struct ast_format *source;	/*!< what path is from; with a reference, or NULL */
 	struct ast_trans_pvt *path;	/*!< from source to caller; NULL if there is no way */
+	/*! from which there was none when it was last looked for; with a reference, or NULL */
+	struct ast_format *no_way;
 	AST_LIST_HEAD_NOLOCK(, ast_frame) preroll;	/*!< owned; their delivery is when they came */
 	unsigned int preroll_ms;
 	/*! ms that the pre-roll has dropped: too old, or no memory */
 	unsigned int preroll_dropped_ms;
 	unsigned int frame_bytes;	/*!< of one frame of agent's audio */
+	unsigned int failures;	/*!< writes that have failed in a row */
 	struct ast_frame frame;		/*!< reused for every write */
 	/*! headroom and its audio */
 	uint8_t buffer[AST_FRIENDLY_OFFSET + MEDIA_FRAME_BYTES_MAX];
@@ -150,8 +153,8 @@ static inline uint8_t *media_audio(struct media *media)
 void media_silence(struct media *media);
 
 /*!
- * \brief Write the frame whose audio is in place, frame_bytes of the agent format; as
- * ast_write
+ * \brief Write the frame whose audio is in place, frame_bytes of the agent format
+ * \return as ast_write; what fails for less than a second does not end the call
  */
 int media_write(struct media *media);
 

@@ -167,6 +167,25 @@ TEST(one_codec_that_can_be_translated_is_enough)
 	script_end();
 }
 
+/*! K9 */
+TEST(a_codec_that_comes_and_goes_and_has_no_translation_is_looked_for_once)
+{
+	struct ast_channel *channel = script_begin(NULL);
+	int i;
+
+	script_metadata_at(1);
+	for (i = 0; i < 10; i++) {
+		host_channel_talk(channel, i * 100 * MS, (i + 1) * 100 * MS, 20 * MS, 20 * MS);
+		host_at((i + 1) * 100 * MS - MS, i % 2 ? to_alaw : to_g729, channel);
+	}
+	script_hangup_at(1000 * MS);
+	script_run("sales");
+	CHECK_INT(host_logged("cannot translate what the caller sends, g729"), 1);
+	/* To alaw four times, for the last change comes behind the last frame. */
+	CHECK_INT(host_paths_asked(), 1 + 4);
+	script_end();
+}
+
 TEST(a_codec_that_comes_up_later_and_has_no_translation_is_silence_and_said_once)
 {
 	struct ast_channel *channel = script_begin(NULL);

@@ -357,19 +357,58 @@ TEST(silence_off_writes_nothing_but_the_agent)
 	script_end();
 }
 
-TEST(a_write_that_fails_is_logged_once_and_survived)
+static void fail_once(void *data)
+{
+	host_channel_write_fails(data, 1);
+}
+
+/*! A re-INVITE that takes a codec away has Asterisk fail to write, and soft-hang up for that */
+TEST(writes_that_fail_are_logged_once_and_survived)
 {
 	struct ast_channel *channel = script_begin(NULL);
 
 	option_debug = 1;
-	host_channel_write_fails(channel, 1);
+	host_channel_write_fails(channel, 12);
 	script_metadata_at(50 * MS);
 	host_at(400 * MS, show_session, NULL);
 	script_hangup_at(500 * MS);
 	script_run("sales");
 	CHECK_INT(host_logged("a frame could not be written"), 1);
-	CHECK_HAS(shown, "20 failed");
+	CHECK_HAS(shown, "12 failed");
+	CHECK(host_written_count(channel) >= 12);
 	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "HANGUP");
+	CHECK(host_now() >= 500 * MS);
+	script_end();
+}
+
+/*! What fails for a second, and so for good, is hung up */
+TEST(a_channel_that_takes_no_frames_is_left)
+{
+	struct ast_channel *channel = script_begin(NULL);
+
+	host_channel_write_fails(channel, 1000);
+	script_metadata_at(50 * MS);
+	script_run("sales");
+	CHECK_INT(host_written_count(channel), 0);
+	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "HANGUP");
+	CHECK(host_now() >= 1000 * MS && host_now() <= 1200 * MS);
+	script_end();
+}
+
+/*! A failure is forgotten with the next frame that is taken; a hang-up meanwhile is one */
+TEST(writes_that_fail_now_and_then_hide_no_hang_up)
+{
+	struct ast_channel *channel = script_begin(NULL);
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		host_at((100 + 40 * i) * MS, fail_once, channel);
+	}
+	script_metadata_at(50 * MS);
+	script_hangup_at(4500 * MS);
+	script_run("sales");
+	CHECK_STR(host_variable(channel, "ELEVENLABSREASON"), "the caller hung up");
+	CHECK(host_now() >= 4500 * MS && host_now() <= 4600 * MS);
 	script_end();
 }
 

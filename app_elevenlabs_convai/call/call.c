@@ -26,6 +26,7 @@
 #include "asterisk/utils.h"	/* ast_copy_string */
 
 #include "call/call.h"
+#include "call/device.h"
 #include "call/events.h"
 #include "call/feed.h"
 #include "call/options.h"
@@ -154,7 +155,13 @@ static int64_t read_frame(struct call *call, int64_t now)
 		telling_digit(&call->telling, frame->subclass.integer, now);
 		break;
 	case AST_FRAME_CONTROL:
-		if (caller_control(&call->caller, frame->subclass.integer)) {
+		if (device_is_mark(frame)) {
+			if (device_take_move(call->device)) {
+				filler_end(&call->filler);
+				channel_tool_move(&call->step.tool);
+				telling_device(&call->telling);
+			}
+		} else if (caller_control(&call->caller, frame->subclass.integer)) {
 			telling_hold(&call->telling);
 		} else {
 			channel_tool_take(&call->step.tool, frame);

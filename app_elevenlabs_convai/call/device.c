@@ -15,7 +15,8 @@
 
 #include <stdatomic.h>
 
-#include "asterisk/channel.h"	/* datastores of a channel */
+#include "asterisk/channel.h"	/* datastores and frames of a channel */
+#include "asterisk/strings.h"	/* S_OR */
 #include "asterisk/utils.h"	/* ast_calloc */
 
 #include "call/device.h"
@@ -23,19 +24,37 @@
 struct device {
 	struct ast_channel *channel;	/*!< borrowed from whoever watches */
 	struct ast_datastore *store;	/*!< by this pointer it is known: another may bring one of its own */
-	atomic_int replaced;
+	atomic_int moves;	/*!< marks that were queued, and have not been asked for */
 };
+
+/*! By this the mark is known when it is read; nobody else reads anything in it */
+static const char mark_source[] = "ElevenLabsConvAI device";
 
 /*!
  * \brief Another device is put into our channel. The thread of whoever does that, with both
  * channels locked: no more than this.
+ *
+ * What the device before had to say may wait to be read, its hold for one. So the mark goes behind
+ * that. (What the new one had to say before comes even sooner.)
  */
 static void broken_down(void *data, struct ast_channel *old_channel,
 	struct ast_channel *new_channel)
 {
 	struct device *device = data;
+	struct ast_frame mark = {
+		.frametype = AST_FRAME_CONTROL,
+		.subclass.integer = AST_CONTROL_SRCCHANGE,
+		.src = mark_source,
+	};
 
-	atomic_store(&device->replaced, 1);
+	atomic_fetch_add(&device->moves, 1);
+	ast_queue_frame(device->channel, &mark);
+}
+
+int device_is_mark(const struct ast_frame *frame)
+{
+	return frame->subclass.integer == AST_CONTROL_SRCCHANGE
+		&& !strcmp(S_OR(frame->src, ""), mark_source);
 }
 
 /*!
@@ -77,10 +96,17 @@ struct device *device_watch(struct ast_channel *channel)
 	return device;
 }
 
-int device_replaced(struct device *device)
+int device_take_move(struct device *device)
 {
-	return device && atomic_load_explicit(&device->replaced, memory_order_relaxed)
-		&& atomic_exchange(&device->replaced, 0);
+	int moves = device ? atomic_load(&device->moves) : 0;
+
+	/* Only more of them come from elsewhere. */
+	return moves && atomic_fetch_sub(&device->moves, 1) > 0;
+}
+
+int device_take_moves(struct device *device)
+{
+	return device && atomic_exchange(&device->moves, 0) != 0;
 }
 
 void device_unwatch(struct device *device)

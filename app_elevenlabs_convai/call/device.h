@@ -18,18 +18,34 @@
 #define CALL_DEVICE_H
 
 struct ast_channel;
+struct ast_frame;
 
 /*! One channel's, for as long as the application runs on it */
 struct device;
 
 /*!
  * \brief Watch a channel. Its own thread; locks it.
- * \return NULL when out of memory, which the others take: then nothing is noticed
+ * \return NULL when out of memory, which device_unwatch takes: then nothing is noticed
  */
 struct device *device_watch(struct ast_channel *channel);
 
-/*! \brief Whether another device has taken the channel over since the last look. Any thread. */
-int device_replaced(struct device *device);
+/*!
+ * \brief Whether a control frame that was read from the channel is the mark between two devices:
+ * what is read from now on is of the one that has taken the channel over
+ */
+int device_is_mark(const struct ast_frame *frame);
+
+/*!
+ * \brief A mark has been read. The channel's own thread.
+ * \return 1, or 0 if it has been dealt with: device_take_moves
+ */
+int device_take_move(struct device *device);
+
+/*!
+ * \brief Whether there has been a mark that we have not read: the dialplan had the channel, and may have.
+ * The channel's own thread. Those that are still to come are dealt with.
+ */
+int device_take_moves(struct device *device);
 
 /*! \brief Watch it no more. Nothing of ours stays on the channel. Its own thread; locks it. */
 void device_unwatch(struct device *device);

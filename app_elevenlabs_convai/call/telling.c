@@ -16,7 +16,6 @@
 #include "asterisk/channel.h"	/* ast_channel_name */
 
 #include "call/caller.h"
-#include "call/device.h"
 #include "call/dtmf.h"
 #include "call/media.h"
 #include "call/parties.h"

@@ -58,7 +58,7 @@ void telling_look(struct telling *telling, int64_t now);
 void telling_hold(struct telling *telling);
 
 /*!
- * \brief Where another device has taken the caller's place, begin with it anew. On every wake.
+ * \brief Another device has taken the caller's place (device_is_mark): begin with it anew
  *
  * Who holds, and what was pressed and said, belong to the device that has gone: it can say no more.
  */

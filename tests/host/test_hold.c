@@ -132,6 +132,48 @@ TEST(hold_ends_with_the_device_that_held)
 	script_end();
 }
 
+static void hold_and_transfer(void *data)
+{
+	hold(NULL);
+	press("5");
+	transfer(data);
+}
+
+/*! L8: on a busy machine the hold still waits to be read when the other device is there */
+TEST(a_hold_that_was_not_read_yet_ends_with_its_device)
+{
+	channel = script_begin(NULL);
+	script_metadata_at(10 * MS);
+	host_channel_talk(channel, 0, 3000 * MS, 20 * MS, 20 * MS);
+	host_at(2005 * MS, hold_and_transfer, ast_format_ulaw);
+	script_hangup_at(3000 * MS);
+	script_run("sales");
+	CHECK_STR(fake_holds(fake_session(0)), "hold@2005 back@2005");
+	CHECK_INT(heard_from(0, 2005 * MS), 49);
+	script_end();
+}
+
+static void transfer_and_hold(void *data)
+{
+	transfer(data);
+	hold(NULL);
+}
+
+/*! L8: and one that comes after the other device is that one's */
+TEST(a_hold_at_once_is_the_other_devices)
+{
+	channel = script_begin(NULL);
+	script_metadata_at(10 * MS);
+	host_channel_talk(channel, 0, 3000 * MS, 20 * MS, 20 * MS);
+	host_at(1005 * MS, hold, NULL);
+	host_at(2005 * MS, transfer_and_hold, ast_format_ulaw);
+	script_hangup_at(3000 * MS);
+	script_run("sales");
+	CHECK_STR(fake_holds(fake_session(0)), "hold@1005 back@2005 hold@2005");
+	CHECK_INT(heard_from(0, 1005 * MS), 0);
+	script_end();
+}
+
 /*! L8 */
 TEST(a_withheld_number_of_the_other_device_is_not_told)
 {

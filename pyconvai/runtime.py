@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from . import __version__, limits, log, selftest
+from . import __version__, limits, log, selftest, ticks
 from .checking.agent import AgentCheck
 from .conversation.asked import AboutTools
 from .conversation.jobs import Jobs
@@ -217,8 +217,8 @@ class Runtime:
             if self._unsent:
                 self._send_outboxes()
         except Exception:  # the next tick is everybody's
-            _core.log(log.ERROR, "", f"a fault in the tick: {traceback.format_exc()}")
-        due = self._next_tick + self._tick_seconds()
+            log.host(log.ERROR, f"a fault in the tick: {traceback.format_exc()}")
+        due = ticks.after(self._next_tick, self._tick_seconds())
         self._next_tick = max(due, self._loop.time())
         self._loop.call_at(self._next_tick, self._tick, due)
 

@@ -31,6 +31,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TypeVar, overload
 
+from testbed.board import ENDPOINT_SECONDS, Board
 from testbed.call import END_SECONDS, UP_SECONDS, Call
 from testbed.errors import TestbedError
 from testbed.instance import Instance
@@ -40,9 +41,6 @@ from testbed.sipp import Line, Sipp
 
 CLEANUP_SECONDS = 10.0
 """Limit on hanging up what is left at the end."""
-
-ENDPOINT_SECONDS = 20.0
-"""Limit on an answer of the RTP endpoint, which has media to do as well."""
 
 ACK_SECONDS = 0.1
 """Between a call's answer and the first request to end it."""
@@ -67,7 +65,7 @@ T = TypeVar("T")
 _runs = itertools.count(1)
 
 
-class Callers:
+class Callers(Board):
     """A number of calls placed at once; a context manager for one thread."""
 
     def __init__(
@@ -93,15 +91,15 @@ class Callers:
         also: codecs that are offered behind `codec`. play: what the line does, see testbed.line;
         nothing else is sent then. rate: new calls a second.
         """
-        self.instance = instance
+        self._calls: list[Call] = []
+        super().__init__(instance, f"{os.getpid()}-{next(_runs)}", self._calls)
         self.codec = CODECS[codec]
-        self.folder = instance.folder / "calls" / f"{os.getpid()}-{next(_runs)}"
         self._silence, self._rate = silence, rate
         self._offer = [CODECS[name] for name in (codec, *also)]
         self._play = [_each(play, i) for i in range(n)]
         self._speech = [_speech(send, i) for i in range(n)]
         self._hangup_after = [_each(hangup_after, i) for i in range(n)]
-        self._calls = [
+        self._calls += [
             Call(
                 number=i + 1,
                 extension=extension if isinstance(extension, str) else extension(i),
@@ -112,16 +110,11 @@ class Callers:
             )
             for i in range(n)
         ]
-        self._changed = threading.Condition()
         self._opened: set[int] = set()
-        self._flushes = [0] * (n + 1)
-        self._errors: list[str] = []
         self._hangups: list[tuple[float, int]] = []
-        self._endpoint: RtpEndpoint | None = None
         self._sipp: Sipp | None = None
         self._reader: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._files = itertools.count(1)
 
     # --- the calls ---
 
@@ -199,8 +192,8 @@ class Callers:
             if speech:
                 call.say(speech)
             if phone := self._play[number - 1]:
-                self._file(call, "play", phone.schedule())
-        self._await(ENDPOINT_SECONDS, "RTP ports", lambda: len(self._opened) == len(self))
+                self.file(call, "play", phone.schedule())
+        self.wait_until(ENDPOINT_SECONDS, "RTP ports", lambda: len(self._opened) == len(self))
         self._sipp = Sipp(
             self.instance.root,
             self.folder,
@@ -228,21 +221,6 @@ class Callers:
 
     # --- what a Call asks for (see call.Switchboard) ---
 
-    def say(self, call: Call, payload: bytes) -> None:
-        """Queue payload."""
-        self._file(call, "say", payload)
-
-    def _file(self, call: Call, command: str, content: bytes) -> None:
-        path = self.folder / f"{call.number}-{next(self._files)}.{command}"
-        path.write_bytes(content)
-        self.control(call, command, self.instance.root.path(path))
-
-    def control(self, call: Call, command: str, arguments: str = "") -> None:
-        """Send a command to the RTP endpoint."""
-        if self._endpoint is None:
-            raise TestbedError("the calls have not been placed yet: enter the context first")
-        self._endpoint.command(command, call.number, arguments)
-
     def hangup(self, call: Call) -> None:
         """Have SIPp end the call; one that Asterisk does not know yet, as soon as it does."""
         with self._changed:
@@ -259,33 +237,6 @@ class Callers:
     def _send_hangup(self, call: Call) -> None:
         if self._sipp is not None and call.ended_at is None:
             self._sipp.hangup(call.number)
-
-    def flush(self, call: Call) -> None:
-        """Have the record file complete up to now."""
-        before = self._flushes[call.number]
-        self.control(call, "flush")
-        self._await(
-            ENDPOINT_SECONDS, "flush", lambda: self._flushes[call.number] > before or call.complete
-        )
-
-    def wait_for(
-        self, calls: Sequence[Call], limit: float, what: str, reached: Callable[[Call], bool]
-    ) -> None:
-        """Wait until all of the calls have reached something, or one has ended without it."""
-        self._await(limit, what, lambda: all(reached(c) or c.complete for c in calls))
-        if missed := [call for call in calls if not reached(call)]:
-            first = f"the first: {missed[0]}"
-            raise TestbedError(f"{len(missed)} calls ended without being {what}; {first}")
-
-    def _await(self, limit: float, what: str, done: Callable[[], bool]) -> None:
-        with self._changed:
-            reached = self._changed.wait_for(lambda: done() or bool(self._errors), limit)
-        if self._errors:
-            raise TestbedError("; ".join(self._errors))
-        if not reached:
-            waiting = [call for call in self._calls if not call.complete]
-            shown = f"; waiting for {waiting[:3]}" if waiting else ""
-            raise TestbedError(f"not {what} within {limit:g} s{shown}")
 
     # --- the reader's thread ---
 
@@ -372,11 +323,6 @@ class Callers:
             for call in self._calls:
                 if call.ended_at is None:
                     self._take_event(call, "failed", [])
-
-    def _fail(self, reason: str) -> None:
-        with self._changed:
-            self._errors.append(reason)
-            self._changed.notify_all()
 
 
 def place_call(

@@ -109,6 +109,7 @@ def _manager(port: int) -> str:
     return f"""\
 [general]
 enabled = yes
+webenabled = yes
 bindaddr = 127.0.0.1
 port = {port}
 
@@ -171,7 +172,7 @@ icesupport = no
 
 
 MANAGER_USER = "testbed"
-MANAGER_SECRET = "loopback"
+MANAGER_SECRET = "loopback"  # noqa: S105
 """No secret: the port is open to loopback only, and only as long as the instance runs."""
 
 LOGGER = """\

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from testbed.errors import TestbedError
-from testbed.mirror import apt_options
+from testbed.mirror import apt_options, find_mirror
 from testbed.root import Root
 
 PACKAGES = ("valgrind", "libc6-dbg", "python3-dbg")
@@ -19,7 +19,6 @@ INSTALL_SECONDS = 900.0
 
 _OPTIONS = (
     'Acquire::Languages "none"',
-    'Acquire::Check-Valid-Until "false"',
     'APT::Install-Recommends "false"',
     # In a user namespace there is no other user to become.
     'APT::Sandbox::User "root"',
@@ -32,7 +31,9 @@ def install(root: Root, say: Callable[[str], None]) -> None:
     if root.is_machine:
         raise TestbedError(f"install them yourself: apt-get install {words}")
     say(f"installing {words} in {root.folder}")
-    options = "".join(f"{each.rstrip(';')};\n" for each in (*_OPTIONS, *apt_options()))
+    options = "".join(
+        f"{each.rstrip(';')};\n" for each in (*_OPTIONS, *apt_options(find_mirror(), say))
+    )
     script = (
         'printf %s "$1" >/tmp/apt.conf; shift; export APT_CONFIG=/tmp/apt.conf; '
         'export DEBIAN_FRONTEND=noninteractive; exec apt-get -q "$@"'

@@ -31,7 +31,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from testbed import config
-from testbed.building import LESS_URGENT, one_build_at_a_time
+from testbed.building import AT_ONCE, LESS_URGENT, one_build_at_a_time
 from testbed.claims import claim
 from testbed.errors import TestbedError
 from testbed.measure import Counters, process_counters
@@ -180,6 +180,7 @@ class Instance:
         """Start Asterisk and wait until it is fully booted; TestbedError has the log's end."""
         if self.running:
             raise TestbedError(f"instance {self.name} is running already (pid {self.pid})")
+        self._make_short_rundir()
         self._console = (self.folder / "console.log").open("ab")
         command = [*self.wrapper, "asterisk", "-f", "-C", self.root.path(self.conf)]
         self._process = self.root.popen(
@@ -320,7 +321,7 @@ class Instance:
         """
         where = f"ASTERISK_CONF={self.root.path(self.conf)}"
         with one_build_at_a_time():
-            command = [*LESS_URGENT, "make", "install", where, *arguments]
+            command = [*LESS_URGENT, "make", AT_ONCE, "install", where, *arguments]
             return self.root.run(command, timeout=timeout).stdout
 
     def engine_build(self) -> str:
@@ -378,6 +379,16 @@ class Instance:
 
     def _short_rundir(self) -> Path:
         return Path(tempfile.gettempdir()) / f"testbed-{os.getuid()}-{folder_key(self.folder)}"
+
+    def _make_short_rundir(self) -> None:
+        """Make it ourselves where others could be quicker, and would have Asterisk's socket."""
+        folder = self._short_rundir()
+        if self.root.is_machine and self.rundir == str(folder):
+            self._remove_short_rundir()
+            try:
+                folder.mkdir(0o700)
+            except FileExistsError:
+                raise TestbedError(f"{folder}: somebody else has made it; remove it") from None
 
     def _remove_short_rundir(self) -> None:
         if self.rundir == str(self._short_rundir()):

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,12 @@ OS_RELEASE = Path("/etc/os-release")
 SOURCES = Path("/etc/apt")
 MIRROR_VARIABLE = "TESTBED_MIRROR"
 """Environment variable that overrides the mirror found."""
+
+OLD_LISTS = 'Acquire::Check-Valid-Until "false";'
+"""As apt-config shows it."""
+
+SNAPSHOT = re.compile(r"/\d{8}T\d{6}Z(/|$)")
+"""In the URI of an archive as it was at one time, as Debian's snapshot archive writes it."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +66,45 @@ def read_sources(apt: Path = SOURCES) -> list[Source]:
     return found
 
 
-def apt_options() -> list[str]:
-    """Return the machine's proxy and TLS settings as options for another apt."""
+def apt_options(mirror: str, say: Callable[[str], None]) -> list[str]:
+    """Return the machine's proxy and TLS settings as options for another apt that asks a mirror.
+
+    And whether it takes lists that are past their date; `say` is told if so.
+    """
+    configured = _configuration()
+    wanted = re.compile(r'^Acquire::(http|https)(::[^ ]+)? "[^"]+";$')
+    options = [line for line in configured if wanted.match(line)]
+    if why := takes_old_lists(mirror, configured):
+        say(f"lists of packages that are past their date are taken: {why}")
+        options.append(OLD_LISTS)
+    return options
+
+
+def takes_old_lists(mirror: str, configured: Sequence[str]) -> str:
+    """Say why lists that are past their date are taken from a mirror; "" if they are not.
+
+    An old list may be one that somebody plays back, to have old holes installed. It is taken where
+    lists are old for good, and where this machine's own apt takes it.
+    """
+    if SNAPSHOT.search(mirror):
+        return f"{mirror} is a snapshot"
+    if OLD_LISTS in configured:
+        return "this machine's apt is told not to look at their dates"
+    return ""
+
+
+def _configuration() -> list[str]:
+    """Return the machine's apt configuration, an option a line."""
     try:
-        dump = subprocess.run(
+        return subprocess.run(
             ["apt-config", "dump"],
             capture_output=True,
             text=True,
             timeout=APT_CONFIG_SECONDS,
             check=True,
-        ).stdout
+        ).stdout.splitlines()
     except (OSError, subprocess.SubprocessError):
         return []
-    wanted = re.compile(r'^Acquire::(http|https)(::[^ ]+)? "[^"]+";$')
-    return [line for line in dump.splitlines() if wanted.match(line)]
 
 
 def _read_list(text: str) -> Iterator[Source]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 from testbed.claims import claim
 from testbed.errors import TestbedError
@@ -17,6 +19,12 @@ LAST_PORT = 32_000
 
 BLOCK = 2_000
 """Ports of one instance: two RTP ports each for 450 calls on either side, and room for others."""
+
+
+TABLES = ("udp", "udp6", "tcp", "tcp6")
+
+TIME_WAIT = "06"
+"""A TCP state in these tables (the kernel's net/tcp_states.h)."""
 
 
 class PortBlock:
@@ -39,14 +47,15 @@ class PortBlock:
 
     def take(self) -> int:
         """Return a port for a caller's signalling or control that is free right now."""
-        return _first_free(self._single, 90)
+        return _first_free(self._single, 90, _used())
 
     def take_rtp(self, count: int) -> list[int]:
         """Return that many even ports for callers' media, each with its odd neighbour unused."""
         limit = (BLOCK - 1_100) // 2
         if count > limit:
             raise TestbedError(f"{count} calls at once: an instance has ports for {limit}")
-        return [_first_free(self._media, limit) for _ in range(count)]
+        used = _used()
+        return [_first_free(self._media, limit, used) for _ in range(count)]
 
     def release(self) -> None:
         """Let another instance have the block."""
@@ -59,28 +68,31 @@ def _claim_block() -> tuple[socket.socket, int]:
         held = claim(f"ports-{first}")
         if held is None:
             continue
-        if all(is_free(first + offset) for offset in range(3)):
+        if _used().isdisjoint(range(first, first + 3)):
             return held, first
         held.close()
     raise TestbedError(f"no free block of {BLOCK} ports between {FIRST_PORT} and {LAST_PORT}")
 
 
-def is_free(port: int) -> bool:
-    """Return whether nothing on loopback uses the port, neither UDP nor TCP."""
-    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
-        with socket.socket(socket.AF_INET, kind) as probe:
-            # Connections that have ended linger in TIME_WAIT; they do not keep a server away.
-            if kind == socket.SOCK_STREAM:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return False
-    return True
+def _used() -> set[int]:
+    """Return the ports that sockets have.
+
+    The kernel is asked rather than tried: a socket that tries a port has it for that moment, and a
+    child that another thread forks then keeps it until it execs.
+    """
+    used: set[int] = set()
+    for table in TABLES:
+        with suppress(FileNotFoundError):  # a kernel without IPv6
+            for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+                _, local, _, state, *_ = line.split()
+                # Connections that have ended linger; they do not keep a server away.
+                if state != TIME_WAIT:
+                    used.add(int(local.rpartition(":")[2], 16))
+    return used
 
 
-def _first_free(ports: Iterator[int], tries: int) -> int:
+def _first_free(ports: Iterator[int], tries: int, used: set[int]) -> int:
     for port in itertools.islice(ports, tries):
-        if is_free(port):
+        if port not in used:
             return port
     raise TestbedError("all ports of this instance are in use")

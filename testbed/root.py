@@ -43,6 +43,21 @@ INSIDE = "/project"
 
 ENTER = Path(__file__).with_name("enter.sh")
 
+INSIDE_VARIABLE = "testbed_inside"
+"""Names the variables that are for the program in the root, and begins each name on its way."""
+
+# Gives the program those variables and no others; the last step before it, for a library to be
+# preloaded (LD_PRELOAD) is for nothing else. PWD is the shell's own.
+UNPACK = f"""\
+for name in ${INSIDE_VARIABLE}; do
+    eval "$name=\\${INSIDE_VARIABLE}_$name"
+    export "$name"
+    unset "{INSIDE_VARIABLE}_$name"
+done
+unset {INSIDE_VARIABLE} name
+exec "$@"
+"""
+
 KEPT_VARIABLES = ("TERM", "http_proxy", "https_proxy", "no_proxy", "VERBOSE", "WERROR",
                   "SOURCE_DATE_EPOCH")  # fmt: skip
 """All that programs in the root see of the caller's environment."""
@@ -164,41 +179,47 @@ class Root:
     ) -> subprocess.Popen[bytes]:
         """Start a program; it is killed when the thread that called this ends.
 
+        Its variables travel in the environment: everybody can read a command line.
         `contained`: in a pid namespace, so that its children cannot outlive it; then the pid is
         not the program's own. A session of its own keeps the terminal's Ctrl-C from it: ending it
         is the caller's.
         """
         return subprocess.Popen(
-            self.command(command, env=env, cwd=cwd, writable=writable, contained=contained),
+            self.command(command, cwd=cwd, writable=writable, contained=contained),
+            env=self.environment(env),
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
         )
 
-    def command(
-        self,
-        command: Sequence[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        cwd: Path | str | None = None,
-        writable: bool = False,
-        contained: bool = False,
-    ) -> list[str]:
-        """Return the command line that runs a program in the root from outside."""
+    def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Return what to start `command` with, for the program to have this environment."""
         variables = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME": "/tmp",
+            "HOME": "/tmp",  # noqa: S108 - the program's own, in a root folder
             "LANG": "C.UTF-8",
             **{name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ},
             **(env or {}),
         }
+        inside = {f"{INSIDE_VARIABLE}_{name}": value for name, value in variables.items()}
+        path = os.environ.get("PATH", os.defpath)
+        return {"PATH": path, INSIDE_VARIABLE: " ".join(variables), **inside}
+
+    def command(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path | str | None = None,
+        writable: bool = False,
+        contained: bool = False,
+    ) -> list[str]:
+        """Return the command line that runs a program in the root, from `environment`."""
         return [
             *["setpriv", "--pdeathsig", "KILL", "--"],
             *self._namespaces(contained),
             *["sh", str(ENTER), str(self.folder), str(PROJECT), "rw" if writable else "ro"],
-            *["env", "-i", "-C", self.path(cwd or PROJECT)],
-            *[f"{name}={value}" for name, value in variables.items()],
+            *["env", "-C", self.path(cwd or PROJECT), "sh", "-c", UNPACK, "sh"],
             *command,
         ]
 

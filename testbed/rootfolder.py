@@ -7,17 +7,17 @@ interrupted build is never used and two runs do not build at once.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from testbed.errors import TestbedError
+from testbed.locks import locked
 from testbed.mirror import apt_options, find_mirror
 from testbed.paths import cache
 
@@ -118,7 +118,7 @@ def _build(folder: Path, say: Say) -> None:
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            _mmdebstrap(building, mirror),
+            _mmdebstrap(building, mirror, say),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -135,16 +135,11 @@ def _build(folder: Path, say: Say) -> None:
     say(f"root folder ready after {time.monotonic() - started:.0f} s: {folder}")
 
 
-def _mmdebstrap(target: Path, mirror: str) -> list[str]:
+def _mmdebstrap(target: Path, mirror: str, say: Say) -> list[str]:
     """Return the command; its namespaces take its mounts and its children with it when it ends."""
     root = os.geteuid() == 0
     contain = ["unshare", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"]
-    options = [
-        'Acquire::Languages "none"',
-        # The release file of a mirror that is a snapshot may be past its date.
-        'Acquire::Check-Valid-Until "false"',
-        *apt_options(),
-    ]
+    options = ['Acquire::Languages "none"', *apt_options(mirror, say)]
     signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
     return [
         *["setpriv", "--pdeathsig", "KILL", "--"],
@@ -220,24 +215,10 @@ def _mounts_below(folder: Path) -> list[str]:
     return [point for point in points if f"{point}/".startswith(prefix)]
 
 
-@contextmanager
-def _lock(parent: Path, say: Say) -> Iterator[None]:
-    """Hold the cache's lock; the kernel lets go of it when the process ends, however it ends."""
-    deadline = time.monotonic() + LOCK_SECONDS
-    waiting = False
-    with (parent / "lock").open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not waiting:
-                    say("waiting for another run that makes the root folder")
-                waiting = True
-            if time.monotonic() > deadline:
-                raise TestbedError(f"{parent}/lock: held by another run for {LOCK_SECONDS:.0f} s")
-            time.sleep(0.2)
-        yield
+def _lock(parent: Path, say: Say) -> AbstractContextManager[None]:
+    """Return the cache's lock, to be held."""
+    told = "waiting for another run that makes the root folder"
+    return locked(parent / "lock", LOCK_SECONDS, lambda: say(told))
 
 
 def _last(log: Path, lines: int) -> str:

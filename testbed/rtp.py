@@ -78,7 +78,7 @@ class Codec:
 
     def noise(self, seconds: float, seed: int) -> bytes:
         """Return pseudo-random payload, another one for each seed: no sample can hide a mix-up."""
-        return random.Random(seed).randbytes(self.bytes_in(seconds))
+        return random.Random(seed).randbytes(self.bytes_in(seconds))  # noqa: S311
 
 
 def _linear(name: str, payload_type: int, rate: int) -> Codec:

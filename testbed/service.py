@@ -41,6 +41,10 @@ _WHERE = re.compile(
 """The lines of an elevenlabs.conf that say where the service is and how to get in."""
 
 
+KEY_FILE = "elevenlabs.key"
+"""In the instance's etc: a key that means nothing."""
+
+
 @dataclass(frozen=True)
 class State:
     """What the supervisor of an instance has written down."""
@@ -180,8 +184,8 @@ def run(name: str, command: list[str]) -> int:
     """
     state = read_state(name)
     root = Root.at(Path(state.root)) if state else Root.find()
-    words = root.command(command, env={"ASTERISK_PID": str(state.pid)} if state else None)
-    return subprocess.run(words, check=False).returncode
+    env = root.environment({"ASTERISK_PID": str(state.pid)} if state else None)
+    return subprocess.run(root.command(command), env=env, check=False).returncode
 
 
 def serve(options: argparse.Namespace) -> None:
@@ -189,19 +193,20 @@ def serve(options: argparse.Namespace) -> None:
     with ExitStack() as stack:
         root = Root.find()
         agent = None
-        elevenlabs = _text(options.elevenlabs)
-        if options.agent:
-            agent = stack.enter_context(MockAgent(root, _scenario(options.agent), record=True))
-            elevenlabs = led_to(agent.url, elevenlabs or "")
         instance = Instance(
             root,
             options.name,
             dialplan=_dialplan(options),
-            elevenlabs=elevenlabs,
+            elevenlabs=_text(options.elevenlabs),
             codecs=options.codecs.split(","),
             # Where the checkout is, it is not in there.
             wrapper=shlex.split(options.under.replace(str(PROJECT), root.path(PROJECT))),
         )
+        if options.agent:
+            agent = stack.enter_context(MockAgent(root, _scenario(options.agent), record=True))
+            instance.files[KEY_FILE] = "any-key-will-do\n"
+            key = root.path(instance.etc / KEY_FILE)
+            instance.elevenlabs = led_to(agent.url, key, instance.elevenlabs or "")
         _own(instance, agent, install=options.install)
 
 
@@ -222,12 +227,12 @@ def _own(instance: Instance, agent: MockAgent | None, *, install: bool) -> None:
         instance.stop()
 
 
-def led_to(url: str, text: str) -> str:
-    """Return an elevenlabs.conf all of whose agents are at this URL, with a key that means nothing.
+def led_to(url: str, key_file: str, text: str) -> str:
+    """Return an elevenlabs.conf all of whose agents are at this URL, with the key in this file.
 
     So a file of production can be tried as it is: its own key is neither read nor sent.
     """
-    where = f"base_url = {url}\napi_key = any-key-will-do\n"
+    where = f"base_url = {url}\napi_key_file = {key_file}\n"
     text = _WHERE.sub("", text)
     text, found = re.subn(r"(?m)^\s*\[general\].*\n?", rf"[general]\n{where}", text, count=1)
     return text if found else f"[general]\n{where}\n{text}"

@@ -47,7 +47,7 @@ class Message:
         body = self.body.encode()
         headers = [*self.headers, ("Content-Length", str(len(body)))]
         lines = [self.start, *(f"{name}: {value}" for name, value in headers)]
-        return "\r\n".join([*lines, "", ""]).encode() + body
+        return "\r\n".join([*lines, "", ""]).encode(errors="surrogateescape") + body
 
     def all(self, name: str) -> list[str]:
         """All values of a header."""
@@ -224,9 +224,9 @@ class Media:
 HOLDS: dict[str, dict[str, Any]] = {
     "sendonly": {"direction": "sendonly"},
     "inactive": {"direction": "inactive"},
-    "zero": {"address": "0.0.0.0"},
+    "zero": {"address": "0.0.0.0"},  # noqa: S104 - of RFC 2543
     "session": {"direction": "sendonly", "session_level": True},
-    "zero-inactive": {"address": "0.0.0.0", "direction": "inactive"},
+    "zero-inactive": {"address": "0.0.0.0", "direction": "inactive"},  # noqa: S104 - of RFC 2543
 }
 """The ways to hold: RFC 3264's two, the old one of RFC 2543, and how telephones mix them."""
 

@@ -10,11 +10,12 @@ import os
 import selectors
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
 from testbed.ami import Ami
+from testbed.board import ENDPOINT_SECONDS, Board
 from testbed.call import Call
 from testbed.errors import TestbedError
 from testbed.instance import Instance
@@ -25,28 +26,19 @@ from testbed.telephone import Leg, Telephone
 CLEANUP_SECONDS = 10.0
 """Limit on hanging up what is left at the end."""
 
-ENDPOINT_SECONDS = 20.0
-"""Limit on an answer of the RTP endpoint, which has media to do as well."""
-
 DATAGRAM = 65536
 
 _runs = itertools.count(1)
 
 
-class Telephones:
+class Telephones(Board):
     """Any number of telephones; a context manager for one thread."""
 
     def __init__(self, instance: Instance) -> None:
         """Describe them; entering the context makes them ready, `phone` adds one."""
-        self.instance = instance
-        self.folder = instance.folder / "calls" / f"phones-{os.getpid()}-{next(_runs)}"
         self.phones: list[Telephone] = []
         self.legs: list[Leg] = []
-        self._changed = threading.Condition()
-        self._flushes: dict[int, int] = {}
-        self._errors: list[str] = []
-        self._files = itertools.count(1)
-        self._endpoint: RtpEndpoint | None = None
+        super().__init__(instance, f"phones-{os.getpid()}-{next(_runs)}", self.legs)
         self._ami: Ami | None = None
         self._selector = selectors.DefaultSelector()
         self._wake, self._woken = socket.socketpair()
@@ -145,54 +137,12 @@ class Telephones:
             self._changed.notify_all()
         return leg
 
-    def say(self, call: Call, payload: bytes) -> None:
-        """Queue payload."""
-        self.file(call, "say", payload)
-
-    def file(self, call: Call, command: str, content: bytes) -> None:
-        """Send a command to the RTP endpoint that reads a file."""
-        path = self.folder / f"{call.number}-{next(self._files)}.{command}"
-        path.write_bytes(content)
-        self.control(call, command, self.instance.root.path(path))
-
-    def control(self, call: Call, command: str, arguments: str = "") -> None:
-        """Send a command to the RTP endpoint."""
-        assert self._endpoint is not None
-        self._endpoint.command(command, call.number, arguments)
-
     def hangup(self, call: Call) -> None:
         """End a call as far as it has come; one that Asterisk does not know yet, once it does."""
         with self._changed:
             again, call.hanging_up = call.hanging_up, True
             if call.ended_at is None and not again:
                 self.legs[call.number - 1].stop()
-
-    def flush(self, call: Call) -> None:
-        """Have the record file complete up to now."""
-        before = self._flushes.get(call.number, 0)
-        self.control(call, "flush")
-        self.wait_until(
-            ENDPOINT_SECONDS,
-            "flush",
-            lambda: self._flushes.get(call.number, 0) > before or call.complete,
-        )
-
-    def wait_for(
-        self, calls: Sequence[Call], limit: float, what: str, reached: Callable[[Call], bool]
-    ) -> None:
-        """Wait until all of the calls have reached something, or one has ended without it."""
-        self.wait_until(limit, what, lambda: all(reached(c) or c.complete for c in calls))
-        if missed := [call for call in calls if not reached(call)]:
-            raise TestbedError(f"ended without being {what}: {missed}")
-
-    def wait_until(self, limit: float, what: str, reached: Callable[[], bool]) -> None:
-        """Wait for anything that a message brings about."""
-        with self._changed:
-            done = self._changed.wait_for(lambda: reached() or bool(self._errors), limit)
-        if self._errors:
-            raise TestbedError("; ".join(self._errors))
-        if not done:
-            raise TestbedError(f"not {what} within {limit:g} s; calls: {self.legs}")
 
     # --- the reader's thread ---
 
@@ -210,11 +160,6 @@ class Telephones:
                 except Exception as error:  # told to whoever waits
                     self._fail(f"{type(error).__name__}: {error}")
                     return
-
-    def _fail(self, reason: str) -> None:
-        with self._changed:
-            self._errors.append(reason)
-            self._changed.notify_all()
 
     def _take_datagrams(self, phone: Telephone) -> Callable[[], None]:
         return lambda: self._take_message(phone, Message.parse(phone.socket.recv(DATAGRAM)))
@@ -252,7 +197,7 @@ class Telephones:
         if what == "opened":
             leg.when_open(leg)
         elif what == "flushed":
-            self._flushes[leg.number] = self._flushes.get(leg.number, 0) + 1
+            self._flushes[leg.number] += 1
         elif what == "closed":
             leg.complete = True
         elif leg.ended_at is None:

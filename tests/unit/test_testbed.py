@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -88,6 +92,27 @@ def test_the_environment_has_the_last_word(monkeypatch: pytest.MonkeyPatch, tmp_
     assert mirror.find_mirror(tmp_path, "bookworm") == "http://chosen.example/debian"
 
 
+@pytest.mark.parametrize(
+    ("uri", "configured", "why"),
+    [
+        ("http://mirror.example/debian", [], ""),
+        ("http://mirror.example/debian", ['Acquire::Check-Valid-Until "true";'], ""),
+        ("http://mirror.example/debian", ['Acquire::Check-Valid-Until "false";'], "this machine"),
+        ("http://snapshot.example/archive/debian/20261101T083000Z", [], "is a snapshot"),
+        ("http://snapshot.example/archive/debian/20261101T083000Z/", [], "is a snapshot"),
+    ],
+)
+def test_old_lists_of_packages_are_taken_from_snapshots(
+    monkeypatch: pytest.MonkeyPatch, uri: str, configured: list[str], why: str
+) -> None:
+    """K14: for one that is past its date may be played back; and it is said."""
+    said: list[str] = []
+    monkeypatch.setattr(mirror, "_configuration", lambda: ['Acquire::x "1";', *configured])
+    options = mirror.apt_options(uri, said.append)
+    assert options == ([mirror.OLD_LISTS] if why else [])
+    assert (why in said[0]) if why else not said
+
+
 # --- the root folder ---
 
 
@@ -161,10 +186,55 @@ def test_a_deep_checkout_still_has_a_socket_that_fits(tmp_path: Path) -> None:
     assert len(f"{deep.rundir}/asterisk.ctl") < 108
 
 
+@only_root
+def test_nobody_is_given_the_socket_of_a_deep_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K3: its folder is in /tmp, under a name that can be guessed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    instance = Instance(Root(Path("/")), "x")
+    instance.folder = tmp_path / ("d" * 100)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    Path(instance.rundir).symlink_to(theirs)
+    with pytest.raises(TestbedError, match="somebody else has made it"):
+        instance.start()
+    Path(instance.rundir).unlink()
+    Path(instance.rundir).mkdir(0o777)  # left behind by us
+    with pytest.raises(FileNotFoundError):  # no instance.prepare()
+        instance.start()
+    assert Path(instance.rundir).stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 41])
 def test_a_name_that_is_no_folders_name_is_refused(name: str) -> None:
     with pytest.raises(TestbedError, match="instance name"):
         Instance(Root(Path("/")), name)
+
+
+@pytest.mark.parametrize("contained", [False, True])
+def test_a_key_is_on_no_command_line(contained: bool) -> None:
+    """K16: make test-live gives Asterisk the key by the environment, and by nothing else."""
+    key, rest = "sk_never_to_be_seen", "two lines\nof $HOME and 'quotes\" "
+    show = ["sh", "-c", 'env; printf "%s|" "$REST" ready; exec sleep 60']
+    process = Root(Path("/")).popen(
+        show, env={"KEY": key, "REST": rest}, contained=contained, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdout is not None
+        said = b""
+        while not said.endswith(b"ready|"):
+            said += os.read(process.stdout.fileno(), 4096)
+        for each in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it has ended meanwhile
+                assert key.encode() not in (each / "cmdline").read_bytes(), each
+        text = said.decode()
+        assert f"KEY={key}\n" in text
+        assert text.endswith(f"{rest}|ready|")
+        assert "testbed_inside" not in text
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_paths_are_translated_into_the_root_and_back() -> None:
@@ -178,16 +248,35 @@ def test_paths_are_translated_into_the_root_and_back() -> None:
     assert Root(Path("/")).path("/elsewhere") == "/elsewhere"
 
 
+# --- ports ---
+
+
+@pytest.fixture
+def ports() -> Iterator[PortBlock]:
+    """A block of them."""
+    block = PortBlock()
+    yield block
+    block.release()
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
+def test_a_port_that_is_in_use_is_not_handed_out(
+    ports: PortBlock, family: socket.AddressFamily, kind: socket.SocketKind
+) -> None:
+    with socket.socket(family, kind) as used:
+        used.bind(("", ports.take() + 1))
+        if kind == socket.SOCK_STREAM:
+            used.listen()
+        assert ports.take() == used.getsockname()[1] + 1
+
+
 # --- configuration ---
 
 
-def test_everything_listens_on_loopback_only() -> None:
-    ports = PortBlock()
-    try:
-        directories = dict.fromkeys(config.DIRECTORIES, "/x")
-        texts = config.render(config.Settings(directories, ports, files={"extra.conf": "mine"}))
-    finally:
-        ports.release()
+def test_everything_listens_on_loopback_only(ports: PortBlock) -> None:
+    directories = dict.fromkeys(config.DIRECTORIES, "/x")
+    texts = config.render(config.Settings(directories, ports, files={"extra.conf": "mine"}))
     binds = [
         line.split("=")[1].strip()
         for text in texts.values()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from testbed.service import led_to
 
-URL = "http://127.0.0.1:8765"
-WHERE = f"[general]\nbase_url = {URL}\napi_key = any-key-will-do\n"
+URL, KEY = "http://127.0.0.1:8765", "/etc/asterisk/elevenlabs.key"
+WHERE = f"[general]\nbase_url = {URL}\napi_key_file = {KEY}\n"
 
 
 def test_a_file_without_general_gets_one() -> None:
     text = "[sales]\nagent_id = a\n"
-    assert led_to(URL, text) == f"{WHERE}\n{text}"
+    assert led_to(URL, KEY, text) == f"{WHERE}\n{text}"
 
 
 def test_addresses_and_keys_are_left_out_and_the_rest_stays() -> None:
@@ -27,8 +27,8 @@ ca_file = /x
 tls_verify = no
 signed_url_endpoint = /sign
 """
-    assert led_to(URL, text) == f"; keys\n{WHERE}chunk_ms = 40\n[sales]\nagent_id = a\n"
+    assert led_to(URL, KEY, text) == f"; keys\n{WHERE}chunk_ms = 40\n[sales]\nagent_id = a\n"
 
 
 def test_nothing_becomes_an_empty_configuration() -> None:
-    assert led_to(URL, "") == f"{WHERE}\n"
+    assert led_to(URL, KEY, "") == f"{WHERE}\n"

@@ -231,8 +231,12 @@ demo: host-core ## Place a real call to a talking mock agent and show the conver
 
 bench: export QUICK := $(QUICK)
 bench: export FULL := $(FULL)
-bench: host-core root ## Measure what a call costs: ten minutes; QUICK=1: two; FULL=1: first words near and far as well
+bench: export PARTS := $(PARTS)
+bench: host-core root ## Measure what a call costs: ten minutes; QUICK=1: two; FULL=1: more; PARTS=programs,viewers: these alone
 	$(Q)$(HOST) -m testbed.bench
+
+bench-fork: host-core root ## Measure what ForkStream() costs beside Echo(): three minutes
+	$(Q)$(HOST) -m testbed.bench_fork
 
 bench-core: host-core ## Measure the small parts that each frame goes through, in ns (seconds)
 	$(Q)$(HOST) -m testbed.bench_core

@@ -5,8 +5,9 @@ changes absolute figures, so only multiples from one run mean something: Echo() 
 and after, and the mean of both is the yardstick. docs/performance.md explains each figure.
 
 QUICK=1 takes under two minutes and leaves out what takes long; FULL=1 adds the first words of
-agents near and far, cold and warm. Nothing here fails a build: the exit status is 1 only when
-something did not work.
+agents near and far, cold and warm, and what it costs that programs watch. PARTS=programs,viewers
+takes these steps alone, by their keys in the results. Nothing here fails a build: the exit status
+is 1 only when something did not work.
 
 Leaves build/bench/results.json and build/bench/report.html.
 """
@@ -18,11 +19,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from testbed import bench_report, bench_steps, bench_targets
+from testbed import bench_floor, bench_report, bench_steps, bench_targets, bench_watch
 from testbed.bench_bed import FOLDER, Started, started
 from testbed.bench_figures import figures
 from testbed.bench_load import Held, hold
@@ -37,6 +38,7 @@ FAILURE_SHOWN = 200
 WARM_UP_CALLS = 10
 CALLS = 40
 MANY_CALLS = 200
+VIEWERS = 2
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,9 @@ class Options:
     more: int = 100
     many: int = MANY_CALLS
     first_words: int = 40
+    viewers: int = VIEWERS
+    parts: tuple[str, ...] = ()
+    """Keys of the steps to take; none: those of the plan."""
 
 
 QUICK = Options(quick=True, seconds=3.0, first_words=20)
@@ -142,23 +147,50 @@ def plan(options: Options, beside: dict[str, Any]) -> list[Step]:
         held("ours_100", "ours", "chunk20", more),
         ours_many,
         held("echo_200_after", f"{echo} again", "echo", many),
+        (
+            "side_by_side",
+            f"{bench_floor.CALLS} calls each in Echo(), in the floor and with an agent, together",
+            bench_floor.side_by_side,
+        ),
     ]
     last: list[Step] = [
         ("interruptions", "callers who interrupt", bench_steps.interruptions),
         ("cold_burst", "many cold calls in a second", bench_steps.cold_burst),
         ("overload", "1.5 x max_sessions at once", bench_steps.overload),
     ]
-    full: Step = (
-        "near_and_far",
-        "first words, near and far, cold and warm",
-        lambda bed: bench_steps.near_and_far(bed, options.first_words),
+    full: list[Step] = [
+        (
+            "near_and_far",
+            "first words, near and far, cold and warm",
+            lambda bed: bench_steps.near_and_far(bed, options.first_words),
+        ),
+        (
+            "programs",
+            f"ours without and with programs that watch, {many} calls",
+            lambda bed: bench_watch.programs(bed, many),
+        ),
+    ]
+    viewers: Step = (
+        "viewers",
+        f"ours without and with {options.viewers} browsers that show the page, {many} calls",
+        lambda bed: bench_watch.viewers(bed, many, options.viewers),
     )
+    if options.parts:
+        return _chosen([*quick, *long, *last, *full, viewers], options.parts)
     return [
         *quick,
         *([] if options.quick else long),
         *last,
-        *([full] if options.full else []),
+        *(full if options.full else []),
     ]
+
+
+def _chosen(steps: list[Step], parts: Sequence[str]) -> list[Step]:
+    """The first one, which warms up, and those that are asked for."""
+    keys = [key for key, _, _ in steps]
+    if unknown := sorted(set(parts) - set(keys)):
+        raise TestbedError(f"PARTS={','.join(unknown)}: parts are {', '.join(keys)}")
+    return [steps[0], *(step for step in steps[1:] if step[0] in parts)]
 
 
 def run(options: Options) -> Run:
@@ -187,7 +219,8 @@ def run(options: Options) -> Run:
 def _short(found: dict[str, Any]) -> str:
     """The most telling of a step's results, in one line."""
     if "percent" not in found:
-        return ", ".join(f"{k} {v}" for k, v in found.items() if isinstance(v, int | float))
+        told = {k: v for k, v in found.items() if isinstance(v, int | float) or k == "late_frames"}
+        return ", ".join(f"{k} {v}" for k, v in told.items())
     busy = ", ".join(f"{name} {percent:.0f} %" for name, percent in found["callers"].items())
     cost = f"{found['percent']:.3f} % of a core for a call"
     if found["loop"]:
@@ -212,13 +245,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, help="of each window")
     parser.add_argument("--calls", type=int, help="instead of 40")
     parser.add_argument("--many", type=int, help="instead of 200")
+    parser.add_argument("--viewers", type=int, help="browsers instead of 2")
+    parser.add_argument("--parts", type=_parts, default=_parts(os.environ.get("PARTS", "")))
     parser.add_argument("--table", action="store_true", help="show the last run's as Markdown")
     parser.add_argument("--report", action="store_true", help="write the last run's page again")
     arguments = parser.parse_args(argv)
     if arguments.table or arguments.report:
         return _again(arguments.table)
     options = QUICK if arguments.quick else Options()
-    given = {name: getattr(arguments, name) for name in ("seconds", "calls", "many", "full")}
+    names = ("seconds", "calls", "many", "full", "viewers", "parts")
+    given = {name: getattr(arguments, name) for name in names}
     changed = {name: value for name, value in given.items() if value is not None}
     try:
         this = run(Options(**{**vars(options), **changed}))
@@ -231,6 +267,10 @@ def main(argv: list[str] | None = None) -> int:
     show(this.results)
     print(f"\n{RESULTS}\n{REPORT}")
     return 1 if this.failures else 0
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))
 
 
 def _again(table: bool) -> int:

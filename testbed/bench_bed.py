@@ -5,7 +5,8 @@
 
 Calls enter by extensions: `echo`; the name of an agent; `rec<agent>`, the same beside a
 MixMonitor; `peer`, the same conversation by chan_websocket and testbed.bench_bridge; `later`,
-`chunk20` after ECHO_FIRST_SECONDS in Echo().
+`chunk20` after ECHO_FIRST_SECONDS in Echo(); `floor`, an application that only waits as ours does
+(bench_floor.c).
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ exten => T,1,Set(TIMEOUT(absolute)=0)
 DIALPLAN += """\
 exten => echo,1,Answer()
  same => n,Echo()
+exten => floor,1,Answer()
+ same => n,BenchFloor()
 exten => peer,1,Answer()
  same => n,Dial(WebSocket/bridge/c(ulaw))
 exten => _rec.,1,MixMonitor(${UNIQUEID}.ulaw)

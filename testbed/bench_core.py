@@ -42,6 +42,10 @@ class Owner:
         if data != HEAD:
             raise AssertionError(f"not taken as audio: {data[:60]!r}")
 
+    def skipped(self, frame: bytes) -> None:
+        """Called with what stands for a message that is too long."""
+        raise AssertionError(f"not taken as audio: {frame!r}")
+
     def lost(self, error: OSError | None) -> None:
         """Called at the end of the stream."""
 

@@ -11,6 +11,9 @@ US_PER_PERCENT = 10_000
 KB_PER_MB = 1024
 AGENTS = ("ours_10", "ours_40", "ours_100", "ours_200")
 
+WATCHED = ("programs", "viewers")
+"""The same calls with and without somebody who watches: see bench_watch."""
+
 Results = Mapping[str, Any]
 
 
@@ -57,10 +60,20 @@ def figures(results: Results) -> dict[str, float]:
     talked_over = results.get("interruptions", {}).get("stages", {})
     if "interruption" in talked_over:
         found["interruption_p99"] = talked_over["interruption"]["p99"]
+    if "side_by_side" in results:
+        beside = results["side_by_side"]
+        found["channel_beside_echo"] = beside["chunk20_us"] / beside["echo_us"]
+    found |= {f"{key}_times": results[key]["times"] for key in WATCHED if _as_asked(results, key)}
     if "overload" in results:
         found["limit_wrong"] = results["overload"]["limit_wrong"]
         found["limit_dropped"] = results["overload"]["dropped"]
     return {key: round(value, 3) for key, value in found.items() if value is not None}
+
+
+def _as_asked(results: Results, key: str) -> bool:
+    """Whether so many calls were watched, and by so many, as the target asks."""
+    watched = results.get(key, {})
+    return bool(watched.get("calls") == 200 and watched.get("viewers", 2) == 2)
 
 
 def _beside_echo(results: Results, calls: int) -> dict[str, float | None]:

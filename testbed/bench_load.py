@@ -87,7 +87,8 @@ class Held:
 
 def line_noise(seconds: float, seed: int) -> bytes:
     """Soft noise, another one for each seed."""
-    return random.Random(seed).randbytes(ULAW.bytes_in(seconds)).translate(_LINE_NOISE)
+    dice = random.Random(seed)  # noqa: S311 - noise
+    return dice.randbytes(ULAW.bytes_in(seconds)).translate(_LINE_NOISE)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -136,7 +137,7 @@ def hold(
         callers.wait_up(UP_SECONDS)
         time.sleep(SETTLE_SECONDS)
         before = bench_histogram.read(asterisk)
-        channels = _channel_threads(asterisk)
+        channels = channel_threads(asterisk)
         window = _Window(asterisk.pid, {**callers.pids, **bed.beside})
         meanwhile(bed.seconds)
         cost = window.close(calls, channels)
@@ -190,7 +191,7 @@ def _group(tid: int, name: str, channels: set[int]) -> str:
     return "loop" if name.startswith(LOOP_THREAD) else "rest"
 
 
-def _channel_threads(asterisk: Instance) -> set[int]:
+def channel_threads(asterisk: Instance) -> set[int]:
     """The ids of the threads that run a dialplan."""
     return {int(tid) for tid in _CHANNEL_THREAD.findall(asterisk.cli("core show threads"))}
 

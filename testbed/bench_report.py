@@ -116,6 +116,8 @@ def notes(results: Mapping[str, Any]) -> list[str]:
             f" between the module's frames, {floor['echo_intervals_ms']['p99']:.1f} ms between"
             " those of calls in Echo() beside them, which is as even as this machine runs then"
         )
+    found += _side_by_side(results)
+    found += _watched(results)
     for size in (40, 200):
         runs = [
             results.get(f"echo_{size}_{when}", {}).get("percent") for when in ("before", "after")
@@ -125,6 +127,43 @@ def notes(results: Mapping[str, Any]) -> list[str]:
                 f"Echo() with {size} calls cost {runs[0]:.3f} % before and {runs[1]:.3f} % after:"
                 " the machine does other things as well"
             )
+    return found
+
+
+def _side_by_side(results: Mapping[str, Any]) -> list[str]:
+    """What is above the floor of a call's cost."""
+    if "side_by_side" not in results:
+        return []
+    beside = results["side_by_side"]
+    return [
+        f"of the same seconds, with {beside['calls']} calls of each kind: the channel's thread"
+        f" takes {beside['echo_us']:.0f} µs for a second of a call in Echo(),"
+        f" {beside['floor_us']:.0f} µs in an application that only waits as ours does, and"
+        f" {beside['chunk20_us']:.0f} µs with an agent; it wakes {beside['chunk20_waits']:.1f}"
+        f" times, in Echo() {beside['echo_waits']:.1f}"
+    ]
+
+
+def _watched(results: Mapping[str, Any]) -> list[str]:
+    """What watching costs, and whether anything was late or lost for it."""
+    found = []
+    for key, who in (("programs", "programs that watch"), ("viewers", "browsers with the page")):
+        if key not in results:
+            continue
+        watched = results[key]
+        plain, late = watched["late_frames"]
+        found.append(
+            f"{who}, {watched['calls']} calls: {watched['times']:.3f} x the CPU of the same calls"
+            f" without, from the first to the end of the last; {watched['times_talking']:.3f} x"
+            f" while they talk; {late} frames late, without {plain}"
+        )
+    if "programs" in results:
+        told = results["programs"]
+        found.append(
+            f"told: {told['events']} events of {told['calls_told']} calls,"
+            f" {told['events_left_out']} left out, {told['records']} records, {told['webhooks']}"
+            f" webhooks, {told['scrapes']} scrapes, the longest {told['scrape_max_ms']:.0f} ms"
+        )
     return found
 
 
@@ -223,9 +262,12 @@ def _stages(results: Mapping[str, Any]) -> str:
 
 def _rest(results: Mapping[str, Any]) -> str:
     kinds = {"first_words": results.get("first_words", {}), **results.get("near_and_far", {})}
+    floors = {
+        f"{kind}: a mere client": each["floor"] for kind, each in kinds.items() if "floor" in each
+    }
     words = [
         (kind.replace("_", " "), each["calls"], each["median"], each["p95"], each["worst"])
-        for kind, each in kinds.items()
+        for kind, each in (kinds | floors).items()
         if each
     ]
     crowds = [

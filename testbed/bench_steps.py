@@ -113,9 +113,10 @@ def peer(bed: Started, calls: int) -> dict[str, Any]:
 
 
 def first_words(bed: Started, agent: str, count: int) -> dict[str, Any]:
-    """How soon a warm agent is heard; other calls may be up."""
+    """How soon a warm agent is heard, and how soon a mere client has its audio; calls may be up."""
     latency.measure(bed.asterisk, bed.service, [agent])  # its next URL is fetched now
-    return latency.measure(bed.asterisk, bed.service, [agent] * count).as_dict()
+    found = latency.measure(bed.asterisk, bed.service, [agent] * count).as_dict()
+    return found | {"floor": latency.floor(bed.service, agent, count)}
 
 
 def floor_of_gaps(bed: Started) -> dict[str, Any]:

@@ -65,6 +65,13 @@ TARGETS = (
     Target("loop_us_200", "loop thread, 200 calls, for a second of a call", "µs", 850, 700),
     Target("channel_times_echo_40", "channel thread alone, 40 calls", "x Echo()", 1.15, 1.05),
     Target("channel_times_echo_200", "channel thread alone, 200 calls", "x Echo()", 1.10, 1.05),
+    Target(
+        "channel_beside_echo",
+        "channel thread alone, beside as many calls in Echo(), 180 calls in all",
+        "x Echo()",
+        1.10,
+        1.05,
+    ),
     Target("memory_mb_40", "memory of a call above Echo(), 40 calls", "MB", 0.15, 0.1),
     Target("memory_mb_200", "memory of a call above Echo(), 200 calls", "MB", 0.15, 0.1),
     Target("threads_40", "threads of a call above Echo()", "", 0, 0),
@@ -82,6 +89,18 @@ TARGETS = (
     Target("gap_p99", "between frames while audio waits, p99, 200 calls", "ms", 22, 21),
     Target("gap_max", "between frames while audio waits, longest, 200 calls", "ms", 40, 25),
     Target("first_word_p95", "first word of a warm agent, p95, 200 calls up", "ms", 25, 19),
+    Target(
+        "programs_times",
+        "CPU of a call of which programs are told, 200 calls",
+        "x the same without",
+        1.1,
+    ),
+    Target(
+        "viewers_times",
+        "CPU of a call with the page open in two browsers, 200 calls",
+        "x the same without",
+        1.05,
+    ),
     Target(
         "limit_wrong", "LIMIT too many or too few at 1.5 x max_sessions", "calls", 0, exact=True
     ),

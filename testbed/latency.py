@@ -13,11 +13,15 @@ import json
 import re
 import ssl
 import statistics
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from websockets.sync.client import connect
 
 from testbed.call import Call
 from testbed.callers import Callers
@@ -96,6 +100,52 @@ def measure(
     )
 
 
+def floor(service: str, agent: str, count: int, rate: float = CALLS_A_SECOND) -> dict[str, float]:
+    """The same conversations by a client that does nothing else, one after the other.
+
+    In a process of its own, so that it shares nothing but the machine and the mock.
+    """
+    command = [sys.executable, "-m", "testbed.latency", service, agent, str(count), str(rate)]
+    said = subprocess.run(command, capture_output=True, check=True, timeout=LIMIT_SECONDS + count)
+    took: dict[str, float] = json.loads(said.stdout)
+    own = _own_delays(service)
+    ours = sorted(ms - own[conversation] for conversation, ms in took.items())
+    p95 = ours[min(len(ours) - 1, int(0.95 * len(ours)))]
+    found = {"median": statistics.median(ours), "p95": p95, "worst": ours[-1]}
+    return {"calls": len(ours)} | {name: round(ms, 1) for name, ms in found.items()}
+
+
+def _client(service: str, agent: str, count: int, rate: float) -> dict[str, float]:
+    """From the first packet of a connection to the agent's first audio, in ms, by conversation."""
+    url = f"{service.replace('https:', 'wss:')}/v1/convai/conversation?agent_id={agent}"
+    took: dict[str, float] = {}
+    trust = _trusting()
+    for _ in range(count):
+        began = time.monotonic()
+        conversation = ""
+        with connect(
+            url, ssl=trust, compression=None, proxy=None, close_timeout=HEARD_SECONDS
+        ) as agent_side:
+            agent_side.send(json.dumps({"type": "conversation_initiation_client_data"}))
+            while True:
+                message = json.loads(agent_side.recv(LIMIT_SECONDS))
+                if message["type"] == "conversation_initiation_metadata":
+                    event = message["conversation_initiation_metadata_event"]
+                    conversation = event["conversation_id"]
+                elif message["type"] == "audio":
+                    took[conversation] = 1000 * (time.monotonic() - began)
+                    break
+        time.sleep(max(0.0, began + 1 / rate - time.monotonic()))
+    return took
+
+
+def _trusting() -> ssl.SSLContext:
+    """For our own mock, on loopback."""
+    trust = ssl.create_default_context()
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    return trust
+
+
 def _call(
     asterisk: Instance, agents: Sequence[str], rate: float
 ) -> list[tuple[str, float, float, float]]:
@@ -161,10 +211,9 @@ def _first_word(call: Call) -> float:
 
 def _own_delays(service: str) -> dict[str, float]:
     """Of the mock's conversations."""
-    trust = ssl.create_default_context()
-    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE  # our own mock, on loopback
-    report = urllib.request.urlopen(f"{service}/mock/report", timeout=LIMIT_SECONDS, context=trust)
-    with report as answer:
+    url = f"{service}/mock/report"  # of http or https
+    ours = _trusting()
+    with urllib.request.urlopen(url, timeout=LIMIT_SECONDS, context=ours) as answer:  # noqa: S310
         sessions = json.load(answer)["sessions"]
     return {session["conversation_id"]: _own_delay(session["timeline"]) for session in sessions}
 
@@ -172,3 +221,7 @@ def _own_delays(service: str) -> dict[str, float]:
 def _own_delay(timeline: list[dict[str, Any]]) -> float:
     at = {entry["event"]: entry["at_ms"] for entry in reversed(timeline)}
     return float(at.get("agent_audio", 0) - at.get("init", 0))
+
+
+if __name__ == "__main__":
+    print(json.dumps(_client(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))))

@@ -14,9 +14,11 @@ import pytest
 
 from pyconvai.mock.audio import FORMATS, level
 from testbed import bench_report, bench_targets
+from testbed.bench import Options, plan
 from testbed.bench_figures import figures, times_echo, yardstick
 from testbed.bench_histogram import Histogram, parse, since
 from testbed.bench_load import _Window, line_noise, percentile
+from testbed.errors import TestbedError
 from testbed.measure import ThreadWindow, thread_seconds
 from testbed.paths import PROJECT
 from tests.timing import SECOND
@@ -111,6 +113,39 @@ def test_figures_above_echo() -> None:
     assert found["memory_mb_40"] == pytest.approx(0.5)
     assert "memory_mb_200" not in found, "of another number of calls"
     assert found["threads_40"] == 0, "one thread for all is none for each"
+
+
+def test_what_is_watched_counts_as_it_was_asked() -> None:
+    watched = {"times": 1.04, "times_talking": 1.03, "late_frames": [1, 2]}
+    told = {"events": 9, "calls_told": 4, "events_left_out": 0, "records": 4, "webhooks": 4}
+    told |= {"scrapes": 3, "scrape_max_ms": 12.3}
+    results: dict[str, Any] = {
+        "programs": {"calls": 200, **watched, **told},
+        "viewers": {"calls": 200, "viewers": 2, **watched},
+    }
+    assert figures(results) == {"programs_times": 1.04, "viewers_times": 1.04}
+    shown = "\n".join(bench_report.notes(results))
+    assert "programs that watch, 200 calls: 1.040 x" in shown
+    assert "2 frames late, without 1" in shown
+    assert "9 events of 4 calls, 0 left out, 4 records, 4 webhooks" in shown
+    results["programs"]["calls"] = results["viewers"]["viewers"] = 40
+    assert figures(results) == {}
+
+
+@pytest.mark.parametrize("parts", ["programs", "viewers", "ours_40,overload"])
+def test_parts_of_the_plan(parts: str) -> None:
+    wanted = ["warm_up", *parts.split(",")]
+    assert [key for key, _, _ in plan(Options(parts=tuple(parts.split(","))), {})] == wanted
+    with pytest.raises(TestbedError, match=r"PARTS=nothing: parts are .*programs"):
+        plan(Options(parts=("nothing",)), {})
+
+
+def test_a_call_with_an_agent_is_held_against_echo_beside_it() -> None:
+    beside = {"calls": 60, "echo_us": 1000.0, "echo_waits": 50.1}
+    beside |= {"floor_us": 1010.0, "floor_waits": 50.1, "chunk20_us": 1050.0, "chunk20_waits": 50.1}
+    results = {"side_by_side": beside}
+    assert figures(results) == {"channel_beside_echo": 1.05}
+    assert "1010 µs in an application that only waits" in "".join(bench_report.notes(results))
 
 
 def test_another_size_than_the_target_asks_for_is_no_figure() -> None:

@@ -54,7 +54,7 @@ KEEP ?= 0
 # Added to pytest's arguments: make test-unit PYTEST_ARGS='-k ring'
 PYTEST_ARGS ?=
 # Files of tests that run at once. Most tests wait for calls; those marked `alone` run by themselves.
-JOBS ?= 3
+JOBS ?= 4
 
 # --- names ------------------------------------------------------------------------------------------
 
@@ -183,7 +183,8 @@ $(MAINTAIN_STAMP): requirements/locked/maintain.txt
 .PHONY: test test-unit test-sanitize test-full test-all test-live test-mutations fuzz host-core root mock-server demo bench bench-core
 
 TESTS := tests/unit tests/asterisk tests/conformance
-AT_ONCE := -n $(JOBS) --dist loadfile
+# In the order of tests/conftest.py, not by how many tests a file has.
+AT_ONCE := -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 host-core: $(TEST_STAMP)
 	$(Q)$(call BUILD_CORE,$(HOST))

@@ -1,14 +1,17 @@
-"""What every test gets: a limit on its time."""
+"""What every test gets: its turn, a limit on its time, and the marker of what concerns security."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import pytest
 
+from tests import security
 from tests.timing import SECOND, TEST_LIMIT
 
 
@@ -17,6 +20,31 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "limit(seconds): how long each phase of this test may take")
     config.addinivalue_line("markers", "slow: takes ten seconds and more; not in make test-unit")
     config.addinivalue_line("markers", "alone: nothing else runs meanwhile, for it takes times")
+LONGEST = (
+    "asterisk/test_install_interrupted.py",
+    "asterisk/test_deploy.py",
+    "asterisk/test_testbed_echo.py",
+    "asterisk/test_unload.py",
+)
+"""Files that take a minute and more. They begin, for what ends last is waited for alone."""
+
+
+def in_turn(items: list[pytest.Item]) -> Callable[[pytest.Item], tuple[int, float]]:
+    """When the file of a test has its turn: after the longest, the folders' files take turns.
+
+    Several files run at once (JOBS of the Makefile). Most of those in tests/asterisk wait for
+    calls, most of the others keep a processor busy, and side by side they take the time of one.
+    """
+    folders = defaultdict[Path, list[Path]](list)
+    for path in dict.fromkeys(item.path for item in items):
+        folders[path.parent].append(path)
+    place = {path: n / len(files) for files in folders.values() for n, path in enumerate(files)}
+
+    def turn(item: pytest.Item) -> tuple[int, float]:
+        name = f"{item.path.parent.name}/{item.path.name}"
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST), place[item.path]
+
+    return turn
 
 
 @contextmanager

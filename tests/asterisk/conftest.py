@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,22 @@ StartAgent = Callable[..., MockAgent]
 
 _numbers = itertools.count(1)
 
+_started: list[Instance] = []
+"""Those of the tests that run now."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Leave the report of the last call of each Asterisk, where a test of calls has failed."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for instance in [each for each in _started if each.running]:
+            if left := leave(instance, f"{item.nodeid}-{instance.name}"):
+                report.sections.append(("Report of the last call", str(left)))
+    return report
+
 
 @pytest.fixture(scope="session")
 def root() -> Root:
@@ -47,6 +64,8 @@ def tls(root: Root) -> Certificate:
     return certificate(root, f"tls-{os.environ.get('PYTEST_XDIST_WORKER', 'tests')}")
 
 
+Install = Callable[[Instance], None]
+
 INSTALLED = (
     *("lib/app_elevenlabs_convai.*", "lib/app_forkstream.so", "data/documentation/thirdparty/*"),
     *("etc/elevenlabs*", "etc/forkstream*"),
@@ -54,8 +73,37 @@ INSTALLED = (
 """All that `make install` leaves in the folder of an instance."""
 
 
+@pytest.fixture(scope="session")
+def install(root: Root) -> Iterator[Install]:
+    """Put the product into an instance: a copy of what `make install` puts into the first one.
+
+    That costs seconds of a processor each time. What it does where something is installed already,
+    and beside a running Asterisk, is for other tests to try.
+    """
+    first = Instance(root, f"installed-{os.getpid()}")
+    installed: list[Path] = []
+
+    def install(instance: Instance) -> None:
+        if not installed:
+            first.prepare()
+            first.build_and_install()
+            installed.extend(path for each in INSTALLED for path in first.folder.glob(each))
+        for path in installed:
+            target = instance.folder / path.relative_to(first.folder)
+            if path.is_dir():
+                shutil.copytree(path, target, symlinks=True)
+            elif not target.exists():  # a configuration that is there stays
+                shutil.copy2(path, target)
+
+    yield install
+    first.stop()
+    shutil.rmtree(first.folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="module")
-def asterisk(root: Root, request: pytest.FixtureRequest) -> Iterator[StartAsterisk]:
+def asterisk(
+    root: Root, install: Install, request: pytest.FixtureRequest
+) -> Iterator[StartAsterisk]:
     """Start an Instance: takes its arguments, and `module=False` to leave the product out.
 
     Otherwise the product is built and installed into it before it starts.
@@ -66,16 +114,20 @@ def asterisk(root: Root, request: pytest.FixtureRequest) -> Iterator[StartAsteri
         name = f"{Path(request.node.name).stem}-{next(_numbers)}"
         instance = Instance(root, name, **arguments)
         started.append(instance)
+        _started.append(instance)
         instance.prepare()
         if module:
-            instance.build_and_install()
+            install(instance)
         instance.start()
         return instance
 
     yield start
     ends = {instance.name: instance.stop() for instance in started}
+    _started.clear()
     failed = {name: status for name, status in ends.items() if status != 0}
     assert not failed, f"Asterisk ended with other than 0 (see build/testbed): {failed}"
+    leaks = [f"{each.folder}/{leak}" for each in started for leak in left_of(each.folder)]
+    assert not leaks, "\n".join(["a test's Asterisk has left credentials:", *leaks])
 
 
 @pytest.fixture

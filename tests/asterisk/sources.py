@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from testbed.building import one_build_at_a_time
 from testbed.paths import BUILD, PROJECT
 from testbed.root import Root
 
@@ -15,6 +16,7 @@ COPIED = (
     "setup.py",
     "requirements.txt",
     "app_elevenlabs_convai",
+    "app_forkstream",
     "pyconvai",
     "scripts",
 )
@@ -30,8 +32,9 @@ class Sources:
         shutil.rmtree(self.folder, ignore_errors=True)
         built = [f"build/{root.run(['python3', '-c', BUILT]).stdout.strip()}"]
         built += ["build/module-flags", "build/mode"]
-        for each in (*COPIED, *more, *built):
-            self._copy(each)
+        with one_build_at_a_time():
+            for each in (*COPIED, *more, *built):
+                self._copy(each)
         self._originals: dict[str, str] = {}
 
     def _copy(self, name: str) -> None:

@@ -65,8 +65,8 @@ def current(pbx: Instance) -> str:
 
 
 def start_install(pbx: Instance, sources: Sources) -> subprocess.Popen[bytes]:
-    """A `make install` that can be killed with all that it has started."""
-    command = ["make", "install", f"ASTERISK_CONF={pbx.root.path(pbx.conf)}"]
+    """A `make install` that can be killed with all that it has started; debug compiles fastest."""
+    command = ["make", "install", "MODE=debug", f"ASTERISK_CONF={pbx.root.path(pbx.conf)}"]
     return pbx.root.popen(command, cwd=sources.folder)
 
 

@@ -221,18 +221,21 @@ class Leg(Call):
         sip = self.phone.board.instance.ports.sip
         return self.refer(f"<sip:{extension}@{HOST}:{sip}>")
 
-    def transfer_to(self, other: Leg) -> int:
+    def transfer_to(self, other: Leg, *, stays: bool = False) -> int:
         """Join the far ends of two calls of this telephone's (REFER with Replaces)."""
-        return self.refer(other.dialog.replacing)
+        return self.refer(other.dialog.replacing, stays=stays)
 
-    def refer(self, to: str) -> int:
-        """Send a REFER; the last status that Asterisk tells of it. This leg is hung up then."""
+    def refer(self, to: str, *, stays: bool = False) -> int:
+        """Send a REFER; the last status that Asterisk tells of it.
+
+        This leg is hung up then, for Asterisk leaves that to the telephone. stays: it is not yet.
+        """
         answer = self._ask("REFER", ("Refer-To", to), ("Referred-By", f"<{self.phone.uri}>"))
         if answer.status >= 300:
             return answer.status
         board = self.phone.board
         board.wait_until(ANSWER_SECONDS, "told of the transfer", lambda: bool(self._told()))
-        if self._told() < 300:
+        if self._told() < 300 and not stays:
             self.hangup()
         return self._told()
 

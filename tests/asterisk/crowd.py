@@ -30,6 +30,13 @@ class Outcome:
     call: Call
     result: Result
 
+    def before(self, greeting: bytes) -> bytes:
+        """What was heard until the agent's greeting: that whole, and nothing behind it."""
+        before, found, behind = self.call.heard.partition(greeting)
+        assert found, "the agent was not heard whole"
+        assert set(behind) <= {self.call.codec.silence}
+        return before
+
 
 @dataclass
 class Crowd:

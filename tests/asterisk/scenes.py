@@ -11,11 +11,23 @@ from testbed.sip import VIDEO, port_of
 from testbed.speech import speech
 from testbed.telephone import Leg
 from tests.asterisk.phone import section
-from tests.asterisk.stage import AGENT, REPLIES, ULAW, Stage, packets_of, until
+from tests.asterisk.stage import (
+    AGENT,
+    REPLIES,
+    ULAW,
+    Stage,
+    loud_seconds,
+    packets_of,
+    until,
+)
 from tests.timing import SECOND
 
 HELD_SECONDS = 2.3
 """Long enough for two signs of life (user_activity), which go out once a second."""
+
+CHANGES = 50
+CHANGE_SECONDS = 0.013
+"""Not in step with the frames of 20 ms: some change falls on one."""
 
 LONG = ULAW.noise(6.0, seed=1)
 """What the agent of kept_quiet has to say; it begins like every agent's greeting."""
@@ -115,8 +127,7 @@ def first_words(stage: Stage) -> None:
 def desk_and_customer(stage: Stage) -> tuple[Leg, Leg, Leg]:
     """A customer who talks with the desk, and the desk's call to the agent."""
     desk = stage.phone("desk")
-    customer = stage.phone().call(stage.extension("desk")).wait_up()
-    at_desk = desk.wait_call()
+    customer, at_desk = stage.dial(stage.phone(), desk, stage.extension("desk"))
     assert at_desk.hold() == 200
     return customer, at_desk, stage.talk(desk)
 
@@ -142,19 +153,29 @@ def consult_open(stage: Stage) -> None:
     with_customer(stage, customer, 0)
 
 
+def turned(stage: Stage, with_agent: Leg, other: Leg) -> None:
+    """REFER on the agent's leg: who is at the other call's far end has the agent then.
+
+    Asterisk moves their channel there after it has told of success. A telephone that hangs up at
+    once may take that channel away before, from Echo() as well: docs/reliability.md.
+    """
+    stage.transfer(with_agent, other, stays=True)
+    stage.pbx.wait_log(f"has taken over the call with agent {stage.agent}")
+    with_agent.hangup()
+
+
 def consult_turned(stage: Stage) -> None:
-    """The desk's telephone asks it of the other call: REFER on the agent's leg."""
+    """The desk's telephone asks it of the other call."""
     customer, at_desk, consult = desk_and_customer(stage)
     assert consult.hold() == 200
-    stage.transfer(consult, at_desk)
+    turned(stage, consult, at_desk)
     with_customer(stage, customer, 0)
 
 
 def consult_connecting(stage: Stage) -> None:
     """The desk, which held its leg at once, does not wait for the agent."""
     desk = stage.phone("desk")
-    customer = stage.phone().call(stage.extension("desk")).wait_up()
-    at_desk = desk.wait_call()
+    customer, at_desk = stage.dial(stage.phone(), desk, stage.extension("desk"))
     consult = desk.call(stage.agent).wait_up()
     assert consult.hold() == 200
     stage.transfer(at_desk, consult)
@@ -165,8 +186,7 @@ def consult_connecting(stage: Stage) -> None:
 def consult_by_keys(stage: Stage) -> None:
     """Asterisk's own attended transfer: the desk presses keys and hangs up."""
     desk = stage.phone("desk")
-    customer = stage.phone().call(f"keys_desk_{stage.agent}").wait_up()
-    at_desk = desk.wait_call()
+    customer, at_desk = stage.dial(stage.phone(), desk, f"keys_desk_{stage.agent}")
     at_desk.press("*2700")
     stage.greeted(at_desk)
     at_desk.hangup()
@@ -176,8 +196,7 @@ def consult_by_keys(stage: Stage) -> None:
 def blind(stage: Stage) -> None:
     """The desk sends the customer, on hold, to the agent's extension."""
     desk = stage.phone("desk")
-    customer = stage.phone().call(stage.extension("desk")).wait_up()
-    at_desk = desk.wait_call()
+    customer, at_desk = stage.dial(stage.phone(), desk, stage.extension("desk"))
     assert at_desk.hold() == 200
     assert at_desk.transfer(stage.agent) == 200
     stage.greeted(customer)
@@ -197,6 +216,7 @@ def picked_up_held(stage: Stage) -> None:
     other = stage.pick_up(stage.phone("colleague"), first)
     with_customer(stage, other, 0)
     other.press("7")
+    stage.answered(other, 1)
 
 
 def picked_up_twice(stage: Stage) -> None:
@@ -236,8 +256,7 @@ def picked_up_connecting(stage: Stage) -> None:
 def consult_in_alaw(stage: Stage) -> None:
     """The customer speaks another codec than the desk."""
     desk = stage.phone("desk")
-    customer = stage.phone(codec="alaw").call(stage.extension("desk")).wait_up()
-    at_desk = desk.wait_call()
+    customer, at_desk = stage.dial(stage.phone(codec="alaw"), desk, stage.extension("desk"))
     consult = stage.talk(desk)
     assert consult.hold() == 200
     stage.transfer(at_desk, consult)
@@ -245,25 +264,14 @@ def consult_in_alaw(stage: Stage) -> None:
     until(lambda: loud_seconds(customer.so_far().heard, "alaw") > 0.3, "no reply")
 
 
-def loud_seconds(payload: bytes, codec: str = "ulaw") -> float:
-    """How much of it is speech, or noise."""
-    silent = CODECS[codec].silence
-    size = CODECS[codec].packet_bytes
-    pieces = [payload[i : i + size] for i in range(0, len(payload), size)]
-    return CODECS[codec].seconds(size) * sum(
-        len(set(p) - {silent, silent ^ 0x80}) > 9 for p in pieces
-    )
-
-
 def moved_on(stage: Stage) -> None:
     """The desk talks with the agent, consults a colleague, and gives the agent to him."""
     desk, colleague = stage.phone("desk"), stage.phone("colleague")
     talking = stage.talk(desk)
     assert talking.hold() == 200
-    consult = desk.call(stage.extension("colleague")).wait_up()
-    at_colleague = colleague.wait_call()
+    consult, at_colleague = stage.dial(desk, colleague, stage.extension("colleague"))
     assert consult.hold() == 200
-    stage.transfer(talking, consult)
+    turned(stage, talking, consult)
     with_customer(stage, at_colleague, 0)
     sessions = stage.pbx.cli("elevenlabs show sessions")
     stage.seen["shown"] = next(line for line in sessions.splitlines() if stage.agent in line)
@@ -288,6 +296,20 @@ def codec(stage: Stage) -> None:
     time.sleep(max(0.0, (call.answered_at or 0.0) + 1.4 - time.monotonic()))
     assert call.change_codec("alaw") == 200
     until(lambda: len(in_alaw(call)) > 20, "nothing heard in A-law")
+
+
+def codecs(stage: Stage) -> None:
+    """It changes its mind again and again while the agent's frames are written.
+
+    With Echo() one such change in a hundred ends the call, without a BYE: docs/reliability.md.
+    """
+    calls = [stage.talk(stage.phone(f"customer{i}")) for i in range(4)]
+    for number in range(CHANGES):
+        for call in calls:
+            assert call.change_codec(("alaw", "ulaw")[number % 2]) == 200
+        time.sleep(CHANGE_SECONDS * SECOND)
+    sessions = stage.pbx.cli("elevenlabs show sessions")
+    stage.seen["up"] = sessions.count(f" {stage.agent} ")
 
 
 def in_alaw(call: Leg) -> list[Packet]:
@@ -425,16 +447,13 @@ def redirect(stage: Stage, call: Leg) -> None:
 
 SCENES = [
     *(hold_sendonly, hold_inactive, hold_zero, kept_quiet, hold_connecting, first_words),
-    *(consult_held, consult_open, blind, picked_up, picked_up_held, moved_on),
-    *(picked_up_twice, picked_up_in_alaw, consult_connecting, refused_refer, video, fax),
+    *(consult_held, consult_open, consult_turned, blind, picked_up, picked_up_held, moved_on),
+    *(picked_up_twice, picked_up_in_alaw, consult_connecting, refused_refer, codec, video, fax),
     *(number, withheld, anonymous, private, diverted, outbound),
     *(redirected, yanked),
 ]
-# Of ten runs on a busy machine the first two failed in one each: the customer's leg ended, and
-# nothing came back in the new codec. Whose fault that is has not been found.
 MORE_SCENES = [
-    *(consult_turned, codec),
-    *(hold_session, hold_zero_inactive, consult_by_keys, sent_off_early),
+    *(codecs, hold_session, hold_zero_inactive, consult_by_keys, sent_off_early),
     *(hold_again, left_held, unknown, rung_by_application),
     *(picked_up_connecting, consult_in_alaw, outbound_told),
 ]
@@ -450,8 +469,8 @@ faults = [
 def service() -> str:
     """The mock's agents: one a scene, and those with something of their own."""
     own = {
-        # All of it comes at once; it is to be forgotten when the hold begins.
-        "kept_quiet": 'pace = 0\nfirst_message = { text = "N.", sound = "noise:1:6000" }\n',
+        # Much of it is still to be heard when the hold begins, and is to be forgotten.
+        "kept_quiet": 'first_message = { text = "N.", sound = "noise:1:6000" }\n',
         "first_words": f"first_message = {{ {NOISE}, interruptible = false }}\n",
         "consult_connecting": 'faults = [{ name = "delay", stage = "init", ms = 1200 }]\n',
         "picked_up_connecting": 'faults = [{ name = "delay", stage = "init", ms = 1200 }]\n',

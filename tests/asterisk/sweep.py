@@ -32,6 +32,9 @@ PIECE_MS = 20
 AGREE_HZ = 8
 """Two pieces in a row that were said in a row differ by 20 Hz: others hold a seam."""
 
+PRECISION_MS = 1.0
+"""A piece's pitch tells its place no better."""
+
 FIRST_PIECES = 5
 """What they agree on is where the call begins."""
 

@@ -79,7 +79,7 @@ class Manager:
     """One session with the manager interface."""
 
     def __init__(self, pbx: Instance) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", pbx.ports.manager), 5 * SECOND)
+        self._socket = socket.create_connection(("127.0.0.1", pbx.ports.manager), 10 * SECOND)
         self._file = self._socket.makefile("rw", encoding="utf-8", errors="surrogateescape")
         self._file.readline()
         self.ask("Login", Username=MANAGER_USER, Secret=MANAGER_SECRET, Events="off")

@@ -203,7 +203,7 @@ def test_the_server_dies_in_mid_call(pbx: Instance, root: Root) -> None:
         start = len(pbx.log())
         with Callers(pbx, 1, "mortal") as calls:
             calls.wait_up()
-            mortal.wait_event(lambda e: e["event"] == "transcript", 5 * SECOND)
+            mortal.wait_event(lambda e: e["event"] == "transcript", 10 * SECOND)
             mortal.kill()
             calls.wait()
     assert wait_result(pbx, start).status == "ERROR"

@@ -310,7 +310,7 @@ def test_an_interruption_between_rates(pbx: Instance, agent: StartAgent) -> None
         configure(pbx, section("interrupted", mock.url))
         with Callers(pbx, 1, "interrupted", codec="slin16") as calls:
             calls.wait_up()
-            mock.wait_event(lambda e: e["event"] == "transcript", 5 * SECOND)
+            mock.wait_event(lambda e: e["event"] == "transcript", 10 * SECOND)
             time.sleep(1.0 * SECOND)  # that much of the greeting is heard
             calls[0].say(CODECS["slin16"].noise(0.6, seed=3))
             calls.wait(20 * SECOND)

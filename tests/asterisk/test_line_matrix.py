@@ -38,6 +38,11 @@ AGENTS = ("ulaw_8000", "pcm_16000")
 SPEECH_PERCENT = 4.0
 """Of speech that may be missing: Opus and G.722 need a moment to be loud again behind silence."""
 
+ADAPTIVE_PERCENT = 20.0
+"""The same behind an adaptive buffer. It gives late speech to the application all together, which
+is dropped, while Echo() has it back. With packets of 60 ms it settles on one delay or on twice as
+much, by chance: 12 of 100 may be missing where Echo() misses nothing."""
+
 ULAW = FORMATS["ulaw_8000"]
 ECHO = """
 exten => echo_fixed,1,Answer()
@@ -165,13 +170,13 @@ def is_wrong(trial: Trial, alone: dict[tuple[int, str], Alone]) -> bool:
     number = int(trial.case.what.removeprefix("kind").split("_")[0])
     by_itself = alone.get((number, trial.case.way), Alone(100.0, 0.0))
     heard = trial.heard
-    # A buffer's own frames come at a pace of theirs, and an adaptive one's delay goes up and down.
-    buffer_ms = 0.0 if trial.case.way == "plain" else PACKET_MS + by_itself.lead_ms
-    # What comes late is dropped: after stalls, and what an adaptive buffer lets through.
-    late = trial.case.way == "adaptive" or (
-        "stall" in KINDS[number][0] and trial.case.way == "plain"
-    )
-    least = 0.0 if late else by_itself.speech_percent - SPEECH_PERCENT
+    # A buffer's own frames come at a pace of theirs, and an adaptive one's delay goes up and down,
+    # by whole packets: in one call it has another than in the next.
+    buffer_ms = 0.0 if trial.case.way == "plain" else KINDS[number][2] + by_itself.lead_ms
+    missing = ADAPTIVE_PERCENT if trial.case.way == "adaptive" else SPEECH_PERCENT
+    # What comes late is dropped; a fixed buffer's delay grows by a stall instead.
+    late = "stall" in KINDS[number][0] and trial.case.way != "fixed"
+    least = 0.0 if late else by_itself.speech_percent - missing
     return (
         abs(trial.too_long_ms) > LENGTH * trial.call_ms + EDGES_MS
         or heard.lead_ms > SHIFT_MS + buffer_ms
@@ -183,7 +188,7 @@ def is_wrong(trial: Trial, alone: dict[tuple[int, str], Alone]) -> bool:
 @only_in_full("takes minutes")
 @pytest.mark.limit(900)
 def test_every_line_in_every_codec_and_buffer(root: Root, pbx: Instance, tmp_path: Path) -> None:
-    """As long as the call, never ahead or behind, but for what a jitter buffer does by itself."""
+    """L4, L6, L7: as long as the call, never ahead or behind, but for what a buffer does itself."""
     wav = write_sweep(tmp_path / "sweep.wav")
     every = list(cases(CODECS if has_opus(pbx) else CODECS[:-1]))
     pbx.reload_dialplan(DIALPLAN + ECHO)

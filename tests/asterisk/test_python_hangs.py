@@ -112,7 +112,7 @@ def hold(flag: Path, ms: int) -> None:
     unfinished = flag.with_suffix(".new")
     unfinished.write_text(str(ms), encoding="ascii")
     unfinished.replace(flag)
-    deadline = time.monotonic() + 5 * SECOND
+    deadline = time.monotonic() + 10 * SECOND
     while flag.exists():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -127,7 +127,7 @@ def loops(pbx: Instance) -> int:
 
 def wait_one_loop(pbx: Instance) -> None:
     """Until that of the engine in service is the only one."""
-    deadline = time.monotonic() + 5 * SECOND
+    deadline = time.monotonic() + 10 * SECOND
     while loops(pbx) != 1:
         assert time.monotonic() < deadline, f"{loops(pbx)} loops run"
         time.sleep(0.02)
@@ -229,6 +229,7 @@ def test_a_load_waits_for_the_gil_no_longer_than_it_says(pbx: Instance) -> None:
     check_serves(pbx)
 
 
+@only_in_full("Asterisk 22.10's loader.c may free the module twice then, one time in some fifty")
 def test_the_end_of_asterisk_while_an_unload_waits(pbx: Instance) -> None:
     """Both wait for the same engine."""
     package, flag = holder(pbx)

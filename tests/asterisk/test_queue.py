@@ -238,14 +238,6 @@ def during(pbx: Instance, calls: Crowd) -> tuple[str, str]:
     return table, pbx.cli(f"elevenlabs send message {channel_of(table, 'digits')} A good customer")
 
 
-def before_the_agent(outcome: Outcome) -> bytes:
-    """What was heard until the agent's first word, all of whose words were heard, and no more."""
-    before, greeting, behind = outcome.call.heard.partition(GREETING)
-    assert greeting, "the agent was not heard whole"
-    assert set(behind) <= set(SILENCE)
-    return before
-
-
 def queued_seconds(seen: Seen, agent: str) -> str:
     """ELEVENLABSQUEUED, of one of them."""
     found = re.search(rf"queued\|{agent}\|(\d*)\|", seen.log)
@@ -261,7 +253,7 @@ def statuses(seen: Seen, agent: str) -> list[str]:
 @pytest.mark.parametrize("name", HEARS_HOLD)
 def test_hold_audio_is_heard_until_an_agent_is_there(seen: Seen, name: str) -> None:
     """Sample for sample, from its beginning, without a gap; what is left of it is not heard."""
-    before = before_the_agent(seen.outcomes[name]).strip(SILENCE)
+    before = seen.outcomes[name].before(GREETING).strip(SILENCE)
     assert HOLD.startswith(before)
     assert WAIT_SECONDS - 0.7 < ULAW.seconds(before) < WAIT_SECONDS
 
@@ -271,7 +263,7 @@ def test_admitted(seen: Seen, name: str) -> None:
     """The conversation begins, whole, and is told of."""
     outcome = seen.outcomes[name]
     assert outcome.result.status == ("AGENT_ENDED" if name == "early" else "HANGUP")
-    before_the_agent(outcome)
+    outcome.before(GREETING)
     assert queued_seconds(seen, name) == "2"
     assert [event["Event"] for event in seen.events[name]] == [
         "ElevenLabsQueue", "ElevenLabsQueue", "ElevenLabsStart", "ElevenLabsEnd"
@@ -286,7 +278,7 @@ def test_admitted(seen: Seen, name: str) -> None:
 
 def test_ringing_goes_on(seen: Seen) -> None:
     """The tone of the channel's zone, and no hold audio."""
-    before = before_the_agent(seen.outcomes["ring"]).strip(SILENCE)
+    before = seen.outcomes["ring"].before(GREETING).strip(SILENCE)
     assert ULAW.seconds(before) > 1.9  # two seconds of tone, and a pause
     rings = before[: ULAW.bytes_in(1.8)]
     assert all(level(rings, hz) > 1000 for hz in RING_HZ)
@@ -297,7 +289,7 @@ def test_ringing_goes_on(seen: Seen) -> None:
 @pytest.mark.parametrize("name", ["music", "both"])
 def test_music_goes_on(seen: Seen, name: str) -> None:
     """Sample for sample, from the call's beginning to the agent's first word."""
-    before = before_the_agent(seen.outcomes[name]).strip(SILENCE)
+    before = seen.outcomes[name].before(GREETING).strip(SILENCE)
     assert ULAW.seconds(before) > WAIT_SECONDS - 0.3
     assert MUSIC.startswith(before)
 
@@ -425,7 +417,7 @@ def test_a_new_engine_while_callers_wait(pbx: Instance, agent: StartAgent) -> No
                 assert pbx.engine_build() == build
                 assert "2 generations alive" in pbx.cli("elevenlabs show version")
                 assert others.outcomes()["ring"].result.status == "HANGUP"
-            assert before_the_agent(calls.outcomes()["plain"])
+            assert calls.outcomes()["plain"].before(GREETING)
 
 
 @only_in_full("it ends the module")

@@ -71,7 +71,7 @@ def test_from_the_command_line_and_over_ami(pbx: Instance, agent: StartAgent) ->
         with Callers(pbx, 1, "sales_agent") as calls:
             calls.wait_up()
             wait_talking(pbx, 1)
-            mock.wait_event(lambda e: e["event"] == "transcript", 5 * SECOND)
+            mock.wait_event(lambda e: e["event"] == "transcript", 10 * SECOND)
             channel = channel_name(pbx)
             for command, said in (
                 (f"message {channel} Good morning", "message"),

@@ -35,7 +35,7 @@ def pbx(asterisk: StartAsterisk) -> Instance:
 
 def requests(mock: MockAgent) -> list[dict[str, Any]]:
     """What has been asked of the mock so far."""
-    with urllib.request.urlopen(f"{mock.url}/mock/report", timeout=5 * SECOND) as answer:
+    with urllib.request.urlopen(f"{mock.url}/mock/report", timeout=10 * SECOND) as answer:
         asked: list[dict[str, Any]] = json.load(answer)["requests"]
     return [one for one in asked if "convai" in one["path"]]
 

@@ -25,10 +25,17 @@ from tests.asterisk.scenes import (
     SCENES,
     agents,
     fax_pending,
-    loud_seconds,
     service,
 )
-from tests.asterisk.stage import DIALPLAN, GREETING, ULAW, Played, play, until
+from tests.asterisk.stage import (
+    DIALPLAN,
+    GREETING,
+    ULAW,
+    Played,
+    loud_seconds,
+    play,
+    until,
+)
 from tests.timing import FULL, only_in_full
 
 LAG_SECONDS = 0.06
@@ -185,6 +192,13 @@ def test_a_moved_channel_is_shown_by_its_name(played: Played) -> None:
 def test_another_codec_in_mid_call(played: Played) -> None:
     """L8: what is said in A-law is heard."""
     assert loud_seconds(played.heard[ULAW.bytes_in(1.6) : ULAW.bytes_in(3.2)]) > 0.4
+
+
+@about("codecs")
+def test_many_changes_of_the_codec(played: Played) -> None:
+    """L8: none of them ends a call."""
+    assert played.seen["up"] == 4
+    assert [result.status for result in played.results] == ["HANGUP"] * 4
 
 
 @about("video", "fax")

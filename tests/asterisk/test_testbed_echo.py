@@ -89,7 +89,7 @@ def test_speech_said_later_and_a_pause_in_sending(pbx: Instance) -> None:
         time.sleep(0.3 * SECOND)
         call.say(second)
         _until(lambda: len(call.so_far().heard) == len(first + second))
-        call.hangup().wait(5 * SECOND)
+        call.hangup().wait(10 * SECOND)
 
     assert call.sent == call.heard == first + second
     (gap,) = call.recording.gaps

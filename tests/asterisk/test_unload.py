@@ -73,7 +73,7 @@ def closes(mock: MockAgent, start: int) -> list[tuple[int, str]]:
 
 
 def wait_closes(
-    mock: MockAgent, start: int, count: int, limit: float = 5 * SECOND
+    mock: MockAgent, start: int, count: int, limit: float = 10 * SECOND
 ) -> list[tuple[int, str]]:
     """The same, once there are so many."""
     deadline = time.monotonic() + limit
@@ -232,7 +232,7 @@ def test_stop_gracefully_lets_calls_end(pbx: Instance) -> None:
 
 def wait_refusing(pbx: Instance) -> None:
     """Wait until Asterisk takes no new call; nothing tells that it has begun to stop."""
-    deadline = time.monotonic() + 5 * SECOND
+    deadline = time.monotonic() + 10 * SECOND
     while place_call(pbx, "default", hangup_after=0.1).answered_at is not None:
         assert time.monotonic() < deadline, "Asterisk still takes calls"
 

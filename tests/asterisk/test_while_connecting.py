@@ -156,14 +156,6 @@ def stays(name: str) -> float | None:
     return {"early": None, "late": 5.5, "first": 3.0, "both": 3.0}.get(name, 4.0)
 
 
-def before_the_agent(outcome: Outcome) -> bytes:
-    """What was heard until the agent's first word, all of whose words were heard."""
-    before, greeting, behind = outcome.call.heard.partition(GREETING)
-    assert greeting, "the agent was not heard whole"
-    assert set(behind) <= set(SILENCE)
-    return before
-
-
 def level(payload: bytes, hz: int) -> float:
     """Amplitude of one frequency."""
     samples = decode(payload, FORMATS["ulaw_8000"])
@@ -180,7 +172,7 @@ def stretches(payload: bytes) -> Iterator[bytes]:
 def test_the_agent_is_heard_whole(seen: Seen, name: str) -> None:
     outcome = seen.outcomes[name]
     assert outcome.result.status == ("AGENT_ENDED" if name == "early" else "HANGUP")
-    before_the_agent(outcome)
+    outcome.before(GREETING)
 
 
 @pytest.mark.parametrize("name", ["plain", "first", "ring", "music", "usual", "both"])
@@ -200,14 +192,14 @@ def test_first_words_that_are_too_old_are_counted(seen: Seen) -> None:
 
 
 def test_nothing_is_heard_by_default(seen: Seen) -> None:
-    before = before_the_agent(seen.outcomes["plain"])
+    before = seen.outcomes["plain"].before(GREETING)
     assert ULAW.seconds(before) > DELAY_MS / 1000 - 0.2
     assert set(before) <= set(SILENCE)
 
 
 def test_ringing_is_heard(seen: Seen) -> None:
     """The tone of the channel's zone, on a channel that has been answered."""
-    before = before_the_agent(seen.outcomes["ring"]).strip(SILENCE)
+    before = seen.outcomes["ring"].before(GREETING).strip(SILENCE)
     assert ULAW.seconds(before) > DELAY_MS / 1000 - 0.3
     assert all(level(before[: ULAW.bytes_in(1.0)], hz) > 1000 for hz in RING_HZ)
     assert level(before[: ULAW.bytes_in(1.0)], 700) < 50
@@ -216,7 +208,7 @@ def test_ringing_is_heard(seen: Seen) -> None:
 @pytest.mark.parametrize(("name", "music"), [("music", "jazz"), ("usual", "default")])
 def test_music_of_the_class_is_heard(seen: Seen, name: str, music: str) -> None:
     """Sample for sample, from its beginning to the agent's first word."""
-    before = before_the_agent(seen.outcomes[name]).strip(SILENCE)
+    before = seen.outcomes[name].before(GREETING).strip(SILENCE)
     assert ULAW.seconds(before) > DELAY_MS / 1000 - 0.3
     assert MUSIC[music].startswith(before)
 
@@ -233,7 +225,7 @@ def test_with_c_the_answer_comes_with_the_agent(seen: Seen) -> None:
 
 
 def test_music_before_the_answer(seen: Seen) -> None:
-    before = before_the_agent(seen.outcomes["both"]).strip(SILENCE)
+    before = seen.outcomes["both"].before(GREETING).strip(SILENCE)
     assert MUSIC["jazz"].startswith(before)
     assert ULAW.seconds(before) > DELAY_MS / 1000 - 0.3
 

@@ -292,8 +292,8 @@ TEST(commands_tell_of_it)
 
 #define CHANNEL_FIELDS "CallerIDName: J?ger\nUniqueid: 1700000000.1\n" \
 	"ChanVariable: a=1\r\nChanVariable: b=C?\n"
-#define QUEUE(agent, status, waited) "Event: ElevenLabsQueue\n" CHANNEL_FIELDS "Agent: " agent \
-	"\nConversationId: conv_fake\nStatus: " status "\nWaited: " waited "\n\n"
+#define QUEUE(agent, status, waited, time) "Event: ElevenLabsQueue\n" CHANNEL_FIELDS "Agent: " agent \
+	"\nConversationId: conv_fake\nTime: 1970-01-01T00:" time "Z\nStatus: " status "\nWaited: " waited "\n\n"
 
 TEST(events_of_a_caller_who_is_admitted)
 {
@@ -303,7 +303,8 @@ TEST(events_of_a_caller_who_is_admitted)
 	script_metadata_at(12600 * MS);
 	script_hangup_at(13000 * MS);
 	script_run("sales");
-	CHECK_HAS(host_events(), QUEUE("sales", "waiting", "0") QUEUE("sales", "admitted", "13")
+	CHECK_HAS(host_events(), QUEUE("sales", "waiting", "0", "16:40.100")
+		QUEUE("sales", "admitted", "13", "16:52.600")
 		"Event: ElevenLabsStart\n");
 	CHECK_STR(host_variable(channel, "ELEVENLABSQUEUED"), "13");
 	script_end();
@@ -327,7 +328,7 @@ static void check_over(uint32_t how, const char *event)
 TEST(no_agent_in_time)
 {
 	check_over(CONVAI_QUEUE_TIMED_OUT,
-		QUEUE("sales", "waiting", "0") QUEUE("sales", "timed_out", "20"));
+		QUEUE("sales", "waiting", "0", "16:40.100") QUEUE("sales", "timed_out", "20", "17:00.100"));
 }
 
 TEST(callers_are_not_to_wait)
@@ -360,7 +361,7 @@ TEST(another_agent_where_none_was_free)
 	CHECK_STR(host_variable(channel, "ELEVENLABSREASON"), "the caller hung up (agent spare, in place of "
 		"sales, LIMIT: no agent is free)");
 	CHECK_STR(host_variable(channel, "ELEVENLABSQUEUED"), "7");
-	CHECK_HAS(host_events(), QUEUE("spare", "admitted", "2"));
+	CHECK_HAS(host_events(), QUEUE("spare", "admitted", "2", "16:48.010"));
 	/* Two seconds of first words, and what followed. */
 	CHECK_INT(fake_push_count(fake_session(1)), 149);
 	script_end();

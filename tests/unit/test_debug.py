@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pyconvai import limits
 from tests.timing import SECOND
 from tests.unit.engine import TALKING, Engine
 from tests.unit.service import Conversation, Service
@@ -77,4 +78,4 @@ def test_threads_have_names(engine: Engine) -> None:
     """One loop and its pool. A checkout has no build id, and is called dev."""
     names = [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
     assert names.count("convai-loop-dev") == 1
-    assert names.count("convai-net") == 4
+    assert names.count("convai-net") == limits.POOL_THREADS

@@ -10,10 +10,12 @@ import shutil
 
 import pytest
 
-from tests.host.programs import build, run_suite
+from tests.host.programs import FORKSTREAM, build, run_suite
 from tests.timing import SECOND, only_in_full
 
 pytestmark = only_in_full("takes a minute: make test-sanitize, or")
+
+PROGRAMS = pytest.mark.parametrize("name", ["host-tests", FORKSTREAM])
 
 
 def need(tool: str) -> None:
@@ -21,25 +23,28 @@ def need(tool: str) -> None:
         pytest.skip(f"{tool} is not installed: apt-get install {tool}")
 
 
-def test_threads() -> None:
+@PROGRAMS
+def test_threads(name: str) -> None:
     """No data race."""
     build("gcc", "tsan")
-    run_suite("gcc", "tsan")
+    run_suite("gcc", "tsan", name=name)
 
 
+@PROGRAMS
 @pytest.mark.limit(600 * SECOND)
-def test_valgrind() -> None:
+def test_valgrind(name: str) -> None:
     """No use of memory that was never set, and no leak, in code no sanitizer has touched."""
     need("valgrind")
     build("gcc", "plain")
     valgrind = ["valgrind", "--quiet", "--error-exitcode=9", "--leak-check=full"]
-    output = run_suite("gcc", "plain", under=valgrind, slower=4)
+    output = run_suite("gcc", "plain", under=valgrind, slower=4, name=name)
     assert " passed, 0 failed" in output
 
 
+@PROGRAMS
 @pytest.mark.parametrize("variant", ["asan", "tsan"])
-def test_clang(variant: str) -> None:
+def test_clang(variant: str, name: str) -> None:
     """A second compiler, with its own warnings and sanitizers."""
     need("clang")
     build("clang", variant)
-    run_suite("clang", variant)
+    run_suite("clang", variant, name=name)

@@ -163,6 +163,7 @@ def test_an_agent_that_says_nothing(engine: Engine, ends: bool) -> None:
 @pytest.mark.parametrize("early", [False, True])
 def test_a_ping_decides_nothing(engine: Engine, undecided: None, early: bool) -> None:
     """Nor does it matter where the word of the queue comes before the metadata."""
+    answered = Flag()
 
     async def script(agent: Conversation) -> None:
         await agent.next()
@@ -173,10 +174,12 @@ def test_a_ping_decides_nothing(engine: Engine, undecided: None, early: bool) ->
         if not early:
             await agent.queue("waiting")
         assert await agent.next() == {"type": "pong", "event_id": 3}
+        answered.set.set()
         await agent.closed()
 
     with Service(script) as service:
         call = engine.call(settings=service.settings())
+        assert answered.set.wait(10 * SECOND)
         assert call.wait(QUEUED).state == QUEUED
         call.release()
         service.outcome()

@@ -31,7 +31,7 @@ def count_threads(at_most: int) -> int:
 
     stop() returns when nothing of the engine's can call out any more; its threads then only return.
     """
-    until = time.monotonic() + 5 * SECOND
+    until = time.monotonic() + 10 * SECOND
     while (count := len(list(Path("/proc/self/task").iterdir()))) > at_most:
         if time.monotonic() > until:
             break
@@ -129,7 +129,7 @@ def test_an_end_that_is_wished_for_as_the_self_test_passes_is_not_lost(
 
     monkeypatch.setattr(selftest, "converse", then_stopped)
     with suppress(BaseException):
-        runtime.start(5 * SECOND)
+        runtime.start(10 * SECOND)
     assert _core.stop_engine(int(5000 * SECOND))
 
 
@@ -156,7 +156,7 @@ def test_who_comes_after_an_end_of_all_is_not_meant(engine: Engine) -> None:
         first.wait(TALKING)
         loop = next(iter(_loops()))
         loop.call_soon_threadsafe(busy)
-        assert held.wait(5 * SECOND)
+        assert held.wait(10 * SECOND)
         engine.ops.end_all(11, b"unloaded")
         second = engine.call(settings=service.settings())
         hold.set()
@@ -177,7 +177,7 @@ def _loops() -> list[asyncio.AbstractEventLoop]:
 def test_a_second_loop_is_refused(engine: Engine) -> None:
     """A build starts once: a second loop would take the sessions of the first."""
     with pytest.raises(OSError, match="still runs"):
-        runtime.start(5 * SECOND)
+        runtime.start(10 * SECOND)
     with Service(talk_until_closed) as service:
         call = engine.call(settings=service.settings())
         call.wait(TALKING)
@@ -205,7 +205,7 @@ def test_without_a_host_nothing_is_logged() -> None:
 
 
 def wait_ended(engine: Engine) -> None:
-    until = time.monotonic() + 5 * SECOND
+    until = time.monotonic() + 10 * SECOND
     while engine.ops.running():
         assert time.monotonic() < until, "the loop has not ended"
         time.sleep(0.001)
@@ -288,7 +288,7 @@ def test_stop_gives_up_on_a_loop_that_hangs(monkeypatch: pytest.MonkeyPatch) -> 
         call = engine.call(settings=service.settings())
         call.wait(TALKING)
         monkeypatch.setattr(_core, "send_waiting_audio", stuck)
-        assert hang.wait(5 * SECOND)
+        assert hang.wait(10 * SECOND)
         assert engine.stop(0.2) == -1
         monkeypatch.undo()
         free.set()

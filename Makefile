@@ -31,7 +31,7 @@ export LOCKED
 VERBOSE ?= 0
 # 1 makes compiler warnings errors: for who works on the code, not for who builds it with a compiler of
 # tomorrow. What is started from here knows it by the environment.
-STRICT := test test-unit test-sanitize test-full test-all test-mutations fuzz dev
+STRICT := test test-unit test-security test-sanitize test-full test-all test-mutations fuzz dev
 WERROR ?= $(if $(filter $(STRICT),$(MAKECMDGOALS)),1,0)
 export WERROR
 # default, debug or release: what was built last, so that `make debug && make install` installs just that.
@@ -180,7 +180,7 @@ $(MAINTAIN_STAMP): requirements/locked/maintain.txt
 
 # --- tests ------------------------------------------------------------------------------------------
 
-.PHONY: test test-unit test-sanitize test-full test-all test-live test-mutations fuzz host-core root mock-server demo bench bench-core
+.PHONY: test test-unit test-sanitize test-full test-all test-live test-security test-mutations fuzz host-core root mock-server demo bench bench-core bench-fork
 
 TESTS := tests/unit tests/asterisk tests/conformance
 # In the order of tests/conftest.py, not by how many tests a file has.
@@ -207,6 +207,12 @@ test: host-core root ## Run every test that needs no account: real calls through
 	$(Q)[ '$(CONVAI_FULL)' != 1 ] || PYTHON=$(HOST) tests/browser/install.sh
 	$(Q)$(HOST) -m pytest $(AT_ONCE) -m 'not alone' $(TESTS) $(PYTEST_ARGS)
 	$(Q)$(HOST) -m pytest -m alone $(TESTS) $(PYTEST_ARGS)
+	$(Q)$(HOST) -m tests.planted .
+
+# The last step searches what this and any run of the tests before it has left, in a second or two.
+test-security: host-core root ## Run what docs/security.md names; look for keys that tests have left anywhere
+	$(Q)$(HOST) -m pytest $(AT_ONCE) -m security $(TESTS) $(PYTEST_ARGS)
+	$(Q)$(HOST) -m tests.planted . --temporary
 
 test-full test-all: export CONVAI_FULL := 1
 test-full test-all: test test-mutations ## Run `test` and the long ones

@@ -20,6 +20,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "limit(seconds): how long each phase of this test may take")
     config.addinivalue_line("markers", "slow: takes ten seconds and more; not in make test-unit")
     config.addinivalue_line("markers", "alone: nothing else runs meanwhile, for it takes times")
+    config.addinivalue_line("markers", "security: of make test-security; see tests/security.py")
+
+
+@pytest.hookimpl(tryfirst=True)  # before they are chosen by their markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what docs/security.md names, and what names one of its rows."""
+    for item in items:
+        if isinstance(item, pytest.Function):
+            parameter = item.callspec.id if hasattr(item, "callspec") else ""
+            name, text = item.function.__name__, item.function.__doc__
+            if security.concerns(item.path, name, text, parameter):
+                item.add_marker("security")
+    items.sort(key=in_turn(items))
+
+
 LONGEST = (
     "asterisk/test_install_interrupted.py",
     "asterisk/test_deploy.py",

@@ -17,9 +17,11 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
-C_TOP, PYTHON_TOP = "app_elevenlabs_convai", "pyconvai"
+import tell_faults
 
-C_ANY = {"convai_ops", "monotonic"}
+C_TOP, PYTHON_TOP, FORK_TOP = "app_elevenlabs_convai", "pyconvai", "app_forkstream"
+
+C_ANY = {"convai_ops", "door", "monotonic", "words"}
 C_MAY = {
     "": {"call", "config", "control", "engine", "tests", *C_ANY},
     "control": {"call", "config", "engine", *C_ANY},
@@ -28,27 +30,55 @@ C_MAY = {
     "engine": C_ANY,
     "tests": {"", "call", "config", "control", "engine", *C_ANY},
     "convai_ops": set[str](),
+    "door": {"words"},
     "monotonic": set[str](),
+    "words": set[str](),
 }
 """Folders of the C module, and what each may include; "" is the top folder.
 
-The last two, ``C_ANY``, are headers of the top folder that every folder may include.
+The last ones, ``C_ANY``, are files of the top folder that every folder may include.
 """
 
-C_SHARED = {f"../{C_TOP}/{name}" for name in C_ANY}
-PYTHON_ANY = {"__init__", "limits", "log"}
+C_SHARED = {f"../{C_TOP}/{name}" for name in C_ANY - {"door"}}
+PYTHON_ANY = {"__init__", "limits", "log", "secret", "ticks", "words"}
 PYTHON_MAY = {
-    "": {"conversation", "service", "core", *PYTHON_ANY},
-    "conversation": {"service", "core", *PYTHON_ANY},
+    "": {"checking", "report", "records", "conversation", "service", "core", *PYTHON_ANY},
+    "checking": {"conversation", "service", "core", *PYTHON_ANY},
+    "report": {"records", "conversation", "service", "core", *PYTHON_ANY},
+    "records": {"conversation", "service", "core", *PYTHON_ANY},
+    "conversation": {"service", "tools", "core", *PYTHON_ANY},
     "service": {"core", *PYTHON_ANY},
     "core": C_SHARED,
     "mock": {"__init__"},
+    "tools": {"__init__", "limits"},
     "__init__": set[str](),
     "limits": set[str](),
-    "log": {"core"},
+    "log": {"core", "limits", "secret", "words"},
+    "secret": {"limits"},
+    "ticks": set[str](),
+    "words": {"core", "limits", "secret"},
     **{name: set[str]() for name in C_SHARED},
 }
 """Packages of the engine, and what each may import, or include in C and Cython; as above."""
+
+FORK_ANY = {"bounds", "options", "packet", *(f"../{C_TOP}/{name}" for name in C_ANY)}
+FORK_MAY = {
+    "": {"control", "start", "transport", "websocket", "tell", "stream", "config", *FORK_ANY},
+    "control": {"start", "tell", "stream", "media", *FORK_ANY},
+    "start": {"transport", "tell", "stream", "config", *FORK_ANY},
+    "transport": {"websocket", "tell", "stream", "media", *FORK_ANY},
+    "websocket": {"tell", "stream", "media", "config", *FORK_ANY},
+    "tell": {"stream", "media", *FORK_ANY},
+    "stream": {"media", *FORK_ANY},
+    "media": {"ring", *FORK_ANY},
+    "config": FORK_ANY,
+    "ring": {"bounds"},
+    "options": {"bounds", "packet"},
+    "packet": set[str](),
+    "bounds": set[str](),
+    **{f"../{C_TOP}/{name}": {f"../{C_TOP}/words"} for name in C_ANY},
+}
+"""Files of the tap, and what each may include; "" is the file that Asterisk calls."""
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
 CYTHON_INCLUDE = re.compile(r'^\s*(?:include|cdef\s+extern\s+from)\s+["\']([^"\']+)', re.MULTILINE)
@@ -180,22 +210,12 @@ def faults(root: Path) -> list[str]:
     for top, arrows, may in (
         (C_TOP, c_arrows(root / C_TOP), C_MAY),
         (PYTHON_TOP, python_arrows(root / PYTHON_TOP), PYTHON_MAY),
+        (FORK_TOP, c_arrows(root / FORK_TOP), FORK_MAY),
     ):
         found += [f"{top}: {a} -> {b} runs up" for a, b in upward(arrows, may)]
         found += [f"{top}: a ring: {' -> '.join(ring)}" for ring in rings(arrows)]
     return found
 
 
-def main() -> int:
-    """Run the command line; return the exit status."""
-    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[1]
-    found = faults(root)
-    for line in found:
-        print(line, file=sys.stderr)
-    if found:
-        print("docs/design.md, The house: who may include and import whom", file=sys.stderr)
-    return 1 if found else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(tell_faults.main(faults, "docs/design.md, The house: who may include and import whom"))

@@ -20,9 +20,11 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 
 #include "convai_ops.h"
+
+#define CONVAI_LEVELS_BYTES (CONVAI_LEVELS_KEPT * sizeof(uint16_t))
 
 /*! Whose frame it is: which byte of struct convai_level */
 enum convai_side {
@@ -32,7 +34,8 @@ enum convai_side {
 
 /*! Zero, then convai_levels_init */
 struct convai_levels {
-	/*! Owned; CONVAI_LEVELS_KEPT of them, the agent's in the upper byte; NULL before */
+	/*! Owned; CONVAI_LEVELS_KEPT of them, the agent's in the upper byte; NULL before. Pages of its own, of which a call
+	 * uses one in three minutes: from the heap all of them would be written to at once, to be zero */
 	_Atomic(uint16_t) *kept;
 	/*! When the conversation began, in microseconds of CLOCK_MONOTONIC; the loop thread writes it before it is published */
 	_Atomic(int64_t) zero_us;
@@ -47,14 +50,21 @@ struct convai_levels {
 /*! \brief Make room. Loop thread, before the state is published. \return 0, or -1 when memory is short */
 static inline int convai_levels_init(struct convai_levels *levels)
 {
-	levels->kept = calloc(CONVAI_LEVELS_KEPT, sizeof(*levels->kept));
-	return levels->kept ? 0 : -1;
+	void *pages = mmap(NULL, CONVAI_LEVELS_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (pages == MAP_FAILED) {
+		return -1;
+	}
+	levels->kept = pages;
+	return 0;
 }
 
 /*! \brief The last owner */
 static inline void convai_levels_free(struct convai_levels *levels)
 {
-	free(levels->kept);
+	if (levels->kept) {
+		munmap((void *) levels->kept, CONVAI_LEVELS_BYTES);
+	}
 }
 
 /*! \brief The conversation begins now, or begins anew. Loop thread, before it publishes that. */

@@ -123,8 +123,14 @@ def _client(service: str, agent: str, count: int, rate: float) -> dict[str, floa
     for _ in range(count):
         began = time.monotonic()
         conversation = ""
+        # With a bounded queue, its reader would stop at audio that nobody takes and miss the close.
         with connect(
-            url, ssl=trust, compression=None, proxy=None, close_timeout=HEARD_SECONDS
+            url,
+            ssl=trust,
+            compression=None,
+            proxy=None,
+            max_queue=None,
+            close_timeout=HEARD_SECONDS,
         ) as agent_side:
             agent_side.send(json.dumps({"type": "conversation_initiation_client_data"}))
             while True:

@@ -119,7 +119,7 @@ install: module ## Install modules, engine, documentation; DESTDIR=, ASTERISK_CO
 	$(Q)$(MODULE_MAKE) install
 	$(Q)$(FORK_MAKE) install
 
-rollback: ## Go back to the engine that was installed before
+rollback: ## Go back to the engine that was installed before; the modules stay
 	$(Q)$(MODULE_MAKE) rollback
 
 uninstall: ## Remove what install put there, except elevenlabs.conf and forkstream.conf

@@ -284,8 +284,8 @@ static int unload_module(void)
 {
 	streams_close(1);
 	if (withdraw() || end_streams()) {
-		door_log(LOG_ERROR, "Not unloaded: a stream or its thread has not ended within %d s; a look-up or a "
-							"listener may hold it\n", UNLOAD_SECONDS);
+		door_log(LOG_ERROR, "Not unloaded: a stream or its thread has not ended within %d s; a name server or a "
+							"listener that does not answer may hold it: try again later\n", UNLOAD_SECONDS);
 		if (!ast_shutting_down()) {
 			offer();
 			streams_close(0);

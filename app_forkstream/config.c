@@ -13,9 +13,12 @@
 
 #include "asterisk.h"
 
+#include <sys/stat.h>	/* stat(2) */
+
 #include "asterisk/astobj2.h"	/* ao2_alloc */
 #include "asterisk/config.h"	/* ast_config_load */
 #include "asterisk/logger.h"	/* LOG_ERROR */
+#include "asterisk/paths.h"	/* ast_config_AST_CONFIG_DIR */
 #include "asterisk/strings.h"	/* S_OR */
 
 #include "config.h"
@@ -25,12 +28,26 @@ static AO2_GLOBAL_OBJ_STATIC(current);
 
 /* ---- Faults ---- */
 
-/*! \brief Say what is wrong with a line: file, line, section, key, and the remedy. \return 1 */
+/*!
+ * \brief Say what is wrong with a line: file, line, section, key, and the remedy. \return 1
+ *
+ * Asterisk names the file of lines that are included, and of no others.
+ */
 static int fault(const char *section, const struct ast_variable *line, const char *remedy)
 {
-	door_log(LOG_ERROR, CONFIG_FILE ":%d [%s]: %s = %s: %s\n", line->lineno, section, line->name, line->value,
-		remedy);
+	door_log(LOG_ERROR, "%s:%d [%s]: %s = %s: %s\n", S_OR(line->file, CONFIG_FILE), line->lineno, section,
+		line->name, line->value, remedy);
 	return 1;
+}
+
+/*! \brief Whether there is a file that Asterisk could not open: it says nothing of that. It is no file that is missing. */
+static int is_unreadable(void)
+{
+	char path[PATH_MAX];
+	struct stat info;
+
+	snprintf(path, sizeof(path), "%s/" CONFIG_FILE, ast_config_AST_CONFIG_DIR);
+	return !stat(path, &info);
 }
 
 /* ---- Keys ---- */
@@ -116,7 +133,11 @@ int config_read(void)
 	int faults = 0;
 
 	if (!config || file == CONFIG_STATUS_FILEINVALID) {
-		door_log(LOG_ERROR, CONFIG_FILE " cannot be read%s\n", config ? ": its form is wrong" : "");
+		door_log(LOG_ERROR, CONFIG_FILE " cannot be read: %s\n",
+			config ? "Asterisk cannot parse it, and its log says where" : "memory is short");
+		faults = 1;
+	} else if (!file && is_unreadable()) {
+		door_log(LOG_ERROR, CONFIG_FILE " cannot be read: the user that Asterisk runs as needs to\n");
 		faults = 1;
 	} else {
 		config->max_streams = STREAMS;

@@ -99,6 +99,7 @@ static char *show_streams(struct ast_cli_args *a)
 	struct stream **list;
 	size_t count;
 	size_t i;
+	int held;
 
 	if (a->argc != 3) {
 		return CLI_SHOWUSAGE;
@@ -119,6 +120,12 @@ static char *show_streams(struct ast_cli_args *a)
 	}
 	door_cli(a->fd, "%zu stream%s\n", count, ESS(count));
 	streams_free_list(list, count);
+	/* What `module unload` waits for, which is not in the list. */
+	held = streams_alive() - (int) count;
+	if (held > 0) {
+		door_cli(a->fd, "%d over, and held: by a name server or listener that does not answer, or by a channel "
+			"without audio\n", held);
+	}
 	return CLI_SUCCESS;
 }
 

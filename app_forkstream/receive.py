@@ -21,6 +21,7 @@ import contextlib
 import json
 import re
 import shlex
+import shutil
 import signal
 import socket
 import struct
@@ -242,6 +243,24 @@ class Stream:
 # ---- Where samples go ----
 
 
+def command_words(pipe: str, stream: str, direction: str, rate: int, channels: int) -> list[str]:
+    """Fill in what a command is to know; ValueError or LookupError for what cannot be."""
+    known = {"stream": stream, "direction": direction, "rate": rate, "channels": channels}
+    return [word.format(**known) for word in shlex.split(pipe)]
+
+
+def fault_of(pipe: str) -> str:
+    """Say what is wrong with a command, before the first call; "" if nothing is."""
+    try:
+        words = command_words(pipe, "", "", 8000, 1)
+    except (ValueError, LookupError) as error:
+        return (
+            f"{error}: {{stream}}, {{direction}}, {{rate}} and {{channels}} are filled in, "
+            "and a brace that is to stay is written twice"
+        )
+    return "" if not words or shutil.which(words[0]) else f"there is no command {words[0]}"
+
+
 class Files:
     """WAV files in a folder, and a command for each direction."""
 
@@ -274,10 +293,7 @@ class Files:
     def _start(self, stream: str, direction: str, rate: int, channels: int) -> IO[bytes] | None:
         if not self._pipe:
             return None
-        words = [
-            word.format(stream=stream, direction=direction, rate=rate, channels=channels)
-            for word in shlex.split(self._pipe)
-        ]
+        words = command_words(self._pipe, stream, direction, rate, channels)
         command = subprocess.Popen(words, stdin=subprocess.PIPE)
         self._commands.setdefault(stream, []).append(command)
         return command.stdin
@@ -455,7 +471,12 @@ def main(words: list[str] | None = None) -> int:
     arguments = parser.parse_args(words)
     if urlsplit(arguments.url).scheme not in ("udp", "ws"):
         parser.error(f"{arguments.url}: a URL begins with udp:// or ws://")
-    asyncio.run(run(arguments.url, Files(arguments.folder, arguments.pipe), _print))
+    if fault := fault_of(arguments.pipe):
+        parser.error(f"--pipe: {fault}")
+    try:
+        asyncio.run(run(arguments.url, Files(arguments.folder, arguments.pipe), _print))
+    except (OSError, ModuleNotFoundError) as error:
+        parser.error(f"{arguments.url}: {error}")
     return 0
 
 

@@ -191,7 +191,9 @@ static int step(struct stream *stream, int64_t now_us)
 	switch (__atomic_load_n(&stream->state, __ATOMIC_ACQUIRE)) {
 	case STATE_CONNECTING:
 		if (now_us >= stream->deadline_us && stream_goes_to(stream, STATE_OVER)) {
-			tell_failure(stream, REASON_UNREACHABLE, "its listener has not answered in time");
+			tell_failure(stream, REASON_UNREACHABLE, stream->to.scheme == SCHEME_UDP
+				? "no name server has told its host's address in time"
+				: "its listener has not answered in time");
 			return 0;
 		}
 		return WATCH_MS;
@@ -385,7 +387,8 @@ static int start_thread(struct stream *stream, char *error)
 	transport_join();
 	ast_mutex_lock(&lock);
 	if (thread_count >= THREADS_MAX || ast_pthread_create(&stream->thread, NULL, run_thread, stream)) {
-		snprintf(error, ERROR_SIZE, "there is no thread for it");
+		snprintf(error, ERROR_SIZE, "there is no thread for it: %u wait for WebSockets and name servers, %d at most; "
+									"udp:// with an address needs none", thread_count, THREADS_MAX);
 		res = -1;
 	} else {
 		thread_count++;

@@ -9,6 +9,8 @@
 shopt -s inherit_errexit
 
 readonly MODULE=app_elevenlabs_convai
+# A module that stands by itself: installed with the other, and never loaded by a deployment where it was not.
+readonly TAP=app_forkstream
 PROJECT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly PROJECT
 
@@ -27,6 +29,7 @@ REPLACE_MODULE=no
 DRAIN_SECONDS=600
 DRAINING=no
 UNLOADED=no # the module that was there, in favour of another
+TAP_UNLOADED=no
 STEP=
 
 readonly COMMON_OPTIONS="\
@@ -37,8 +40,9 @@ readonly COMMON_OPTIONS="\
   --source DIR          deploy the sources in DIR (default: this checkout); for an instance
                         of the testbed they must be inside the checkout
   --replace-module      bring in the C module as well: take no new calls, wait until there is
-                        no conversation any more, unload and load. Without it the C module
-                        stays what it is until then, and no call is touched
+                        no conversation any more, unload and load; and $TAP, if it is
+                        loaded and no stream of it is up. Without it both C modules stay what
+                        they are until then, and no call is touched
   --drain-seconds N     how long to wait for the conversations' end (default: $DRAIN_SECONDS)
   --help                show this"
 
@@ -148,17 +152,22 @@ trusted_files() { python3 "$PROJECT/scripts/trusted_files.py" "$@"; }
 
 # Set where everything is installed, as this shell sees it.
 find_directories() {
-    local data
+    local data etc
     if [ "$HOST_ASTERISK" = yes ]; then
         MODULES=$(python3 "$PROJECT/scripts/asterisk_dirs.py" --conf "$CONF" astmoddir)
         data=$(python3 "$PROJECT/scripts/asterisk_dirs.py" --conf "$CONF" astdatadir)
+        etc=$(python3 "$PROJECT/scripts/asterisk_dirs.py" --conf "$CONF" astetcdir)
     else
         MODULES=$PROJECT/build/testbed/$NAME/lib
         data=$PROJECT/build/testbed/$NAME/data
+        etc=$PROJECT/build/testbed/$NAME/etc
     fi
     MODULE_FILE=$MODULES/$MODULE.so
     ENGINES=$MODULES/$MODULE.d
-    DOCUMENT=$data/documentation/thirdparty/$MODULE-en_US.xml
+    TAP_FILE=$MODULES/$TAP.so
+    # All that 'make install' replaces, but for the engine.
+    FILES=("$MODULE_FILE" "$data/documentation/thirdparty/$MODULE-en_US.xml"
+        "$TAP_FILE" "$data/documentation/thirdparty/$TAP-en_US.xml" "$etc/${TAP#app_}.conf.example")
 }
 
 # Print the build that a link names; nothing if there is no link.
@@ -187,11 +196,11 @@ wait_in_service() { # wait_in_service BUILD
 
 # --- the C module ---
 
-module_loaded() {
-    local shown
-    shown=$(cli "module show like $MODULE") || exit 1 # it is called in conditions, where -e sleeps
+module_loaded() { # module_loaded [NAME]
+    local shown name=${1:-$MODULE}
+    shown=$(cli "module show like $name") || exit 1 # it is called in conditions, where -e sleeps
     # One that was not to be had is listed as well, as not running.
-    [[ $shown =~ $MODULE\.so.*[[:space:]][0-9]+[[:space:]]+Running[[:space:]] ]]
+    [[ $shown =~ $name\.so.*[[:space:]][0-9]+[[:space:]]+Running[[:space:]] ]]
 }
 
 sessions() {
@@ -235,10 +244,10 @@ unload_module() {
     UNLOADED=yes
 }
 
-load_module() {
-    local said
-    said=$(cli "module load $MODULE")
-    module_loaded || fail "the module does not load: $said; Asterisk's log says why"
+load_module() { # load_module [NAME]
+    local said name=${1:-$MODULE}
+    said=$(cli "module load $name")
+    module_loaded "$name" || fail "$name does not load: $said; Asterisk's log says why"
 }
 
 replace_module() {
@@ -255,5 +264,47 @@ tell_of_module() { # tell_of_module OLD
     if [ "$REPLACE_MODULE" = no ] && ! cmp -s "$1" "$MODULE_FILE"; then
         say "    The C module has changed. It takes effect with 'module unload $MODULE' and"
         say "    'module load $MODULE', or with --replace-module here, which waits for the calls' end."
+    fi
+}
+
+# --- the tap ---
+
+# Streams of calls that have just ended are gone in a moment; the others are not waited for.
+replace_tap() {
+    local said deadline=$(($(uptime_s) + (UNLOAD_SECONDS < DRAIN_SECONDS ? UNLOAD_SECONDS : DRAIN_SECONDS)))
+    while module_loaded "$TAP"; do
+        said=$(cli "module unload $TAP")
+        module_loaded "$TAP" || break
+        if [ "$(uptime_s)" -ge "$deadline" ]; then
+            say "    $TAP cannot be unloaded while streams are up, and stays what it is:" \
+                "${said//$'\n'/ }"
+            say_how_to_replace_tap
+            return
+        fi
+        sleep 0.2
+    done
+    TAP_UNLOADED=yes
+    load_module "$TAP"
+    say "    $TAP was unloaded and loaded"
+}
+
+say_how_to_replace_tap() {
+    say "    What was installed takes effect with 'module unload $TAP' and 'module load $TAP'."
+}
+
+# Bring in the tap that is installed, or say what does, where it differs from the one given.
+bring_in_tap() { # bring_in_tap [OLD]
+    if [ ! -f "$TAP_FILE" ]; then
+        return
+    fi
+    if module_loaded "$TAP" && [ "$REPLACE_MODULE" = yes ]; then
+        replace_tap # whatever was there: an earlier deployment may have left it to this one
+    elif cmp -s "${1:-}" "$TAP_FILE" 2>/dev/null; then
+        return
+    elif module_loaded "$TAP"; then
+        say "    $TAP has changed."
+        say_how_to_replace_tap
+    else
+        say "    $TAP is installed and not loaded: 'module load $TAP', where you want it."
     fi
 }

@@ -12,10 +12,10 @@ Does what dev-deploy.sh does, one step at a time:
 
   cli COMMAND           what Asterisk answers to a command
   run_make ARGUMENT...  make where that Asterisk is
-  directories           the installed module, the directory of the engines, the log; a line each
+  directories           the installed modules, the directory of the engines, the log; a line each
   wait_in_service ID    until that build serves new calls; an error if another does
   sessions              how many conversations there are
-  load_module, replace_module
+  load_module, replace_module, bring_in_tap
 
 $COMMON_OPTIONS
 END
@@ -25,7 +25,7 @@ END
 directories() {
     local folder each
     find_directories
-    printf '%s\n' "$MODULE_FILE" "$ENGINES"
+    printf '%s\n' "$MODULE_FILE" "$TAP_FILE" "$ENGINES"
     if [ "$HOST_ASTERISK" = no ]; then
         say "$PROJECT/build/testbed/$NAME/log/full.log"
         return
@@ -52,7 +52,7 @@ main() {
         shift "$taken"
     done
     case ${1:-} in
-        cli | run_make | directories | wait_in_service | sessions | load_module | replace_module) ;;
+        cli | run_make | directories | wait_in_service | sessions | load_module | replace_module | bring_in_tap) ;;
         *) usage_error "no such step: '${1:-}'" ;;
     esac
     trap on_exit EXIT

@@ -27,8 +27,10 @@ parse() {
 look() {
     find_directories
     OLD_MODULE=$(mktemp)
+    OLD_TAP=$(mktemp)
     if module_loaded; then LOADED=yes; else LOADED=no; fi
     trusted_files copy "$MODULE_FILE" "$OLD_MODULE" 2>/dev/null || true
+    trusted_files copy "$TAP_FILE" "$OLD_TAP" 2>/dev/null || true
 }
 
 bring_in() {
@@ -40,12 +42,13 @@ bring_in() {
     else
         load_module
     fi
+    bring_in_tap "$OLD_TAP"
 }
 
 on_exit() {
     local status=$?
     set +e
-    rm -f "${OLD_MODULE:-}"
+    rm -f "${OLD_MODULE:-}" "${OLD_TAP:-}"
     (stop_draining)
     [ "$status" != 0 ] || exit 0
     say "FAILED: $STEP" >&2

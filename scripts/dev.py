@@ -27,6 +27,7 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent
 STEP = HERE / "deploy-step.sh"
 MODULE = "app_elevenlabs_convai"
+TAP_FOLDER = "app_forkstream"
 
 POLL_SECONDS = 0.2
 """How often to look at the dates of some ninety files: cheap, and no editor's habits matter."""
@@ -40,7 +41,7 @@ WHOLE_SECONDS = 90.0
 CORE_FLAGS = "-O1 -g1"
 """Of the core, added last: -O2 -g takes twice as long, most of it for the debugger's sake."""
 
-WHOLE = ("replace_module", "load_module")
+WHOLE = {"replace_module", "load_module", "bring_in_tap"}
 """Steps that Ctrl-C does not cut off at once: Asterisk would be left without the module."""
 
 # So that calls that are up get their turn first.
@@ -48,7 +49,7 @@ LESS_URGENT = ("nice", "-n", "10")
 PASSED_ON = ("CFLAGS", "LDFLAGS", "CONVAI_CFLAGS", "CONVAI_LDFLAGS", "WERROR")
 
 SHOW_VERSION = "elevenlabs show version"
-CORE, C_MODULE, ENGINE = "core", "module", "engine"
+CORE, C_MODULE, ENGINE, TAP = "core", "module", "engine", "tap"
 Snapshot = dict[Path, tuple[int, int, int]]
 
 
@@ -73,13 +74,16 @@ def concerns(path: Path) -> set[str]:
         return {known[suffix]} if suffix in known else set()
     if path.name == "convai_ops.h":
         return {CORE, C_MODULE}
-    return {C_MODULE} if suffix in {".c", ".h"} or path.name in {"loader.py", "Makefile"} else set()
+    if suffix in {".c", ".h"} or path.name in {"loader.py", "Makefile"}:
+        # Some of the module's files are the tap's as well; its Makefile knows which.
+        return {TAP} if folder == TAP_FOLDER else {C_MODULE, TAP}
+    return set()
 
 
 def watched(source: Path) -> Iterable[Path]:
     """Yield the files that matter.  What editors write beside them has other names."""
     yield source / "setup.py"
-    for top in (source / "pyconvai", source / MODULE):
+    for top in (source / "pyconvai", source / MODULE, source / TAP_FOLDER):
         rooms = [top, *(path for path in top.iterdir() if path.is_dir())]
         for path in (path for room in rooms for path in room.iterdir()):
             if path.name[0] not in ".#" and concerns(path.relative_to(source)):
@@ -139,7 +143,7 @@ class Steps:
             try:
                 said, _ = process.communicate()
             except BaseException:
-                end(process, WHOLE_SECONDS if words[0] in WHOLE else 0)
+                end(process, 0 if WHOLE.isdisjoint(words) else WHOLE_SECONDS)
                 raise
         if process.returncode != 0:
             raise StepError(said.strip())
@@ -206,18 +210,21 @@ class Deployment:
 
     steps: Steps
     module_file: Path
+    tap_file: Path
     engines: Path
     log: Path | None
-    pending: set[str] = field(default_factory=lambda: {CORE, C_MODULE, ENGINE})
+    pending: set[str] = field(default_factory=lambda: {CORE, C_MODULE, ENGINE, TAP})
     """What was changed and has not been built since."""
     module_is_old: bool = False
     """Whether another module is installed than the one that is loaded."""
+    tap_is_old: bool = False
+    """The same of the tap."""
 
     @classmethod
     def to(cls, steps: Steps) -> Deployment:
         """Return the deployment to the Asterisk that the steps are for."""
-        module, engines, *log = steps.run("directories").splitlines()
-        return cls(steps, Path(module), Path(engines), Path(log[0]) if log else None)
+        module, tap, engines, *log = steps.run("directories").splitlines()
+        return cls(steps, Path(module), Path(tap), Path(engines), Path(log[0]) if log else None)
 
     def bring_in(self, changed: set[str]) -> bool:
         """Build, install, reload; tell whether the sources as they are now are in service."""
@@ -226,6 +233,7 @@ class Deployment:
             self._build()
             self._install()
             self._reload()
+            self._bring_in_tap()
         except StepError as error:
             say(without_noise(str(error)))
             if self._serves():
@@ -243,6 +251,8 @@ class Deployment:
             words = ("-C", MODULE, "built", "CORE_IS_BUILT=1")
             timed("module", lambda: steps.make(*words, before=LESS_URGENT))
             self.pending.discard(C_MODULE)
+        if TAP in self.pending:
+            timed("tap", lambda: steps.make("-C", TAP_FOLDER, "all", before=LESS_URGENT))
 
     def _install(self) -> None:
         before = digest(self.module_file)
@@ -251,6 +261,11 @@ class Deployment:
         self.pending.discard(ENGINE)
         # With none before there may be none loaded; the reload tells.
         self.module_is_old |= before not in ("", digest(self.module_file))
+        if TAP in self.pending:
+            before = digest(self.tap_file)
+            self.steps.make("-C", TAP_FOLDER, "install")
+            self.pending.discard(TAP)
+            self.tap_is_old |= before != digest(self.tap_file)
 
     @property
     def build(self) -> str:
@@ -272,6 +287,12 @@ class Deployment:
         except StepError as error:
             raise StepError(self._refusal(start) or str(error)) from None
         say(indented(shown))
+
+    def _bring_in_tap(self) -> None:
+        if self.tap_is_old:
+            said = timed("tap", lambda: self.steps.run("--replace-module", "bring_in_tap"))
+            say(indented(said))
+            self.tap_is_old = "while streams are up" in said
 
     def _show(self) -> str:
         """Return what is in service; StepError if it is not what was installed."""

@@ -3,7 +3,8 @@
 
     install_engine.py install --package pyconvai --file SOURCE DESTINATION ... TARGET
     install_engine.py rollback TARGET
-    install_engine.py restore --current ID [--previous ID] --file SOURCE DESTINATION ... TARGET
+    install_engine.py restore --current ID [--previous ID] --file SOURCE DESTINATION ...
+        [--absent FILE ...] TARGET
     install_engine.py uninstall --file DESTINATION ... TARGET
     install_engine.py configure --source EXAMPLE [--group GROUP] <astetcdir>/elevenlabs.conf
     install_engine.py example [--source EXAMPLE] <astetcdir>/elevenlabs-extensions.conf.example
@@ -32,6 +33,9 @@ import engine_store as store
 import trusted_files
 
 MODULE = "app_elevenlabs_convai"
+TAP = "app_forkstream.so"
+"""It has no engine: whichever is installed goes with each build."""
+
 PYTHON_LIMIT_S = 30  # to start Python and end it; longer means that something in it hangs
 BRING_IN = f"'module reload {MODULE}' brings it in"
 
@@ -78,6 +82,8 @@ def rollback(arguments: argparse.Namespace) -> None:
             folder / name / "pyconvai" / store.core_name()
         )
     say("ENGINE", f"{target / name} is current now; {BRING_IN}")
+    if stay := [str(each) for each in (module, module.with_name(TAP)) if each.exists()]:
+        say("STAYS", f"{' and '.join(stay)}: the engine alone goes back")
     if unknown and module.exists():
         say(
             "NOTE",
@@ -92,6 +98,7 @@ def restore(arguments: argparse.Namespace) -> None:
     target = existing(arguments.target)
     with store.locked(target) as folder:
         put_all(arguments.file)
+        remove_files(arguments.absent)
         store.set_links(folder, arguments.current, arguments.previous)
         say("ENGINE", f"{target / arguments.current} is current again; {BRING_IN}")
         say_in_use(store.clear_up(folder))
@@ -263,6 +270,9 @@ def parse(words: list[str] | None) -> argparse.Namespace:
     sub.add_argument("--current", required=True, metavar="ID")
     sub.add_argument("--previous", default="", metavar="ID")
     files(sub)
+    sub.add_argument(
+        "--absent", type=Path, action="append", default=[], metavar="FILE", help="was not there"
+    )
     sub = command(uninstall)
     sub.add_argument("--file", type=Path, action="append", default=[], metavar="DESTINATION")
     sub = command(configure, "<astetcdir>/elevenlabs.conf")

@@ -13,7 +13,8 @@ Builds a release, backs up what is installed, installs, brings the new engine in
 can be reached. When anything after the backup fails, everything is put back as it was, the old build
 is brought into service again, and the exit status is 1. Calls that are up are not touched either way.
 
-The module must be loaded: 'make install' and 'module load $MODULE' begin.
+The module must be loaded: 'make install' and 'module load $MODULE' begin. $TAP is
+installed and put back with it.
 
   --agent NAME          test this agent; may be given several times (default: all agents)
   --backup-dir DIR      where the backup goes, in a directory of its own
@@ -86,13 +87,15 @@ be_the_only_one() {
 }
 
 back_up() {
+    local file
     BACKUP=$BACKUPS/$(date -u +%Y%m%dT%H%M%SZ)-$OLD_BUILD-$$
     OLD_PREVIOUS=$(linked_build previous)
     mkdir -m 700 "$BACKUP"
-    trusted_files copy "$MODULE_FILE" "$BACKUP/$MODULE.so"
-    if [ -f "$DOCUMENT" ]; then
-        trusted_files copy "$DOCUMENT" "$BACKUP/${DOCUMENT##*/}"
-    fi
+    for file in "${FILES[@]}"; do
+        if [ -e "$file" ] || [ -L "$file" ]; then
+            trusted_files copy "$file" "$BACKUP/${file##*/}"
+        fi
+    done
     printf '%s\n' "in-service $OLD_BUILD" "current $(linked_build current)" "previous $OLD_PREVIOUS" \
         >"$BACKUP/links"
     say "    $BACKUP"
@@ -138,13 +141,17 @@ test_agents() {
 # --- and back ---
 
 restore_files() {
-    local words=(--current "$OLD_BUILD" --file "$BACKUP/$MODULE.so" "$MODULE_FILE")
+    local file words=(--current "$OLD_BUILD")
     if [ -n "$OLD_PREVIOUS" ]; then
         words+=(--previous "$OLD_PREVIOUS")
     fi
-    if [ -f "$BACKUP/${DOCUMENT##*/}" ]; then
-        words+=(--file "$BACKUP/${DOCUMENT##*/}" "$DOCUMENT")
-    fi
+    for file in "${FILES[@]}"; do
+        if [ -f "$BACKUP/${file##*/}" ]; then
+            words+=(--file "$BACKUP/${file##*/}" "$file")
+        else
+            words+=(--absent "$file") # the version before had none
+        fi
+    done
     python3 "$PROJECT/scripts/install_engine.py" restore "${words[@]}" "$ENGINES"
 }
 
@@ -157,6 +164,9 @@ roll_back() {
     fi
     if [ "$UNLOADED" = yes ]; then
         replace_module # with the old engine in service meanwhile, if the new module can run it
+    fi
+    if [ "$TAP_UNLOADED" = yes ]; then
+        replace_tap
     fi
     wait_in_service "$OLD_BUILD"
 }
@@ -208,6 +218,7 @@ main() {
     step "Verifying which build is in service" wait_in_service "$NEW_BUILD"
     step "Verifying that there are agents" verify_agents
     step "Testing the agents" test_agents
+    step "Looking at $TAP" bring_in_tap "$BACKUP/$TAP.so"
     ARMED=no
     say "DEPLOYED: build $NEW_BUILD is in service. What was there before: $BACKUP"
 }

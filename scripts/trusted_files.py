@@ -3,6 +3,8 @@
 
     trusted_files.py check PATH ...             say who else may change what is there; 1 if anybody
     trusted_files.py copy SOURCE DESTINATION    a file that is no link, for root alone
+    trusted_files.py put SOURCE DESTINATION ... files for all to read, each replaced at once
+    trusted_files.py remove FILE ...            files, if they are there
     trusted_files.py holders FILE               say which processes hold a lock on it
 
 Directories are opened one name after the other, and everything is done relative to the open
@@ -279,6 +281,13 @@ def main() -> int:
             return 1 if found else 0
         if command == "copy" and len(paths) == 2:
             put(paths[0], paths[1], mode=0o600)
+        elif command == "put" and paths and len(paths) % 2 == 0:
+            for source, destination in zip(paths[::2], paths[1::2], strict=True):
+                put(source, destination)
+                print(f"  FILE     {destination}", flush=True)
+        elif command == "remove" and paths:
+            for path in filter(remove, paths):
+                print(f"  REMOVED  {path}", flush=True)
         elif command == "holders" and len(paths) == 1:
             print(holders(paths[0]))
         else:

@@ -198,6 +198,11 @@ int host_channel_hears(struct ast_channel *channel, int is_written, int16_t *sam
 unsigned int host_refreshed(int is_written);
 size_t host_channel_hooks(struct ast_channel *channel);
 
+/* ---- Names; host/names.c ---- */
+
+/*! \brief Name servers do not answer, and look-ups give up after so long. Addresses are no matter of theirs. */
+void host_names_take(int64_t us);
+
 /* ---- WebSockets; host/websocket.c ---- */
 
 /*! \brief How the next connections end: enum ast_websocket_result, and how long that takes */

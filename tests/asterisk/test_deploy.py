@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -159,7 +160,8 @@ def test_rollback(pbx: service.Attached, sources: Sources) -> None:
     run_testbed(NAME, "make", "--directory", str(sources.folder), "install", limit=DEPLOY_SECONDS)
     pbx.cli(f"module reload {MODULE}")
     assert pbx.engine_build() != before
-    run_testbed(NAME, "make", "rollback", limit=DEPLOY_SECONDS)
+    said = run_testbed(NAME, "make", "rollback", limit=DEPLOY_SECONDS)
+    assert re.search(r"STAYS +\S+/app_elevenlabs_convai\.so and \S+/app_forkstream\.so:", said)
     pbx.cli(f"module reload {MODULE}")
     assert pbx.engine_build() == before
     assert_calls_work(pbx)
@@ -224,6 +226,48 @@ def test_on_the_machines_own_asterisk(pbx: service.Attached, root: Root, sources
     assert any((pbx.folder / "backups").glob(f"*-{before}-*/links"))
 
 
+TAP = "app_forkstream"
+NEW = "Lists the streams of another build"
+
+
+def tap_files(pbx: service.Attached) -> list[bytes]:
+    documents = pbx.data_folder / "documentation" / "thirdparty"
+    files = [pbx.module_folder / f"{TAP}.so", documents / f"{TAP}-en_US.xml"]
+    return [path.read_bytes() for path in (*files, pbx.etc / "forkstream.conf.example")]
+
+
+def new_tap_is_loaded(pbx: service.Attached) -> bool:
+    return NEW in pbx.cli("core show help forkstream show streams")
+
+
+@pytest.mark.limit(400)
+def test_the_tap_comes_and_goes_with_the_rest(pbx: service.Attached, sources: Sources) -> None:
+    """A stream that is up holds the module that is loaded, and no deployment."""
+    before, files = pbx.engine_build(), tap_files(pbx)
+    sources.replace("app_forkstream/control.c", "Lists the streams of ForkStream()", NEW)
+    sources.append("app_forkstream/forkstream.conf.example", "; another\n")
+    sources.append("pyconvai/conversation/session.py", '\nraise RuntimeError("broken")\n')
+    assert_taken_back(pbx, deploy("prod-deploy.sh", sources, status=1), before)
+    assert tap_files(pbx) == files
+
+    (sources.folder / "pyconvai" / "conversation" / "session.py").write_text(
+        (PROJECT / "pyconvai" / "conversation" / "session.py").read_text(encoding="utf-8")
+    )
+    for number, line in enumerate(("Answer()", "ForkStream(udp://127.0.0.1:9)", "Wait(300)"), 1):
+        pbx.cli(f"dialplan add extension tapped,{number},{line} into callers")
+    with Callers(pbx, 1, "tapped") as calls:
+        calls.wait_up()
+        said = deploy("prod-deploy.sh", sources, "--replace-module")
+        assert "cannot be unloaded while streams are up" in said
+        assert "1 stream\n" in pbx.cli("forkstream show streams") + "\n"
+        assert not new_tap_is_loaded(pbx)
+        calls.hangup_all()
+    pbx.wait_no_channels()
+    assert all(new != old for new, old in zip(tap_files(pbx)[::2], files[::2], strict=True))
+    assert f"{TAP} was unloaded and loaded" in deploy("prod-deploy.sh", sources, "--replace-module")
+    assert new_tap_is_loaded(pbx)
+
+
 @pytest.mark.limit(200)
 def test_uninstall_beside_calls(pbx: service.Attached) -> None:
     """The last test. The engine in use stays until the module is unloaded."""
@@ -239,6 +283,8 @@ def test_uninstall_beside_calls(pbx: service.Attached) -> None:
     run_testbed(NAME, "make", "uninstall", limit=DEPLOY_SECONDS)
     assert not engines.exists()
     assert not list(pbx.module_folder.glob(f"{MODULE}*"))
+    assert not list(pbx.module_folder.glob(f"{TAP}*"))
+    assert not (pbx.etc / "forkstream.conf.example").exists()
     assert not list((pbx.data_folder / "documentation" / "thirdparty").glob("*"))
     assert (pbx.etc / "elevenlabs.conf").exists()
     assert not (pbx.etc / "elevenlabs-extensions.conf.example").exists()

@@ -40,8 +40,12 @@ PARTS = {
     "engine": ("pyconvai", "pyconvai/mock"),
     "module": ("app_elevenlabs_convai", "app_elevenlabs_convai/tests"),
     "mock": ("pyconvai/mock", "pyconvai/mock/scenarios"),
+    "tap": ("app_forkstream", "app_forkstream/tests"),
 }
 """Of each part of the tree: its folder, and one inside that is no part of it."""
+
+TAP_SUITES = "forkstream/"
+"""Beginning of the names of suites that are in the tap's own program."""
 
 COMPILED = {".pyx", ".pxi", ".pxd", ".h", ".c"}
 _FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
@@ -156,13 +160,19 @@ class Tree:
         return found
 
     def _host(self, suites: Sequence[str]) -> Iterable[str]:
+        tap = [each.removeprefix(TAP_SUITES) for each in suites if each.startswith(TAP_SUITES)]
+        others = [each for each in suites if not each.startswith(TAP_SUITES)]
+        yield from self._program("run", others, "host/")
+        yield from self._program("run-forkstream", tap, f"host/{TAP_SUITES}")
+
+    def _program(self, target: str, suites: Sequence[str], prefix: str) -> Iterable[str]:
         if not suites:
             return []
         make = ["make", "-C", "asterisk_context_files", "VARIANT=plain"]
-        done = self._run([*make, f"TESTS={' '.join(suites)}", "run"])
+        done = self._run([*make, f"TESTS={' '.join(suites)}", target])
         if not _BUILT.search(done.stdout):
             raise BrokenError(f"tests/host did not run:\n{_tail(done)}")
-        return (f"host/{name}" for name in _FAILED.findall(done.stdout))
+        return (f"{prefix}{name}" for name in _FAILED.findall(done.stdout))
 
     def _build_core(self) -> None:
         # Its dates are compared in whole seconds: a fault put in within the second in which the

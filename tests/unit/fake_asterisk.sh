@@ -5,6 +5,9 @@
 # service, `sessions` has how many conversations are still to be reported before there is none, `agents`
 # has the table's lines. An engine whose session.py has the word BROKEN does not start; one with DEAF
 # cannot reach agents. What was asked is in `asked`.
+#
+# `tap` is there while app_forkstream is loaded, and has the text of the file that was; one with the word
+# LAME does not load. `streams` has how often it is still refused to unload it.
 set -eu
 cd "$FAKE"
 engines=lib/app_elevenlabs_convai.d
@@ -37,6 +40,19 @@ if [ ! -e loaded ]; then
     esac
 fi
 case $command in
+    "module show like app_forkstream")
+        [ ! -e tap ] || printf '%-30s %-40s %-10s %-11s %s\n' app_forkstream.so "Copy a call's audio" 0 Running extended
+        ;;
+    "module load app_forkstream")
+        if grep -q LAME lib/app_forkstream.so; then echo "Unable to load module"; else cp lib/app_forkstream.so tap; fi
+        ;;
+    "module unload app_forkstream")
+        left=$(cat streams)
+        if [ "$left" = 0 ]; then rm -f tap; else
+            echo $((left - 1)) >streams
+            echo "Unable to unload resource app_forkstream"
+        fi
+        ;;
     "module show like "*)
         # As Asterisk does, one that has declined is listed too.
         state=Running

@@ -33,6 +33,9 @@ install:
 \t\t--file module.so ../lib/app_elevenlabs_convai.so \\
 \t\t--file module.xml ../data/documentation/thirdparty/app_elevenlabs_convai-en_US.xml \\
 \t\t../lib/app_elevenlabs_convai.d
+\t@{sys.executable} {ROOT}/scripts/trusted_files.py put \\
+\t\ttap.xml ../data/documentation/thirdparty/app_forkstream-en_US.xml \\
+\t\ttap.example ../etc/forkstream.conf.example tap.so ../lib/app_forkstream.so
 .PHONY: all release install
 """
 
@@ -47,12 +50,23 @@ class Machine:
         self.engines = self.lib / "app_elevenlabs_convai.d"
         self.module = self.lib / "app_elevenlabs_convai.so"
         self.conf = folder / "asterisk.conf"
-        directories = f"astmoddir = {self.lib}\nastdatadir = {self.data}\n"
-        self.conf.write_text(f"[directories]\n{directories}")
+        self.tap = [
+            self.lib / "app_forkstream.so",
+            self.data / "documentation/thirdparty/app_forkstream-en_US.xml",
+            folder / "etc" / "forkstream.conf.example",
+        ]
+        directories = {"astmoddir": self.lib, "astdatadir": self.data, "astetcdir": folder / "etc"}
+        lines = [f"{name} = {path}\n" for name, path in directories.items()]
+        self.conf.write_text(f"[directories]\n{''.join(lines)}")
 
     def write(self, text: str) -> None:
-        """Change the sources; the words BROKEN and DEAF mean something to the Asterisk."""
+        """Change the sources; the words BROKEN, DEAF and LAME mean something to the Asterisk."""
         write_sources(self.sources, text)
+
+    @property
+    def loaded_tap(self) -> str:
+        """What is loaded of the tap."""
+        return (self.folder / "tap").read_text()
 
     @property
     def current(self) -> str:
@@ -82,8 +96,8 @@ class Machine:
 
 def write_sources(sources: Path, text: str) -> None:
     (sources / "pyconvai" / "conversation" / "session.py").write_text(f"# {text}\n")
-    (sources / "module.so").write_text(text)
-    (sources / "module.xml").write_text(text)
+    for name in ("module.so", "module.xml", "tap.so", "tap.xml", "tap.example"):
+        (sources / name).write_text(text)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +114,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_sources(sources, "first")
     subprocess.run(["make", "-s", "install"], cwd=sources, check=True, capture_output=True)
     (folder / "loaded").touch()
+    (folder / "tap").write_text("first")
+    (folder / "streams").write_text("0")
     current = (folder / "lib" / "app_elevenlabs_convai.d" / "current").readlink()
     (folder / "service").write_text(str(current))
     (folder / "sessions").write_text("0")
@@ -136,6 +152,8 @@ def assert_as_before(machine: Machine, build: str) -> None:
     assert machine.module.read_text() == "first"
     document = machine.data / "documentation/thirdparty/app_elevenlabs_convai-en_US.xml"
     assert document.read_text() == "first"
+    assert [path.read_text() for path in machine.tap] == ["first"] * 3
+    assert machine.loaded_tap == "first"
     assert {path.name for path in machine.engines.iterdir()} == {".lock", "current", build}
 
 
@@ -208,6 +226,8 @@ def test_the_backup_has_everything(machine: Machine) -> None:
     assert str(backup) in said
     assert (backup / "app_elevenlabs_convai.so").read_text() == "first"
     assert (backup / "app_elevenlabs_convai-en_US.xml").read_text() == "first"
+    for path in machine.tap:
+        assert (backup / path.name).read_text() == "first"
     assert f"current {first}" in (backup / "links").read_text()
 
 
@@ -361,3 +381,71 @@ def test_a_module_that_does_not_load_is_replaced_by_the_old_one(machine: Machine
     assert "ROLLED BACK" in said
     assert (machine.folder / "loaded").exists()
     assert_as_before(machine, before)
+
+
+# --- the tap ---
+
+HOW = "'module unload app_forkstream' and 'module load app_forkstream'"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_tap_is_installed_and_stays_what_it_is(machine: Machine, script: str) -> None:
+    """Streams go on; and it is said what brings the new one in."""
+    machine.write("second")
+    assert HOW in machine.deploy(script)
+    assert [path.read_text() for path in machine.tap] == ["second"] * 3
+    assert machine.loaded_tap == "first"
+    assert "module unload app_forkstream" not in machine.asked
+    assert HOW not in machine.deploy(script), "nothing has changed"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_tap_is_replaced_when_no_stream_is_up(machine: Machine, script: str) -> None:
+    (machine.folder / "streams").write_text("2")
+    machine.write("second")
+    assert "app_forkstream was unloaded and loaded" in machine.deploy(script, "--replace-module")
+    assert machine.loaded_tap == "second"
+    assert machine.asked.count("module unload app_forkstream") == 3
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_streams_of_other_calls_are_left_alone(machine: Machine, script: str) -> None:
+    """They fail no deployment: the tap that is loaded works on."""
+    (machine.folder / "streams").write_text("1000")
+    machine.write("second")
+    said = machine.deploy(script, "--replace-module", "--drain-seconds", "0")
+    assert "cannot be unloaded while streams are up" in said
+    assert HOW in said
+    assert machine.loaded_tap == "first"
+    assert machine.in_service == machine.current
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_tap_that_is_not_loaded_is_not_loaded(machine: Machine, script: str) -> None:
+    (machine.folder / "tap").unlink()
+    machine.write("second")
+    said = machine.deploy(script, "--replace-module")
+    assert "app_forkstream is installed and not loaded: 'module load app_forkstream'" in said
+    assert not (machine.folder / "tap").exists()
+
+
+def test_a_tap_that_does_not_load_is_taken_back(machine: Machine) -> None:
+    """With the engine and the module that came with it."""
+    before = machine.in_service
+    machine.write("LAME")
+    said = machine.deploy("prod-deploy.sh", "--replace-module", status=1)
+    assert "app_forkstream does not load" in said
+    assert f"ROLLED BACK: build {before} is in service again." in said
+    assert_as_before(machine, before)
+
+
+def test_the_way_back_to_a_version_without_the_tap(machine: Machine) -> None:
+    """What would be loaded at Asterisk's next start is what was there before."""
+    before = machine.in_service
+    (machine.folder / "tap").unlink()
+    for path in machine.tap:
+        path.unlink()
+    machine.write("BROKEN")
+    assert "ROLLED BACK" in machine.deploy("prod-deploy.sh", status=1)
+    assert machine.in_service == before
+    assert not any(path.exists() for path in machine.tap)

@@ -233,10 +233,23 @@ def test_the_program_takes_websockets(tmp_path: Path) -> None:
     assert heard(tmp_path / f"{NAME}-rx.wav") == said(1)
 
 
-def test_an_address_that_is_none_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["tcp://x:1"], "a URL begins with udp:// or ws://"),
+        (["udp://192.0.2.1:1"], "udp://192.0.2.1:1: "),
+        (["udp://127.0.0.1:0", "--pipe", "no-such-command {rate}"], "no command no-such-command"),
+        (["udp://127.0.0.1:0", "--pipe", "awk {print}"], "'print': {stream}, {direction}"),
+        (["udp://127.0.0.1:0", "--pipe", "sh -c 'x"], "No closing quotation: {stream}"),
+    ],
+)
+def test_what_cannot_be_is_told_before_a_call_comes(
+    words: list[str], told: str, tmp_path: Path
+) -> None:
     done = subprocess.run(
-        [sys.executable, ROOT / "app_forkstream" / "receive.py", "tcp://x:1", tmp_path],
+        [sys.executable, ROOT / "app_forkstream" / "receive.py", words[0], tmp_path, *words[1:]],
         capture_output=True, text=True, timeout=LIMIT, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "a URL begins with udp:// or ws://" in done.stderr
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

@@ -392,10 +392,13 @@ def test_rollback_across_the_contract_is_refused(target: Path, builds: list[str]
 def test_rollback_beside_a_module(target: Path, builds: list[str], engine: str, told: bool) -> None:
     """An earlier version does not say which contract it is for, so the operator is told."""
     mark_contracts(target, engine=engine, module="7")
+    tap = target.with_name("app_forkstream.so")
+    tap.write_text("needs no engine")
     said = run("rollback", target)
     assert link(target, "current") == builds[1]
     assert ("NOTE" in said) == told
     assert ("make install" in said) == told
+    assert f"{target.with_suffix('.so')} and {tap}: the engine alone goes back" in said
 
 
 @pytest.mark.parametrize("name", ["module", "core"])

@@ -19,7 +19,8 @@ def test_a_fault_finds_its_place(fault: Fault) -> None:
     for tests in fault.tests:
         assert (ROOT / tests.partition("::")[0]).exists()
     for suite in fault.suites:
-        assert (ROOT / "tests" / "host" / f"test_{suite}.c").exists()
+        folder, _, name = suite.rpartition("/")
+        assert (ROOT / "tests" / "host" / folder / f"test_{name}.c").exists()
 
 
 def test_names_of_faults_differ() -> None:

@@ -173,6 +173,13 @@ def test_the_program_says_it(theirs: Path, tmp_path: Path, secret: Path) -> None
     assert run("check", tmp_path, theirs) == (1, f"{theirs} belongs to nobody\n")
     assert run("copy", secret, tmp_path / "copy") == (0, "")
     assert (tmp_path / "copy").stat().st_mode & 0o777 == 0o600
+    module, document = tmp_path / "lib" / "module.so", tmp_path / "doc" / "module.xml"
+    told = f"  FILE     {module}\n  FILE     {document}\n"
+    assert run("put", secret, module, secret, document) == (0, told)
+    assert document.stat().st_mode & 0o777 == 0o644
+    assert run("put", secret, module, secret)[0] == 2
+    assert run("remove", module, module, document) == (0, told.replace("FILE    ", "REMOVED "))
+    assert not module.exists()
     link(theirs / "link", secret)
     status, said = run("copy", theirs / "link", tmp_path / "copy")
     assert status == 1

@@ -315,10 +315,13 @@ TEST(each_fault_of_the_file_is_named_and_nothing_is_changed)
 		"[general]\nca_file = /nowhere\n", "a file of certificates that Asterisk can read",
 		"[general]\nspeed = 1\n", "no such key; there are allow, max_streams",
 		"[genral]\nallow = udp://x\n", "forkstream.conf:2 [genral]: allow = udp://x: no such section",
+		"[general]\n#include \"more.conf\"\n", "more.conf:3 [general]: max_streams = none: a whole number",
+		"[general]\n#include \"none.conf\"\n", "forkstream.conf cannot be read: Asterisk cannot parse it",
 	};
 	struct ast_channel *channel = streams_begin("[general]\nallow = udp://127.0.0.1\n");
 	size_t i;
 
+	host_write_config("more.conf", "; more\n\nmax_streams = none\n");
 	for (i = 0; i < ARRAY_LEN(faults); i += 2) {
 		host_log_clear();
 		host_write_config("forkstream.conf", faults[i]);
@@ -430,6 +433,33 @@ TEST(a_host_that_is_not_found_ends_the_stream_and_no_call)
 	WAIT_FOR(!host_channel_hooks(channel) || (talk(channel, 3), 0));
 	CHECK_HAS(host_events(), "Reason: unreachable\n");
 	streams_end(channel);
+}
+
+TEST(a_name_server_that_does_not_answer_holds_up_nothing)
+{
+	struct ast_channel *channel = streams_begin("[general]\nallow = udp://*\nconnect_timeout = 1\n");
+	char url[64];
+	int fd = listen_udp(url);
+	struct got got;
+
+	host_names_take(2500 * MS);
+	CHECK_STR(fork_stream(channel, "udp://silent.example:9"), "STARTED");
+	CHECK_HAS(host_cli("forkstream show streams"), "connecting");
+	/* Neither the call waits for it, nor another stream. */
+	CHECK_STR(fork_stream(channel, url), "STARTED");
+	talk(channel, 1000);
+	get(fd, &got, PACKET_AUDIO, PACKET_RX);
+	WAIT_FOR(host_logged("is over: no name server has told its host's address in time"));
+	CHECK_HAS(host_events(), "Reason: unreachable\n");
+	CHECK_INT(host_exec(channel, "StopForkStream", ""), 0);
+	get(fd, &got, PACKET_END, 0);
+	WAIT_FOR(streams_alive() == 1);
+	CHECK_HAS(host_cli("forkstream show streams"), "0 streams\n1 over, and held: by a name server");
+	/* Its thread still waits: it is not unmapped under it. */
+	CHECK_INT(host_unload(1), 0);
+	CHECK_INT(streams_alive(), 0);
+	host_channel_end(channel);
+	close(fd);
 }
 
 TEST(a_direction_that_may_be_deaf_is_heard_anew)

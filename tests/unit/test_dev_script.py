@@ -91,7 +91,8 @@ def test_once_that_is_interrupted_has_failed(tmp_path: Path) -> None:
     asterisk.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\nsleep 60\n", encoding="utf-8")
     asterisk.chmod(0o755)
     conf = tmp_path / "asterisk.conf"
-    conf.write_text(f"[directories]\nastmoddir = {tmp_path}\nastdatadir = {tmp_path}\n")
+    lines = [f"{name} = {tmp_path}\n" for name in ("astmoddir", "astdatadir", "astetcdir")]
+    conf.write_text(f"[directories]\n{''.join(lines)}")
     with subprocess.Popen(
         [sys.executable, SCRIPTS / "dev.py", "--once", "--conf", conf],
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},

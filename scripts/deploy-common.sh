@@ -246,6 +246,8 @@ unload_module() {
 
 load_module() { # load_module [NAME]
     local said name=${1:-$MODULE}
+    # Else what it is documented by is what there was at Asterisk's start; old ones do not know it.
+    ask_asterisk "xmldoc reload" >/dev/null || true
     said=$(cli "module load $name")
     module_loaded "$name" || fail "$name does not load: $said; Asterisk's log says why"
 }
@@ -276,7 +278,7 @@ replace_tap() {
         said=$(cli "module unload $TAP")
         module_loaded "$TAP" || break
         if [ "$(uptime_s)" -ge "$deadline" ]; then
-            say "    $TAP cannot be unloaded while streams are up, and stays what it is:" \
+            say "    $TAP cannot be unloaded while streams are up or a look-up waits, and stays what it is:" \
                 "${said//$'\n'/ }"
             say_how_to_replace_tap
             return

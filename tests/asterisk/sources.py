@@ -31,7 +31,7 @@ class Sources:
         self.folder = BUILD / "sources" / name
         shutil.rmtree(self.folder, ignore_errors=True)
         built = [f"build/{root.run(['python3', '-c', BUILT]).stdout.strip()}"]
-        built += ["build/module-flags", "build/mode"]
+        built += ["build/module-flags", "build/mode", "build/forkstream"]
         with one_build_at_a_time():
             for each in (*COPIED, *more, *built):
                 self._copy(each)

@@ -228,6 +228,7 @@ def test_on_the_machines_own_asterisk(pbx: service.Attached, root: Root, sources
 
 TAP = "app_forkstream"
 NEW = "Lists the streams of another build"
+SYNOPSIS = "Have the audio of this channel copied"
 
 
 def tap_files(pbx: service.Attached) -> list[bytes]:
@@ -245,6 +246,7 @@ def test_the_tap_comes_and_goes_with_the_rest(pbx: service.Attached, sources: So
     """A stream that is up holds the module that is loaded, and no deployment."""
     before, files = pbx.engine_build(), tap_files(pbx)
     sources.replace("app_forkstream/control.c", "Lists the streams of ForkStream()", NEW)
+    sources.replace("app_forkstream/app_forkstream.c", "Copy the audio of this channel", SYNOPSIS)
     sources.append("app_forkstream/forkstream.conf.example", "; another\n")
     sources.append("pyconvai/conversation/session.py", '\nraise RuntimeError("broken")\n')
     assert_taken_back(pbx, deploy("prod-deploy.sh", sources, status=1), before)
@@ -263,9 +265,10 @@ def test_the_tap_comes_and_goes_with_the_rest(pbx: service.Attached, sources: So
         assert not new_tap_is_loaded(pbx)
         calls.hangup_all()
     pbx.wait_no_channels()
-    assert all(new != old for new, old in zip(tap_files(pbx)[::2], files[::2], strict=True))
+    assert all(new != old for new, old in zip(tap_files(pbx), files, strict=True))
     assert f"{TAP} was unloaded and loaded" in deploy("prod-deploy.sh", sources, "--replace-module")
     assert new_tap_is_loaded(pbx)
+    assert SYNOPSIS in pbx.cli("core show application ForkStream"), "it has its own documentation"
 
 
 @pytest.mark.limit(200)

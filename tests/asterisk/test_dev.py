@@ -204,6 +204,20 @@ def end(pbx: service.Attached, calls: Callers) -> None:
     calls.wait()
 
 
+def test_the_tap_comes_in_as_well(pbx: service.Attached, sources: Sources, dev: Dev) -> None:
+    sources.replace(
+        "app_forkstream/control.c", "Lists the streams of ForkStream()", "Lists new ones"
+    )
+    said = dev.wait(SAVED)
+    assert "app_forkstream/control.c\n" in said
+    assert not re.search(r"^  (core|module) ", said, re.MULTILINE)
+    assert "app_forkstream was unloaded and loaded" in said
+    assert "Lists new ones" in pbx.cli("core show help forkstream show streams")
+    save(sources, "app_forkstream/control.c", "\nint no C\n")
+    assert re.search(r"tap .* FAILED\n(.*\n)*.*control\.c:\d+:\d+: error", dev.wait(STAYS))
+    assert "Running" in pbx.cli("module show like app_forkstream")
+
+
 @full
 def test_the_module_is_replaced_when_no_call_is_up(
     pbx: service.Attached, sources: Sources, dev: Dev

@@ -156,8 +156,10 @@ int __ao2_lock(void *object, enum ao2_lock_req how, const char *file, const char
 	int line, const char *var)
 {
 	struct object *locked = lockable(object, file, line);
-	int res = pthread_mutex_lock(&locked->mutex);
+	int res;
 
+	host_jitter();
+	res = pthread_mutex_lock(&locked->mutex);
 	note_lock(locked);
 	if (locked->is_channel && locked->locked == 1 && others_locked) {
 		host_fail(file, line, "a channel's lock comes before all others: Asterisk calls us with it");
@@ -187,6 +189,7 @@ int __ao2_unlock(void *object, const char *file, const char *func, int line,
 	if (pthread_mutex_unlock(&locked->mutex)) {
 		host_fail(file, line, "an object is unlocked that this thread has not locked");
 	}
+	host_jitter();
 	return 0;
 }
 
@@ -198,6 +201,7 @@ void *__ao2_global_obj_replace(struct ao2_global_obj *holder, void *object,
 	if (object) {
 		__ao2_ref(object, +1, tag, file, line, func);
 	}
+	host_jitter();
 	pthread_rwlock_wrlock(&holder->lock.lock);
 	before = holder->obj;
 	holder->obj = object;
@@ -219,6 +223,7 @@ void *__ao2_global_obj_ref(struct ao2_global_obj *holder, const char *tag,
 {
 	void *object;
 
+	host_jitter();
 	pthread_rwlock_rdlock(&holder->lock.lock);
 	object = holder->obj;
 	if (object) {
@@ -231,6 +236,7 @@ void *__ao2_global_obj_ref(struct ao2_global_obj *holder, const char *tag,
 int __ast_pthread_mutex_lock(const char *filename, int lineno, const char *func,
 	const char *mutex_name, ast_mutex_t *t)
 {
+	host_jitter();
 	return pthread_mutex_lock(&t->mutex);
 }
 
@@ -243,6 +249,7 @@ int __ast_pthread_mutex_unlock(const char *filename, int lineno, const char *fun
 		host_fail(filename, lineno, "%s is unlocked by a thread that has not locked it",
 			mutex_name);
 	}
+	host_jitter();
 	return 0;
 }
 
@@ -258,10 +265,38 @@ int __ast_cond_broadcast(const char *filename, int lineno, const char *func, con
 	return pthread_cond_broadcast(cond);
 }
 
+/*! What a thread is to run */
+struct start {
+	void *(*routine)(void *data);
+	void *data;
+};
+
+static void *run_late(void *data)
+{
+	struct start start = *(struct start *) data;
+
+	free(data);
+	host_jitter();
+	return start.routine(start.data);
+}
+
 int ast_pthread_create_stack(pthread_t *thread, pthread_attr_t *attr, void *(*start_routine)(void *),
 	void *data, size_t stacksize, const char *file, const char *caller, int line, const char *start_fn)
 {
-	return host_call_fails(__func__) ? EAGAIN : pthread_create(thread, attr, start_routine, data);
+	struct start *start;
+	int res;
+
+	if (host_call_fails(__func__)) {
+		return EAGAIN;
+	}
+	start = host_alloc(sizeof(*start));
+	*start = (struct start) { start_routine, data };
+	res = pthread_create(thread, attr, run_late, start);
+	if (res) {
+		free(start);
+	}
+	host_jitter();
+	return res;
 }
 
 unsigned int host_objects_left(void)

@@ -23,9 +23,17 @@
 
 /*! One test in seconds of real time, if HOST_TEST_LIMIT does not say otherwise */
 #define TEST_LIMIT_S 30
+/*! What a test waits for has come by this part of its limit, percent: what is left is to say what has not */
+#define WAIT_PERCENT 90
+/*! How often a wait looks, ms */
+#define WAIT_MS 1
+/*! What is left behind may go so long, ms of looking: a thread that was joined is listed until the kernel runs it again */
+#define LEAVE_MS 5000
 
 static struct host_test *tests;
 static unsigned int kept_descriptors;
+/*! Real time at which a test waits no more */
+static int64_t wait_end_us;
 
 void host_keeps_descriptors(unsigned int count)
 {
@@ -85,6 +93,26 @@ void host_check_has(const char *file, int line, const char *what, const char *ac
 	}
 }
 
+/* ---- Waiting ---- */
+
+static unsigned int limit_s(void)
+{
+	const char *text = getenv("HOST_TEST_LIMIT");
+
+	return text ? (unsigned int) atoi(text) : TEST_LIMIT_S;
+}
+
+void host_wait(const char *file, int line, const char *what)
+{
+	if (host_real_us() >= wait_end_us) {
+		host_fail(file, line, "%s does not come", what);
+	}
+	__real_poll(NULL, 0, WAIT_MS);
+	if (!host_time_is_virtual()) {
+		host_run_due();
+	}
+}
+
 /* ---- Leaks ---- */
 
 static unsigned int entries(const char *path)
@@ -125,11 +153,11 @@ static void print_descriptors(void)
  */
 static unsigned int more_entries(const char *what, const char *path, unsigned int before)
 {
-	unsigned int patience_ms = 1000;
+	unsigned int patience_ms = LEAVE_MS;
 	unsigned int after = entries(path);
 
 	while (after > before && patience_ms--) {
-		__real_poll(NULL, 0, 1);
+		__real_poll(NULL, 0, WAIT_MS);
 		after = entries(path);
 	}
 	if (after <= before) {
@@ -155,6 +183,7 @@ static void run_here(const struct host_test *test)
 	unsigned int threads = entries("/proc/self/task");
 	unsigned int left = 0;
 
+	host_jitter_begin();
 	host_formats_begin();
 	host_config_begin();
 	test->function();
@@ -179,13 +208,6 @@ static void run_here(const struct host_test *test)
 	}
 }
 
-static unsigned int limit_s(void)
-{
-	const char *text = getenv("HOST_TEST_LIMIT");
-
-	return text ? (unsigned int) atoi(text) : TEST_LIMIT_S;
-}
-
 /*! \return 0 if it passed */
 static int run(const struct host_test *test, const char *suite)
 {
@@ -200,6 +222,7 @@ static int run(const struct host_test *test, const char *suite)
 	}
 	if (!child) {
 		alarm(limit_s());
+		wait_end_us = host_real_us() + limit_s() * INT64_C(10000) * WAIT_PERCENT;
 		run_here(test);
 		exit(0);
 	}

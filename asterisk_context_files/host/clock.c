@@ -41,8 +41,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct event *events;	/*!< the next one first */
 static int64_t now_us = EPOCH_US;	/*!< virtual time */
 static int64_t real_start_us;	/*!< 0 while time is virtual */
+static int64_t stopped_us;	/*!< what the clock shows for good; 0 while it goes */
 
-static int64_t real_us(void)
+int64_t host_real_us(void)
 {
 	struct timespec time;
 
@@ -58,7 +59,12 @@ int host_time_is_virtual(void)
 /*! Real time is the kernel's: waits until a time, and Python, know no other */
 static int64_t clock_us(void)
 {
-	return host_time_is_virtual() ? __atomic_load_n(&now_us, __ATOMIC_ACQUIRE) : real_us();
+	int64_t us = __atomic_load_n(&stopped_us, __ATOMIC_ACQUIRE);
+
+	if (us) {
+		return us;
+	}
+	return host_time_is_virtual() ? __atomic_load_n(&now_us, __ATOMIC_ACQUIRE) : host_real_us();
 }
 
 int64_t host_now(void)
@@ -70,7 +76,14 @@ int64_t host_now(void)
 
 void host_use_real_time(void)
 {
-	__atomic_store_n(&real_start_us, real_us(), __ATOMIC_RELEASE);
+	__atomic_store_n(&real_start_us, host_real_us(), __ATOMIC_RELEASE);
+	__atomic_store_n(&stopped_us, 0, __ATOMIC_RELEASE);
+}
+
+void host_stop_clock(void)
+{
+	host_use_real_time();
+	__atomic_store_n(&stopped_us, host_real_us(), __ATOMIC_RELEASE);
 }
 
 void host_jump(int64_t to_us)
@@ -180,7 +193,9 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout)
 	int ready;
 
 	if (!host_time_is_virtual()) {
-		return __real_poll(fds, count, timeout);
+		ready = __real_poll(fds, count, timeout);
+		host_jitter();
+		return ready;
 	}
 	if (timeout < 0) {
 		FAIL("a wait without a limit");

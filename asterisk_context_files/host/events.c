@@ -71,6 +71,7 @@ struct ast_str *ast_manager_build_channel_state_string(
 
 void ast_manager_publish_event(const char *type, int class_type, struct ast_json *obj)
 {
+	host_jitter();
 	pthread_mutex_lock(&lock);
 	used += snprintf(events + used, sizeof(events) - used, "Event: %s\n%s\n", type,
 		host_json_lines(obj));
@@ -78,6 +79,7 @@ void ast_manager_publish_event(const char *type, int class_type, struct ast_json
 		used = 0;	/* Tests of many calls look at no event. */
 	}
 	pthread_mutex_unlock(&lock);
+	host_jitter();
 }
 
 struct stasis_message_type *ast_multi_user_event_type(void)

@@ -80,6 +80,20 @@ void host_check_has(const char *file, int line, const char *what, const char *ac
 #define CHECK_HAS(actual, part) \
 	host_check_has(__FILE__, __LINE__, #actual, (actual), (part))
 
+/*! \brief Sleep a moment of real time, or end the test: what it waits for has not come in nearly all of its limit */
+void host_wait(const char *file, int line, const char *what);
+/*!
+ * \brief Wait until something is so that another thread brings about
+ *
+ * It looks every ms of real time; virtual time stands still meanwhile. One effect of a thread's says nothing of its
+ * next: each is waited for, or follows in the code from one that was. The limit is the test's own.
+ */
+#define WAIT_FOR(condition) do { \
+	while (!(condition)) { \
+		host_wait(__FILE__, __LINE__, #condition); \
+	} \
+} while (0)
+
 /*! \brief So many descriptors stay with the process by design, however often it loads */
 void host_keeps_descriptors(unsigned int count);
 
@@ -89,6 +103,8 @@ void host_keeps_descriptors(unsigned int count);
 int64_t host_now(void);
 /*! \brief From now on real time passes, for tests with several threads */
 void host_use_real_time(void);
+/*! \brief The same by a clock that stands still: no limit of the module's is ever over, however slow the machine is */
+void host_stop_clock(void);
 /*! \brief Have something done at a time; earlier than now means as soon as somebody waits */
 void host_at(int64_t at_us, void (*action)(void *data), void *data);
 /*! \brief Let time pass with nothing happening, as if the thread had not been scheduled */
@@ -205,8 +221,12 @@ void host_names_take(int64_t us);
 
 /* ---- WebSockets; host/websocket.c ---- */
 
-/*! \brief How the next connections end: enum ast_websocket_result, and how long that takes */
+/*!
+ * \brief How the next connections end: enum ast_websocket_result, and how long that takes
+ * \param after_us HOST_NOT_YET: until this is called again, also for those that are waited for by then
+ */
 void host_websocket_answers(int result, int64_t after_us);
+#define HOST_NOT_YET INT64_C(-1)
 /*! \brief The module with the client does not run */
 void host_websocket_missing(void);
 /*! \brief The listener's end of the nth connection, which the test closes; -1 if there is none */

@@ -23,11 +23,17 @@ struct ast_json;
 /*! \brief malloc that ends the test instead of failing: the host's own memory has no faults */
 void *host_alloc(size_t size);
 
+/*! \brief Hold up this thread, if HOST_JITTER says so and chance does: where another one may overtake it */
+void host_jitter(void);
+void host_jitter_begin(void);
+
 /*! \brief Whether this allocation of the module's is to fail */
 int host_allocation_fails(void);
 /*! \brief Whether this call is to fail */
 int host_call_fails(const char *function);
 
+/*! \brief The kernel's monotonic time, whatever time the test has */
+int64_t host_real_us(void);
 /*! \brief Time to wait until the next event, at most until this time */
 int64_t host_next_event(int64_t until_us);
 /*! \brief Do what is due */

@@ -28,6 +28,7 @@ static size_t used;
 
 void host_log_add(const char *level, const char *format, va_list ap)
 {
+	host_jitter();
 	pthread_mutex_lock(&lock);
 	used += snprintf(text + used, sizeof(text) - used, "%s ", level);
 	used += vsnprintf(text + used, sizeof(text) - used, format, ap);
@@ -38,6 +39,7 @@ void host_log_add(const char *level, const char *format, va_list ap)
 		FAIL("a line of the log has no end: %s", format);
 	}
 	pthread_mutex_unlock(&lock);
+	host_jitter();
 }
 
 void ast_log(int level, const char *file, int line, const char *function, const char *fmt,

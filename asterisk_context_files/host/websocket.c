@@ -44,8 +44,8 @@ static char asked[1024];
 
 void host_websocket_answers(int result, int64_t after_us)
 {
-	__atomic_store_n(&answer_us, after_us, __ATOMIC_RELEASE);
 	__atomic_store_n(&answer, result, __ATOMIC_RELEASE);
+	__atomic_store_n(&answer_us, after_us, __ATOMIC_RELEASE);
 }
 
 void host_websocket_missing(void)
@@ -98,6 +98,7 @@ static struct ast_websocket *client_create(struct ast_websocket_client_options *
 {
 	const int room = ROOM;
 	struct ast_websocket *websocket;
+	int64_t after_us;
 	int pair[2];
 
 	if (options->timeout <= 0) {
@@ -107,7 +108,10 @@ static struct ast_websocket *client_create(struct ast_websocket_client_options *
 	snprintf(asked, sizeof(asked), "%s%s", options->uri, options->tls_cfg ? " with TLS" : "");
 	pthread_mutex_unlock(&lock);
 	free_tls(options->tls_cfg);
-	host_sleep(__atomic_load_n(&answer_us, __ATOMIC_ACQUIRE));
+	while ((after_us = __atomic_load_n(&answer_us, __ATOMIC_ACQUIRE)) == HOST_NOT_YET) {
+		host_sleep(1 * MS);
+	}
+	host_sleep(after_us);
 	*result = __atomic_load_n(&answer, __ATOMIC_ACQUIRE);
 	if (*result != WS_OK || !(websocket = ao2_alloc(sizeof(*websocket), websocket_destroy))) {
 		return NULL;

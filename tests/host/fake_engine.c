@@ -422,9 +422,7 @@ uint32_t fake_job(struct convai_session *session, uint32_t kind, const char *too
 
 const char *fake_jobs(unsigned int count)
 {
-	while (__atomic_load_n(&jobs_over, __ATOMIC_ACQUIRE) < count) {
-		usleep(1000);
-	}
+	WAIT_FOR(__atomic_load_n(&jobs_over, __ATOMIC_ACQUIRE) >= count);
 	return jobs;
 }
 

@@ -19,6 +19,13 @@ FORKSTREAM_SUITES = sorted(
 )
 """Of the other module, in a program of its own."""
 
+WITH_THREADS = [
+    suite
+    for suite in SUITES
+    if "pthread_create" in (Path(__file__).parent / f"test_{suite}.c").read_text()
+]
+"""Those of this module; of the other one any suite may have threads."""
+
 BUILD_LIMIT = 120 * SECOND
 # All suites together take some 3 s natively, and 30 s under a sanitizer; valgrind takes 100 s.
 RUN_LIMIT = 110 * SECOND
@@ -60,8 +67,12 @@ def run_suite(
     under: list[str] | None = None,
     slower: int = 1,
     name: str = "host-tests",
+    late_ms: int = 0,
 ) -> str:
-    """Run suites, all of them if none is named, and fail with what they print."""
+    """Run suites, all of them if none is named, and fail with what they print.
+
+    With ``late_ms`` their threads are held up at random, up to so many ms at a time.
+    """
     command = [*(under or []), str(program(compiler, variant, name)), *suites]
     # The thread sanitizer of gcc 12 can't map its shadow where the kernel randomizes more bits.
     if variant == "tsan" and (setarch := shutil.which("setarch")):
@@ -69,6 +80,7 @@ def run_suite(
     environment = os.environ | {
         "HOST_TEST_LIMIT": str(int(TEST_LIMIT * slower)),
         "ASAN_OPTIONS": "detect_stack_use_after_return=1",
+        "HOST_JITTER": str(late_ms),
         "UBSAN_OPTIONS": "print_stacktrace=1",
         "TSAN_OPTIONS": f"halt_on_error=1:suppressions={ROOT}/tests/host/tsan.supp",
     }

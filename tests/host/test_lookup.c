@@ -10,7 +10,7 @@
  * \file
  * \brief Agents out of a database: what a row may say, what is kept of it, and who waits for how long
  *
- * Where the database answers, time is real. Where it hangs, time is virtual: nobody answers in it.
+ * Time is virtual, and stands still while a database that answers is asked; one that hangs does not answer in it.
  */
 
 #include "call_script.h"
@@ -83,6 +83,26 @@ static void await_inside(unsigned int count)
 	pthread_mutex_unlock(&lock);
 }
 
+static int answering;
+
+/*! \brief Time stands still until nobody is in the database any more */
+static void until_answered(void *data)
+{
+	while (lookup_count().asked) {
+		sched_yield();
+	}
+	if (__atomic_load_n(&answering, __ATOMIC_ACQUIRE)) {
+		host_at(host_now() + 1 * MS, until_answered, NULL);
+	}
+}
+
+/*! \brief From now on no time passes while the database is asked, however long its thread takes */
+static void answer(void)
+{
+	answering = 1;
+	until_answered(NULL);
+}
+
 static void end_at_once(struct convai_session *session)
 {
 	fake_end(session, CONVAI_STATUS_AGENT_ENDED, "bye", 0);
@@ -101,8 +121,9 @@ static void begin(const char *config)
 static void end(void)
 {
 	hold(0);
+	__atomic_store_n(&answering, 0, __ATOMIC_RELEASE);
 	/* A thread that ends takes real time. */
-	host_use_real_time();
+	host_stop_clock();
 	script_end();
 	host_database(NULL);
 }
@@ -318,13 +339,13 @@ TEST(lists_have_both_kinds)
 	end();
 }
 
-/* ---- A database that answers. Real time ---- */
+/* ---- A database that answers. Virtual time ---- */
 
 TEST(a_row_takes_the_call)
 {
 	begin(NULL);
 	table = ROW "&max_sessions=&json_cart=";
-	host_use_real_time();
+	answer();
 	CHECK_STR(run("shop"), "AGENT_ENDED");
 	CHECK_STR(fake_value(fake_session(0), CONVAI_PAIR_SETTING, "agent_id"), "agent_shop");
 	CHECK_STR(fake_value(fake_session(0), CONVAI_PAIR_SETTING, "chunk_ms"), "60");
@@ -339,13 +360,13 @@ TEST(there_is_no_such_row)
 {
 	begin(NULL);
 	table = NULL;
-	host_use_real_time();
+	answer();
 	CHECK_STR(run("shop"), "NOAGENT");
 	CHECK_STR(reason(), "elevenlabs.conf has no such agent, and the database has none either");
 	CHECK_STR(run("shop"), "NOAGENT");
 	CHECK_INT(asked, 1);
 	table = ROW;
-	usleep((ROWS_NONE_MS + 10) * MS);
+	host_sleep((ROWS_NONE_MS + 10) * MS);
 	CHECK_STR(run("shop"), "AGENT_ENDED");
 	end();
 }
@@ -354,7 +375,7 @@ TEST(a_row_with_a_fault)
 {
 	begin(NULL);
 	table = "agent_id=a&chunk_ms=5";
-	host_use_real_time();
+	answer();
 	CHECK_STR(run("shop"), "NOAGENT");
 	CHECK_HAS(reason(), "its row in the database is not valid: the log has said what is wrong");
 	CHECK_HAS(host_variable(channel, "ELEVENLABSDETAIL"), "chunk_ms");
@@ -366,7 +387,7 @@ TEST(a_fallback_agent_in_the_database)
 {
 	begin(GENERAL "[first]\nagent_id = x\nauth = signed_url\nfallback_agent = shop\n"
 		"[second]\nagent_id = x\nauth = signed_url\nfallback_agent = nobody\n");
-	host_use_real_time();
+	answer();
 	CHECK_STR(run("first"), "AGENT_ENDED");
 	CHECK_STR(fake_agent(fake_session(0)), "shop");
 	CHECK_STR(run("second"), "AUTH");
@@ -399,7 +420,7 @@ TEST(names_that_are_not_asked_for)
 TEST(commands_look_it_up_as_well)
 {
 	begin(NULL);
-	host_use_real_time();
+	answer();
 	CHECK_HAS(host_cli("elevenlabs check agent nobody"),
 		"There is no agent nobody: elevenlabs.conf has no such agent, and the database has none either");
 	CHECK_HAS(host_cli("elevenlabs show tools nobody"), "There is no agent nobody: ");
@@ -418,14 +439,6 @@ TEST(commands_look_it_up_as_well)
 }
 
 /* ---- A database that fails at once. Virtual time ---- */
-
-/*! Time stands still until nobody is in the database any more */
-static void until_answered(void *data)
-{
-	while (lookup_count().asked) {
-		sched_yield();
-	}
-}
 
 static const char *run_answered(const char *name)
 {
@@ -643,15 +656,13 @@ TEST(so_many_are_asked_for_at_once)
 	size_t i;
 
 	begin(NULL);
-	host_use_real_time();
+	host_stop_clock();
 	hold(1);
 	for (i = 0; i < ARRAY_LEN(names); i++) {
 		CHECK_INT(pthread_create(&threads[i], NULL, ask_once, names[i]), 0);
 	}
 	await_inside(LOOKUP_THREADS);
-	while (lookup_count().asked + lookup_count().waiting < 5) {
-		usleep(1 * MS);
-	}
+	WAIT_FOR(lookup_count().asked + lookup_count().waiting == 5);
 	usleep(20 * MS);
 	CHECK_INT(lookup_count().asked, LOOKUP_THREADS);
 	CHECK_INT(lookup_count().waiting, 1);
@@ -718,6 +729,7 @@ TEST(look_ups_while_everything_else_goes_on)
 	for (i = 0; i < ARRAY_LEN(names); i++) {
 		pthread_join(threads[i], NULL);
 	}
-	CHECK_INT(lookup_count().asked, 0);
+	/* One that nobody has waited for goes on without them. */
+	WAIT_FOR(!lookup_count().asked);
 	end();
 }

@@ -42,7 +42,21 @@ static void *channel_thread(void *data)
 struct calls {
 	struct ast_channel *channels[CALLS];
 	pthread_t threads[CALLS];
+	int64_t until_us;	/*!< everything else goes on until then */
 };
+
+/*! \brief Calls that an agent talks with. Valgrind runs one thread at a time, and a new one late. */
+static unsigned int count_talking(void)
+{
+	const char *at = host_cli("elevenlabs show sessions");
+	unsigned int count = 0;
+
+	while ((at = strstr(at, " talking "))) {
+		count++;
+		at++;
+	}
+	return count;
+}
 
 static void begin(struct calls *calls)
 {
@@ -57,14 +71,12 @@ static void begin(struct calls *calls)
 
 		snprintf(name, sizeof(name), "PJSIP/%d", i);
 		calls->channels[i] = host_channel(name, ast_format_ulaw);
-		host_channel_talk(calls->channels[i], 0, CALL_US, 20 * MS, 20 * MS);
+		host_channel_talk(calls->channels[i], host_now(), host_now() + CALL_US, 20 * MS, 20 * MS);
 		CHECK_INT(pthread_create(&calls->threads[i], NULL, channel_thread,
 			calls->channels[i]), 0);
 	}
-	/* Valgrind runs one thread at a time, and a new one late. */
-	while (!strstr(host_cli("elevenlabs show sessions"), "\n3 sessions")) {
-		usleep(1 * MS);
-	}
+	WAIT_FOR(count_talking() == CALLS);
+	calls->until_us = host_now() + CALL_US;
 }
 
 static void join(struct calls *calls, const char *status)
@@ -73,6 +85,10 @@ static void join(struct calls *calls, const char *status)
 
 	for (i = 0; i < CALLS; i++) {
 		pthread_join(calls->threads[i], NULL);
+	}
+	/* All that was to be said by now is, which the channels wait for. */
+	host_sleep(0);
+	for (i = 0; i < CALLS; i++) {
 		CHECK_STR(host_variable(calls->channels[i], "ELEVENLABSSTATUS"), status);
 		ast_channel_unref(calls->channels[i]);
 	}
@@ -97,14 +113,12 @@ TEST(commands_during_calls)
 	struct calls calls;
 
 	begin(&calls);
-	while (host_now() < CALL_US) {
+	while (host_now() < calls.until_us) {
 		type_everything();
 		usleep(3 * MS);
 	}
 	CHECK_STR(host_cli("elevenlabs hangup all"), "3 calls hung up\n");
-	while (!strstr(host_cli("elevenlabs show sessions"), "\n0 sessions")) {
-		usleep(1 * MS);
-	}
+	WAIT_FOR(strstr(host_cli("elevenlabs show sessions"), "\n0 sessions"));
 	join(&calls, "HANGUP");
 	CHECK_INT(host_unload(0), 0);
 	fake_forget();
@@ -116,8 +130,8 @@ TEST(generations_during_calls)
 	unsigned int n = 0;
 
 	begin(&calls);
-	/* Under valgrind few rounds fit into the calls' audio. */
-	while (host_now() < CALL_US || n <= FAKE_BUILDS) {
+	/* Under valgrind few rounds fit into that time. */
+	while (host_now() < calls.until_us || n <= FAKE_BUILDS) {
 		fake_install(++n % FAKE_BUILDS);
 		CHECK_INT(host_reload(), 0);
 		type_everything();
@@ -135,7 +149,7 @@ TEST(a_forced_unload_during_calls)
 	struct calls calls;
 
 	begin(&calls);
-	while (host_now() < CALL_US) {
+	while (host_now() < calls.until_us) {
 		type_everything();
 		usleep(3 * MS);
 	}
@@ -174,9 +188,7 @@ TEST(an_unload_while_an_agent_is_checked)
 	CHECK_INT(host_load(), AST_MODULE_LOAD_SUCCESS);
 	host_use_real_time();
 	CHECK_INT(pthread_create(&thread, NULL, checking_thread, NULL), 0);
-	while (!__atomic_load_n(&fake.inquiries_open, __ATOMIC_ACQUIRE)) {
-		usleep(1 * MS);
-	}
+	WAIT_FOR(__atomic_load_n(&fake.inquiries_open, __ATOMIC_ACQUIRE));
 	CHECK_INT(host_unload(0), 0);
 	pthread_join(thread, NULL);
 	CHECK_HAS(checked, "Agent sales could not be checked: the module is being unloaded\n");

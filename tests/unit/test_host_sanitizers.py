@@ -10,10 +10,13 @@ import shutil
 
 import pytest
 
-from tests.host.programs import FORKSTREAM, build, run_suite
+from tests.host.programs import FORKSTREAM, WITH_THREADS, build, run_suite
 from tests.timing import SECOND, only_in_full
 
 pytestmark = only_in_full("takes a minute: make test-sanitize, or")
+
+LATE_MS = 20
+"""Longer than a tick of the module's, and than a wait takes to look again."""
 
 PROGRAMS = pytest.mark.parametrize("name", ["host-tests", FORKSTREAM])
 
@@ -28,6 +31,13 @@ def test_threads(name: str) -> None:
     """No data race."""
     build("gcc", "tsan")
     run_suite("gcc", "tsan", name=name)
+
+
+@pytest.mark.parametrize(("name", "suites"), [("host-tests", WITH_THREADS), (FORKSTREAM, [])])
+def test_late_threads(name: str, suites: list[str]) -> None:
+    """No test takes one effect of a thread for the next, or is in a hurry."""
+    build("gcc", "asan")
+    run_suite("gcc", "asan", *suites, name=name, late_ms=LATE_MS)
 
 
 @PROGRAMS

@@ -4,6 +4,7 @@
 
 #include "listener.h"
 
+#include "asterisk/http_websocket.h"
 #include "asterisk/module.h"
 
 #include "stream.h"
@@ -56,13 +57,14 @@ int listen_udp(char url[64])
 	return fd;
 }
 
+/*! A wait for a listener's socket looks this often whether the test still waits, ms */
+#define LOOK_MS 100
+
 static void wait_readable(int fd)
 {
 	struct pollfd in = { .fd = fd, .events = POLLIN };
 
-	if (poll(&in, 1, LISTENER_LIMIT_MS) != 1) {
-		FAIL("nothing comes");
-	}
+	WAIT_FOR(poll(&in, 1, LOOK_MS) == 1);
 }
 
 void udp_get(int fd, struct got *got)
@@ -90,6 +92,16 @@ void websocket_get(size_t i, struct got *got)
 	got->opcode = head[0];
 	got->length = length;
 	got->bytes[length] = '\0';
+}
+
+void websocket_get_voice(size_t i, struct got *got, size_t header)
+{
+	static const uint8_t silence[sizeof(got->bytes)];
+
+	do {
+		websocket_get(i, got);
+		CHECK_INT(got->opcode, AST_WEBSOCKET_OPCODE_BINARY);
+	} while (!memcmp(got->bytes + header, silence, got->length - header));
 }
 
 void websocket_say(size_t i, int opcode, const char *text)

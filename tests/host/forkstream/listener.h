@@ -5,8 +5,6 @@
 
 #include "host.h"
 
-#define LISTENER_LIMIT_MS 10000
-
 /*! One packet, or one message, as a listener has it */
 struct got {
 	int opcode;	/*!< of a WebSocket's message */
@@ -30,20 +28,14 @@ int listen_udp(char url[64]);
 void udp_get(int fd, struct got *got);
 /*! \brief The next message of the nth WebSocket, or an end of the test */
 void websocket_get(size_t i, struct got *got);
+/*!
+ * \brief The next message of audio that is not silence, of which there may be some wherever the test comes late
+ * \param header bytes of it before the audio
+ */
+void websocket_get_voice(size_t i, struct got *got, size_t header);
 /*! \brief Send a message to the nth WebSocket's stream */
 void websocket_say(size_t i, int opcode, const char *text);
 
 /*! \brief 20 ms of one value, read from the channel and written to it */
 void talk(struct ast_channel *channel, int16_t value);
-/*! \brief Wait until something is so */
-#define WAIT_FOR(condition) do { \
-	int64_t wait_until = host_now() + LISTENER_LIMIT_MS * MS; \
-	while (!(condition)) { \
-		if (host_now() > wait_until) { \
-			FAIL("%s does not come", #condition); \
-		} \
-		host_sleep(5 * MS); \
-	} \
-} while (0)
-
 #endif /* LISTENER_H */

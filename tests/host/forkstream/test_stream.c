@@ -20,12 +20,12 @@ static const char *text_of(const struct got *got)
 	return (const char *) got->bytes + PACKET_HEADER;
 }
 
-/*! \brief The next packet of this kind, and direction where that is not 0; silence is passed over */
-static void get(int fd, struct got *got, enum packet_kind kind, unsigned int direction)
+/*! \brief The next packet of this kind, and of one of these directions where that is not 0; silence is passed over */
+static void get(int fd, struct got *got, enum packet_kind kind, unsigned int directions)
 {
 	do {
 		udp_get(fd, got);
-	} while (got->bytes[5] != kind || (direction && got->bytes[6] != direction)
+	} while (got->bytes[5] != kind || (directions && !(got->bytes[6] & directions))
 		|| (kind == PACKET_AUDIO && got->bytes[28] & PACKET_SILENCE));
 }
 
@@ -34,6 +34,7 @@ TEST(both_directions_reach_the_listener)
 	struct ast_channel *channel = streams_begin(NULL);
 	char url[64];
 	int fd = listen_udp(url);
+	unsigned int seen = 0;
 	struct got got;
 
 	CHECK_STR(fork_stream(channel, url), "STARTED");
@@ -44,10 +45,12 @@ TEST(both_directions_reach_the_listener)
 	CHECK_HAS(text_of(&got), host_variable(channel, "FORKSTREAMID"));
 	CHECK_HAS(text_of(&got), "channel: PJSIP/caller-1\n");
 	CHECK_HAS(text_of(&got), "uniqueid: 1700000000.7\n");
-	get(fd, &got, PACKET_AUDIO, PACKET_RX);
-	CHECK_INT(sample_of(&got, 159), 1000);
-	get(fd, &got, PACKET_AUDIO, PACKET_TX);
-	CHECK_INT(sample_of(&got, 159), -1000);
+	/* Either may come first. */
+	while (seen != PACKET_BOTH) {
+		get(fd, &got, PACKET_AUDIO, PACKET_BOTH & ~seen);
+		seen |= got.bytes[6];
+		CHECK_INT(sample_of(&got, 159), got.bytes[6] == PACKET_RX ? 1000 : -1000);
+	}
 	streams_end(channel);
 	get(fd, &got, PACKET_END, 0);
 	CHECK_HAS(text_of(&got), "reason: hangup\n");
@@ -250,13 +253,15 @@ TEST(commands_show_what_there_is)
 	struct got got;
 
 	CHECK_HAS(host_cli("forkstream show streams"), "0 streams");
-	fork_stream(channel, url);
+	/* Without silence, of which there is more and more. */
+	snprintf(line, sizeof(line), "%s,s", url);
+	fork_stream(channel, line);
 	talk(channel, 3);
 	get(fd, &got, PACKET_AUDIO, PACKET_TX);
 	CHECK_HAS(host_cli("forkstream show streams"), "1 stream\n");
 	snprintf(line, sizeof(line), "forkstream show stream %s", host_variable(channel, "FORKSTREAMID"));
-	CHECK_HAS(host_cli(line), "both, slin, 8000 Hz, 20 ms a packet, silence filled");
-	CHECK_HAS(host_cli(line), "rx            1 packets, 160 samples");
+	CHECK_HAS(host_cli(line), "both, slin, 8000 Hz, 20 ms a packet, silence skipped");
+	WAIT_FOR(strstr(host_cli(line), "rx            1 packets, 160 samples"));
 	CHECK_HAS(host_cli("forkstream show stream x"), "There is no stream x");
 	CHECK_STR(host_complete("forkstream show stream "), host_variable(channel, "FORKSTREAMID"));
 	streams_end(channel);
@@ -379,7 +384,9 @@ TEST(whatever_memory_is_short_nothing_is_left)
 	do {
 		host_fail_allocation(++n);
 		fork_stream(channel, url);
-		WAIT_FOR(host_exec(channel, "StopForkStream", "") == 0);
+		CHECK_INT(host_exec(channel, "StopForkStream", ""), 0);
+		/* The network's thread has its share. */
+		WAIT_FOR(!streams_alive());
 	} while (host_allocation_failed());
 	CHECK(n > 5);
 	host_fail_allocation(0);
@@ -427,7 +434,9 @@ TEST(a_host_that_is_not_found_ends_the_stream_and_no_call)
 {
 	struct ast_channel *channel = streams_begin("[general]\nallow = udp://*\n");
 
-	CHECK_STR(fork_stream(channel, "udp://no.such.host.invalid:9"), "STARTED");
+	/* No part of a name may be that long: no server is asked, which may take its time. */
+	CHECK_STR(fork_stream(channel, "udp://a-name-that-cannot-be-one-because-a-part-of-it-has-more-than-63-letters:9"),
+		"STARTED");
 	WAIT_FOR(host_logged("is over: its host is not found"));
 	talk(channel, 3);
 	WAIT_FOR(!host_channel_hooks(channel) || (talk(channel, 3), 0));
@@ -473,12 +482,12 @@ TEST(a_direction_that_may_be_deaf_is_heard_anew)
 	snprintf(arguments, sizeof(arguments), "%s,d(rx)", url);
 	fork_stream(channel, arguments);
 	/* Only the direction that goes along; and not while it brings frames. */
-	WAIT_FOR(host_refreshed(0) == 1);
+	WAIT_FOR(host_refreshed(0) >= 1);
 	CHECK_INT(host_refreshed(1), 0);
 	CHECK_INT(host_channel_hears(channel, 0, samples, 160, 8000), 0);
 	/* A masquerade: at once, both. */
 	host_channel_masquerade(channel, "PJSIP/other-3", ast_format_ulaw, "1");
-	WAIT_FOR(host_refreshed(1) == 1);
+	WAIT_FOR(host_refreshed(1) >= 1);
 	CHECK_HAS(host_cli("forkstream show streams"), "PJSIP/other-3");
 	streams_end(channel);
 	close(fd);

@@ -307,6 +307,9 @@ static int64_t wait_and_read(struct call *call, int64_t *now)
 			&ms);
 	*now = monotonic_us();
 	call->idle = !ready && ready_fd != call->event_fd;
+	if (call->idle) {
+		call->media.idle_us = *now;
+	}
 	if (ready) {
 		return read_frame(call, *now);
 	}

@@ -92,11 +92,11 @@ static void note_preroll(struct hearing *hearing)
 }
 
 /*! \brief Keep a frame for an agent who is not there yet. What is dropped in a queue was nobody's. */
-static void keep(struct hearing *hearing, struct ast_frame *frame, int64_t now)
+static void keep(struct hearing *hearing, struct ast_frame *frame, int64_t came_us)
 {
 	unsigned int dropped_ms = hearing->media->preroll_dropped_ms;
 
-	media_preroll_keep(hearing->media, frame, now);
+	media_preroll_keep(hearing->media, frame, came_us);
 	if (hearing->queue->waits) {
 		hearing->media->preroll_dropped_ms = dropped_ms;
 	}
@@ -123,6 +123,7 @@ void hearing_take(struct hearing *hearing, struct ast_frame *frame, enum caller_
 	int64_t now)
 {
 	struct voice voice = { .hearing = hearing, .came_us = now, .now = now };
+	int64_t came_us = media_came(hearing->media, frame, now);
 
 	if (!hearing->queue->waits) {
 		statistics_count(&hearing->statistics->voice_frames_read);
@@ -134,7 +135,7 @@ void hearing_take(struct hearing *hearing, struct ast_frame *frame, enum caller_
 		hear(&voice, frame, verdict == CALLER_MUTE);
 		break;
 	case CALLER_KEEP:
-		keep(hearing, frame, now);
+		keep(hearing, frame, came_us);
 		break;
 	case CALLER_DROP:
 		break;

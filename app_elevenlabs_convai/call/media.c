@@ -210,6 +210,8 @@ void media_preroll_move(struct media *to, struct media *from)
 	while ((frame = AST_LIST_REMOVE_HEAD(&from->preroll, frame_list))) {
 		AST_LIST_INSERT_TAIL(&to->preroll, frame, frame_list);
 	}
+	to->idle_us = from->idle_us;
+	to->came_us = from->came_us;
 	to->preroll_ms = from->preroll_ms;
 	to->preroll_dropped_ms = from->preroll_dropped_ms;
 	from->preroll_ms = 0;
@@ -358,7 +360,15 @@ static void preroll_age(struct media *media)
 	preroll_drop_oldest(media);
 }
 
-void media_preroll_keep(struct media *media, struct ast_frame *frame, int64_t now)
+int64_t media_came(struct media *media, const struct ast_frame *frame, int64_t now)
+{
+	int64_t came_us = MAX(media->came_us + media_length_us(frame), media->idle_us);
+
+	media->came_us = media->came_us ? MIN(came_us, now) : now;
+	return media->came_us;
+}
+
+void media_preroll_keep(struct media *media, struct ast_frame *frame, int64_t came_us)
 {
 	struct ast_frame *copy = ast_frdup(frame);
 
@@ -366,7 +376,7 @@ void media_preroll_keep(struct media *media, struct ast_frame *frame, int64_t no
 		media->preroll_dropped_ms += media_length_ms(frame);
 		return;
 	}
-	copy->delivery = (struct timeval) { now / 1000000, now % 1000000 };
+	copy->delivery = (struct timeval) { came_us / 1000000, came_us % 1000000 };
 	AST_LIST_INSERT_TAIL(&media->preroll, copy, frame_list);
 	media->preroll_ms += media_length_ms(copy);
 	while (media->preroll_ms > MEDIA_PREROLL_MS_MAX) {

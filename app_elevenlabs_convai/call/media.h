@@ -58,6 +58,8 @@ struct media {
 	struct ast_trans_pvt *path;	/*!< from source to caller; NULL if there is no way */
 	/*! from which there was none when it was last looked for; with a reference, or NULL */
 	struct ast_format *no_way;
+	int64_t idle_us;	/*!< when the channel was last found without a frame; whoever waits for it sets it */
+	int64_t came_us;	/*!< when the last voice frame came, see media_came */
 	AST_LIST_HEAD_NOLOCK(, ast_frame) preroll;	/*!< owned; their delivery is when they came */
 	unsigned int preroll_ms;
 	/*! ms that the pre-roll has dropped: too old, or no memory */
@@ -121,10 +123,20 @@ int media_agree(struct media *media, const struct convai_progress *progress, cha
 	size_t size);
 
 /*!
- * \brief Keep a copy of a caller's frame until the agent is there, and forget the oldest
- * \param now when it came
+ * \brief Note a voice frame that is read now, each one
+ *
+ * While the channel's thread does something else, on a busy machine or between two agents, frames
+ * wait for it and are then read all at once. Nothing was missing on the line.
+ * \return when it came at the latest: when the one before it was over, but not before the channel
+ * was last found without one
  */
-void media_preroll_keep(struct media *media, struct ast_frame *frame, int64_t now);
+int64_t media_came(struct media *media, const struct ast_frame *frame, int64_t now);
+
+/*!
+ * \brief Keep a copy of a caller's frame until the agent is there, and forget the oldest
+ * \param came_us when it came
+ */
+void media_preroll_keep(struct media *media, struct ast_frame *frame, int64_t came_us);
 
 /*!
  * \brief Take the oldest frame of the pre-roll that is not stale by now

@@ -173,6 +173,31 @@ TEST(pauses_between_first_words_are_kept_and_what_came_long_ago_is_not)
 	script_end();
 }
 
+static void stall(void *data)
+{
+	(void) data;
+	host_stall(150 * MS);
+}
+
+TEST(first_words_that_waited_for_a_busy_thread_are_heard_without_a_gap)
+{
+	struct ast_channel *channel = script_begin(NULL);
+	size_t i;
+
+	host_channel_talk(channel, 0, 1000 * MS, 20 * MS, 20 * MS);
+	host_at(205 * MS, stall, NULL);
+	host_at(505 * MS, stall, NULL);
+	script_metadata_at(810 * MS);
+	script_hangup_at(1000 * MS);
+	script_run("sales");
+	CHECK_INT(fake_silence_ms(fake_session(0)), 0);
+	CHECK_INT(fake_push_count(fake_session(0)), 50);
+	for (i = 0; i < 50; i++) {
+		CHECK_INT(fake_push(fake_session(0), i)->first, first_of(i));
+	}
+	script_end();
+}
+
 TEST(what_was_said_before_goes_when_the_call_fails)
 {
 	struct ast_channel *channel = script_begin(NULL);

@@ -9,8 +9,10 @@ from testbed.config import MANAGER_SECRET, MANAGER_USER
 from testbed.errors import TestbedError
 from testbed.instance import Instance
 
-CONNECT_SECONDS = 5.0
-EVENT_SECONDS = 10.0
+ANSWER_SECONDS = 30.0
+"""Limit on a connection, and on the response to an action."""
+
+EVENT_SECONDS = 30.0
 """Default limit on an event."""
 
 
@@ -21,7 +23,7 @@ class Ami:
     """
 
     def __init__(self, pbx: Instance, events: str = "off", user: str = MANAGER_USER) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", pbx.ports.manager), CONNECT_SECONDS)
+        self._socket = socket.create_connection(("127.0.0.1", pbx.ports.manager), ANSWER_SECONDS)
         self._file = self._socket.makefile("rwb")
         self._file.readline()  # the banner
         answer = self.ask("Login", Username=user, Secret=MANAGER_SECRET, Events=events)
@@ -54,11 +56,18 @@ class Ami:
                 return block
         raise TestbedError(f"no event {', '.join(names)} within {limit:g} s")
 
-    def events(self) -> list[dict[str, str]]:
-        """All events that have come until now, and have not been passed over."""
+    def events(self, last: str = "", count: int = 0) -> list[dict[str, str]]:
+        """All events that have come until now, and have not been passed over.
+
+        count, last: wait for so many of this name first. A channel's Hangup comes behind all else
+        that is told of the channel, and some time after the channel has gone.
+        """
+        found: list[dict[str, str]] = []
+        self._socket.settimeout(EVENT_SECONDS)
+        while sum(block.get("Event") == last for block in found) < count:
+            found.append(self._block())
         self._file.write(b"Action: Ping\r\n\r\n")
         self._file.flush()
-        found: list[dict[str, str]] = []
         while "Ping" not in (block := self._block()):
             found.append(block)
         return found

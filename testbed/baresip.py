@@ -28,14 +28,17 @@ from testbed.errors import TestbedError
 from testbed.instance import Instance
 from testbed.speech import RATE, read_wav, write_wav
 
-START_SECONDS = 15.0
+START_SECONDS = 30.0
 """Limit on baresip being ready."""
 
-UP_SECONDS = 20.0
+UP_SECONDS = 30.0
 """Limit on the call being answered."""
 
 QUIT_SECONDS = 5.0
 """Limit on baresip's orderly end; it closes its files then."""
+
+WAV_HEADER = 44
+"""Bytes before the samples of a recording; what it says of their number comes at the end."""
 
 RTP_PORTS = 20
 """Ports that baresip chooses its own from."""
@@ -140,6 +143,12 @@ class BaresipCall:
     def hangup(self) -> None:
         """Hang up."""
         self._send("hangup")
+
+    def so_far(self) -> bytes:
+        """Return the samples that were heard up to now, but for those that wait to be written."""
+        for dump in (self.folder / "dumps").glob("*-dec.wav"):
+            return dump.read_bytes()[WAV_HEADER:]
+        return b""
 
     # --- inside ---
 

@@ -12,7 +12,7 @@ from testbed.errors import TestbedError
 from testbed.instance import Instance
 from testbed.rtp import RtpEndpoint
 
-ENDPOINT_SECONDS = 20.0
+ENDPOINT_SECONDS = 30.0
 """Limit on an answer of the RTP endpoint, which has media to do as well."""
 
 

@@ -39,7 +39,7 @@ from testbed.line import Phone
 from testbed.rtp import CODECS, RtpEndpoint
 from testbed.sipp import Line, Sipp
 
-CLEANUP_SECONDS = 10.0
+CLEANUP_SECONDS = 30.0
 """Limit on hanging up what is left at the end."""
 
 ACK_SECONDS = 0.1

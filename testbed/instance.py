@@ -42,13 +42,13 @@ from testbed.root import Root
 BOOT_SECONDS = 60.0
 """Limit on "fully booted": 2 s on an idle machine, more under a sanitizer."""
 
-CLI_SECONDS = 20.0
+CLI_SECONDS = 30.0
 """Limit on one CLI command."""
 
-STOP_SECONDS = 15.0
+STOP_SECONDS = 45.0
 """Limit on `core stop now`; the module may use 2 s of it to end its conversations."""
 
-TERM_SECONDS = 5.0
+TERM_SECONDS = 15.0
 """Limit on the orderly end after SIGTERM, before SIGKILL."""
 
 POLL_SECONDS = 0.02

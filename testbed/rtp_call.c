@@ -22,6 +22,9 @@
 #define NTP_EPOCH INT64_C(2208988800)
 #define DTMF_VOLUME 10
 
+/* Of what has come and waits to be read: several seconds of linear PCM, should the machine stall */
+#define SOCKET_BYTES (1 << 20)
+
 /* Far more than arrives for one call between two ticks; a bound, so that no call starves others */
 #define MAX_PACKETS_PER_TICK 64
 
@@ -41,11 +44,13 @@ int bound_socket(uint16_t port)
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	int on = 1;
+	int room = SOCKET_BYTES;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0) {
 		return -1;
 	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));	/* or as much as it gets */
 	if (bind(fd, (struct sockaddr *) &address, sizeof(address))
 		|| setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on))) {
 		close(fd);

@@ -43,7 +43,7 @@ from testbed.sip import (
 if TYPE_CHECKING:
     from testbed.instance import Instance
 
-ANSWER_SECONDS = 20.0
+ANSWER_SECONDS = 30.0
 """Limit on Asterisk's answer to a request, and on what it tells of a transfer."""
 
 DIGIT_MS = 160

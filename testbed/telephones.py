@@ -23,7 +23,7 @@ from testbed.rtp import CODECS, RtpEndpoint
 from testbed.sip import Dialog, Media, Message
 from testbed.telephone import Leg, Telephone
 
-CLEANUP_SECONDS = 10.0
+CLEANUP_SECONDS = 30.0
 """Limit on hanging up what is left at the end."""
 
 DATAGRAM = 65536

@@ -14,7 +14,7 @@ from testbed.call import Call
 from testbed.callers import Callers
 from testbed.instance import Instance
 from tests.asterisk.phone import Result, results
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS, SECOND
 
 CALLS_A_SECOND = 30.0
 
@@ -46,12 +46,28 @@ class Crowd:
     start: int
     calls: dict[str, Call] = field(default_factory=dict)
 
-    def outcomes(self, limit: float = 60 * SECOND) -> dict[str, Outcome]:
+    def outcomes(self, limit: float = 100 * SECOND) -> dict[str, Outcome]:
         """Wait until all calls are over; what came of each."""
         for call in self.calls.values():
             call.wait(limit)
         found = wait_results(self.pbx, list(self.calls), self.start)
         return {agent: Outcome(call, found[agent]) for agent, call in self.calls.items()}
+
+    def leave(self, when: Callable[[str, Call], bool], limit: float = 40 * SECOND) -> None:
+        """Hang each call up as soon as its agent and it are what is waited for, or it has ended."""
+        left, until = dict(self.calls), time.monotonic() + limit
+        while left:
+            for agent, call in list(left.items()):
+                if call.ended_at is not None or when(agent, call):
+                    call.hangup()
+                    del left[agent]
+            assert time.monotonic() < until, f"nothing has come of {sorted(left)}"
+            time.sleep(100 * MS)
+
+    def talks(self, agent: str) -> bool:
+        """Whether the conversation with this agent is up."""
+        shown = self.pbx.cli("elevenlabs show sessions")
+        return bool(re.search(rf"(?m)^\S+ +{re.escape(agent)} +\S+ +talking ", shown))
 
     def shown(self, agent: str) -> str:
         """What `elevenlabs show session` says of a call that is up."""
@@ -101,7 +117,7 @@ def hold(pbx: Instance, agents: Sequence[str], **arguments: OrFor[object]) -> di
 
 def wait_results(pbx: Instance, agents: Sequence[str], start: int) -> dict[str, Result]:
     """The results of calls that are over, by agent, from character `start` of the log on."""
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while True:
         # The h extension tells it once more where the dialplan went on: the first one counts.
         found = {result.agent: result for result in reversed(results(pbx, start))}

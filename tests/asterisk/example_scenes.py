@@ -241,6 +241,7 @@ say_after_tool = { text = "Noise.", sound = "noise:2:400", interruptible = false
 LISTENING = """
 [agents.{}]
 format = "ulaw_8000"
+pace = 0
 first_message = {{ text = "Noise.", sound = "noise:{}", interruptible = false }}
 """
 

@@ -18,14 +18,14 @@ from websockets.sync.server import ServerConnection, serve
 
 from testbed.call import Call
 from testbed.rtp import CODECS
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "app_forkstream"))
 
 import receive
 
 ULAW = CODECS["ulaw"]
-LIMIT = 20 * SECOND
+LIMIT = EVENT
 
 
 @dataclass

@@ -107,7 +107,7 @@ def hold(root: Root, pbx: Instance, wav: Path, cases: Sequence[Case]) -> dict[st
     """Place all the calls at once, and listen to what their agents heard; by the case's `what`."""
     cases = sorted(cases, key=lambda case: case.offer)
     phones = {case: case.line(_phone(root, wav, case)) for case in cases}
-    text = 'title = "lines"\n[limits]\ngap_ms = 3000\n[agents.default]\n'
+    text = 'title = "lines"\n[agents.default]\n'
     calls: list[Call] = []
     agents = text + "".join(case.scenario for case in cases)
     with MockAgent(root, agents, record=True) as mock, ExitStack() as stack:

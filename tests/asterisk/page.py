@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from testbed.config import MANAGER_SECRET
 from testbed.instance import Instance
-from tests.timing import SECOND
+from tests.timing import EVENT
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 OURS = {"X-ElevenLabs-Page": "1"}
@@ -45,7 +45,7 @@ class Viewer:
     def _send(
         self, method: str, path: str, form: dict[str, str], headers: dict[str, str]
     ) -> HTTPConnection:
-        connection = HTTPConnection("127.0.0.1", self.pbx.ports.http, timeout=10 * SECOND)
+        connection = HTTPConnection("127.0.0.1", self.pbx.ports.http, timeout=EVENT)
         cookie = {"Cookie": self.cookie} if self.cookie else {}
         body = urlencode(form) if method == "POST" else None
         connection.request(method, path, body, {**FORM, **cookie, **headers})

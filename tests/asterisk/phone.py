@@ -6,11 +6,14 @@ import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from testbed.call import Call
+from testbed.callers import Callers
 from testbed.instance import Instance
 from testbed.measure import Counters
 from tests.planted import KEY
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS, SECOND
 
 RESULT = (
     "ended|${ELEVENLABSSTATUS}|${ELEVENLABSCONVERSATIONID}|${ELEVENLABSREASON}|${ELEVENLABSDETAIL}|"
@@ -89,6 +92,24 @@ def section(name: str, url: str, **keys: str) -> str:
     return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items() if value)
 
 
+def talk(pbx: Instance, extension: str, agent: str = "", **how: Any) -> Call:
+    """Call an agent, and hang up once it is there and has been told all of the call.
+
+    extension: what is dialled; agent: whose name that is not. how: arguments of Callers.
+    """
+    row = re.compile(rf"(?m)^\S+ +{re.escape(agent or extension)} +conv_\w+ +talking ")
+    until = time.monotonic() + EVENT
+    with Callers(pbx, 1, extension, **how) as calls:
+        calls.wait_up()
+        while not row.search(shown := pbx.cli("elevenlabs show sessions")):
+            assert calls[0].ended_at is None, calls[0]
+            assert time.monotonic() < until, shown
+            time.sleep(50 * MS)
+        calls.hangup_all()
+        calls.wait()
+    return calls[0]
+
+
 def wait_talking(pbx: Instance, count: int) -> None:
     """Wait until so many conversations are up: a call is answered before its agent is there."""
     wait_state(pbx, "talking", count)
@@ -96,18 +117,18 @@ def wait_talking(pbx: Instance, count: int) -> None:
 
 def wait_state(pbx: Instance, state: str, count: int) -> None:
     """Wait until so many sessions are in this state."""
-    until = time.monotonic() + 20 * SECOND
+    until = time.monotonic() + EVENT
     while (shown := pbx.cli("elevenlabs show sessions")).count(f" {state} ") < count:
         assert time.monotonic() < until, shown
         time.sleep(50 * MS)
 
 
 def settled(pbx: Instance, before: Counters) -> dict[str, int]:
-    """What has grown since `before`, once nothing of the calls is left, or after 40 s.
+    """What has grown since `before`, once nothing of the calls is left, or after a minute.
 
     SIP keeps what it had for a call for 32 s where the last answer to its end was lost.
     """
-    until = time.monotonic() + 40 * SECOND
+    until = time.monotonic() + 60 * SECOND
     while True:
         grown = pbx.counters().grown_since(before)
         if not grown or time.monotonic() > until:

@@ -20,7 +20,7 @@ from tests.asterisk.stage import (
     packets_of,
     until,
 )
-from tests.timing import SECOND
+from tests.timing import EVENT, SECOND
 
 HELD_SECONDS = 2.3
 """Long enough for two signs of life (user_activity), which go out once a second."""
@@ -70,7 +70,7 @@ def left_held(stage: Stage) -> None:
     """Nobody comes back."""
     call = stage.talk(stage.phone())
     assert call.hold() == 200
-    call.hangup().wait(10 * SECOND)
+    call.hangup().wait(EVENT)
 
 
 def kept_quiet(stage: Stage) -> None:
@@ -291,9 +291,11 @@ def refused_refer(stage: Stage) -> None:
 def codec(stage: Stage) -> None:
     """The caller's telephone goes on in A-law."""
     wav = speech(stage.pbx.root, "One two three four five six seven eight nine ten.")
-    line = Line(stage.pbx.root, wav).silence(1500).codec("alaw").say(1500).silence(3000)
+    line = Line(stage.pbx.root, wav).silence(5000).codec("alaw").say(1500).silence(3000)
+    alaw = CODECS["alaw"].payload_type
+    first = next(n for n, packet in enumerate(line.packets) if packet.payload_type == alaw)
     call = stage.talk(stage.phone(), play=line)
-    time.sleep(max(0.0, (call.answered_at or 0.0) + 1.4 - time.monotonic()))
+    until(lambda: len(call.so_far().packets_sent) >= first - 5, "not sent")
     assert call.change_codec("alaw") == 200
     until(lambda: len(in_alaw(call)) > 20, "nothing heard in A-law")
 
@@ -348,7 +350,7 @@ def fax(stage: Stage) -> None:
 
 def fax_pending(stage: Stage) -> None:
     call = stage.talk(stage.phone())
-    stage.said["meanwhile"] = ULAW.noise(2.0, seed=6)
+    stage.said["meanwhile"], stage.said_by["meanwhile"] = ULAW.noise(2.0, seed=6), call
     call.say(stage.said["meanwhile"])
     assert call.offer_fax() >= 400
     stage.speak(call, "after")
@@ -472,8 +474,8 @@ def service() -> str:
         # Much of it is still to be heard when the hold begins, and is to be forgotten.
         "kept_quiet": 'first_message = { text = "N.", sound = "noise:1:6000" }\n',
         "first_words": f"first_message = {{ {NOISE}, interruptible = false }}\n",
-        "consult_connecting": 'faults = [{ name = "delay", stage = "init", ms = 1200 }]\n',
-        "picked_up_connecting": 'faults = [{ name = "delay", stage = "init", ms = 1200 }]\n',
+        "consult_connecting": 'faults = [{ name = "delay", stage = "init", ms = 4000 }]\n',
+        "picked_up_connecting": 'faults = [{ name = "delay", stage = "init", ms = 4000 }]\n',
         "sent_off_early": 'faults = [{ name = "delay", stage = "init", ms = 9000 }]\n',
     }
     lines = ['title = "telephones"', f"[agents.default]{AGENT}", f"[agents.failing]{FAILING}"]

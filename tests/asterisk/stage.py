@@ -22,11 +22,12 @@ from typing import Any
 
 from testbed.instance import Instance
 from testbed.mock import MockAgent
-from testbed.rtp import CODECS
+from testbed.rtp import CODECS, Recording
 from testbed.telephone import Leg, Telephone
 from testbed.telephones import Telephones
 from tests.asterisk.phone import RESULT, Result, results
-from tests.timing import MS, SECOND
+from tests.asterisk.samples import in_time, is_said
+from tests.timing import EVENT, MS
 
 ULAW = CODECS["ulaw"]
 GREETING = ULAW.noise(0.4, seed=1)
@@ -34,12 +35,9 @@ REPLIES = [ULAW.noise(0.4, seed=seed) for seed in (2, 3, 4)]
 """What the agent says to what it has heard, one after the other."""
 
 HEARD = 0.8
-"""Part of a word's packets that is to be heard, 16 of 20. Where a busy machine holds the telephones
-up for 100 ms, it sends six of them at once, and what is more than 60 ms ahead is not heard."""
+"""Part of a word's packets that is to be heard, 16 of 20, of those that were sent in time."""
 
 WORD_SECONDS = 0.4
-MARGIN_SECONDS = 0.1
-"""For what was sent last to have come through Asterisk before the line changes."""
 
 # All that is said is sent at once: on a busy machine the second piece may come too late to be
 # heard behind the first without a pause.
@@ -87,6 +85,7 @@ class Stage:
     the lock for that and waits for a serializer of SIP, which two calls may share, and in which the
     other waits for the lock."""
     said: dict[str, bytes] = field(default_factory=dict)
+    said_by: dict[str, Leg] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)
     """Whatever a scene wants to tell its test."""
 
@@ -135,7 +134,7 @@ class Stage:
         """Have another telephone take over a call with the agent."""
         with self.moving:
             taken = phone.call(self.agent, replaces=leg).wait_up()
-            leg.wait(10 * SECOND)  # Asterisk hangs up there once it has moved the channel
+            leg.wait(EVENT)  # Asterisk hangs up there once it has moved the channel
         return taken
 
     def speak(self, leg: Leg, word: str, seconds: float = WORD_SECONDS) -> None:
@@ -143,10 +142,10 @@ class Stage:
         noise = self.said[word] = ULAW.noise(
             seconds, seed=zlib.crc32(f"{self.agent} {word}".encode())
         )
+        self.said_by[word] = leg
         leg.say(noise)
-        time.sleep((seconds + MARGIN_SECONDS) * SECOND)
         until(
-            lambda: leg.ended_at is not None or noise in leg.so_far().sent,
+            lambda: leg.ended_at is not None or is_said(leg.so_far(), noise),
             f"{self.agent}: {word} not sent",
         )
         assert leg.ended_at is None, f"{self.agent}: {leg} has ended, {word} not sent"
@@ -161,6 +160,8 @@ class Played:
 
     name: str
     said: dict[str, bytes]
+    lines: dict[str, Recording]
+    """On which each word was said."""
     seen: dict[str, Any]
     heard: bytes
     """By the agent."""
@@ -170,7 +171,7 @@ class Played:
 
     def hears(self, word: str) -> bool:
         """Whether the agent has heard that, but for what a busy machine sent too late."""
-        return self.heard_of(word) >= HEARD * len(self.said[word]) / ULAW.packet_bytes
+        return self.heard_of(word) >= HEARD * in_time(self.lines[word], self.said[word])
 
     def heard_of(self, word: str) -> int:
         """How many packets of it the agent has heard."""
@@ -214,6 +215,7 @@ def play(pbx: Instance, mock: MockAgent, scenes: Sequence[Scene]) -> dict[str, P
             else Played(
                 name=name,
                 said=stage.said,
+                lines={word: leg.recording for word, leg in stage.said_by.items()},
                 seen=stage.seen,
                 heard=_heard(mock, session),
                 session=session,
@@ -244,7 +246,7 @@ def loud_seconds(payload: bytes, codec: str = "ulaw") -> float:
     )
 
 
-def until(reached: Callable[[], bool], what: str, limit: float = 10 * SECOND) -> None:
+def until(reached: Callable[[], bool], what: str, limit: float = EVENT) -> None:
     """Wait for something that nothing announces."""
     deadline = time.monotonic() + limit
     while not reached():

@@ -16,14 +16,14 @@ from testbed.root import Root
 from testbed.rtp import CODECS
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_result
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS
 
 MODULE = "app_elevenlabs_convai"
 PREFIX = "ElevenLabs configuration: "
-CHUNK_SECONDS = 2.0
-"""How much audio is sent while chunks are counted."""
+CHUNK_SECONDS = 4.0
+"""How much audio is sent while chunks are counted: some may wait, whatever their length."""
 
-CHUNK_LIMIT = 15 * SECOND
+CHUNK_LIMIT = EVENT
 
 GOOD = "[good]\nagent_id = good\nauth = none\n"
 

@@ -8,22 +8,32 @@ from pathlib import Path
 
 import pytest
 
-from testbed.callers import Callers, place_call
+from testbed.call import Call
+from testbed.callers import Callers
 from testbed.instance import Instance
 from testbed.mock import MockAgent
-from testbed.rtp import CODECS
+from testbed.rtp import CODECS, PACKET_MS
 from tests.asterisk.conftest import StartAgent, StartAsterisk
-from tests.asterisk.phone import DIALPLAN, configure, section, wait_result
-from tests.asterisk.samples import goes_on
+from tests.asterisk.phone import (
+    DIALPLAN,
+    configure,
+    section,
+    talk,
+    wait_result,
+)
+from tests.asterisk.samples import check_heard, goes_on, held_up, is_said
+from tests.asterisk.stage import loud_seconds, until
 from tests.planted import KEY
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, PROMPT, SECOND
 
 ULAW = CODECS["ulaw"]
 SILENCE = bytes([ULAW.silence])
+REPLY = ULAW.noise(1.0, seed=2)
 
 TALKER = """\
 title = "talker"
 [agents.default]
+pace = 0
 format = "ulaw_8000"
 first_message = { text = "Noise.", sound = "noise:1:3000", interruptible = false }
 """
@@ -54,13 +64,24 @@ def recorded(mock: MockAgent, side: str) -> bytes:
     return file.read_bytes()
 
 
+def both_talk(pbx: Instance, said: bytes) -> Call:
+    """A call in which the agent says all that it has to say, and its caller too."""
+    with Callers(pbx, 1, "sales_agent", send=said) as calls:
+        until(lambda: is_said(calls[0].so_far(), said), "not said")
+        until(lambda: loud_seconds(calls[0].so_far().heard) > 2.9, "not heard")
+        until(lambda: set(calls[0].so_far().heard[-ULAW.bytes_in(0.1) :]) == set(SILENCE), "no end")
+        calls.hangup_all()
+        calls.wait()
+    return calls[0]
+
+
 def test_every_sample_arrives_in_both_directions(pbx: Instance, agent: StartAgent) -> None:
     """mu-law on both sides: nothing is lost, changed, repeated or put out of place."""
     with agent(TALKER, record=True) as mock:
         configure(pbx, section("sales_agent", mock.url))
         said = ULAW.noise(3.0, seed=11)
         start = len(pbx.log())
-        call = place_call(pbx, "sales_agent", send=said, hangup_after=5.0)
+        call = both_talk(pbx, said)
         result = wait_result(pbx, start)
     assert result.status == "HANGUP"
     assert not result.went_on
@@ -70,7 +91,7 @@ def test_every_sample_arrives_in_both_directions(pbx: Instance, agent: StartAgen
     assert spoken in call.heard
     assert set(call.heard.replace(spoken, b"")) == set(SILENCE)
     assert goes_on(call.recording), call.recording.gaps
-    assert said in recorded(mock, "caller")
+    check_heard(call.recording, said, recorded(mock, "caller"))
     (session,) = mock.report["sessions"]
     assert session["violations"] == []
     assert session["close_code"] == 1000
@@ -80,7 +101,7 @@ def test_every_sample_arrives_in_both_directions(pbx: Instance, agent: StartAgen
 def test_the_first_message_of_the_client_tells_who_calls(pbx: Instance, agent: StartAgent) -> None:
     with agent(TALKER) as mock:
         configure(pbx, section("sales_agent", mock.url))
-        place_call(pbx, "sales_agent", hangup_after=1.0)
+        talk(pbx, "sales_agent")
     (session,) = mock.report["sessions"]
     variables = session["dynamic_variables"]
     assert variables["called_number"] == "sales_agent"
@@ -105,15 +126,12 @@ def test_interruption_reply_and_farewell(pbx: Instance, agent: StartAgent) -> No
         with Callers(pbx, 1, "sales_agent") as calls:
             calls.wait_up()
             call = calls[0]
-            mock.wait_event(lambda e: e["event"] == "transcript", 10 * SECOND)
-            time.sleep(2.0 * SECOND)  # that much of the greeting is heard
+            until(lambda: loud_seconds(call.so_far().heard) > 2, "no greeting")
             call.say(ULAW.noise(1.5, seed=3))
             interrupted = pbx.wait_log(
                 r"\[([-\d]+ [:.\d]+)\][^\n]*<- \{\"type\":\"interruption\"", start=start
             )
-            mock.wait_event(lambda e: e.get("text") == "A reply.", 10 * SECOND)
-            pbx.wait_log(r"A reply", start=start)
-            time.sleep(1.5 * SECOND)  # the reply is being heard; then the caller's second turn
+            until(lambda: REPLY in call.so_far().heard, "no reply")
             call.say(ULAW.noise(0.8, seed=4))
             calls.wait(30 * SECOND)
         result = wait_result(pbx, start)
@@ -126,21 +144,22 @@ def test_interruption_reply_and_farewell(pbx: Instance, agent: StartAgent) -> No
         sent[ULAW.bytes_in(31.0) :],
     )
     assert len(farewell) == ULAW.bytes_in(4.0)
-    assert reply in call.heard
+    assert reply == REPLY
     assert farewell in call.heard, "the farewell was cut"
     begin = call.heard.find(greeting[: 50 * ULAW.packet_bytes])
     assert begin >= 0
     heard_of_greeting = stale_frames_after(call.heard, greeting)
     whole = heard_of_greeting * ULAW.packet_bytes
     assert call.heard[begin : begin + whole] == greeting[:whole], "gaps or repeats"
-    # The module logs a message just before it acts on it. Both clocks are this machine's.
+    # The module logs a message just before it acts on it. Both clocks are this machine's. How many
+    # milliseconds that takes is measured in test_latency.py; half a minute more was queued here.
     flushed_at = time.mktime(time.strptime(interrupted[1][:19], "%Y-%m-%d %H:%M:%S")) + float(
         interrupted[1][19:]
     )
     to_wall = time.time() - time.monotonic()
     frames = {greeting[at : at + 160] for at in range(0, len(greeting), 160)}
     last = max(p.at for p in call.recording.audio if p.payload in frames) + to_wall
-    assert last - flushed_at <= 40 * MS
+    assert last - flushed_at <= PROMPT
     (session,) = mock.report["sessions"]
     assert session["interruptions"] == 1
     assert session["violations"] == []
@@ -152,13 +171,14 @@ def test_wideband_agent_on_a_narrowband_channel(pbx: Instance, agent: StartAgent
     with agent(scenario, record=True) as mock:
         configure(pbx, section("sales_agent", mock.url))
         said = ULAW.noise(3.0, seed=11)
-        call = place_call(pbx, "sales_agent", send=said, hangup_after=5.0)
+        call = both_talk(pbx, said)
     (session,) = mock.report["sessions"]
     assert session["input_format"] == "pcm_16000"
     assert session["violations"] == []
     heard = len(call.heard.strip(SILENCE)) / 8000
     assert heard == pytest.approx(3.0, abs=0.1)
-    assert session["heard_speech_ms"] == pytest.approx(3000, abs=200)
+    late_ms = PACKET_MS * sum(held_up(call.recording))
+    assert 3000 - 200 - late_ms <= session["heard_speech_ms"] <= 3000 + 200
 
 
 def test_silence_goes_up_while_the_caller_sends_nothing(pbx: Instance, agent: StartAgent) -> None:
@@ -167,18 +187,25 @@ def test_silence_goes_up_while_the_caller_sends_nothing(pbx: Instance, agent: St
         configure(pbx, section("sales_agent", mock.url))
         with Callers(pbx, 1, "sales_agent") as calls:
             calls.wait_up()
-            mock.wait_event(lambda e: e["event"] == "transcript", 10 * SECOND)
+            mock.wait_event(lambda e: e["event"] == "transcript", EVENT)
             calls[0].mute()
-            time.sleep(3 * SECOND)
+            until(lambda: silence_seconds(pbx) > 2, "no silence in place of it")
             calls[0].unmute()
-            time.sleep(0.5 * SECOND)
-            shown = pbx.cli("elevenlabs show session " + channel_name(pbx))
             calls.hangup_all()
             calls.wait()
     (session,) = mock.report["sessions"]
     assert session["violations"] == []
-    assert session["heard_ms"] == pytest.approx(session["duration_ms"], abs=500)
-    assert "ilence" in shown
+    # Of the whole conversation, and of what came before it.
+    from_there_on = session["duration_ms"] - session["stream"]["first_ms"]
+    assert from_there_on - 500 <= session["heard_ms"] <= session["duration_ms"] + 500
+
+
+def silence_seconds(pbx: Instance) -> float:
+    """How much silence the agent has heard in place of the caller's audio."""
+    shown = pbx.cli(f"elevenlabs show session {channel_name(pbx)}")
+    found = re.search(r"([\d.]+) s silence in place of missing audio", shown)
+    assert found, shown
+    return float(found[1])
 
 
 def channel_name(pbx: Instance) -> str:
@@ -193,7 +220,7 @@ def test_the_cli_during_a_call(pbx: Instance, agent: StartAgent) -> None:
         configure(pbx, section("sales_agent", mock.url, api_key=KEY))
         with Callers(pbx, 1, "sales_agent") as calls:
             calls.wait_up()
-            mock.wait_event(lambda e: e["event"] == "transcript", 10 * SECOND)
+            mock.wait_event(lambda e: e["event"] == "transcript", EVENT)
             agents = pbx.cli("elevenlabs show agents")
             sessions = pbx.cli("elevenlabs show sessions")
             details = pbx.cli(f"elevenlabs show session {channel_name(pbx)}")
@@ -216,7 +243,7 @@ def test_debug_can_be_switched(pbx: Instance, agent: StartAgent) -> None:
         for switch in ("on", "off"):
             pbx.cli(f"elevenlabs debug {switch}")
             start = len(pbx.log())
-            place_call(pbx, "sales_agent", hangup_after=1.5)
+            talk(pbx, "sales_agent")
             wait_result(pbx, start)
             lengths.append(len(re.findall(r"PJSIP/\S+: (?:<-|->) \{", pbx.log()[start:])))
     assert lengths[0] > 3

@@ -39,6 +39,7 @@ SERVICE = f"""\
 title = "database"
 [agents.default]
 format = "ulaw_8000"
+pace = 0
 first_message = {{ text = "Noise.", sound = "noise:1:400", interruptible = false }}
 when_done = "end"
 [agents.talks]

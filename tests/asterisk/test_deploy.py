@@ -17,7 +17,7 @@ from testbed.paths import PROJECT
 from testbed.root import Root
 from testbed.rtp import CODECS
 from tests.asterisk.named import agents, check_audio, named, run_testbed
-from tests.asterisk.phone import wait_result
+from tests.asterisk.phone import talk, wait_result
 from tests.asterisk.sources import Sources
 from tests.timing import SECOND
 
@@ -82,7 +82,7 @@ def current(pbx: service.Attached) -> str:
 
 def assert_calls_work(pbx: service.Attached) -> None:
     start = len(pbx.log())
-    place_call(pbx, "default", hangup_after=1.0)
+    talk(pbx, "default")
     result = wait_result(pbx, start)
     assert (result.status, result.conversation_id[:5]) == ("HANGUP", "conv_")
 

@@ -31,6 +31,7 @@ title = "endings"
 [agents.default]
 format = "ulaw_8000"
 chunk_ms = 100
+pace = 0
 first_message = { text = "Hello.", sound = "noise:1:600" }
 turns = [{ wait_ms = 0, say = { text = "Goodbye.", sound = "noise:2:600" }, end = true }]
 """
@@ -211,10 +212,10 @@ def outcomes(pbx: Instance, root: Root) -> dict[str, Outcome]:
             pbx,
             "".join(section(name, mock.url, connect_attempts=attempts[name]) for name in agents),
         )
-        found = hold(pbx, agents, hangup_after=20 * SECOND)
+        found = hold(pbx, agents, hangup_after=60 * SECOND)
         # The engine's threads and Asterisk's pools came with these; now they must suffice.
         before = pbx.counters()
-        again = hold(pbx, [*list(CASES)[::8], *CALLED_TWICE], hangup_after=20 * SECOND)
+        again = hold(pbx, [*list(CASES)[::8], *CALLED_TWICE], hangup_after=60 * SECOND)
         assert not settled(pbx, before)
     return found | {f"{agent}, once more": again[agent] for agent in CALLED_TWICE}
 

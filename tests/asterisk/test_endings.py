@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from testbed.building import LESS_URGENT, one_build_at_a_time
+from testbed.call import Call
 from testbed.callers import Callers, place_call
 from testbed.instance import Instance
 from testbed.mock import MockAgent
@@ -20,8 +21,9 @@ from testbed.tls import Certificate, certificate
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.crowd import CALLS_A_SECOND, Outcome, crowd, hold, wait_results
 from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_result, wait_state
+from tests.asterisk.stage import until
 from tests.planted import KEY
-from tests.timing import SECOND
+from tests.timing import EVENT, SECOND
 
 # Agents of the shipped scenario of faults: what the caller's dialplan must see. The caller stays on
 # the line, and speaks where the fault needs a turn.
@@ -74,6 +76,11 @@ HARMLESS = ("http-500-once", "metadata-late", "metadata-twice", "metadata-other"
 
 # Agents that are silent or slow at one stage, for callers who hang up just then.
 STAGES = ("http-silent", "handshake-silent", "silent-open", "silent-metadata", "silent-turn")
+NEVER_THERE = [name for name, status, _ in FAULTS if status == "TIMEOUT"]
+LEFT = [f"left-{name}" for name in STAGES]
+
+STAY_SECONDS = 60 * SECOND
+"""Longer than any of them takes to end a call."""
 
 ULAW = CODECS["ulaw"]
 
@@ -91,8 +98,10 @@ def pbx(asterisk: StartAsterisk, mock: MockAgent) -> Instance:
     sections = []
     for name in sorted(names):
         # What is only slow has time: so many calls at once are slow by themselves.
-        quick = {} if name in HARMLESS else {"connect_timeout": "2"}
+        quick = {"connect_timeout": "2"} if name in NEVER_THERE else {}
         sections.append(section(name, mock.url, connect_attempts="2", **quick))
+    # The same agents for callers who leave before they give up.
+    sections += [section(f"left-{name}", mock.url, agent_id=name) for name in STAGES]
     answer = configure(pbx, "\n".join(sections))
     assert "http-401" in pbx.cli("elevenlabs show agents"), answer
     # The engine's threads and Asterisk's pools come with the first calls and stay.
@@ -118,12 +127,17 @@ def outcomes(pbx: Instance) -> dict[str, Outcome]:
     """All agents with faults at once; callers stay on the line, but where nothing ends the call."""
     before = pbx.counters()
     names = [*(name for name, _, _ in FAULTS), *HARMLESS]
-    stay = dict.fromkeys(HARMLESS, 3.0 * SECOND)
-    found = hold(
-        pbx, names, send=speech_for, hangup_after=lambda name: stay.get(name, 20.0 * SECOND)
-    )
+    with crowd(pbx, names, send=speech_for) as calls:
+        calls.leave(lambda name, call: name in HARMLESS and is_heard(call), STAY_SECONDS)
+        found = calls.outcomes()
     assert not settled(pbx, before)
     return found
+
+
+def is_heard(call: Call) -> bool:
+    """Whether an agent has greeted this caller."""
+    heard = call.so_far().heard if call.answered_at else b""
+    return len(heard.strip(bytes([ULAW.silence]))) > ULAW.bytes_in(0.15)
 
 
 @pytest.mark.parametrize(("name", "status", "words"), FAULTS, ids=[fault[0] for fault in FAULTS])
@@ -141,16 +155,14 @@ def test_fault(outcomes: dict[str, Outcome], name: str, status: str, words: str)
 def test_harmless(outcomes: dict[str, Outcome], name: str) -> None:
     """The greeting is heard and the call goes on until the caller ends it."""
     assert outcomes[name].result.status == "HANGUP"
-    heard = outcomes[name].call.heard
-    assert len(heard.strip(bytes([ULAW.silence]))) > ULAW.bytes_in(0.15)
+    assert is_heard(outcomes[name].call)
 
 
 def test_the_caller_hangs_up(pbx: Instance) -> None:
     """While the agent is silent or slow, at each stage."""
     before = pbx.counters()
-    for outcome in hold(
-        pbx, STAGES, send=ULAW.noise(0.5, seed=1), hangup_after=1.2 * SECOND
-    ).values():
+    said = ULAW.noise(0.5, seed=1)
+    for outcome in hold(pbx, LEFT, send=said, hangup_after=1.2 * SECOND).values():
         assert outcome.result.status == "HANGUP", outcome
         assert not outcome.result.went_on
         assert outcome.call.ended_by == "caller"
@@ -203,7 +215,7 @@ def test_the_server_dies_in_mid_call(pbx: Instance, root: Root) -> None:
         start = len(pbx.log())
         with Callers(pbx, 1, "mortal") as calls:
             calls.wait_up()
-            mortal.wait_event(lambda e: e["event"] == "transcript", 10 * SECOND)
+            mortal.wait_event(lambda e: e["event"] == "transcript", EVENT)
             mortal.kill()
             calls.wait()
     assert wait_result(pbx, start).status == "ERROR"
@@ -228,9 +240,10 @@ def test_tls_is_verified(pbx: Instance, root: Root, tls: Certificate) -> None:
             assert (result.status, "ca_file" in result.reason) == ("UNREACHABLE", True), result
         for name in ("trusted", "careless"):
             start = len(pbx.log())
-            call = place_call(pbx, name, hangup_after=2.0)
+            with Callers(pbx, 1, name) as calls:
+                calls.wait_up()
+                until(lambda: is_heard(calls[0]), "not greeted")
             assert wait_result(pbx, start).status == "HANGUP"
-            assert set(call.heard) != {ULAW.silence}
 
 
 def test_a_bad_file_changes_nothing(pbx: Instance, mock: MockAgent) -> None:

@@ -34,10 +34,10 @@ from tests.asterisk.forking import (
 )
 from tests.asterisk.phone import section, settled
 from tests.asterisk.samples import noise_agents
-from tests.timing import SECOND, only_in_full
+from tests.timing import EVENT, SECOND, only_in_full
 
 SAY_SECONDS = 1.5
-CALL_SECONDS = 2.5
+CALL_SECONDS = 4.5
 AGENTS = 2
 MANY = 100
 STARTS = 1000
@@ -178,7 +178,7 @@ class Played:
 
 
 def _unread(connection: ServerConnection) -> None:
-    _over.wait(30 * SECOND)
+    _over.wait(EVENT)
 
 
 def _vanishes(connection: ServerConnection) -> None:
@@ -382,7 +382,7 @@ def test_the_start_tells_whose_stream_it_is(forms: dict[str, tuple[Heard, bytes]
 def test_programs_start_mute_and_stop(pbx: Instance, listener: UdpListener) -> None:
     """AMI: the same as the dialplan; and events tell of it."""
     pbx.cli("manager show commands")
-    with Callers(pbx, 1, "echo-invalid", hangup_after=20.0) as calls, Ami(pbx) as ami:
+    with Callers(pbx, 1, "echo-invalid") as calls, Ami(pbx) as ami:
         calls.wait_up()
         channel = until(
             lambda: re.search(r"^PJSIP/\S+", pbx.cli("core show channels concise"), re.MULTILINE),
@@ -443,7 +443,7 @@ def test_unloading_is_refused_and_can_be_forced(pbx: Instance, listener: UdpList
     """A stream holds the module; -f ends it; and it can be loaded again."""
     fork(pbx, "unload", f"udp://127.0.0.1:{listener.port},t(unload)")
     fork(pbx, "again", f"udp://127.0.0.1:{listener.port},t(again)")
-    with Callers(pbx, 1, "echo-unload", send=ULAW.noise(4.0, 5), hangup_after=9.0) as calls:
+    with Callers(pbx, 1, "echo-unload", send=ULAW.noise(4.0, 5)) as calls:
         calls.wait_up()
         heard = listener.begun("unload")
         pbx.cli("module unload app_forkstream")

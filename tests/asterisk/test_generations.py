@@ -21,15 +21,23 @@ from testbed.paths import BUILD
 from testbed.root import Root
 from testbed.variants import ENGINES, install_package, make_variant
 from tests.asterisk.conftest import StartAsterisk
-from tests.asterisk.phone import DIALPLAN, configure, results, section, settled, wait_result
+from tests.asterisk.phone import (
+    DIALPLAN,
+    configure,
+    results,
+    section,
+    settled,
+    talk,
+    wait_result,
+)
 from tests.asterisk.samples import check_samples, noise_agent_names, noise_agents, noise_callers
-from tests.timing import FULL, SECOND
+from tests.timing import EVENT, FULL, PROMPT
 
 CALLS = 20
 GENERATIONS = 20 if FULL else 3
 RELOADS = 100 if FULL else 15
-TALK_SECONDS = 110.0 if FULL else 28.0
-"""Between the end of what both say and the end of the call."""
+TALK_SECONDS = 400.0 if FULL else 120.0
+"""Longer than all of this takes: who has still something to say then is hung up."""
 
 GENERATION_KB_MAX = 6000
 """What one generation may leave behind: its core, which is never unmapped, with all that the
@@ -84,7 +92,7 @@ def lateness(pbx: Instance) -> Lateness:
 
 def wait_one_generation(pbx: Instance) -> str:
     """Wait until those before the newest have ended; what `show version` says then."""
-    deadline = time.monotonic() + 10 * SECOND
+    deadline = time.monotonic() + EVENT
     while "1 generation alive" not in (shown := pbx.cli("elevenlabs show version")):
         assert time.monotonic() < deadline, shown
         time.sleep(0.05)
@@ -133,10 +141,11 @@ def test_generations_under_live_calls(pbx: Instance, root: Root, packages: list[
             for package in packages:
                 reloads.configure(RELOADS // GENERATIONS)
                 reloads.bring_in(package)
-                place_call(pbx, "fresh", hangup_after=0.5)
+                talk(pbx, "fresh")
             shown = pbx.cli("elevenlabs show version")
             late = lateness(pbx)
-            calls.wait((TALK_SECONDS + 30) * SECOND)
+            calls.hangup_all()
+            calls.wait()
         ended = wait_one_generation(pbx)
         pbx.cli(f"module reload {MODULE}")  # lets go of engines that have ended
         grown = settled(pbx, before)
@@ -152,9 +161,7 @@ def test_generations_under_live_calls(pbx: Instance, root: Root, packages: list[
     assert versions == [f"{MODULE} {version(n)}" for n in range(GENERATIONS)]
     mine = [result.status for result in results(pbx, start)]
     assert mine == ["HANGUP"] * (CALLS + GENERATIONS)
-    newest = {s["conversation_id"]: s for s in mock.report["sessions"] if s["heard_ms"] > 20_000}
-    mock.report["sessions"] = list(newest.values())
-    check_samples(mock, calls, TALK_SECONDS)
+    check_samples(mock, calls, None)
     assert grown == {}
     per_generation = (after.rss_kb - before.rss_kb) / GENERATIONS
     tell(reloads, late, per_generation)
@@ -206,11 +213,8 @@ MORE_THAT_HANGS = {
 if FULL:
     BROKEN |= MORE_THAT_HANGS
 HOLDS_THE_GIL = {"conversation/session.py": "\nimport ctypes\nctypes.PyDLL(None).usleep(6500000)\n"}
-BROKEN_SECONDS = 34.0 if FULL else 22.0
 RELOAD_SECONDS = 5.0
 """generation.c: START_LIMIT_MS."""
-
-MARGIN_SECONDS = 1.0 * SECOND
 
 
 def refused(pbx: Instance, append: dict[str, str], spoil: str = "") -> tuple[str, float]:
@@ -239,10 +243,10 @@ def refused(pbx: Instance, append: dict[str, str], spoil: str = "") -> tuple[str
 @pytest.mark.limit(200)
 def test_what_is_broken_is_refused_under_a_live_call(pbx: Instance, root: Root) -> None:
     """Of every kind. The call hears nothing of it, and new calls are served as before."""
-    with MockAgent(root, noise_agents(1, BROKEN_SECONDS), record=True) as mock:
+    with MockAgent(root, noise_agents(1, TALK_SECONDS), record=True) as mock:
         configure(pbx, section("agent0", mock.url) + section("fresh", mock.url))
         serving = pbx.engine_build()
-        with noise_callers(pbx, ["agent0"], BROKEN_SECONDS) as calls:
+        with noise_callers(pbx, ["agent0"], TALK_SECONDS) as calls:
             calls.wait_up()
             line, _ = refused(
                 pbx, {"conversation/session.py": "\n# spoilt\n"}, spoil="\nno Python\n"
@@ -252,11 +256,12 @@ def test_what_is_broken_is_refused_under_a_live_call(pbx: Instance, root: Root) 
             for kind, (append, words) in BROKEN.items():
                 line, seconds = refused(pbx, append)
                 assert re.search(words, line), (kind, line)
-                assert seconds < RELOAD_SECONDS + MARGIN_SECONDS, kind
+                assert seconds < RELOAD_SECONDS + PROMPT, kind
                 check_serving(pbx, serving)
-            assert calls[0].ended_at is None, "the call was too short for all of this"
-            calls.wait((BROKEN_SECONDS + 30) * SECOND)
-    check_samples(mock, calls, BROKEN_SECONDS)
+            assert calls[0].ended_at is None
+            calls.hangup_all()
+            calls.wait()
+    check_samples(mock, calls, None)
 
 
 def check_serving(pbx: Instance, build: str) -> None:
@@ -283,10 +288,10 @@ def test_who_holds_the_gil_hangs_neither_reload_nor_commands_nor_calls(
                 while not reload.done():
                     began = time.monotonic()
                     assert "1 session" in pbx.cli("elevenlabs show sessions")
-                    assert time.monotonic() - began < MARGIN_SECONDS
+                    assert time.monotonic() - began < RELOAD_SECONDS
                 line, seconds = reload.result()
             assert "Python does not answer within 5000 ms" in line
-            assert seconds < RELOAD_SECONDS + MARGIN_SECONDS
+            assert seconds < RELOAD_SECONDS + PROMPT
             time.sleep(2.5)  # until the native code lets go; nothing tells
             assert "talking" in pbx.cli("elevenlabs show sessions")
         pbx.wait_no_channels()

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +21,10 @@ from tests.asterisk import test_guide_tools
 from tests.asterisk.guide import Row, covered, covers, exists, rows
 from tests.asterisk.phone import wait_talking
 from tests.asterisk.place import MODULE, Place, mode, place
-from tests.timing import MS, SECOND, only_in_full
+from tests.asterisk.stage import until
+from tests.timing import SECOND, only_in_full
 
-pytestmark = pytest.mark.limit(300)
+pytestmark = pytest.mark.limit(500)
 
 HERE_SECONDS = 20 * SECOND
 """For a line of the log, or of a program's."""
@@ -234,6 +235,7 @@ def test_logs(reader: Place) -> None:
     assert "enabled" in shell.run('asterisk -rx "elevenlabs debug on"')
     shell.run('asterisk -rx "core set verbose 4"')
     shell.run('asterisk -rx "core set verbose 5"')
+    log = reader.pbx.log_path.with_name("messages")
     for pattern, wanted in (
         ("elevenlabs", "conversation_initiation_metadata"),
         (r'"elevenlabs\|error\|warning"', "conversation_initiation_metadata"),
@@ -243,12 +245,25 @@ def test_logs(reader: Place) -> None:
         command = f"tail -n 0 -f /var/log/asterisk/messages | grep --line-buffered -i {pattern}"
         watching = shell.start(command)
         try:
+            until(lambda: is_read(log, watching.pid), "tail does not read the log")  # noqa: B023
             with a_call(reader):
                 assert watching.stdout is not None
                 assert any(wanted in line for line in watching.stdout)
         finally:
             kill_all(watching)
     shell.run('asterisk -rx "elevenlabs debug off"')
+
+
+def is_read(file: Path, session: int) -> bool:
+    """Whether a process of this session has the file open."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            after_name = (process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+            if int(after_name[3]) == session and any(
+                each.readlink() == file for each in (process / "fd").iterdir()
+            ):
+                return True
+    return False
 
 
 def kill_all(process: subprocess.Popen[str]) -> None:
@@ -277,12 +292,9 @@ def test_originate(reader: Place) -> None:
     for _ in range(3):
         reader.shell.run(f'asterisk -rx "{command}"')
     wait_talking(reader.pbx, 3)
-    until = time.monotonic() + HERE_SECONDS
-    # All have heard their agent.
     heard = re.compile(r"talking +\S+ +\S+ s +[1-9]")
-    while len(heard.findall(reader.pbx.cli("elevenlabs show sessions"))) < 3:
-        assert time.monotonic() < until
-        time.sleep(100 * MS)
+    show = "elevenlabs show sessions"
+    until(lambda: len(heard.findall(reader.pbx.cli(show))) == 3, "not all hear their agent")
     reader.pbx.cli("elevenlabs hangup all")
     reader.pbx.wait_no_channels()
 

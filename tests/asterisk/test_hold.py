@@ -22,10 +22,11 @@ from testbed.rtp import CODECS
 from testbed.telephones import Telephones
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import configure, section, wait_talking
-from tests.timing import MS, SECOND
+from tests.asterisk.samples import check_heard
+from tests.timing import EVENT, MS
 
 ULAW = CODECS["ulaw"]
-MUSIC = ULAW.noise(12.0, seed=31)
+MUSIC = ULAW.noise(60.0, seed=31)
 """What a telephone sends while it holds."""
 
 FIRST, THEN = ULAW.noise(0.5, seed=32), ULAW.noise(0.5, seed=33)
@@ -44,6 +45,7 @@ turn_taking = { end_of_turn_ms = 200, barge_in_ms = 10000 }
 turns = [{ say = { text = "Noise.", sound = "noise:2:1000" } }]
 [agents.slow]
 like = "default"
+pace = 0
 turns = [{ say = { text = "Noise.", sound = "noise:3:300", delay_ms = 2000 } }]
 """
 GREETING = ULAW.noise(20.0, seed=1)
@@ -67,6 +69,12 @@ class Scene:
     sessions: dict[str, dict[str, Any]]
     folder: Path
     calls: dict[str, Call] = field(default_factory=dict)
+    held: dict[str, float] = field(default_factory=dict)
+    """How many seconds a call was held, at most."""
+    quiet: dict[str, int] = field(default_factory=dict)
+    """What the talker's caller has heard of it: when held, and when the hold was over."""
+    unheld_at: float = 0.0
+    """When the telephone that rings the queue began to take its hold back (time.monotonic())."""
     shown: str = ""
     """The talker's session while it was held."""
 
@@ -133,6 +141,7 @@ def play(pbx: Instance, phones: Telephones, scene: Scene) -> None:
     at_desk = desk.wait_call()
     wait_talking(pbx, len(calls) - 1)  # the desk has none
 
+    began = time.monotonic()
     for name in ("talker", "consulted", "queue"):
         assert calls[name].hold() == 200
         calls[name].say(MUSIC)
@@ -140,14 +149,18 @@ def play(pbx: Instance, phones: Telephones, scene: Scene) -> None:
     calls["digits"].press("12345")
     calls["slow"].say(FIRST)
 
+    scene.quiet["held"] = noisy(calls["talker"].so_far().heard, GREETING)
     wait_told(pbx, HELD_SECONDS)
     channel = re.search(r"^(PJSIP\S+) +talker ", pbx.cli("elevenlabs show sessions"), re.MULTILINE)
     assert channel
     scene.shown = pbx.cli(f"elevenlabs show session {channel[1]}")
 
     assert at_desk.transfer_to(calls["consulted"]) == 200
-    for name in ("talker", "queue"):
-        assert calls[name].unhold() == 200
+    scene.quiet["over"] = noisy(calls["talker"].so_far().heard, GREETING)
+    assert calls["talker"].unhold() == 200
+    scene.held["talker"] = time.monotonic() - began
+    scene.unheld_at = time.monotonic()
+    assert calls["queue"].unhold() == 200
     calls["desk"].say(THEN)
     wait_heard(pbx, "consulted", THEN)
     pbx.wait_log(r"over\|slow\|TIMEOUT")
@@ -156,7 +169,7 @@ def play(pbx: Instance, phones: Telephones, scene: Scene) -> None:
 
 def wait_told(pbx: Instance, count: int) -> None:
     """Wait until the talker has been told so often that somebody is there."""
-    until = time.monotonic() + 20 * SECOND
+    until = time.monotonic() + EVENT
     while pbx.log().count('-> {"type":"user_activity"}') < count:
         assert time.monotonic() < until, pbx.log()[-2000:]
         time.sleep(20 * MS)
@@ -172,7 +185,7 @@ def wait_heard(pbx: Instance, agent: str, said: bytes) -> None:
         return float(found[1])
 
     enough = pushed() + len(said) / 8000 + 0.3
-    until = time.monotonic() + 20 * SECOND
+    until = time.monotonic() + EVENT
     while pushed() < enough:
         assert time.monotonic() < until
         time.sleep(20 * MS)
@@ -181,7 +194,7 @@ def wait_heard(pbx: Instance, agent: str, said: bytes) -> None:
 def test_an_attended_transfer_ends_the_hold(scene: Scene) -> None:
     """L8: the desk consults the agent, holds that leg, and sends REFER with Replaces."""
     heard = scene.heard("consulted")
-    assert THEN in heard
+    check_heard(scene.calls["desk"].recording, THEN, heard)
     assert not noisy(heard, MUSIC)
     assert scene.told("consulted") == [
         "The call has been moved to another telephone, whose number is 5550101."
@@ -191,11 +204,12 @@ def test_an_attended_transfer_ends_the_hold(scene: Scene) -> None:
 def test_the_agent_is_kept_quiet(scene: Scene) -> None:
     """L11: it is told every second that somebody is there, and its audio is dropped."""
     received = scene.sessions["talker"]["received"]
-    assert HELD_SECONDS <= received["user_activity"] <= HELD_SECONDS + 2
+    assert HELD_SECONDS <= received["user_activity"] <= scene.held["talker"] + 1
     assert "the caller holds now" in scene.shown
-    heard = scene.calls["talker"].so_far().heard
-    loud = noisy(heard, GREETING)
-    assert 0 < loud < len(GREETING) / 160 / 2
+    # Asterisk has written down what it was asked for before the last of it has come.
+    assert scene.quiet["over"] - scene.quiet["held"] <= 2
+    loud = noisy(scene.calls["talker"].so_far().heard, GREETING)
+    assert 0 < loud < len(GREETING) / 160 - 1 / 0.02
     assert scene.sessions["talker"]["violations"] == []
 
 
@@ -203,15 +217,18 @@ def test_hold_through_a_local_channel(scene: Scene) -> None:
     """L8: with the options nm a Local channel hands hold on, and adds no music."""
     heard = scene.heard("queued")
     assert noisy(heard, MUSIC)
-    first = next(at for at in range(0, len(MUSIC), 160) if MUSIC[at : at + 160] in heard)
-    assert first / 8000 > HELD_SECONDS - 0.5
+    music = {MUSIC[at : at + 160] for at in range(0, len(MUSIC), 160)}
+    sent = [each for each in scene.calls["queue"].recording.packets_sent if each.payload in music]
+    held = [each.payload for each in sent if each.at < scene.unheld_at]
+    assert len(held) > 1 / 0.02
+    assert not any(each in heard for each in held)
 
 
 def test_digits_that_are_pressed_fast(scene: Scene) -> None:
     """S18."""
     session = scene.sessions["digits"]
     assert scene.told("digits") == ["12345"]
-    assert 1 <= session["received"]["user_activity"] <= 2
+    assert 1 <= session["received"]["user_activity"] <= 3  # five digits take a second or two
 
 
 def test_an_agent_that_takes_its_time(scene: Scene) -> None:

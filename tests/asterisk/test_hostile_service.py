@@ -22,7 +22,7 @@ from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.crowd import Crowd, Outcome, crowd
 from tests.asterisk.phone import DIALPLAN, configure, section
 from tests.asterisk.samples import audible, caller_noise, check_call, noise_agents
-from tests.timing import FULL, MS, SECOND
+from tests.timing import EVENT, FULL, MS, SECOND
 
 ULAW = CODECS["ulaw"]
 
@@ -192,7 +192,7 @@ def speech_for(name: str) -> bytes:
 
 def wait_shown(calls: Crowd, agent: str, pattern: str, at_least: float) -> str:
     """What is shown of a session, once a number in it has grown so far."""
-    until = time.monotonic() + 20 * SECOND
+    until = time.monotonic() + EVENT
     while True:
         shown = calls.shown(agent)
         found = re.search(pattern, shown)

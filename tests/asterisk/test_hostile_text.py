@@ -33,7 +33,7 @@ from tests.asterisk.stage import until
 from tests.asterisk.test_metrics import get
 from tests.asterisk.watching import Eavesdropper
 from tests.receiver import Receiver
-from tests.timing import SECOND
+from tests.timing import EVENT, SECOND
 from tests.unit.test_events_page import COMMON, EVENTS
 
 MARK = "FORGED"
@@ -166,12 +166,13 @@ class Seen:
 
 
 def drained(socket: Any) -> list[dict[str, Any]]:
-    found = []
-    try:
-        while True:
-            found.append(json.loads(socket.recv(timeout=1 * SECOND)))
-    except TimeoutError:
-        return [each for each in found if each["type"] == "ChannelUserevent"]
+    """All user events, up to the end of each conversation."""
+    found = list[dict[str, Any]]()
+    while [each["eventname"] for each in found].count("ElevenLabsEnd") < len(AGENTS):
+        event = json.loads(socket.recv(timeout=EVENT))
+        if event["type"] == "ChannelUserevent":
+            found.append(event)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -197,10 +198,10 @@ def seen(asterisk: StartAsterisk, root: Root) -> Iterator[Seen]:
         said = configure(pbx, conf + "".join(section(name, mock.url, **keys) for name in AGENTS))
         assert "reloaded successfully" in said, said
         eve = phones.phone("eve").call("caller", sender=f'"{NAME}" <sip:{NUMBER}@127.0.0.1>')
-        hold(pbx, ["hostile"], hangup_after=20 * SECOND)
-        eve.wait(20 * SECOND)
+        hold(pbx, ["hostile"], hangup_after=60 * SECOND)
+        eve.wait(EVENT)
         pbx.wait_no_channels()
-        bodies = [each.body for each in receiver.wait(len(AGENTS), 20 * SECOND)]
+        bodies = [each.body for each in receiver.wait(len(AGENTS), EVENT)]
         end = b"\r\n\r\nEvent: ElevenLabsEnd\r\n"
         until(lambda: ami._heard.count(end) == len(AGENTS), "no end")
         events = drained(ari)

@@ -18,7 +18,7 @@ from testbed.mock import MockAgent
 from testbed.root import Root
 from tests.asterisk.conftest import Install, StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, section, wait_result
-from tests.timing import SECOND
+from tests.timing import EVENT, PROMPT, SECOND
 
 MODULE = "app_elevenlabs_convai"
 
@@ -59,7 +59,8 @@ GRACE_SECONDS = 3
 STALL_SECONDS = 4 + 5
 """Until the queue of caller audio is full, and then until the call gives up the engine."""
 
-MARGIN_SECONDS = 2 * SECOND
+SLACK_SECONDS = 0.5
+"""Between the callers' clock and the module's."""
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def flag(pbx: Instance) -> Path:
 
 def wait_hanging(pbx: Instance) -> None:
     now = flag(pbx).with_name("hang-now")
-    deadline = time.monotonic() + 10 * SECOND
+    deadline = time.monotonic() + EVENT
     while not now.exists():
         assert time.monotonic() < deadline, "the engine does not hang"
         time.sleep(0.02)
@@ -115,6 +116,11 @@ def timed(pbx: Instance, command: str) -> tuple[str, float]:
     return pbx.cli(command), time.monotonic() - began
 
 
+def check_took(seconds: float, limit: float) -> None:
+    """Something has ended by its limit, and not before."""
+    assert limit - SLACK_SECONDS <= seconds <= limit + PROMPT
+
+
 def test_before_the_conversation(pbx: Instance, hang: Callable[[], None]) -> None:
     """The caller waits for connect_timeout and a grace, then the dialplan goes on."""
     hang()
@@ -123,7 +129,7 @@ def test_before_the_conversation(pbx: Instance, hang: Callable[[], None]) -> Non
     result = wait_result(pbx, start)
     assert (result.status, result.reason) == ("ERROR", "the engine does not answer")
     assert result.went_on
-    assert call.seconds == pytest.approx(CONNECT_TIMEOUT + GRACE_SECONDS, abs=MARGIN_SECONDS)
+    check_took(call.seconds, CONNECT_TIMEOUT + GRACE_SECONDS)
 
 
 def test_in_mid_conversation(pbx: Instance, hang: Callable[[], None]) -> None:
@@ -134,7 +140,7 @@ def test_in_mid_conversation(pbx: Instance, hang: Callable[[], None]) -> None:
     result = wait_result(pbx, start)
     assert (result.status, result.reason) == ("ERROR", "the engine is not taking audio")
     assert result.conversation_id.startswith("conv_")
-    assert call.seconds == pytest.approx(STALL_SECONDS, abs=MARGIN_SECONDS)
+    check_took(call.seconds, STALL_SECONDS)
 
 
 def test_a_short_pause_is_survived(pbx: Instance, hang: Callable[[], None]) -> None:
@@ -159,8 +165,8 @@ def test_the_caller_hangs_up(pbx: Instance, hang: Callable[[], None]) -> None:
     start = len(pbx.log())
     call = place_call(pbx, "mute", hangup_after=1.0)
     assert wait_result(pbx, start).status == "HANGUP"
-    assert call.seconds < 1.0 + MARGIN_SECONDS
-    pbx.wait_no_channels(limit=MARGIN_SECONDS)
+    assert call.seconds < 1.0 + PROMPT
+    pbx.wait_no_channels(limit=PROMPT)
 
 
 def test_commands(pbx: Instance, hang: Callable[[], None]) -> None:
@@ -181,8 +187,8 @@ def test_commands(pbx: Instance, hang: Callable[[], None]) -> None:
         ):
             answer, seconds = timed(pbx, command)
             assert words in answer, (command, answer)
-            assert seconds < MARGIN_SECONDS, command
-        calls.wait(limit=MARGIN_SECONDS)
+            assert seconds < PROMPT, command
+        calls.wait(limit=PROMPT)
     result = wait_result(pbx, start)
     assert (result.status, "by a command" in result.reason) == ("HANGUP", True), result
 
@@ -198,7 +204,7 @@ def test_unload_is_refused(pbx: Instance, hang: Callable[[], None]) -> None:
         calls.wait()
     assert wait_result(pbx, start).status == "UNLOADED"
     pbx.wait_log("Not unloaded: the engine has not stopped within 5000 ms", start=start)
-    assert seconds < 5 + 5 + MARGIN_SECONDS
+    assert seconds < 5 + 5 + PROMPT
     assert "1 modules loaded" in pbx.cli("module show like elevenlabs")
     assert "0 sessions" in pbx.cli("elevenlabs show sessions")
 
@@ -220,6 +226,6 @@ def test_stop(pbx: Instance) -> None:
         wait_hanging(pbx)
         began = time.monotonic()
         pbx.cli("core stop now")
-        while pbx.running and time.monotonic() - began < 5 + MARGIN_SECONDS:
+        while pbx.running and time.monotonic() - began < 5 + PROMPT:
             time.sleep(0.02)
         assert pbx.exit_status == 0

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from testbed.callers import Callers, place_call
+from testbed.callers import Callers
 from testbed.instance import Instance
 from tests.asterisk.ami import Ami
 from tests.asterisk.conftest import StartAgent, StartAsterisk
-from tests.asterisk.phone import configure, section
+from tests.asterisk.phone import configure, section, talk, wait_talking
 
 DIALPLAN = """\
 [callers]
@@ -76,7 +76,7 @@ def test_variables_and_overrides(pbx: Instance, agent: StartAgent) -> None:
     with agent(AGENT) as mock:
         said = configure(pbx, section("sales_agent", mock.url, **keys))
         assert "reloaded successfully" in said
-        place_call(pbx, "sales_agent", hangup_after=0.5)
+        talk(pbx, "sales_agent")
     (session,) = mock.report["sessions"]
     assert session["violations"] == []
     init = session["init"]
@@ -112,8 +112,8 @@ def test_what_another_tenant_hands_down(pbx: Instance, agent: StartAgent) -> Non
     start = len(pbx.log())
     with agent(AGENT) as mock:
         configure(pbx, section("guarded", mock.url, **keys))
-        with Callers(pbx, 3, "tenant", hangup_after=0.5) as calls:
-            calls.wait()
+        with Callers(pbx, 3, "tenant"):
+            wait_talking(pbx, 3)
         pbx.wait_no_channels()
     told = [session["init"] for session in mock.report["sessions"]]
     assert len(told) == 3
@@ -177,7 +177,7 @@ def test_what_asterisk_cuts(pbx: Instance, agent: StartAgent) -> None:
     with agent(AGENT) as mock:
         configure(pbx, section("sales_agent", mock.url))
         pbx.reload_dialplan(LONG.replace("@", pbx.root.path(file)))
-        place_call(pbx, "sales_agent", hangup_after=0.5)
+        talk(pbx, "sales_agent")
     (session,) = mock.report["sessions"]
     told = session["init"]["dynamic_variables"]
     assert {name: len(told[name]) for name in ("file", "pieces", "all", "short")} == {

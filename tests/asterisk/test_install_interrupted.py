@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from testbed.callers import place_call
 from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.root import Root
 from tests.asterisk.conftest import StartAsterisk
-from tests.asterisk.phone import DIALPLAN, configure, section, wait_result
+from tests.asterisk.phone import DIALPLAN, configure, section, talk, wait_result
 from tests.asterisk.sources import Sources
 from tests.timing import FULL, SECOND
 
@@ -110,7 +109,7 @@ def check(pbx: Instance, root: Root) -> None:
     pbx.cli(f"module reload {MODULE}")
     assert pbx.engine_build() == current(pbx)
     start = len(pbx.log())
-    place_call(pbx, "default", hangup_after=1.0)
+    talk(pbx, "default")
     result = wait_result(pbx, start)
     assert (result.status, result.conversation_id[:5]) == ("HANGUP", "conv_")
 

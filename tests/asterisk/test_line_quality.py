@@ -31,7 +31,9 @@ SLOW_MS = 1200
 LOSS = 10
 """Percent."""
 WORDS = 2
-SAY_MS, QUIET_MS = 600, 2600
+SAY_MS, QUIET_MS = 600, 3600
+REST_SECONDS = 40 * SECOND
+"""What a line has left when all has been said: the callers hang up before that."""
 
 SERVICE = f"""\
 title = "line"
@@ -86,29 +88,29 @@ def seen(asterisk: StartAsterisk, root: Root) -> Seen:
     for phone in phones:
         for _ in range(WORDS):
             phone.say(SAY_MS).silence(QUIET_MS)
+        phone.silence(round(1000 * REST_SECONDS))
     phones[0].lose(LOSS, seed=5)
     shown: dict[str, str] = {}
 
     def is_shown() -> bool:
         shown.update({agent: show_session(pbx, agent) for agent in AGENTS})
-        return all("round trip" in text for text in shown.values()) and all(
-            re.search(r"Line: +0*[1-9]", shown[agent]) or agent == "slow" for agent in AGENTS
-        )
+        told = (f"{WORDS} answered", "round trip")
+        has_lost = re.search(r"Line: +0*[1-9]", shown["quick"])
+        return bool(has_lost) and all(words in text for text in shown.values() for words in told)
 
     with MockAgent(root, SERVICE) as mock, Ami(pbx, "on") as ami:
         keys = {"transcripts": "records"}
         conf = "[general]\nrecords = yes\n" + "".join(section(n, mock.url, **keys) for n in AGENTS)
         said = configure(pbx, conf)
         assert "reloaded successfully" in said, said
-        with Callers(
-            pbx, len(AGENTS), AGENTS.__getitem__, play=phones, hangup_after=phones[0].seconds
-        ) as calls:
+        with Callers(pbx, len(AGENTS), AGENTS.__getitem__, play=phones) as calls:
             calls.wait_up()
             pbx.cli("channel originate Local/quick@callers application Wait 2")
             until(is_shown, f"{shown}")
+            calls.hangup_all()
             calls.wait()
         pbx.wait_no_channels()
-        events = ami.events()
+        events = ami.events("Hangup", len(AGENTS) + 2)  # and both ends of the Local channel
     quality: dict[str, dict[str, str]] = {}
     ends: dict[str, dict[str, str]] = {}
     for event in events:

@@ -39,12 +39,6 @@ from tests.timing import FULL, SECOND
 
 CALLS = int(os.environ.get("CONVAI_CALLS", "40"))
 TALK_SECONDS = float(os.environ.get("CONVAI_SECONDS", "60" if FULL else "20"))
-AHEAD_MS = 2000
-"""So much more than has been played an agent has sent at most: that waits in memory."""
-
-PACE = 20.0
-"""So much faster than real time it has sent that."""
-
 LATE_MS = 0 if CALLS <= 40 else 500
 """With more calls the mock, one process, sends some agents' second message late: they all begin."""
 
@@ -82,7 +76,7 @@ RECORD_SECONDS = 60 + CALLS * TALK_SECONDS / 100
 def test_many_calls(pbx: Instance, root: Root, tls: Certificate) -> None:
     echo = cpu_per_call(pbx, "200", calls=CALLS, seconds=WINDOW_SECONDS)
     pbx.wait_no_channels()
-    agents = noise_agents(CALLS, TALK_SECONDS, pace=PACE, ahead_ms=AHEAD_MS)
+    agents = noise_agents(CALLS, TALK_SECONDS)
     with MockAgent(root, agents, tls=tls, record=True) as mock:
         names = noise_agent_names(CALLS)
         ca = root.path(tls.ca)

@@ -18,7 +18,7 @@ from testbed.root import Root
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, section, wait_talking
 from tests.asterisk.stage import loud_seconds
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS
 
 CALLS = 3
 USER, PASSWORD = "prometheus", "a_password_of_prometheus"
@@ -44,7 +44,7 @@ def get(pbx: Instance, path: str, login: str = "") -> str:
     request = urllib.request.Request(f"http://127.0.0.1:{pbx.ports.http}/{path}")
     if login:
         request.add_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
-    with urllib.request.urlopen(request, timeout=10 * SECOND) as answer:
+    with urllib.request.urlopen(request, timeout=EVENT) as answer:
         text: str = answer.read().decode()
     return text
 
@@ -63,7 +63,7 @@ def samples(text: str) -> Samples:
 
 def heard(call: Call) -> None:
     """Wait until its agent has been heard for a second."""
-    deadline = time.monotonic() + 10 * SECOND
+    deadline = time.monotonic() + EVENT
     while loud_seconds(call.so_far().heard) < 0.9:
         assert time.monotonic() < deadline, call
         time.sleep(50 * MS)

@@ -16,7 +16,7 @@ from testbed.root import Root
 from testbed.variants import install_package, make_variant
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, section, wait_result
-from tests.timing import SECOND, only_in_full
+from tests.timing import EVENT, PROMPT, SECOND, only_in_full
 
 MODULE = "app_elevenlabs_convai"
 IMPORT_HOLDS = "\nimport ctypes\nctypes.PyDLL(None).usleep(7000000)\n"
@@ -66,8 +66,8 @@ def start(seconds, _start=start):
 """
     },
 }
-LOAD_SECONDS = 5.0 + 1.0 + 1.0
-"""An engine's start or the wait for the GIL, what is undone then, and a margin."""
+LOAD_SECONDS = 5.0 + 1.0 + PROMPT
+"""An engine's start or the wait for the GIL, and what is undone then."""
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +112,7 @@ def hold(flag: Path, ms: int) -> None:
     unfinished = flag.with_suffix(".new")
     unfinished.write_text(str(ms), encoding="ascii")
     unfinished.replace(flag)
-    deadline = time.monotonic() + 10 * SECOND
+    deadline = time.monotonic() + EVENT
     while flag.exists():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -127,7 +127,7 @@ def loops(pbx: Instance) -> int:
 
 def wait_one_loop(pbx: Instance) -> None:
     """Until that of the engine in service is the only one."""
-    deadline = time.monotonic() + 10 * SECOND
+    deadline = time.monotonic() + EVENT
     while loops(pbx) != 1:
         assert time.monotonic() < deadline, f"{loops(pbx)} loops run"
         time.sleep(0.02)

@@ -16,33 +16,42 @@ from typing import Any
 
 import pytest
 
+from testbed.call import Call
 from testbed.config import USELESS_MODULES
 from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.paths import BUILD
 from testbed.root import Root
-from testbed.rtp import CODECS
+from testbed.rtp import CODECS, Recording
 from testbed.variants import install_package, make_variant
 from tests.asterisk.ami import Ami
 from tests.asterisk.conftest import StartAgent, StartAsterisk
 from tests.asterisk.crowd import Crowd, Outcome, crowd
 from tests.asterisk.phone import RESULT, configure, section
+from tests.asterisk.samples import audible, came_at, check_heard, is_said
+from tests.asterisk.stage import until
 from tests.asterisk.test_while_connecting import RING_HZ, level
 from tests.asterisk.tones import from_payload
-from tests.timing import MS, SECOND, only_in_full
+from tests.timing import EVENT, MS, only_in_full
 
 ULAW = CODECS["ulaw"]
 SILENCE = bytes([ULAW.silence])
 WAIT_SECONDS = 2.3
 """Until an agent is free, where one will be."""
 
+DIGITS_SECONDS = 8.0
+"""The same for the caller to whom something happens meanwhile."""
+
 LOST_SECONDS = 1.3
 """Until the service gives a caller up, where none will be."""
+
+SLACK_SECONDS = 1.0
+"""Between the service's clock and the module's, and for the tens of milliseconds around a call."""
 
 PREROLL_SECONDS = 2.0
 """As much of what was said is kept: MEDIA_PREROLL_MS_MAX."""
 
-HOLD = ULAW.noise(3.0, seed=5)
+HOLD = ULAW.noise(12.0, seed=5)
 GREETING = ULAW.noise(1.0, seed=1)
 SAID = ULAW.noise(4.0, seed=11)
 MUSIC = ULAW.noise(6.0, seed=31)
@@ -79,9 +88,16 @@ SERVICE = f"""\
 title = "queue"
 [agents.default]
 format = "ulaw_8000"
+pace = 0
 first_message = {{ text = "Noise.", sound = "noise:1:1000", interruptible = false }}
 admit_after_ms = {WAIT_SECONDS * 1000:.0f}
-hold_audio = {{ sound = "noise:5:3000" }}
+hold_audio = {{ sound = "noise:5:12000" }}
+[agents.digits]
+like = "default"
+admit_after_ms = {DIGITS_SECONDS * 1000:.0f}
+[agents.leaves]
+like = "default"
+admit_after_ms = 600000
 [agents.greeting]
 like = "default"
 first_message = {{ text = "Noise.", sound = "noise:1:1000" }}
@@ -168,14 +184,16 @@ def said_by(name: str) -> bytes:
     return SAID[: ULAW.bytes_in(WAIT_SECONDS + 0.7)] if name == "greeting" else SAID
 
 
-def stays(name: str) -> float | None:
-    """Seconds from the answer on."""
-    late = dict.fromkeys(ANSWERED_LATE, 2.5) | dict.fromkeys(NEVER_ANSWERED)
-    return (late | {"early": None, "leaves": 1.0}).get(name, 5.0)
+def is_through(name: str, call: Call) -> bool:
+    """Whether both sides have said all; some of these calls end by themselves."""
+    if name in ("early", *NEVER_ANSWERED):
+        return False
+    line = call.so_far()
+    return is_said(line, said_by(name)) and GREETING in line.heard
 
 
 def wait_queued(pbx: Instance, count: int) -> str:
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while (shown := pbx.cli("elevenlabs show sessions")).count(" queued ") < count:
         assert time.monotonic() < until, shown
         time.sleep(50 * MS)
@@ -205,10 +223,10 @@ def seen(pbx: Instance, root: Root) -> Seen:
     with MockAgent(root, SERVICE, record=True) as mock, Ami(pbx, "call") as ami:
         sections = [section(name, mock.url, **keys) for name, (_, keys) in WAYS.items()]
         configure(pbx, "".join([*sections, section("spare", mock.url)]))
-        with crowd(pbx, list(WAYS), send=said_by, hangup_after=stays) as calls:
-            table, sent = during(pbx, calls)
-            shown = pbx.cli(f"elevenlabs show session {channel_of(table, 'digits')}")
+        with crowd(pbx, list(WAYS), send=said_by) as calls:
+            table, shown, sent = during(pbx, calls)
             test = pbx.cli("elevenlabs test agent plain")
+            calls.leave(is_through)
             outcomes = calls.outcomes()
         events = events_of(ami)
     sessions = {session["agent_id"]: session for session in mock.report["sessions"]}
@@ -231,11 +249,26 @@ def seen(pbx: Instance, root: Root) -> Seen:
     )
 
 
-def during(pbx: Instance, calls: Crowd) -> tuple[str, str]:
-    """While callers are queued: digits are pressed, and something is to be said to the agent."""
-    table = wait_queued(pbx, len(ADMITTED) + 1)
+def during(pbx: Instance, calls: Crowd) -> tuple[str, str, str]:
+    """While callers are queued: digits are pressed, something is to be said, and one leaves.
+
+    The sessions, that of the one who presses, and the answer to what is to be said.
+    """
+    tables: list[str] = []
+
+    def queued(name: str) -> bool:
+        tables.append(pbx.cli("elevenlabs show sessions"))
+        return re.search(rf"(?m)^\S+ +{name} .* queued ", tables[-1]) is not None
+
+    until(lambda: queued("digits"), "not queued")
+    table = tables[-1]
+    channel = channel_of(table, "digits")
     calls.calls["digits"].press("12#")
-    return table, pbx.cli(f"elevenlabs send message {channel_of(table, 'digits')} A good customer")
+    sent = pbx.cli(f"elevenlabs send message {channel} A good customer")
+    shown = pbx.cli(f"elevenlabs show session {channel}")
+    until(lambda: queued("leaves"), "not queued")
+    calls.calls["leaves"].hangup()
+    return table, shown, sent
 
 
 def queued_seconds(seen: Seen, agent: str) -> str:
@@ -245,6 +278,12 @@ def queued_seconds(seen: Seen, agent: str) -> str:
     return found[1]
 
 
+def check_queued(seen: Seen, agent: str) -> None:
+    """ELEVENLABSQUEUED is about what the service says that the caller has waited."""
+    waited = seen.sessions[agent]["queue_wait_ms"] / 1000
+    assert abs(int(queued_seconds(seen, agent)) - waited) < SLACK_SECONDS + 0.5  # whole seconds
+
+
 def statuses(seen: Seen, agent: str) -> list[str]:
     """Of the events of the queue."""
     return [e["Status"] for e in seen.events[agent] if e["Event"] == "ElevenLabsQueue"]
@@ -252,10 +291,14 @@ def statuses(seen: Seen, agent: str) -> list[str]:
 
 @pytest.mark.parametrize("name", HEARS_HOLD)
 def test_hold_audio_is_heard_until_an_agent_is_there(seen: Seen, name: str) -> None:
-    """Sample for sample, from its beginning, without a gap; what is left of it is not heard."""
+    """Sample for sample, from its beginning; what is left of it is not heard.
+
+    It comes when it is to be heard: where the service is late, there is silence in between.
+    """
     before = seen.outcomes[name].before(GREETING).strip(SILENCE)
-    assert HOLD.startswith(before)
-    assert WAIT_SECONDS - 0.7 < ULAW.seconds(before) < WAIT_SECONDS
+    assert audible(HOLD, ULAW).startswith(audible(before, ULAW))
+    waited = seen.sessions[name]["queue_wait_ms"] / 1000
+    assert abs(waited - ULAW.seconds(before)) < SLACK_SECONDS
 
 
 @pytest.mark.parametrize("name", ADMITTED)
@@ -264,12 +307,13 @@ def test_admitted(seen: Seen, name: str) -> None:
     outcome = seen.outcomes[name]
     assert outcome.result.status == ("AGENT_ENDED" if name == "early" else "HANGUP")
     outcome.before(GREETING)
-    assert queued_seconds(seen, name) == "2"
+    check_queued(seen, name)
     assert [event["Event"] for event in seen.events[name]] == [
         "ElevenLabsQueue", "ElevenLabsQueue", "ElevenLabsStart", "ElevenLabsEnd"
     ]  # fmt: skip
     assert statuses(seen, name) == ["waiting", "admitted"]
-    assert [event["Waited"] for event in seen.events[name][:2]] == ["0", "2"]
+    waited = [event["Waited"] for event in seen.events[name][:2]]
+    assert waited == ["0", queued_seconds(seen, name)]
     assert {event["ConversationId"] for event in seen.events[name]} == {
         outcome.result.conversation_id
     }
@@ -301,9 +345,8 @@ def test_with_c_the_answer_comes_with_the_agent(seen: Seen, name: str) -> None:
     assert call.placed_at is not None
     assert call.answered_at is not None
     if name == "instead":
-        assert call.answered_at - call.placed_at < WAIT_SECONDS
         return
-    assert call.answered_at - call.placed_at > WAIT_SECONDS - 0.1
+    assert call.answered_at - call.placed_at > WAIT_SECONDS - 0.5
     # The agent's first word may be quicker than the telephone.
     until = call.answered_at - 0.2
     early = b"".join(packet.payload for packet in call.recording.audio if packet.at < until)
@@ -316,12 +359,19 @@ def test_with_c_the_answer_comes_with_the_agent(seen: Seen, name: str) -> None:
 @pytest.mark.parametrize("name", ["plain", "ring", "music", "limited"])
 def test_the_agent_hears_the_last_words(seen: Seen, name: str) -> None:
     """What was said while nobody was there is kept as first words are: the last two seconds."""
-    heard = seen.by_agent[name].strip(SILENCE)
-    assert heard in SAID
-    began = ULAW.seconds(SAID[: SAID.index(heard)])
-    assert abs(began - (WAIT_SECONDS - PREROLL_SECONDS)) < 0.3
-    assert SAID.endswith(heard)
+    line = seen.outcomes[name].call.recording
+    began = check_last_words(line, seen.by_agent[name])
+    assert abs(came_at(line, GREETING) - line.packets_sent[0].at - PREROLL_SECONDS - began) < 0.5
     assert set(seen.sessions[name]["discarded"]) == {"user_audio_chunk"}
+
+
+def check_last_words(line: Recording, heard: bytes) -> float:
+    """Whether the agent has heard SAID from somewhere to its end; from which second on."""
+    heard = heard.strip(SILENCE)
+    at = SAID.find(heard[: ULAW.packet_bytes])
+    assert at >= 0
+    check_heard(line, SAID[at:], heard)
+    return ULAW.seconds(SAID[:at])
 
 
 def test_the_greeting_is_protected_from_its_own_beginning(seen: Seen) -> None:
@@ -342,7 +392,7 @@ def test_digits_and_messages_wait_for_the_agent(seen: Seen) -> None:
 def test_commands_tell_of_it(seen: Seen) -> None:
     assert re.search(r"^\S+ +digits +conv_\w+ +queued .* \d\.\d s$", seen.table, re.MULTILINE)
     assert re.search(r"^State: +queued, for 0:00:0\d in all$", seen.shown, re.MULTILINE)
-    assert re.search(r"^Queued: +[0-2]\.\d s by the service$", seen.shown, re.MULTILINE)
+    assert re.search(r"^Queued: +\d\.\d s by the service$", seen.shown, re.MULTILINE)
     for nothing in ("Heard:            0.00 s", "Spoken:           0.00 s of 0.00 s received"):
         assert nothing in seen.shown
     assert "OK, conv_" in seen.test
@@ -352,21 +402,23 @@ def test_commands_tell_of_it(seen: Seen) -> None:
 @pytest.mark.parametrize(
     ("name", "seconds", "status", "reason"),
     [
-        ("lost", "1", "timed_out", "no agent was free in time (timed_out)"),
-        ("impatient", "1", "timed_out", "no agent was free within 1 s (queue = 1)"),
-        ("refused", "0", "refused", "callers are not to wait for one (queue = refuse)"),
+        ("lost", LOST_SECONDS, "timed_out", "no agent was free in time (timed_out)"),
+        ("impatient", 1.0, "timed_out", "no agent was free within 1 s (queue = 1)"),
+        ("refused", 0.0, "refused", "callers are not to wait for one (queue = refuse)"),
     ],
 )
-def test_no_agent(seen: Seen, name: str, seconds: str, status: str, reason: str) -> None:
+def test_no_agent(seen: Seen, name: str, seconds: float, status: str, reason: str) -> None:
     """LIMIT, and a channel that nobody has answered; the service is told that nobody waits."""
     outcome = seen.outcomes[name]
     assert outcome.result.status == "LIMIT"
     assert reason in outcome.result.reason
     assert outcome.result.went_on
     assert f"state|{name}|Ring|" in seen.log
-    assert queued_seconds(seen, name) == seconds
-    assert statuses(seen, name) == (["waiting"] if seconds != "0" else []) + [status]
-    assert seen.events[name][-2]["Waited"] == seconds
+    waited = queued_seconds(seen, name)
+    assert seconds - 0.5 <= int(waited) < WAIT_SECONDS
+    assert (waited == "0") == (name == "refused")
+    assert statuses(seen, name) == (["waiting"] if seconds else []) + [status]
+    assert seen.events[name][-2]["Waited"] == waited
     assert seen.events[name][-1]["Status"] == "LIMIT"
     assert GREETING[:800] not in outcome.call.heard
     session = seen.sessions[name]
@@ -374,27 +426,27 @@ def test_no_agent(seen: Seen, name: str, seconds: str, status: str, reason: str)
     assert session["close_code"] == (4300 if name == "lost" else 1000)
 
 
-@pytest.mark.parametrize(("name", "seconds"), [("other", "1"), ("instead", "0")])
-def test_another_agent_in_place_of_a_full_one(seen: Seen, name: str, seconds: str) -> None:
+@pytest.mark.parametrize("name", ["other", "instead"])
+def test_another_agent_in_place_of_a_full_one(seen: Seen, name: str) -> None:
     """None was there: `fallback_agent` is tried, and gets what the caller has said meanwhile."""
     result = seen.outcomes[name].result
     assert result.status == "HANGUP"
     assert f"(agent spare, in place of {name}, LIMIT: no agent" in result.reason
-    assert queued_seconds(seen, name) == seconds
+    assert (queued_seconds(seen, name) == "0") == (name == "instead")
     assert GREETING in seen.outcomes[name].call.heard
     if name == "other":
-        heard = seen.by_agent[name].strip(SILENCE)
-        assert SAID.endswith(heard)
-        assert ULAW.seconds(heard) > 4.0 - LOST_SECONDS - 0.3
+        line = seen.outcomes[name].call.recording
+        began = check_last_words(line, seen.by_agent[name])
+        there = came_at(line, GREETING) - line.packets_sent[0].at
+        assert began <= max(0.0, there - PREROLL_SECONDS) + 0.5
 
 
 def test_a_caller_who_leaves_the_queue(seen: Seen) -> None:
     outcome, session = seen.outcomes["leaves"], seen.sessions["leaves"]
     assert (outcome.result.status, outcome.result.reason) == ("HANGUP", "the caller hung up")
-    assert queued_seconds(seen, "leaves") == "1"
+    check_queued(seen, "leaves")
     assert statuses(seen, "leaves") == ["waiting"]
     assert (session["closed_by"], session["close_code"]) == ("client", 1000)
-    assert session["queue_wait_ms"] < WAIT_SECONDS * 1000 - 500
 
 
 def test_it_is_documented(pbx: Instance) -> None:

@@ -18,14 +18,13 @@ from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.root import Root
 from tests.asterisk.conftest import StartAsterisk
-from tests.asterisk.crowd import Crowd, Outcome, crowd, hold
+from tests.asterisk.crowd import Crowd, Outcome, crowd
 from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_talking
 from tests.deaf import Deaf
 from tests.planted import signature
 from tests.timing import SECOND
 
 SECRET = signature("signature")
-STAY = 2 * SECOND
 
 SERVICE = """\
 title = "reaching"
@@ -106,6 +105,12 @@ def service() -> str:
     return text
 
 
+def had(calls: Crowd) -> dict[str, Outcome]:
+    """Have each caller hang up once an agent is there, where one can be had."""
+    calls.leave(lambda name, _: name not in FAULTS and calls.talks(name))
+    return calls.outcomes()
+
+
 def began_ms(calls: Crowd, name: str) -> float:
     """How long after its start a call's conversation was up, by the module's own clock."""
     calls.calls[name].wait_up()
@@ -129,16 +134,15 @@ def seen(asterisk: StartAsterisk, root: Root) -> Seen:
         with Deaf("::1", port) as address, Deaf("127.0.0.2") as host:
             configure(pbx, sections(bad.url, host, good.url))
             first = [*LEARNED, *FAULTS, *PASSED_OVER]
-            stay = {name: STAY if name in LEARNED else 20 * SECOND for name in first}
-            stay |= dict.fromkeys(PASSED_OVER, STAY)
-            with crowd(pbx, first, hangup_after=stay.__getitem__) as calls:
+            with crowd(pbx, first) as calls:
                 seen.began_ms = {name: began_ms(calls, name) for name in LEARNED}
-                seen.outcomes = calls.outcomes()
+                seen.outcomes = had(calls)
             before = pbx.counters()
             for deaf in (address, host):
                 deaf.hears()
             others = [name for names in LEARNED.values() for name in names]
-            seen.outcomes |= hold(pbx, others, hangup_after=STAY)
+            with crowd(pbx, others) as calls:
+                seen.outcomes |= had(calls)
             seen.asked_again = {"address": address.hears(), "host": host.hears()}
             assert not settled(pbx, before)
     seen.requests = bad.report["requests"] + good.report["requests"]

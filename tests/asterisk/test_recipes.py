@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from testbed.callers import place_call
+from testbed.callers import Callers, place_call
 from testbed.instance import Instance
 from testbed.root import Root
 from tests.asterisk.ami import Ami
 from tests.asterisk.conftest import StartAgent
-from tests.asterisk.phone import DIALPLAN, configure, section, wait_result
+from tests.asterisk.phone import DIALPLAN, configure, section, talk, wait_result
 from tests.asterisk.sources import Sources
 from tests.host.programs import BUILD_LIMIT
 from tests.recipes import apply, recipes
@@ -110,7 +110,7 @@ def test_a_configuration_key(pbx: Instance, agent: StartAgent) -> None:
         quiet = section("quiet", mock.url, send_called_number="no")
         configure(pbx, quiet + section("other", mock.url))
         for name in ("quiet", "other"):
-            place_call(pbx, name, hangup_after=0.5)
+            talk(pbx, name)
         said = configure(pbx, quiet.replace("= no", "= maybe"))
     told = {each["agent_id"]: each["dynamic_variables"] for each in mock.report["sessions"]}
     assert told["other"]["called_number"] == "other"
@@ -137,9 +137,9 @@ def test_an_ami_event(pbx: Instance, agent: StartAgent) -> None:
     with agent(TALKER) as mock, Ami(pbx, events="call") as ami:
         away = section("first", "http://127.0.0.1:1", fallback_agent="spare", connect_attempts="1")
         configure(pbx, away + section("spare", mock.url))
-        place_call(pbx, "first", hangup_after=1.0)
-        event = ami.wait_event("ElevenLabsFallback")
-        began = ami.wait_event("ElevenLabsStart")
+        with Callers(pbx, 1, "first"):
+            event = ami.wait_event("ElevenLabsFallback")
+            began = ami.wait_event("ElevenLabsStart")
     assert (event["Agent"], event["Fallback"]) == ("first", "spare")
     assert event["Status"] == "UNREACHABLE"
     assert "127.0.0.1:1" in event["Reason"]

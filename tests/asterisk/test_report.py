@@ -22,7 +22,7 @@ from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import RESULT, configure, section, wait_talking
 from tests.asterisk.reporting import LEFT, leave, report, unpacked
 from tests.planted import PIN, SECRETS, Search, digits, key, secret
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS
 
 HOSTILE = "</p><script>alert(1)</script> \u202eevil\u202c"
 LONG = f"{HOSTILE} first second third fourth fifth sixth seventh eighth ninth tenth"
@@ -145,7 +145,7 @@ def test_the_report_of_a_call(pbx: Instance, mock: MockAgent) -> None:
 
 def _records(pbx: Instance) -> list[dict[str, Any]]:
     folder = pbx.folder / "spool" / "elevenlabs"
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while not (files := list(folder.glob("records-*.jsonl"))):
         assert time.monotonic() < until
         time.sleep(20 * MS)

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -45,15 +46,12 @@ from tests.planted import (
     secret,
     signature,
 )
-from tests.timing import SECOND
+from tests.timing import EVENT, SECOND
 
 KEY, ENVIRONMENT, INLINE = "key in the file", "key of the environment", "key in elevenlabs.conf"
 WRONG, TOKEN, SAID = "key in a wrong place", "token", "token of the dialplan"
 VARIABLE, SIGNED = "variable", "signature"
 PLANTED = (KEY, ENVIRONMENT, INLINE, WRONG, TOKEN, SAID, VARIABLE, SIGNED, PIN)
-
-STAY_SECONDS = 6.0
-"""A caller who presses keys: twelve digits, and the pause that ends them."""
 
 # ---- The service: agents that are well, and agents that tell what they must not ----
 
@@ -379,10 +377,15 @@ def refused_reloads(pbx: Instance, url: str) -> list[str]:
     return said
 
 
-def calls(pbx: Instance, seen: Seen) -> list[str]:
+def has_digits(event: dict[str, Any], agent: str) -> bool:
+    """Whether an agent is told what its caller has pressed."""
+    return event["agent_id"] == agent and digits(PIN) in str(event.get("text"))
+
+
+def calls(pbx: Instance, mock: MockAgent, seen: Seen) -> list[str]:
     """Call everybody; the commands' words."""
     start = len(pbx.log())
-    with Callers(pbx, len(KEYS), KEYS.__getitem__, hangup_after=STAY_SECONDS) as pressing:
+    with Callers(pbx, len(KEYS), KEYS.__getitem__) as pressing:
         pressing.wait_up()
         wait_talking(pbx, len(KEYS))
         for call in pressing:
@@ -390,7 +393,11 @@ def calls(pbx: Instance, seen: Seen) -> list[str]:
         said = commands(pbx)
         stay = {"not-json": 1.0, "unknown": 1.0}
         others = [name for name in STATUSES if name not in KEYS]
-        seen.outcomes = hold(pbx, others, hangup_after=lambda name: stay.get(name, 20 * SECOND))
+        seen.outcomes = hold(pbx, others, hangup_after=lambda name: stay.get(name, 60 * SECOND))
+        for name in KEYS[:2]:
+            told = f"what {name} has pressed"
+            mock.wait_event(lambda e: has_digits(e, name), EVENT, told)  # noqa: B023
+        pressing.hangup_all()
         pressing.wait()
     found = wait_results(pbx, KEYS, start)
     seen.outcomes |= {
@@ -461,7 +468,7 @@ def seen(root: Root, install: Install) -> Seen:
         with Eavesdropper(pbx) as ami:
             said = [configure(pbx, general(pbx) + agents(mock.url))]
             pbx.cli("elevenlabs debug on")
-            said += calls(pbx, seen)
+            said += calls(pbx, mock, seen)
             said += refused_reloads(pbx, mock.url)
             said.append(pbx.cli("dialplan show 900@callers"))
             leave_on_purpose(pbx, processes)

@@ -12,7 +12,7 @@ from testbed.mock import MockAgent
 from tests.asterisk.ami import Ami
 from tests.asterisk.conftest import StartAgent, StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, section, wait_talking
-from tests.timing import SECOND
+from tests.timing import EVENT
 
 TALKER = """\
 title = "talker"
@@ -71,7 +71,7 @@ def test_from_the_command_line_and_over_ami(pbx: Instance, agent: StartAgent) ->
         with Callers(pbx, 1, "sales_agent") as calls:
             calls.wait_up()
             wait_talking(pbx, 1)
-            mock.wait_event(lambda e: e["event"] == "transcript", 10 * SECOND)
+            mock.wait_event(lambda e: e["event"] == "transcript", EVENT)
             channel = channel_name(pbx)
             for command, said in (
                 (f"message {channel} Good morning", "message"),

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from testbed.callers import place_call
 from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.tls import Certificate
-from tests.asterisk.phone import DIALPLAN, section, wait_result
+from tests.asterisk.phone import DIALPLAN, section, talk, wait_result
 from tests.planted import KEY
 
 FOLDER = "Größe 1"
@@ -78,7 +77,7 @@ def test_files_of_any_name(pbx: Instance, root: Root, tls: Certificate) -> None:
         (pbx.etc / "elevenlabs.conf").write_bytes(os.fsencode(text))
         assert "1 agent" in pbx.cli("elevenlabs reload")
         start = len(pbx.log())
-        place_call(pbx, "default", hangup_after=0.5)
+        talk(pbx, "default")
         assert wait_result(pbx, start).status == "HANGUP"
     (session,) = mock.report["sessions"]
     assert session["violations"] == []

@@ -16,7 +16,7 @@ from testbed.sip import HOLDS, VIDEO
 from testbed.telephone import Leg
 from testbed.telephones import Telephones
 from tests.asterisk.conftest import StartAsterisk
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS
 
 PAGE = PROJECT / "docs" / "testing.md"
 ULAW = CODECS["ulaw"]
@@ -49,7 +49,7 @@ def pbx(asterisk: StartAsterisk) -> Instance:
 
 
 def until(reached: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 10 * SECOND
+    deadline = time.monotonic() + EVENT
     while not reached():
         assert time.monotonic() < deadline, what
         time.sleep(20 * MS)
@@ -73,7 +73,7 @@ def test_hold_and_other_offers(pbx: Instance) -> None:
         assert call.offer_video() == 200
         assert call.offer_fax() == 488
         hears(call)
-        call.hangup().wait(10 * SECOND)
+        call.hangup().wait(EVENT)
         assert call.ended_by == "caller"
 
 
@@ -105,7 +105,7 @@ def test_attended_transfer_and_pick_up(pbx: Instance) -> None:
         hears(call, at_colleague)
         hears(at_colleague, call)
         picked = desk.call("ring", replaces=at_colleague).wait_up()
-        at_colleague.wait(10 * SECOND)
+        at_colleague.wait(EVENT)
         hears(call, picked)
         assert picked.transfer("echo") == 200
         hears(call)
@@ -117,18 +117,18 @@ def test_refused_cancelled_and_early_ends(pbx: Instance) -> None:
         customer = phones.phone("customer")
         first = customer.call("desk")
         desk.wait_call().refuse()
-        first.wait(10 * SECOND)
+        first.wait(EVENT)
         second = customer.call("desk")
         rung = desk.wait_call()
-        second.hangup().wait(10 * SECOND)
-        rung.wait(10 * SECOND)
+        second.hangup().wait(EVENT)
+        rung.wait(EVENT)
         assert (first.ended_by, first.status) == ("refused", 486)
         assert (second.ended_by, rung.ended_by) == ("caller", "asterisk")
         third = customer.call("desk")
         at_desk = desk.wait_call().answer()
         third.wait_up()
-        at_desk.hangup().wait(10 * SECOND)
-        third.wait(10 * SECOND)
+        at_desk.hangup().wait(EVENT)
+        third.wait(EVENT)
         assert third.ended_by == "asterisk"
 
 
@@ -140,7 +140,7 @@ def test_follows_a_refer(pbx: Instance) -> None:
         pbx.wait_log("transfer SUCCESS", start=start)
         referred = customer.legs[1].wait_up()
         hears(referred)
-        call.wait(10 * SECOND)
+        call.wait(EVENT)
 
 
 def test_numbers_and_digits(pbx: Instance) -> None:

@@ -21,7 +21,7 @@ from testbed.paths import BUILD
 from testbed.root import Root
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, results, section, settled, wait_result, wait_talking
-from tests.timing import FULL, SECOND
+from tests.timing import EVENT, FULL, PROMPT, SECOND
 
 CYCLES = 100 if FULL else 10
 FORCED = 50 if FULL else 3
@@ -73,7 +73,7 @@ def closes(mock: MockAgent, start: int) -> list[tuple[int, str]]:
 
 
 def wait_closes(
-    mock: MockAgent, start: int, count: int, limit: float = 10 * SECOND
+    mock: MockAgent, start: int, count: int, limit: float = EVENT
 ) -> list[tuple[int, str]]:
     """The same, once there are so many."""
     deadline = time.monotonic() + limit
@@ -232,7 +232,7 @@ def test_stop_gracefully_lets_calls_end(pbx: Instance) -> None:
 
 def wait_refusing(pbx: Instance) -> None:
     """Wait until Asterisk takes no new call; nothing tells that it has begun to stop."""
-    deadline = time.monotonic() + 10 * SECOND
+    deadline = time.monotonic() + EVENT
     while place_call(pbx, "default", hangup_after=0.1).answered_at is not None:
         assert time.monotonic() < deadline, "Asterisk still takes calls"
 
@@ -267,6 +267,6 @@ def test_stop_now_closes_every_conversation(pbx: Instance, mock: MockAgent) -> N
         began = time.monotonic()
         pbx.cli("core stop now")
         wait_ended(pbx, 10 * SECOND)
-        assert time.monotonic() - began < STOP_SECONDS + 2 * SECOND
+        assert time.monotonic() - began < STOP_SECONDS + PROMPT
     assert wait_closes(mock, seen, CALLS) == [(1000, "client")] * CALLS
     assert pbx.exit_status == 0

@@ -16,7 +16,7 @@ from tests.asterisk.ami import Ami
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.crowd import Outcome, hold
 from tests.asterisk.phone import DIALPLAN, configure, section
-from tests.timing import SECOND
+from tests.timing import EVENT, SECOND
 
 KEY = "sk_0123456789abcdef0123456789abcdef"
 EVIL = 'bye"; $(touch ran) id; `touch ran`; touch ran; "\r\nForged: 1\x1b[31m\x9b31m'
@@ -120,7 +120,7 @@ def seen(asterisk: StartAsterisk, root: Root) -> Seen:
                 for name in NAMES
             ),
         )
-        outcomes = hold(pbx, NAMES, hangup_after=20 * SECOND)
+        outcomes = hold(pbx, NAMES, hangup_after=60 * SECOND)
         tested = pbx.cli("elevenlabs test agent http")
         events = _all_of(ami)
     calls = (pbx.folder / "calls.txt").read_text(encoding="utf-8").splitlines()
@@ -129,14 +129,11 @@ def seen(asterisk: StartAsterisk, root: Root) -> Seen:
 
 
 def _all_of(ami: Ami) -> bytes:
-    """Whatever AMI has told until now, as it came."""
-    ami._socket.settimeout(1 * SECOND)
+    """All that AMI tells until the last channel has gone, as it comes."""
+    ami._socket.settimeout(EVENT)
     come = b""
-    try:
-        while piece := ami._file.read1():
-            come += piece
-    except TimeoutError:
-        pass
+    while come.count(b"\nEvent: Hangup\r") < len(NAMES) or not come.endswith(b"\r\n\r\n"):
+        come += ami._file.read1()
     return come
 
 

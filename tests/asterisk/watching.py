@@ -12,7 +12,7 @@ from pathlib import Path
 
 from testbed.config import MANAGER_SECRET, MANAGER_USER
 from testbed.instance import Instance
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS, SECOND
 
 LOOK_SECONDS = 20 * MS
 """How often to look at the processes: one that reads its arguments and ends lives as long."""
@@ -104,7 +104,7 @@ class Eavesdropper:
         text = bytes(self._heard).decode(errors="replace")
         return "\n".join(" | ".join(block.split("\r\n")) for block in text.split("\r\n\r\n"))
 
-    def wait(self, words: str, limit: float = 10 * SECOND) -> None:
+    def wait(self, words: str, limit: float = EVENT) -> None:
         """Wait until it has heard this."""
         until = time.monotonic() + limit
         while words.encode() not in self._heard:

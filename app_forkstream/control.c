@@ -124,7 +124,7 @@ static char *show_streams(struct ast_cli_args *a)
 	held = streams_alive() - (int) count;
 	if (held > 0) {
 		door_cli(a->fd, "%d over, and held: by a name server or listener that does not answer, or by a channel "
-			"without audio\n", held);
+						"without audio\n", held);
 	}
 	return CLI_SUCCESS;
 }

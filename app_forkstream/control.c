@@ -69,7 +69,8 @@
 		</synopsis>
 		<syntax>
 			<xi:include xpointer="xpointer(/docs/manager[@name='Login']/syntax/parameter[@name='ActionID'])" />
-			<parameter name="StreamId" required="true" />
+			<parameter name="StreamId" required="true"><para>The stream's: the value of
+			<variable>FORKSTREAMID</variable>.</para></parameter>
 			<parameter name="Direction"><para><literal>rx</literal>, <literal>tx</literal> or
 			<literal>both</literal>, which is what it is without this.</para></parameter>
 			<parameter name="State" required="true"><para><literal>1</literal>: mute that direction.

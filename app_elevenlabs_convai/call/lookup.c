@@ -277,6 +277,16 @@ enum outcome {
 	OUTCOME_FAILED,		/*!< out of memory or descriptors */
 };
 
+/*! \brief Whether what the database has said counts still */
+static int is_known(const char *name)
+{
+	struct rows_view view;
+
+	rows_look(name, &view);
+	ao2_cleanup(view.agent);
+	return view.fresh;
+}
+
 /*! \brief Join a look-up of this name, or begin one. \return with a reference, or NULL and why not */
 static struct lookup *join(const char *name, enum outcome *why)
 {
@@ -284,6 +294,11 @@ static struct lookup *join(const char *name, enum outcome *why)
 	SCOPED_MUTEX(locked, &lock);
 
 	lookup = find(name);
+	if (!lookup && is_known(name)) {
+		/* One has ended since the caller has looked. */
+		*why = OUTCOME_ANSWERED;
+		return NULL;
+	}
 	if (!lookup && all_hang()) {
 		*why = OUTCOME_HANGING;
 		return NULL;

@@ -81,6 +81,7 @@ void media_open(struct media *media, struct ast_channel *channel)
 	media->native_write = ao2_bump(ast_channel_writeformat(channel));
 	media->read_translated = ast_channel_readtrans(channel) != NULL;
 	media->write_translated = ast_channel_writetrans(channel) != NULL;
+	media->cause = ast_channel_hangupcause(channel);
 	ast_channel_unlock(channel);
 	media_read_raw(media);
 }
@@ -469,11 +470,23 @@ void media_silence(struct media *media)
 		media->frame_bytes);
 }
 
+/*! \brief Whether somebody has said why the channel is to be hung up: RTP's time-out does, a write that fails does not */
+static int has_new_cause(const struct media *media)
+{
+	int cause;
+
+	ast_channel_lock(media->channel);
+	cause = ast_channel_hangupcause(media->channel);
+	ast_channel_unlock(media->channel);
+	return cause != media->cause;
+}
+
 /*
  * ast_write soft-hangs up a channel that does not take a frame. chan_pjsip does not while a
  * re-INVITE changes the codec: the RTP has the new one by then, the channel not yet. Nobody would
- * tell the telephone that its call is over, so the hang-up is taken back. Other reasons stay, and
- * a caller who hangs up is told of by a frame as well.
+ * tell the telephone that its call is over, so the hang-up is taken back. Other reasons stay. A
+ * hang-up by the line that comes just before ast_write has the same flag and the same outcome, and
+ * is not told again: a caller's is told of by a frame as well, RTP's time-out by its cause.
  */
 int media_write(struct media *media)
 {
@@ -483,7 +496,7 @@ int media_write(struct media *media)
 		media->failures = 0;
 		return 0;
 	}
-	if (was_up && ++media->failures <= FAILURES_MAX) {
+	if (was_up && !has_new_cause(media) && ++media->failures <= FAILURES_MAX) {
 		ast_channel_clear_softhangup(media->channel, AST_SOFTHANGUP_DEV);
 	}
 	return -1;

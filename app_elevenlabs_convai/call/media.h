@@ -66,6 +66,7 @@ struct media {
 	unsigned int preroll_dropped_ms;
 	unsigned int frame_bytes;	/*!< of one frame of agent's audio */
 	unsigned int failures;	/*!< writes that have failed in a row */
+	int cause;	/*!< the channel's hang-up cause before us; mostly none */
 	struct ast_frame frame;		/*!< reused for every write */
 	/*! headroom and its audio */
 	uint8_t buffer[AST_FRIENDLY_OFFSET + MEDIA_FRAME_BYTES_MAX];

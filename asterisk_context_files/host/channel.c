@@ -26,6 +26,8 @@
 #define REAL_SLICE_MS 5
 /*! More than there are agents that may have a channel */
 #define MAX_STORES 8
+/*! AST_CAUSE_REQUESTED_CHAN_UNAVAIL: what chan_pjsip gives as the cause when RTP has been missing for too long */
+#define NO_RTP 44
 /*! RTP's number of a channel's first frame */
 #define RTP_FIRST 40000
 /*! Descriptors that one wait may have */
@@ -57,6 +59,7 @@ struct ast_channel {
 	int hangupcause;
 	int is_moved;	/*!< another device has brought an id of its own */
 	unsigned int write_fails;
+	void (*when_written)(struct ast_channel *channel);	/*!< once, before the next frame is */
 	char told[256];	/*!< host_channel_told */
 	int generates;	/*!< a tone or music, which keeps what is written out */
 	int64_t hangup_us;	/*!< it is hung up by then; 0: never */
@@ -684,9 +687,31 @@ void host_channel_dtmf(struct ast_channel *channel, enum ast_frame_type type, ch
 	queue_frame(channel, frame);
 }
 
+static void add_softhangup(struct ast_channel *channel, int flag)
+{
+	ao2_lock(channel);
+	channel->softhangup |= flag;
+	ao2_unlock(channel);
+}
+
+/*! As chan_pjsip: a flag, and a frame as well */
 void host_channel_hangup(struct ast_channel *channel)
 {
+	add_softhangup(channel, AST_SOFTHANGUP_DEV);
+	host_channel_control(channel, AST_CONTROL_HANGUP);
+}
+
+void host_channel_falls_silent(struct ast_channel *channel)
+{
+	ao2_lock(channel);
+	ast_channel_hangupcause_set(channel, NO_RTP);
+	ao2_unlock(channel);
 	ast_softhangup(channel, AST_SOFTHANGUP_DEV);
+}
+
+void host_channel_when_written(struct ast_channel *channel, void (*happens)(struct ast_channel *channel))
+{
+	channel->when_written = happens;
 }
 
 /*! Somebody who talks */
@@ -845,6 +870,11 @@ struct ast_frame *ast_read(struct ast_channel *chan)
 	struct ast_frame *frame = take_incoming(chan);
 	struct ast_frame *translated;
 
+	if (frame && frame->frametype == AST_FRAME_CONTROL && frame->subclass.integer == AST_CONTROL_HANGUP) {
+		add_softhangup(chan, AST_SOFTHANGUP_DEV);
+		ast_frfree(frame);
+		return NULL;
+	}
 	if (!frame || frame->frametype != AST_FRAME_VOICE
 		|| frame->subclass.format == chan->read_format || frame->flags & 1u << 31) {
 		return frame;
@@ -881,6 +911,7 @@ static void check_frame(const struct ast_channel *channel, const struct ast_fram
 /*! Also writes where Asterisk would: before the audio, in the room that the frame offers */
 int ast_write(struct ast_channel *chan, struct ast_frame *frame)
 {
+	void (*happens)(struct ast_channel *channel) = chan->when_written;
 	struct host_written *written;
 
 	check_frame(chan, frame);
@@ -888,12 +919,16 @@ int ast_write(struct ast_channel *chan, struct ast_frame *frame)
 	if (host_tone_sounds()) {
 		FAIL("audio is written while a digit is sent");
 	}
+	if (happens) {
+		chan->when_written = NULL;
+		happens(chan);
+	}
 	if (ast_check_hangup(chan)) {
 		return -1;
 	}
 	if (chan->write_fails) {
 		chan->write_fails--;
-		ast_softhangup(chan, AST_SOFTHANGUP_DEV);
+		add_softhangup(chan, AST_SOFTHANGUP_DEV);
 		return -1;
 	}
 	if (chan->generates) {
@@ -968,12 +1003,11 @@ int ast_check_hangup(struct ast_channel *chan)
 	return ast_channel_softhangup_internal_flag(chan) != 0;
 }
 
+/*! A reader is woken by a frame that says nothing, which stays where the flag is taken back */
 int ast_softhangup(struct ast_channel *chan, int reason)
 {
-	ao2_lock(chan);
-	chan->softhangup |= reason;
-	ao2_unlock(chan);
-	wake(chan);
+	add_softhangup(chan, reason);
+	queue_frame(chan, frame_make(AST_FRAME_NULL, NULL, 0, 0));
 	return 0;
 }
 

@@ -161,6 +161,10 @@ void host_channel_take_away(struct ast_channel *channel);
 void host_channel_answer_takes(struct ast_channel *channel, int64_t us);
 /*! \brief The next so many writes fail, and soft-hang up the channel as Asterisk's do */
 void host_channel_write_fails(struct ast_channel *channel, unsigned int count);
+/*! \brief What happens once, when the next frame is about to be written */
+void host_channel_when_written(struct ast_channel *channel, void (*happens)(struct ast_channel *channel));
+/*! \brief RTP has been missing for rtp_timeout: the channel is soft-hung up for that, once, and has a cause */
+void host_channel_falls_silent(struct ast_channel *channel);
 /*! \brief ast_write takes so long */
 void host_channel_write_takes(struct ast_channel *channel, int64_t us);
 /*! \brief The dialplan has started a tone or music: writes succeed, and nobody hears them */

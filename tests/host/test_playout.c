@@ -412,6 +412,39 @@ TEST(writes_that_fail_now_and_then_hide_no_hang_up)
 	script_end();
 }
 
+static void hang_up_at_next_write(void *data)
+{
+	host_channel_when_written(data, host_channel_hangup);
+}
+
+static void fall_silent_at_next_write(void *data)
+{
+	host_channel_when_written(data, host_channel_falls_silent);
+}
+
+/*! Between a look at the channel and ast_write, which then fails and does not say why */
+static void hang_up_while_writing(void (*arm)(void *data))
+{
+	struct ast_channel *channel = script_begin(NULL);
+
+	script_metadata_at(50 * MS);
+	host_at(400 * MS, arm, channel);
+	script_run("sales");
+	CHECK_STR(host_variable(channel, "ELEVENLABSSTATUS"), "HANGUP");
+	CHECK(host_now() >= 400 * MS && host_now() <= 450 * MS);
+	script_end();
+}
+
+TEST(a_hang_up_while_writing_is_no_failure)
+{
+	hang_up_while_writing(hang_up_at_next_write);
+}
+
+TEST(a_time_out_while_writing_is_no_failure)
+{
+	hang_up_while_writing(fall_silent_at_next_write);
+}
+
 TEST(a_tone_of_the_dialplans_ends_when_the_agent_is_there)
 {
 	struct ast_channel *channel = script_begin(NULL);

@@ -35,16 +35,18 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 void host_fail_call(const char *function, unsigned int n)
 {
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < MAX_FAULTS; i++) {
-		if (!faults[i].function[0] || !strcmp(faults[i].function, function)) {
-			ast_copy_string(faults[i].function, function, sizeof(faults[i].function));
-			faults[i].countdown = n;
-			return;
-		}
+	pthread_mutex_lock(&lock);
+	while (i < MAX_FAULTS && faults[i].function[0] && strcmp(faults[i].function, function)) {
+		i++;
 	}
-	FAIL("more than %d faults", MAX_FAULTS);
+	if (i == MAX_FAULTS) {
+		FAIL("more than %d faults", MAX_FAULTS);
+	}
+	ast_copy_string(faults[i].function, function, sizeof(faults[i].function));
+	faults[i].countdown = n;
+	pthread_mutex_unlock(&lock);
 }
 
 int host_call_fails(const char *function)

@@ -638,10 +638,11 @@ static int fake_inform(uint32_t what, const struct convai_pair *pairs, uint32_t 
 {
 	char *told = what == CONVAI_INFORM_SETTINGS ? fake.settings : fake.informed;
 	size_t size = what == CONVAI_INFORM_SETTINGS ? sizeof(fake.settings) : sizeof(fake.informed);
-	size_t used = what == CONVAI_INFORM_SETTINGS ? 0 : strlen(told);
+	size_t used;
 	uint32_t i;
 
 	pthread_mutex_lock(&lock);
+	used = what == CONVAI_INFORM_SETTINGS ? 0 : strlen(told);
 	if (fake.inform_errno) {
 		errno = fake.inform_errno;
 		pthread_mutex_unlock(&lock);

@@ -25,6 +25,7 @@ static struct ast_channel *channel;
 static pthread_t thread;
 static int held;	/*!< tools of this name do not end */
 static char seen[512];
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;	/*!< of what is seen, by several threads at once */
 
 static void talk(void *data)
 {
@@ -51,9 +52,11 @@ static const char *variable(struct ast_channel *chan, const char *name)
 
 static void look_up(struct ast_channel *chan, void *data)
 {
+	pthread_mutex_lock(&lock);
 	snprintf(seen, sizeof(seen), "%s %s %s %s %s", variable(chan, "ELEVENLABS_CHANNEL"),
 		variable(chan, "ELEVENLABS_TOOL"), variable(chan, "ELEVENLABS_ARG_order"),
 		variable(chan, "ELEVENLABS_ARG_who"), ast_channel_caller(chan)->id.number.str);
+	pthread_mutex_unlock(&lock);
 	pbx_builtin_setvar_helper(chan, "GOSUB_RETVAL", data);
 }
 

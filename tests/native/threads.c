@@ -838,7 +838,8 @@ static void test_levels(void)
 
 		CHECK(count <= CONVAI_LEVELS_KEPT);
 		for (j = 0; j < count && j < 10; j++) {
-			CHECK(!newest[j].agent || newest[j].agent == (newest[j].caller | CONVAI_LEVEL_SPEAKS));
+			/* Both have the same frames, but for one of the agent's where it begins anew between the two. */
+			CHECK(!newest[j].agent || newest[j].agent >= (newest[j].caller | CONVAI_LEVEL_SPEAKS));
 		}
 		if (i == LOOKS / 2) {
 			convai_levels_begin(&levels, 1100000);

@@ -498,8 +498,9 @@ static void convai_op_end_all(uint32_t status, const char *reason)
 /*! \brief Ask the loop to end. A more urgent wish stays. */
 static void ask(enum convai_wish wish)
 {
-	convai_engine_refuse();
 	pthread_mutex_lock(&convai_engine.lock);
+	/* Whoever sees that none is taken waits for the lock, and so sees why: refuse_inbox. */
+	convai_engine_refuse();
 	if (convai_engine.wish < wish) {
 		convai_engine.wish = wish;
 	}

@@ -270,7 +270,7 @@ def sections(url: str, names: Sequence[str]) -> str:
     return text + "".join(section(name, url, tools="*") for name in names)
 
 
-WAITS = '${IF($["${AGENT}" = "queue_times_out" | "${AGENT}" = "overflow"]?1:60)}'
+WAITS = '${IF($["${AGENT}" = "overflow"]?1:${IF($["${AGENT}" = "queue_times_out"]?8:60)})}'
 REPLACE: Mapping[str, str] = {
     "ElevenLabsConvAI(briefing)": 'ElevenLabsConvAI(${IF($["${ARG2:-6}" = "prompt"]?:briefing)})',
     "(sales)": "(queue_${AGENT})",

@@ -49,6 +49,7 @@ exten => _[a-z].,1,Set(AGENT=${{EXTEN}})
  same => n,Log(NOTICE,{RESULT}went on|${{AGENT}})
  same => n,Hangup()
 exten => h,1,Log(NOTICE,{RESULT}hung up|${{AGENT}})
+ same => n,ExecIf($["${{AGENT}}" = "leaving"]?Set(GLOBAL(HAS_LEFT)=1))
 
 [hints]
 exten => 100,hint,Custom:desk
@@ -78,7 +79,8 @@ exten => together,1,Set(GROUP()=together)
  same => n,Return(together ${{ELEVENLABS_ARG_number}})
 exten => slower,1,Wait(3)
  same => n,Return(slower)
-exten => notes,1,Wait(1)
+exten => notes,1,Wait(0.1)
+ same => n,GotoIf($["${{HAS_LEFT}}" != "1"]?1)
  same => n,Log(NOTICE,noted to the end)
  same => n,Return()
 exten => command,1,System(true)

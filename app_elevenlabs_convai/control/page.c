@@ -32,6 +32,7 @@
 #include "control/page.h"
 #include "control/page_file.h"
 #include "control/page_status.h"
+#include "control/request.h"
 #include "control/running.h"
 #include "control/say.h"
 #include "control/steer.h"
@@ -52,16 +53,6 @@ static int stopping;
 
 /* ---- Who asks ---- */
 
-static const char *header_of(const struct ast_variable *headers, const char *name)
-{
-	for (; headers; headers = headers->next) {
-		if (!strcasecmp(headers->name, name)) {
-			return headers->value;
-		}
-	}
-	return NULL;
-}
-
 /*!
  * \brief Whether a page of another origin asks, by what its browser says. Whoever uses none says nothing.
  *
@@ -69,9 +60,9 @@ static const char *header_of(const struct ast_variable *headers, const char *nam
  */
 static int is_foreign(const struct ast_variable *headers)
 {
-	const char *site = header_of(headers, "Sec-Fetch-Site");
-	const char *origin = header_of(headers, "Origin");
-	const char *host = header_of(headers, "Host");
+	const char *site = request_value(headers, "Sec-Fetch-Site");
+	const char *origin = request_value(headers, "Origin");
+	const char *host = request_value(headers, "Host");
 
 	if (site && strcmp(site, "same-origin") && strcmp(site, "none")) {
 		return 1;
@@ -185,7 +176,7 @@ static void send_page(struct ast_tcptls_session_instance *ser, enum ast_http_met
 
 static uint64_t number_in(const struct ast_variable *params, const char *name)
 {
-	const char *value = header_of(params, name);
+	const char *value = request_value(params, name);
 
 	return value ? strtoull(value, NULL, 10) : 0;
 }
@@ -195,7 +186,7 @@ static void take_cursor(struct page_cursor *cursor, const struct ast_variable *p
 	cursor->call = number_in(params, "call");
 	cursor->from = number_in(params, "from");
 	cursor->ended = number_in(params, "ended");
-	if (header_of(params, "since")) {
+	if (request_value(params, "since")) {
 		cursor->has_levels = 1;
 		page_status_since(cursor, number_in(params, "since"));
 	}
@@ -245,7 +236,6 @@ static void stream(struct ast_tcptls_session_instance *ser, struct ast_variable 
 		ast_http_error(ser, 500, "Server Error", "Out of memory");
 		return;
 	}
-	ast_iostream_set_timeout_inactivity(ser->stream, PAGE_WRITE_MS);
 	ast_str_set(&out, 0,
 		"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n"
 		"X-Accel-Buffering: no\r\nConnection: close\r\n" GUARDS "\r\n");
@@ -348,7 +338,7 @@ static int act_on(struct call *call, int hangs_up, const struct ast_variable *fo
 		snprintf(answer, size, "Hung up");
 		return 0;
 	}
-	return say_to(call, S_OR(header_of(form, "type"), ""), S_OR(header_of(form, "text"), ""), answer, size);
+	return say_to(call, S_OR(request_value(form, "type"), ""), S_OR(request_value(form, "text"), ""), answer, size);
 }
 
 /*!
@@ -356,19 +346,17 @@ static int act_on(struct call *call, int hangs_up, const struct ast_variable *fo
  *
  * Its header is one that no form and no other page can send without asking first, and that is never answered.
  */
-static void act(struct ast_tcptls_session_instance *ser, struct ast_variable *headers, int hangs_up,
-	struct page_cursor *cursor)
+static void act(struct ast_tcptls_session_instance *ser, const struct ast_variable *headers,
+	const struct ast_variable *form, int hangs_up, struct page_cursor *cursor)
 {
-	struct ast_variable *form;
 	struct call *call;
 	char answer[STEER_ANSWER_SIZE];
 	int failed;
 
-	if (!cursor->may_call || !header_of(headers, "X-ElevenLabs-Page")) {
+	if (!cursor->may_call || !request_value(headers, "X-ElevenLabs-Page")) {
 		refuse(ser, 403);
 		return;
 	}
-	form = ast_http_get_post_vars(ser, headers);
 	if (!form) {
 		send_answer(ser, 400, "Bad Request", "There is no form, or it is too long");
 		return;
@@ -377,7 +365,6 @@ static void act(struct ast_tcptls_session_instance *ser, struct ast_variable *he
 	call = find_call(cursor->call);
 	failed = act_on(call, hangs_up, form, answer, sizeof(answer));
 	send_answer(ser, failed ? 409 : 200, failed ? "Conflict" : "OK", answer);
-	ast_variables_destroy(form);
 	ao2_cleanup(call);
 }
 
@@ -412,7 +399,8 @@ static int answer_get(struct ast_tcptls_session_instance *ser, const char *uri, 
 	return 0;
 }
 
-static void answer_post(struct ast_tcptls_session_instance *ser, const char *uri, struct ast_variable *headers)
+static void answer_post(struct ast_tcptls_session_instance *ser, const char *uri, struct ast_variable *headers,
+	const struct ast_variable *form)
 {
 	struct page_cursor cursor = { 0 };
 	int hangs_up = !strcmp(uri, "hangup");
@@ -420,12 +408,12 @@ static void answer_post(struct ast_tcptls_session_instance *ser, const char *uri
 	if (!hangs_up && strcmp(uri, "say")) {
 		ast_http_error(ser, 404, "Not Found", "There is no such page");
 	} else if (!refuse(ser, admit(headers, &cursor))) {
-		act(ser, headers, hangs_up, &cursor);
+		act(ser, headers, form, hangs_up, &cursor);
 	}
 }
 
 static int answer(struct ast_tcptls_session_instance *ser, const char *uri, enum ast_http_method method,
-	const struct ast_variable *params, struct ast_variable *headers)
+	const struct ast_variable *params, struct ast_variable *headers, const struct ast_variable *form)
 {
 	if (!is_on()) {
 		ast_http_error(ser, 404, "Not Found", "http_page in elevenlabs.conf is not on");
@@ -440,7 +428,7 @@ static int answer(struct ast_tcptls_session_instance *ser, const char *uri, enum
 		}
 		return answer_get(ser, uri, method, params, headers);
 	case AST_HTTP_POST:
-		answer_post(ser, uri, headers);
+		answer_post(ser, uri, headers, form);
 		return 0;
 	default:
 		break;
@@ -453,10 +441,13 @@ static int handle_http(struct ast_tcptls_session_instance *ser, const struct ast
 	const char *uri, enum ast_http_method method, struct ast_variable *get_params,
 	struct ast_variable *headers)
 {
+	struct ast_variable *form;
 	int res;
 
 	ast_atomic_fetchadd_int(&running, +1);
-	res = answer(ser, uri, method, get_params, headers);
+	form = request_take(ser, headers);
+	res = answer(ser, uri, method, get_params, headers, form);
+	ast_variables_destroy(form);
 	ast_atomic_fetchadd_int(&running, -1);
 	return res;
 }

@@ -30,9 +30,6 @@
 /*! So often a thread that waits for the next tick looks whether the module is to go, in ms */
 #define PAGE_LOOK_MS 200
 
-/*! A viewer who takes nothing for so long has gone, in ms; less than an unload waits */
-#define PAGE_WRITE_MS 2000
-
 /*! So long may the engine take to make a report, in ms: it looks on the disk */
 #define PAGE_REPORT_MS 15000
 

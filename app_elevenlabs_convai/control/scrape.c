@@ -33,6 +33,7 @@
 
 #include "config/config.h"
 #include "control/metrics.h"
+#include "control/request.h"
 #include "control/running.h"
 #include "control/scrape.h"
 #include "door.h"
@@ -157,6 +158,7 @@ static int handle_http(struct ast_tcptls_session_instance *ser, const struct ast
 	struct ast_variable *headers)
 {
 	ast_atomic_fetchadd_int(&running, +1);
+	ast_variables_destroy(request_take(ser, headers));
 	answer(ser, method, headers);
 	ast_atomic_fetchadd_int(&running, -1);
 	return 0;

@@ -400,6 +400,7 @@ struct host_request {
 	const char *headers[HOST_HTTP_MAX];	/*!< "Name: value" */
 	const char *params[HOST_HTTP_MAX];	/*!< "name=value" */
 	const char *form[HOST_HTTP_MAX];	/*!< "name=value" */
+	int lacks_body;	/*!< the body that its headers promise never comes */
 };
 
 /*!

@@ -38,6 +38,13 @@ static char *body;
 static const char *asked_by;
 static const struct host_request *asked;
 
+/*! The connection of that request */
+static struct {
+	int closes;	/*!< behind the answer */
+	int all_ms;	/*!< how long all that is read may take together; 0: each piece has its own limit */
+	int each_ms;	/*!< how long an answer may wait to be taken; 0: as long as http.conf says */
+} connection;
+
 /*! Of the session 1 of AMI over HTTP; 0 and 0: nobody has logged in */
 static struct {
 	int read;
@@ -155,11 +162,45 @@ int astman_verify_session_writepermissions(uint32_t ident, int perm)
 	return ident == 1 && (classes.write & perm);
 }
 
+/* ---- The body ---- */
+
+int ast_http_body_discard(struct ast_tcptls_session_instance *ser)
+{
+	if (!asked->lacks_body || connection.closes) {
+		return 0;
+	}
+	if (!connection.all_ms) {
+		FAIL("a body is waited for that comes byte by byte");
+	}
+	usleep(connection.all_ms * 1000);
+	connection.closes = 1;
+	return -1;
+}
+
 struct ast_variable *ast_http_get_post_vars(struct ast_tcptls_session_instance *ser,
 	struct ast_variable *headers)
 {
-	return list(asked->form, "=");
+	return ast_http_body_discard(ser) ? NULL : list(asked->form, "=");
 }
+
+void ast_http_request_close_on_completion(struct ast_tcptls_session_instance *ser)
+{
+	connection.closes = 1;
+}
+
+void ast_iostream_set_timeout_inactivity(struct ast_iostream *stream, int timeout)
+{
+	connection.all_ms = 0;
+	connection.each_ms = timeout;
+}
+
+void ast_iostream_set_timeout_sequence(struct ast_iostream *stream, struct timeval start,
+	int timeout)
+{
+	connection.all_ms = timeout;
+}
+
+/* ---- Answers ---- */
 
 static void auth_destructor(void *object)
 {
@@ -183,6 +224,9 @@ struct ast_http_auth *ast_http_get_auth(struct ast_variable *headers)
 
 static void respond(int code, const char *lines, const char *text)
 {
+	if (!connection.each_ms) {
+		FAIL("an answer may wait to be taken for longer than an unload waits");
+	}
 	status = code;
 	free(header);
 	header = strdup(lines);
@@ -194,6 +238,7 @@ void ast_http_send(struct ast_tcptls_session_instance *ser, enum ast_http_method
 	int status_code, const char *status_title, struct ast_str *http_header, struct ast_str *out,
 	int fd, unsigned int static_content)
 {
+	ast_http_body_discard(ser);
 	respond(status_code, ast_str_buffer(http_header), ast_str_buffer(out));
 	if (fd) {
 		/* As in Asterisk, where -1 is a descriptor as well, and its length is added. */
@@ -206,6 +251,7 @@ void ast_http_send(struct ast_tcptls_session_instance *ser, enum ast_http_method
 void ast_http_create_response(struct ast_tcptls_session_instance *ser, int status_code,
 	const char *status_title, struct ast_str *http_header_data, const char *text)
 {
+	ast_http_body_discard(ser);
 	respond(status_code, http_header_data ? ast_str_buffer(http_header_data) : "", text);
 	ast_free(http_header_data);
 }
@@ -213,6 +259,7 @@ void ast_http_create_response(struct ast_tcptls_session_instance *ser, int statu
 void ast_http_error(struct ast_tcptls_session_instance *ser, int code, const char *title,
 	const char *text)
 {
+	ast_http_body_discard(ser);
 	respond(code, "", text);
 }
 
@@ -234,10 +281,6 @@ void host_when_viewer_looks(int look, void (*happens)(void *data), void *data)
 int ast_iostream_get_fd(struct ast_iostream *stream)
 {
 	return -1;
-}
-
-void ast_iostream_set_timeout_inactivity(struct ast_iostream *stream, int timeout)
-{
 }
 
 ssize_t ast_iostream_write(struct ast_iostream *stream, const void *buffer, size_t count)
@@ -286,6 +329,7 @@ static int ask(const struct host_request *request, const char *from)
 		return 404;
 	}
 	asked = request;
+	memset(&connection, 0, sizeof(connection));
 	headers = list(request->headers, ": ");
 	params = list(request->params, "=");
 	uri->callback(&session, uri, rest, request->method, params, headers);

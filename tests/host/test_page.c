@@ -17,6 +17,7 @@
 #include "asterisk/manager.h"
 
 #define COOKIE "Cookie: mansession_id=\"00000001\""
+#define OURS "X-ElevenLabs-Page: 1"
 #define ON "http_page = yes\n"
 #define CONFIG "[general]\nauth = none\n" ON "[sales]\nagent_id = agent_sales\n"
 
@@ -122,6 +123,47 @@ TEST(there_is_get_and_post)
 	CHECK_INT(host_http(&(struct host_request) { .method = AST_HTTP_POST, .path = "elevenlabs/status.json",
 		.headers = { COOKIE } }, &header, &text), 404);
 	CHECK_INT(get("elevenlabs/hangup"), 404);
+	script_end();
+}
+
+/*! \brief Ask with a header that promises a body, which never comes. \return the status */
+static int ask_without_body(const char *path, int method, const char *promise, uint64_t *took)
+{
+	uint64_t began = host_now();
+	int res = host_http(&(struct host_request) { .method = method, .path = path, .lacks_body = 1,
+		.headers = { COOKIE, OURS, promise } }, &header, &text);
+
+	*took = host_now() - began;
+	return res;
+}
+
+TEST(a_body_that_never_comes)
+{
+	static const char * const paths[] = {
+		"elevenlabs", "elevenlabs/status.json", "elevenlabs/say", "elevenlabs/hangup", "elevenlabs/metrics",
+	};
+	static const char * const endless[] = {
+		"Transfer-Encoding: chunked", "Content-Length: 40961", "Content-Length: 99999999999", "Content-Length: -9",
+	};
+	uint64_t took;
+	size_t i;
+	size_t k;
+
+	script_begin(CONFIG);
+	for (i = 0; i < ARRAY_LEN(paths); i++) {
+		/* With a log-in and without: it is waited for no longer than an unload waits. */
+		host_log_in(i & 1 ? EVENT_FLAG_REPORTING : 0, EVENT_FLAG_CALL);
+		CHECK(ask_without_body(paths[i], i & 1 ? AST_HTTP_POST : AST_HTTP_GET, "Content-Length: 20", &took) > 0);
+		CHECK_INT(took, 2000 * MS);
+		for (k = 0; k < ARRAY_LEN(endless); k++) {
+			/* One that may have no end is not waited for at all. */
+			CHECK(ask_without_body(paths[i], AST_HTTP_POST, endless[k], &took) > 0);
+			CHECK_INT(took, 0);
+		}
+	}
+	may_all();
+	CHECK_INT(ask_without_body("elevenlabs/hangup", AST_HTTP_POST, "Content-Length: 20", &took), 400);
+	CHECK_INT(ask_without_body("elevenlabs/hangup", AST_HTTP_POST, "Transfer-Encoding: chunked", &took), 400);
 	script_end();
 }
 
@@ -430,8 +472,6 @@ static int press(const char *path, const char *line, const char *type, const cha
 	return host_http(&(struct host_request) { .method = AST_HTTP_POST, .path = path,
 		.headers = { COOKIE, "Host: pbx:8088", line }, .form = { id, type, what } }, &header, &text);
 }
-
-#define OURS "X-ElevenLabs-Page: 1"
 
 static void press_all(void *data)
 {

@@ -67,7 +67,11 @@ uint32_t ast_http_manid_from_vars(struct ast_variable *headers);
 /*! \brief What a form has sent, to be given to ast_variables_destroy; NULL: nothing, or no form */
 struct ast_variable *ast_http_get_post_vars(struct ast_tcptls_session_instance *ser,
 	struct ast_variable *headers);
-/*! \brief Frees header and body */
+/*! \brief Read what nobody has read of a body; ast_http_send does so too. -1: it did not come. */
+int ast_http_body_discard(struct ast_tcptls_session_instance *ser);
+/*! \brief Close the connection behind the answer, without reading what is left of the body */
+void ast_http_request_close_on_completion(struct ast_tcptls_session_instance *ser);
+/*! \brief Frees header and body; reads what is left of a body before */
 void ast_http_send(struct ast_tcptls_session_instance *ser, enum ast_http_method method,
 	int status_code, const char *status_title, struct ast_str *http_header,
 	struct ast_str *out, int fd, unsigned int static_content);

@@ -497,6 +497,13 @@ static int reload_configuration(void)
 	return -1;
 }
 
+/*! \brief Tell those who do not look at the configuration with each call. The thread that loads. */
+static void configuration_changed(void)
+{
+	recording_configure();
+	feed_configure();
+}
+
 static int start_engine(const char *failure)
 {
 	char error[ENDING_REASON_SIZE];
@@ -589,7 +596,7 @@ static int load_module(void)
 	struct config_change change;
 
 	registry_close(0);
-	config_watch(recording_configure);
+	config_watch(configuration_changed);
 	if (config_load(&report, &change)) {
 		door_log(LOG_ERROR, "Not loaded: %s has %u fault%s\n", CONFIG_FILE, report.faults,
 			ESS(report.faults));

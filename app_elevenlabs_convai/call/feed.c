@@ -47,6 +47,8 @@ AST_MUTEX_DEFINE_STATIC(lock);
 static struct feed *endings[FEED_ENDINGS];
 static uint64_t ended;
 static uint64_t begun;
+/*! Whether anything is kept: http_page. Written under the lock, atomic. */
+static int kept;
 
 /* ---- The beginning ---- */
 
@@ -127,17 +129,34 @@ static struct entry *make_entry(const char *event, struct ast_json *fields)
 	return entry;
 }
 
-/*! \brief Put it behind the others, and let the oldest go. The feed is locked. */
+/*! \brief Let the oldest go, until there are no more than so many bytes. The feed is locked. */
+static void shorten(struct feed_events *events, size_t most)
+{
+	struct entry *entry;
+
+	while (events->bytes > most && (entry = AST_LIST_REMOVE_HEAD(&events->list, next))) {
+		events->first++;
+		events->bytes -= entry->length;
+		ast_free(entry);
+	}
+}
+
+/*! \brief Put it behind the others. The feed is locked. */
 static void keep(struct feed_events *events, struct entry *entry)
 {
 	AST_LIST_INSERT_TAIL(&events->list, entry, next);
 	events->next++;
 	events->bytes += entry->length;
-	while (events->bytes > FEED_BYTES && (entry = AST_LIST_REMOVE_HEAD(&events->list, next))) {
-		events->first++;
-		events->bytes -= entry->length;
-		ast_free(entry);
-	}
+	shorten(events, FEED_BYTES);
+}
+
+/*! \brief The page was switched off during the call: give back what there is of it */
+static void forget(struct feed *feed)
+{
+	ao2_lock(feed);
+	shorten(feed->events, 0);
+	feed->speaker[0] = feed->said[0] = '\0';
+	ao2_unlock(feed);
 }
 
 /*! \brief Note who has said what. The feed is locked. */
@@ -154,7 +173,7 @@ static void note_words(struct feed *feed, struct ast_json *fields)
 
 int feed_keeps(const struct feed *feed)
 {
-	return feed && feed->events;
+	return feed && feed->events && __atomic_load_n(&kept, __ATOMIC_ACQUIRE);
 }
 
 void feed_add(struct feed *feed, const char *event, struct ast_json *fields)
@@ -162,6 +181,9 @@ void feed_add(struct feed *feed, const char *event, struct ast_json *fields)
 	struct entry *entry;
 
 	if (!feed_keeps(feed)) {
+		if (feed && feed->events) {
+			forget(feed);
+		}
 		return;
 	}
 	if (!strcmp(event, "ElevenLabsEnd")) {
@@ -212,7 +234,7 @@ uint64_t feed_append(struct feed *feed, struct ast_str **out, uint64_t from)
 
 void feed_end(struct feed *feed, struct ast_channel *channel)
 {
-	struct feed *oldest;
+	struct feed *oldest = NULL;
 
 	if (!feed_keeps(feed)) {
 		return;
@@ -221,9 +243,11 @@ void feed_end(struct feed *feed, struct ast_channel *channel)
 	ast_copy_string(feed->channel, ast_channel_name(channel), sizeof(feed->channel));
 	ast_channel_unlock(channel);
 	ast_mutex_lock(&lock);
-	feed->ended = ++ended;
-	oldest = endings[ended % FEED_ENDINGS];
-	endings[ended % FEED_ENDINGS] = ao2_bump(feed);
+	if (kept) {
+		feed->ended = ++ended;
+		oldest = endings[ended % FEED_ENDINGS];
+		endings[ended % FEED_ENDINGS] = ao2_bump(feed);
+	}
 	ast_mutex_unlock(&lock);
 	ao2_cleanup(oldest);
 }
@@ -256,14 +280,35 @@ void feed_find_ended(uint64_t number, char record[FEED_RECORD_SIZE])
 	}
 }
 
-void feed_clear(void)
+/*! \brief Let those that are over go. The lock is held. */
+static void forget_endings(void)
 {
 	size_t i;
-	SCOPED_MUTEX(locked, &lock);
 
 	for (i = 0; i < FEED_ENDINGS; i++) {
 		ao2_cleanup(endings[i]);
 		endings[i] = NULL;
 	}
+}
+
+void feed_configure(void)
+{
+	/* Held until it is done: of two reloads at once the later one counts. */
+	SCOPED_MUTEX(locked, &lock);
+	struct config *config = config_get();
+
+	__atomic_store_n(&kept, config && config->http_page, __ATOMIC_RELEASE);
+	if (!kept) {
+		/* Numbers go on: a viewer who comes back knows the last one. */
+		forget_endings();
+	}
+	ao2_cleanup(config);
+}
+
+void feed_clear(void)
+{
+	SCOPED_MUTEX(locked, &lock);
+
+	forget_endings();
 	ended = 0;
 }

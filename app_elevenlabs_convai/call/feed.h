@@ -11,7 +11,7 @@
  * \brief What the live page shows of a call beside its counters: who it is, and its events as programs have them
  *
  * One feed for each run of the application, whichever agents it has. Its channel's thread writes, threads of
- * Asterisk's HTTP server read. Events are kept only where http_page is on, and no more than FEED_BYTES of them.
+ * Asterisk's HTTP server read. Events are kept only as long as http_page is on, and no more than FEED_BYTES of them.
  */
 
 #ifndef CALL_FEED_H
@@ -74,7 +74,14 @@ struct feed {
 struct feed *feed_begin(struct ast_channel *channel, const struct config *config,
 	const struct config_agent *agent, const char *record);
 
-/*! \brief Whether it keeps anything: http_page was on when it began. NULL keeps nothing. */
+/*!
+ * \brief Keep something, or nothing any more, as the configuration in use has http_page. Any thread; after each load.
+ *
+ * Switched off, it forgets the calls that are over; one that is up gives back its events with the next of them.
+ */
+void feed_configure(void);
+
+/*! \brief Whether it keeps anything: http_page was on when it began, and is on. NULL keeps nothing. */
 int feed_keeps(const struct feed *feed);
 
 /*! \brief Keep what programs are told: an object of strings that have passed the door. Channel thread. */

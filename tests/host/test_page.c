@@ -317,6 +317,61 @@ TEST(nothing_is_kept_where_there_is_no_page)
 	script_end();
 }
 
+static void switch_to(const char *config)
+{
+	host_write_config("elevenlabs.conf", config);
+	host_cli("elevenlabs reload");
+}
+
+/*! \brief A call has words; the page goes, and comes back later */
+static void switch_off_and_on(void *data)
+{
+	see_status(NULL);
+	CHECK_HAS(text, "\"said\":\"\\u003c/script");
+	CHECK_HAS(text, "there is no such agent");
+	switch_to(SCRIPT_CONFIG);
+	CHECK_INT(get("elevenlabs/status.json"), 404);
+	say_words(NULL);
+}
+
+static void switch_on(void *data)
+{
+	switch_to(CONFIG);
+	see_status(NULL);
+	CHECK_HAS(text, "\"said\":\"\"");
+	CHECK_HAS(text, "\"endings\":[]}");
+	CHECK_INT(look_at(id_of(), "from=0"), 200);
+	CHECK_HAS(text, "\"events\":[],");
+}
+
+TEST(what_is_kept_is_given_back)
+{
+	script_begin(CONFIG);
+	may_all();
+	script_run("nobody");
+	script_metadata_at(10 * MS);
+	host_at(500 * MS, say_words, NULL);
+	host_at(1500 * MS, switch_off_and_on, NULL);
+	host_at(2500 * MS, switch_on, NULL);
+	host_at(3500 * MS, say_words, NULL);
+	script_agent_ends_at(4500 * MS, CONVAI_STATUS_AGENT_ENDED, "the agent has ended the conversation",
+		CONVAI_PLAY_OUT_NONE);
+	script_run("sales");
+	see_status(NULL);
+	/* The first has gone, and a viewer who knows it is told of the next. */
+	CHECK_HAS(text, "\"number\":2}]");
+	CHECK(!strstr(text, "no such agent"));
+	CHECK_INT(look_at(id_of(), "from=0"), 200);
+	CHECK_HAS(text, "\"events\":[{\"event\":\"ElevenLabsTranscript\",");
+	/* Ended while it was off: never seen. */
+	switch_to(SCRIPT_CONFIG);
+	script_run("nobody");
+	switch_to(CONFIG);
+	see_status(NULL);
+	CHECK_HAS(text, "\"endings\":[]}");
+	script_end();
+}
+
 TEST(numbers_that_are_nobodys_business)
 {
 	script_begin("[general]\nauth = none\n" ON "send_caller_number = no\n[sales]\nagent_id = a\n");
@@ -399,8 +454,7 @@ static void log_off(void *data)
 
 static void switch_off(void *data)
 {
-	host_write_config("elevenlabs.conf", SCRIPT_CONFIG);
-	host_cli("elevenlabs reload");
+	switch_to(SCRIPT_CONFIG);
 }
 
 TEST(a_stream_lasts_as_long_as_its_viewer)

@@ -14,6 +14,10 @@ function openCall(id) {
     return;
   }
   openedFrom = document.activeElement;
+  if (drawnFor !== id) {
+    // What was written for one call is not sent to another.
+    $("d-act").elements.text.value = "";
+  }
   look(id);
   takeLooked(model.looked, null);
   $("detail").hidden = false;
@@ -213,19 +217,26 @@ async function hangUp() {
 
 async function sendText() {
   const form = $("d-act");
+  const button = form.querySelector(".say button");
   const text = form.elements.text.value.trim();
-  if (!text) {
+  if (!text || button.disabled) {
     form.elements.text.focus();
     return;
   }
+  button.disabled = true;
   if (await act("say", { type: form.elements.type.value, text })) {
     form.elements.text.value = "";
   }
+  button.disabled = false;
 }
 
 /** Have the server do something to this call. Whether it has. */
 async function act(what, fields) {
-  const answer = await post(what, { call: String(model.looked.id), since: String(model.since), ...fields });
+  const { looked } = model;
+  const answer = await post(what, { call: String(looked.id), since: String(model.since), ...fields });
+  if (!model.looked || model.looked.id !== looked.id) {
+    return false;
+  }
   mark($("d-done"), "failed", answer.done ? "" : "1");
   put($("d-done"), answer.text);
   return answer.done;

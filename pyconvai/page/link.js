@@ -5,6 +5,7 @@ const KEEP_MS = 15000; // so often the log-in is renewed: Asterisk forgets it af
 const POLL_MS = 2000;
 const AGAIN_POLLS = 15; // after so many polls the events are tried once more
 const ASK_MS = 10000; // no request may last longer
+const QUIET_MS = 5000; // who is sent nothing for so long, with a status each second, has no connection any more
 
 // The page's own address may end in a slash or not.
 const HERE = location.pathname.replace(/\/+$/, "");
@@ -12,6 +13,7 @@ const MANAGER = HERE.replace(/[^/]*$/, "rawman");
 
 let events = null; // an EventSource while one is open
 let timer = 0; // of the next poll
+let quiet = 0; // a timer: nothing has come
 let polls = 0;
 let keptAt = 0;
 let logOuts = 0; // what was asked before one is not shown behind it
@@ -80,6 +82,7 @@ function query() {
 
 function disconnect() {
   clearTimeout(timer);
+  clearTimeout(quiet);
   timer = 0;
   if (events) {
     events.close();
@@ -87,13 +90,25 @@ function disconnect() {
   }
 }
 
+/** A connection that is dead without an end looks like one on which nothing comes. */
+function listen() {
+  clearTimeout(quiet);
+  quiet = setTimeout(() => {
+    showLink("lost");
+    disconnect();
+    poll();
+  }, QUIET_MS);
+}
+
 /** Have what there is sent, from now on. */
 function connect() {
   disconnect();
   const source = new EventSource(`${HERE}/events?${query()}`);
   events = source;
+  listen();
   source.onmessage = (message) => {
     polls = 0;
+    listen();
     arrived(JSON.parse(message.data), "live");
   };
   source.addEventListener("refused", () => {
@@ -118,7 +133,8 @@ async function poll() {
     }
     if (answer.status === 401 || answer.status === 403) {
       disconnect();
-      showLogin(answer.status === 403 ? (await answer.json()).answer : "");
+      const isForgotten = document.body.dataset.view === "live";
+      showLogin(answer.status === 403 ? (await answer.json()).answer : isForgotten ? "Asterisk has forgotten this log-in." : "");
       return;
     }
     if (!answer.ok) {

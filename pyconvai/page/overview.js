@@ -47,7 +47,7 @@ function showEnds() {
     kinds[kindOf(status)] += count;
   }
   put($("n-ended"), String(kinds.good + kinds.warn + kinds.bad));
-  put($("n-trouble"), kinds.bad ? `· ${kinds.bad} with trouble` : kinds.warn ? `· ${kinds.warn} cut off` : "");
+  put($("n-trouble"), kinds.bad ? `${kinds.bad} with trouble` : kinds.warn ? `${kinds.warn} cut off` : "");
   const bars = Object.keys(kinds).filter((kind) => kinds[kind]).map((kind) => {
     const bar = make("i");
     bar.dataset.kind = kind;
@@ -215,7 +215,7 @@ function makeEnding(call) {
   const answered = Number(end.Answers) ? seconds(end.LatencyMs) : "–";
   const reason = make("span", "reason", [end.Reason, end.Detail].filter(Boolean).join(" – "));
   reason.title = reason.textContent;
-  row.append(when, make("b", "number said", partyOf(call)), make("span", "agent", end.Agent), badge, reason,
+  row.append(when, make("b", "number", partyOf(call)), make("span", "agent", end.Agent), badge, reason,
     make("span", "answer figure", answered), make("span", "time figure", duration(Number(end.Duration) || 0)));
   item.append(row);
   return item;

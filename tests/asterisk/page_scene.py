@@ -18,6 +18,12 @@ AGENTS = {
     "bookings": {"transcripts": "all", "max_sessions": "4", "tools": "*"},
     "service-desk": {"transcripts": "all"},
 }
+AT_DESK = [
+    *("reception", "bookings", "reception", "service-desk"),
+    *("reception", "bookings", "reception", "reception"),
+]
+"""Whom each caller rings, in the order in which they come."""
+
 STEPS = """
 [elevenlabs-tools]
 exten => find_order,1,Wait(0.4)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from testbed.root import Root
 from tests.asterisk import browser, page_scene
 from tests.asterisk.browser import Page, browse
 from tests.asterisk.conftest import StartAsterisk
-from tests.asterisk.page import add_users
+from tests.asterisk.page import Viewer, add_users
 from tests.asterisk.phone import configure, section, wait_state, wait_talking
 from tests.timing import SECOND, only_in_full
 
@@ -29,16 +31,6 @@ pytestmark = [
 ]
 
 SIZES = {"wide": (1400, 900), "middle": (1000, 860), "phone": (390, 844)}
-AT_DESK = [
-    "reception",
-    "bookings",
-    "reception",
-    "service-desk",
-    "reception",
-    "bookings",
-    "reception",
-    "reception",
-]
 HOSTILE = (
     "<img src=x onerror=pwned=1><script>pwned=1</script></textarea> \\u202eevil \\u0007 & done"
 )
@@ -76,7 +68,7 @@ def test_pictures(pbx: Instance, root: Root, size: str) -> None:
     """Light and dark, at each width, during the same calls; build/page has them."""
     with page_scene.service(root) as mock:
         configure(pbx, page_scene.conf(mock))
-        with page_scene.callers(pbx, root, AT_DESK) as calls:
+        with page_scene.callers(pbx, root, page_scene.AT_DESK) as calls:
             calls.wait_up()
             wait_state(pbx, "queued", 1)
             for dark in (False, True):
@@ -84,12 +76,12 @@ def test_pictures(pbx: Instance, root: Root, size: str) -> None:
                 with browse(pbx, *SIZES[size], dark=dark) as page:
                     page.open().picture(f"{name}-login")
                     page.log_in("acts").wait_live()
-                    page.wait_calls(len(AT_DESK))
+                    page.wait_calls(len(page_scene.AT_DESK))
                     page.wait("Number(document.getElementById('n-mos').innerText) > 1", "the line")
                     page.picture(name)
                     check_layout(page)
                     assert page.text("#n-queued") == "1"
-                    assert page.text("#n-calls") == str(len(AT_DESK))
+                    assert page.text("#n-calls") == str(len(page_scene.AT_DESK))
                     page.click("#call-list .row", 7)
                     page.wait("document.querySelectorAll('#d-words .turn').length > 3", "words")
                     page.wait("document.querySelectorAll('.bars rect').length > 1", "answers")
@@ -108,14 +100,14 @@ def test_pictures(pbx: Instance, root: Root, size: str) -> None:
 
 
 @contextmanager
-def call_with(pbx: Instance, root: Root) -> Iterator[MockAgent]:
-    """One call with an agent that says what would be a script, in HTML."""
+def call_with(pbx: Instance, root: Root, count: int = 1) -> Iterator[MockAgent]:
+    """Calls with an agent that says what would be a script, in HTML."""
     with MockAgent(root, SERVICE) as mock:
         conf = "[general]\nhttp_page = yes\n" + section("sales", mock.url, transcripts="all")
         configure(pbx, conf)
-        with Callers(pbx, 1, "sales", caller=lambda _: "+49301234") as calls:
+        with Callers(pbx, count, "sales", caller=lambda i: f"+4930123{4 + i}") as calls:
             calls.wait_up()
-            wait_talking(pbx, 1)
+            wait_talking(pbx, count)
             yield mock
             calls.hangup_all()
             calls.wait()
@@ -251,7 +243,59 @@ def test_by_keyboard_alone(pbx: Instance, root: Root) -> None:
     assert "Grüße an alle" in json.dumps(mock.report, ensure_ascii=False)
 
 
+def test_what_is_written_is_for_one_call(pbx: Instance, root: Root) -> None:
+    written = "document.getElementById('d-act').elements.text.value"
+    with call_with(pbx, root, 2), browse(pbx) as page:
+        page.open().log_in("acts").wait_live()
+        page.wait_calls(2)
+        page.click("#call-list .row")
+        page.type("m")
+        page.type("Only for you\ue00c")
+        page.click("#call-list .row")
+        assert page.run(written) == "Only for you"
+        page.click("#call-list .row", 1)
+        page.wait("document.getElementById('d-title').innerText == '+49301234'", "the other call")
+        assert page.run(written) == ""
+
+
 # ---- What comes and goes ----
+
+
+def test_a_fifth_viewer_polls(pbx: Instance, root: Root) -> None:
+    with ExitStack() as stack:
+        for _ in range(4):
+            next(stack.enter_context(Viewer(pbx, "looks").watch()))
+        with call_with(pbx, root), browse(pbx) as page:
+            page.open().log_in("looks").wait_live()
+            page.wait_calls(1)
+            page.wait("document.getElementById('link').dataset.link == 'polled'", "polling")
+            assert page.text("#link") == "live, every 2 s"
+            page.wait("document.querySelector('#call-list .said').innerText", "words")
+
+
+def test_an_asterisk_that_stands_still(pbx: Instance) -> None:
+    """Nothing ends such a connection; what is shown is not taken for live."""
+    link = "document.getElementById('link').dataset.link"
+    with browse(pbx) as page:
+        page.open().log_in("looks").wait_live()
+        page.wait(f"{link} == 'live'", "the stream")
+        os.kill(pbx.pid, signal.SIGSTOP)
+        try:
+            page.wait(f"{link} == 'lost'", "that nothing comes")
+        finally:
+            os.kill(pbx.pid, signal.SIGCONT)
+        page.wait(f"{link} != 'lost'", "Asterisk", 40 * SECOND)
+
+
+def test_a_log_in_that_is_forgotten(pbx: Instance) -> None:
+    with browse(pbx) as page:
+        page.open().log_in("looks").wait_live()
+        other = Viewer(pbx)
+        [cookie] = page.driver.get_cookies()
+        other.cookie = f"{cookie['name']}={cookie['value']}"
+        other.ask("POST", "/rawman", {"action": "logoff"})
+        page.wait("document.body.dataset.view == 'login'", "the log-in form")
+        assert page.text("#login-error") == "Asterisk has forgotten this log-in."
 
 
 def test_module_and_log_in_that_go_and_come(pbx: Instance, root: Root) -> None:

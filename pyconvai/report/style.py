@@ -1,20 +1,23 @@
-"""What a report looks like: its style sheet, light and dark, from a telephone's width on."""
+"""What a report looks like: its style sheet, light and dark, from a telephone's width on.
+
+Caller and agent have the colours of the live page.
+"""
 
 from __future__ import annotations
 
 STYLE = """
 :root {
   --page: #f4f5f8; --card: #ffffff; --ink: #1a1d29; --soft: #5d6478; --rule: #e2e5ee;
-  --caller: #0b8f82; --caller-soft: #a9dcd6; --agent: #6a4fd8; --agent-soft: #cfc6f5;
+  --caller: #d9752b; --caller-soft: #f3d0b5; --agent: #3f6fe4; --agent-soft: #c3d2f8;
   --good: #147a4b; --good-back: #dff4e8; --warn: #8a5a00; --warn-back: #fdf0d2;
-  --bad: #b3261e; --bad-back: #fde4e2; --cut: #d23c3c; --tool: #b06a00; --shade: #0000000d;
+  --bad: #b3261e; --bad-back: #fde4e2; --cut: #d23c3c; --tool: #4a5268; --shade: #0000000d;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #12141b; --card: #1b1e28; --ink: #e8eaf2; --soft: #9aa2b8; --rule: #2c3140;
-    --caller: #3ec7b8; --caller-soft: #20514d; --agent: #a08cf7; --agent-soft: #3c3466;
+    --caller: #f0a05e; --caller-soft: #5c3d23; --agent: #7ba3ff; --agent-soft: #2c3f6e;
     --good: #6fd6a1; --good-back: #143626; --warn: #f0c060; --warn-back: #3a2c0e;
-    --bad: #ff9b93; --bad-back: #43191a; --cut: #ff7a72; --tool: #f0b45a; --shade: #ffffff12;
+    --bad: #ff9b93; --bad-back: #43191a; --cut: #ff7a72; --tool: #b4bccf; --shade: #ffffff12;
   }
 }
 * { box-sizing: border-box; }

@@ -7,7 +7,7 @@ set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
 project=$(cd "$here/../.." && pwd)
-directory=$(realpath -m "${1:-build/browser}")
+directory=$(realpath -m "${1:-$project/build/browser}")
 python=${PYTHON:-python3}
 # Limits of one download, in seconds, and of Debian's packages.
 readonly CONNECT_LIMIT=15 RETRIES=1 PACKAGES_LIMIT=900

@@ -180,7 +180,7 @@ $(MAINTAIN_STAMP): requirements/locked/maintain.txt
 
 # --- tests ------------------------------------------------------------------------------------------
 
-.PHONY: test test-unit test-sanitize test-full test-all test-live test-security test-mutations fuzz host-core root mock-server demo bench bench-core bench-fork
+.PHONY: test test-unit test-sanitize test-full test-all test-live test-security test-mutations fuzz host-core root mock-server demo pictures bench bench-core bench-fork
 
 TESTS := tests/unit tests/asterisk tests/conformance
 # In the order of tests/conftest.py, not by how many tests a file has.
@@ -235,6 +235,10 @@ mock-server: ## Run the mock agent in the foreground; PORT=8765
 
 demo: host-core ## Place a real call to a talking mock agent and show the conversation
 	$(Q)$(HOST) -m testbed.demo
+
+pictures: host-core root ## Make the pictures of README.md and docs/ anew, of real calls (two minutes)
+	$(Q)PYTHON=$(HOST) tests/browser/install.sh
+	$(Q)$(HOST) -m tests.asterisk.pictures
 
 bench: export QUICK := $(QUICK)
 bench: export FULL := $(FULL)

@@ -249,7 +249,10 @@ def write_report(asterisk: Instance, conversation_id: str) -> Path:
 def _picture() -> None:
     """Leave a picture of the report as well, where there is a browser: README.md has one."""
     if picture.browser():
-        picture.take(FOLDER / "report.html", FOLDER / "report.png", *picture.SIZE)
+        try:
+            picture.take(FOLDER / "report.html", FOLDER / "report.png")
+        except TestbedError as error:
+            print(f"    {error}")
 
 
 def _conclude(outcome: Outcome, summary: Path) -> int:

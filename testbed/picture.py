@@ -1,16 +1,12 @@
-"""Pictures of a page, by Chromium: for who looks at them, and for the documentation.
-
-    python3 -m testbed.picture build/demo/report.html docs/images/report.png
+"""A picture of a page, by Chromium: for who looks at it, and for README.md (`make pictures`).
 
 Chromium is looked for on the PATH (Debian's package ``chromium``); nothing is fetched.
 """
 
 from __future__ import annotations
 
-import argparse
 import shutil
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -24,17 +20,14 @@ SECONDS = 120.0
 SIZE = 1120, 1330
 """Width and height, in pixels, of what is shown of a report: to the first interruption."""
 
-LARGEST_BYTES = 200_000
-"""Of a picture in the repository."""
-
 
 def browser() -> str | None:
     """The path of Chromium, if there is one."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
-def take(page: Path, target: Path, width: int, height: int, *, dark: bool = False) -> None:
-    """Take a picture of the upper left corner of a page, in pixels. TestbedError: there is none."""
+def take(page: Path, target: Path) -> None:
+    """Take a picture of the upper left corner of a page. TestbedError: there is none."""
     program = browser()
     if program is None:
         raise TestbedError("there is no Chromium on the PATH: apt-get install chromium")
@@ -44,34 +37,11 @@ def take(page: Path, target: Path, width: int, height: int, *, dark: bool = Fals
         command = [
             *(program, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
             f"--user-data-dir={profile}",
-            f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-            f"--window-size={width},{height}",
+            "--blink-settings=preferredColorScheme=1",  # light
+            f"--window-size={SIZE[0]},{SIZE[1]}",
             f"--screenshot={target.resolve()}",
             page.resolve().as_uri(),
         ]
         subprocess.run(command, timeout=SECONDS, check=False, capture_output=True)
     if not target.exists():
         raise TestbedError(f"{program} has taken no picture of {page}")
-
-
-def main() -> int:
-    """Exit status: 0 if there is a picture, and it is small enough for the repository."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("page", type=Path)
-    parser.add_argument("target", type=Path)
-    parser.add_argument("--width", type=int, default=SIZE[0])
-    parser.add_argument("--height", type=int, default=SIZE[1])
-    parser.add_argument("--dark", action="store_true")
-    given = parser.parse_args()
-    try:
-        take(given.page, given.target, given.width, given.height, dark=given.dark)
-    except TestbedError as error:
-        print(f"FAILED: {error}", file=sys.stderr)
-        return 1
-    size = given.target.stat().st_size
-    print(f"{given.target}: {size} bytes")
-    return 0 if size < LARGEST_BYTES else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -616,6 +616,7 @@ AST_MODULE_INFO(ASTERISK_GPL_KEY, AST_MODFLAG_LOAD_ORDER, "ElevenLabs voice agen
 	.load = load_module,
 	.unload = unload_module,
 	.reload = reload_module,
-	.load_pri = AST_MODPRI_DEFAULT,
+	/* Behind what loads a dialplan (pbx_config): transfer_allow is held against it. */
+	.load_pri = AST_MODPRI_DEFAULT + 1,
 	.optional_modules = "res_prometheus",
 );

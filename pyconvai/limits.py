@@ -604,3 +604,6 @@ BUNDLE_PART_CHARACTERS = 400_000
 
 BUNDLE_PARTS = 64
 """Files in a bundle."""
+
+BUNDLE_HIDDEN = 500
+"""Values of elevenlabs.conf that are looked for in a bundle: each costs time in every line of it."""

@@ -149,6 +149,7 @@ static void admit(struct attempt *attempt, struct config_agent *agent,
 		call->generation = generation;
 		call->recording = ao2_bump(attempt->recording);
 		call->feed = ao2_bump(attempt->feed);
+		feed_take_agent(call->feed, agent);
 	} else {
 		generation_leave(generation);
 	}

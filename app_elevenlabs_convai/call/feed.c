@@ -112,6 +112,20 @@ struct feed *feed_begin(struct ast_channel *channel, const struct config *config
 	return feed;
 }
 
+/* ---- Words ---- */
+
+void feed_take_agent(struct feed *feed, const struct config_agent *agent)
+{
+	if (feed && !config_agent_tells_words(agent)) {
+		__atomic_store_n(&feed->hides_words, 1, __ATOMIC_RELEASE);
+	}
+}
+
+int feed_shows_words(const struct feed *feed)
+{
+	return !__atomic_load_n(&feed->hides_words, __ATOMIC_ACQUIRE);
+}
+
 /* ---- Events ---- */
 
 /*! \brief An event as an object of JSON, or NULL */
@@ -176,8 +190,30 @@ int feed_keeps(const struct feed *feed)
 	return feed && feed->events && __atomic_load_n(&kept, __ATOMIC_ACQUIRE);
 }
 
+/*!
+ * \brief The fields of ElevenLabsEnd as they may be shown, with a reference; NULL when memory is short
+ *
+ * With what an agent gives for its reason to end the call it tells of the conversation.
+ */
+static struct ast_json *shown_end(const struct feed *feed, struct ast_json *fields)
+{
+	const char *status = ast_json_object_string_get(fields, "Status");
+	struct ast_json *shown;
+
+	if (feed_shows_words(feed) || !status || strcmp(status, "AGENT_ENDED")) {
+		return ast_json_ref(fields);
+	}
+	shown = ast_json_object_create();
+	if (shown) {
+		ast_json_object_update(shown, fields);
+		ast_json_object_del(shown, "Detail");
+	}
+	return shown;
+}
+
 void feed_add(struct feed *feed, const char *event, struct ast_json *fields)
 {
+	struct ast_json *shown;
 	struct entry *entry;
 
 	if (!feed_keeps(feed)) {
@@ -186,12 +222,17 @@ void feed_add(struct feed *feed, const char *event, struct ast_json *fields)
 		}
 		return;
 	}
+	shown = strcmp(event, "ElevenLabsEnd") ? ast_json_ref(fields) : shown_end(feed, fields);
+	if (!shown) {
+		return;
+	}
 	if (!strcmp(event, "ElevenLabsEnd")) {
 		/* Nobody else sees it yet. */
 		ast_json_free(feed->ending);
-		feed->ending = ast_json_dump_string(fields);
+		feed->ending = ast_json_dump_string(shown);
 	}
-	entry = make_entry(event, fields);
+	entry = make_entry(event, shown);
+	ast_json_unref(shown);
 	ao2_lock(feed);
 	if (entry) {
 		keep(feed->events, entry);
@@ -267,17 +308,17 @@ size_t feed_endings(struct feed **feeds)
 	return count;
 }
 
-void feed_find_ended(uint64_t number, char record[FEED_RECORD_SIZE])
+struct feed *feed_find_ended(uint64_t number)
 {
 	size_t i;
 	SCOPED_MUTEX(locked, &lock);
 
-	*record = '\0';
 	for (i = 0; i < FEED_ENDINGS; i++) {
 		if (endings[i] && endings[i]->number == number) {
-			ast_copy_string(record, endings[i]->record, FEED_RECORD_SIZE);
+			return ao2_bump(endings[i]);
 		}
 	}
+	return NULL;
 }
 
 /*! \brief Let those that are over go. The lock is held. */

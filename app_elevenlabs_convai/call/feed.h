@@ -54,6 +54,9 @@ struct feed {
 	char caller_name[FEED_NAME_SIZE];
 	char record[FEED_RECORD_SIZE];	/*!< its record's id, or "": a channel may be in the application again and again */
 
+	/*! One of its agents has its words told to nobody here; set by the channel thread, before that agent's first */
+	int hides_words;
+
 	struct feed_events *events;	/*!< NULL: http_page was off. Guarded by the object's lock, as what follows. */
 	struct quality quality;	/*!< as read last */
 	char speaker[8];	/*!< who has said something last, or "" */
@@ -84,6 +87,9 @@ void feed_configure(void);
 /*! \brief Whether it keeps anything: http_page was on when it began, and is on. NULL keeps nothing. */
 int feed_keeps(const struct feed *feed);
 
+/*! \brief An agent takes the call: what is said then may be shown only if its key transcripts says so. Channel thread. */
+void feed_take_agent(struct feed *feed, const struct config_agent *agent);
+
 /*! \brief Keep what programs are told: an object of strings that have passed the door. Channel thread. */
 void feed_add(struct feed *feed, const char *event, struct ast_json *fields);
 
@@ -107,12 +113,11 @@ uint64_t feed_append(struct feed *feed, struct ast_str **out, uint64_t from);
  */
 size_t feed_endings(struct feed **feeds);
 
-/*!
- * \brief The id of the record of a call that is over
- * \param number of its feed
- * \param[out] record "": there is no call of this number, or no record of it
- */
-void feed_find_ended(uint64_t number, char record[FEED_RECORD_SIZE]);
+/*! \brief The feed of a call that is over, by its number, with a reference; NULL: there is none */
+struct feed *feed_find_ended(uint64_t number);
+
+/*! \brief Whether what is said in the call may be shown. Any thread. */
+int feed_shows_words(const struct feed *feed);
 
 /*! \brief Forget those that are over; no call is up any more. Any thread: somebody may still look. */
 void feed_clear(void);

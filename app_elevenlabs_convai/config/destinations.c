@@ -77,6 +77,23 @@ int destination_entry_is_valid(const char *entry)
 		: destination_has_only(name, NAME_SIGNS);
 }
 
+int destination_is_nowhere(const char *entry)
+{
+	char context[DESTINATION_PLACE_SIZE];
+	const char *place = strchr(entry, '@');
+	int found;
+
+	if (!place) {
+		return 0;
+	}
+	ast_copy_string(context, place + 1, sizeof(context));
+	context[strcspn(context, ":")] = '\0';	/* a priority */
+	ast_rdlock_contexts();
+	found = ast_context_find(context) != NULL;
+	ast_unlock_contexts();
+	return !found;
+}
+
 /*!
  * \brief Whether a name is one of Asterisk's own, where no caller belongs but by an error: h, i, t ...
  *

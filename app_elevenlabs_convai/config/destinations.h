@@ -29,6 +29,13 @@ int destination_has_only(const char *text, const char *others);
 /*! \brief Whether an entry can be taken as it is meant */
 int destination_entry_is_valid(const char *entry);
 
+/*!
+ * \brief Whether an entry names a context that the dialplan does not have, now
+ *
+ * Asterisk's lock of the dialplan is taken for a look-up. Not for entries with a host (transfer_method = refer).
+ */
+int destination_is_nowhere(const char *entry);
+
 /*! \brief The entry that admits nearly any number, dear ones among them, and its length; NULL if none does */
 const char *destination_widest(const char *list, size_t *length);
 

@@ -199,19 +199,21 @@ static int check_http_url(const struct config_key *key, const char *value,
 	return 0;
 }
 
+/*! What base_url may name in a word */
+static const struct {
+	const char *name;
+	const char *url;
+} regions[] = {
+	{ "us", "https://api.us.elevenlabs.io" },
+	{ "eu", "https://api.eu.residency.elevenlabs.io" },
+	{ "in", "https://api.in.residency.elevenlabs.io" },
+	{ "sg", "https://api.sg.residency.elevenlabs.io" },
+};
+
 /*! \brief One address of base_url: a region's name or a URL */
 static int check_base(const struct config_key *key, const char *value, char *canonical,
 	size_t size)
 {
-	static const struct {
-		const char *name;
-		const char *url;
-	} regions[] = {
-		{ "us", "https://api.us.elevenlabs.io" },
-		{ "eu", "https://api.eu.residency.elevenlabs.io" },
-		{ "in", "https://api.in.residency.elevenlabs.io" },
-		{ "sg", "https://api.sg.residency.elevenlabs.io" },
-	};
 	size_t i;
 
 	for (i = 0; i < ARRAY_LEN(regions); i++) {
@@ -793,6 +795,44 @@ const struct config_key *config_key_find(const char *name)
 		}
 	}
 	return NULL;
+}
+
+/*! \brief Whether all addresses are the service's own */
+static int is_of_regions(const char *urls)
+{
+	char *rest = ast_strdupa(urls);
+	const char *url;
+
+	while ((url = strsep(&rest, ","))) {
+		size_t i = 0;
+
+		while (i < ARRAY_LEN(regions) && strcmp(url, regions[i].url)) {
+			i++;
+		}
+		if (i == ARRAY_LEN(regions) && strcmp(url, config_keys[KEY_BASE_URL].preset)) {
+			return 0;
+		}
+	}
+	return 1;
+}
+
+int config_key_shows(const struct config_key *key, const char *value)
+{
+	/* Whatever passes one of these is harmless. A check that is not among them lets words of anybody's pass. */
+	static int (* const checks[])(const struct config_key *, const char *, char *, size_t) = {
+		check_number, check_flag, check_auth, check_dtmf, check_filler, check_queue, check_digit,
+		check_overrides, check_transcripts, check_transfer_method,
+		/* Names, which the service is told, or which lead to what it is told. */
+		check_tools, check_context,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(checks); i++) {
+		if (key->check == checks[i]) {
+			return !(key->flags & KEY_HIDDEN);
+		}
+	}
+	return key->check == check_base_url && is_of_regions(value);
 }
 
 int config_key_is_legacy(const char *name)

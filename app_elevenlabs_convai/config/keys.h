@@ -122,6 +122,12 @@ extern const struct config_key config_keys[KEY_COUNT];
 /*! \brief The key of this name or alias, or NULL */
 const struct config_key *config_key_find(const char *name);
 
+/*!
+ * \brief Whether a value may be shown to anybody: a number, a word out of a list, the name of a tool or of its
+ * context, an address of the service's own. What else there is may be a credential, put there by mistake or not.
+ */
+int config_key_shows(const struct config_key *key, const char *value);
+
 /*! \brief Whether the name is of an earlier module's and has no counterpart here */
 int config_key_is_legacy(const char *name);
 

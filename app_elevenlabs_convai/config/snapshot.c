@@ -78,6 +78,13 @@ struct config_agent *config_find_agent(const struct config *config, const char *
 	return NULL;
 }
 
+int config_agent_tells_words(const struct config_agent *agent)
+{
+	const char *where = agent->values[KEY_TRANSCRIPTS];
+
+	return !strcmp(where, "events") || !strcmp(where, "all");
+}
+
 int config_agent_allows(const struct config_agent *agent, const char *override)
 {
 	const char *names = agent->values[KEY_OVERRIDES];

@@ -69,6 +69,9 @@ struct config_agent *config_make_agent(void);
 /*! \brief The agent of this name, with a reference for the caller, or NULL */
 struct config_agent *config_find_agent(const struct config *config, const char *name);
 
+/*! \brief Whether events, the dialplan and the live page are told what is said: the key transcripts */
+int config_agent_tells_words(const struct config_agent *agent);
+
 /*! \brief Whether a channel variable may set the override of this name: the key overrides */
 int config_agent_allows(const struct config_agent *agent, const char *override);
 

@@ -68,13 +68,23 @@ static void warn_about_bases(struct config_report *report,
 	}
 }
 
-/*! \brief Warn about what an agent could be talked into */
+/*! \brief Warn about what an agent could be talked into, and about where no transfer gets */
 static void warn_about_transfers(struct config_report *report, const struct config_agent *agent,
 	const struct ast_variable *first)
 {
+	char *rest = ast_strdupa(agent->values[KEY_TRANSFER_ALLOW]);
+	const char *entry;
 	size_t length;
 	const char *widest = destination_widest(agent->values[KEY_TRANSFER_ALLOW], &length);
 
+	while (!strcmp(agent->values[KEY_TRANSFER_METHOD], "blind") && (entry = strsep(&rest, ","))) {
+		if (destination_is_nowhere(entry)) {
+			/* No fault: a dialplan can be loaded at any time. */
+			config_warning(report, agent->name, first,
+				"transfer_allow has %s, and the dialplan has no such context: transfers there fail until it has",
+				entry);
+		}
+	}
 	if (widest) {
 		config_warning(report, agent->name, first,
 			"transfer_allow has %.*s, which admits numbers of any price: callers can talk the agent "

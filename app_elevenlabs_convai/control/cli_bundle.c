@@ -11,8 +11,8 @@
  * \brief `elevenlabs bundle`: a file to send in
  *
  * Gathered here is what Asterisk has and this module: what its own commands say, the configuration as it is in
- * effect, the contexts of the dialplan that have to do with an agent, the last lines of the log. The engine cuts
- * out what is nobody's business, and writes the file (pyconvai/report/bundle.py).
+ * effect, the contexts of the dialplan that have to do with an agent, the last lines of the log. The engine decides
+ * what of it is shown, and writes the file (pyconvai/report/bundle.py).
  */
 
 #include "asterisk.h"
@@ -28,19 +28,19 @@
 
 #include "call/variables.h"
 #include "config/config.h"
+#include "config/rows.h"
 #include "control/cli_commands.h"
 #include "control/inquire.h"
 #include "control/metrics.h"
+#include "control/tools.h"
 #include "door.h"
 
 /*! For the engine to clean and to write it */
 #define BUNDLE_LIMIT_MS 15000
 /*! So much of what one command says is taken */
 #define OUTPUT_MAX (256 * 1024)
-/*! So many contexts are shown: the agents' own, and those that have one called */
-#define CONTEXTS_MAX 40
-/*! Asterisk's names of contexts have 80 bytes */
-#define CONTEXT_SIZE 80
+/*! So much of the dialplan, in bytes of JSON: some thousand lines */
+#define DIALPLAN_MAX (512 * 1024)
 
 /*! What the commands of a part say */
 static const struct {
@@ -59,6 +59,8 @@ static const struct {
 	{ "asterisk.txt", "core show codecs audio" },
 	{ "asterisk.txt", "rtp show settings" },
 	{ "asterisk.txt", "http show status" },
+	/* No file of the bundle's: what may be named in that of the dialplan. */
+	{ "applications", "core show applications" },
 };
 
 /*! \brief Append what is in a file, from its beginning */
@@ -125,29 +127,44 @@ static int add_metrics(struct pair_list *list)
 
 /* ---- The configuration ---- */
 
-static void append_value(struct ast_str **text, const struct config_key *key, const char *value)
+/*! \brief Whether a value is harmless, whatever it is */
+static int is_shown(const struct config *config, const struct config_key *key, const char *value)
 {
-	if (!ast_strlen_zero(value) && strcmp(value, key->preset)) {
-		ast_str_append(text, 0, "%s = %s\n", key->name,
-			key->flags & KEY_HIDDEN ? "*** (set)" : value);
+	struct config_agent *agent;
+
+	if (key != &config_keys[KEY_FALLBACK_AGENT]) {
+		return config_key_shows(key, value);
 	}
+	agent = config_find_agent(config, value);
+	ao2_cleanup(agent);
+	return agent != NULL;
 }
 
-static void append_values(struct ast_str **text, char * const *values)
+static int is_preset(const struct config_key *key, const char *value)
+{
+	return ast_strlen_zero(value) || !strcmp(value, key->preset);
+}
+
+static void append_values(struct ast_str **text, const struct config *config, char * const *values)
 {
 	size_t i;
 
 	for (i = 0; i < KEY_COUNT; i++) {
-		append_value(text, &config_keys[i], values[i]);
+		const struct config_key *key = &config_keys[i];
+
+		if (!is_preset(key, values[i])) {
+			ast_str_append(text, 0, "%s = %s\n", key->name,
+				is_shown(config, key, values[i]) ? values[i] : "*** (set)");
+		}
 	}
 }
 
 /*! \brief What differs from the default; of what an agent is told in each call the names */
-static void append_section(struct ast_str **text, const struct config_agent *agent)
+static void append_section(struct ast_str **text, const struct config *config, const struct config_agent *agent)
 {
 	size_t i;
 
-	append_values(text, agent->values);
+	append_values(text, config, agent->values);
 	for (i = 0; i < AST_VECTOR_SIZE(&agent->pairs); i++) {
 		const struct convai_pair *pair = AST_VECTOR_GET_ADDR(&agent->pairs, i);
 
@@ -167,50 +184,86 @@ static int add_config(struct pair_list *list, const struct config *config)
 	}
 	ast_str_append(&text, 0, "; as it is in effect: what differs from the defaults\n");
 	ast_str_append(&text, 0, "[general]\n");
-	append_values(&text, config->general);
+	append_values(&text, config, config->general);
 	if (config->defaults) {
-		append_section(&text, config->defaults);
+		append_section(&text, config, config->defaults);
 	}
 	for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
 		const struct config_agent *agent = AST_VECTOR_GET(&config->agents, i);
 
 		ast_str_append(&text, 0, "[%s]\n", agent->name);
-		append_section(&text, agent);
+		append_section(&text, config, agent);
 	}
 	res = pair_list_add(list, "config.txt", ast_str_buffer(text));
 	ast_free(text);
 	return res;
 }
 
-/* ---- The dialplan ---- */
-
-struct contexts {
-	char names[CONTEXTS_MAX][CONTEXT_SIZE];
-	size_t count;
-	unsigned int more:1;
-};
-
-static void add_context(struct contexts *contexts, const char *name)
+/*! \brief Tell the engine values that are not shown: they may stand in a line of the log. No credential does. */
+static int add_hidden(struct pair_list *list, const struct config *config, char * const *values)
 {
+	int res = 0;
 	size_t i;
 
-	for (i = 0; i < contexts->count; i++) {
-		if (!strcmp(contexts->names[i], name)) {
-			return;
+	for (i = 0; i < KEY_COUNT; i++) {
+		int is_credential = i == KEY_API_KEY || i == KEY_METRICS_PASSWORD || i == KEY_WEBHOOK_SECRET;
+
+		if (!is_credential && !is_preset(&config_keys[i], values[i])
+			&& !is_shown(config, &config_keys[i], values[i])) {
+			res |= pair_list_add(list, "hidden", values[i]);
 		}
 	}
-	if (contexts->count == CONTEXTS_MAX) {
-		contexts->more = 1;
-	} else {
-		ast_copy_string(contexts->names[contexts->count++], name, CONTEXT_SIZE);
-	}
+	return res;
 }
 
-/*! \brief Whether a line of it has to do with an agent. It is locked. */
-static int is_about_agents(struct ast_context *context)
+/* ---- Names, and the dialplan as it is: the engine says what of it is shown ---- */
+
+/*! \brief Tell the engine which names are no secret, of agents and of the contexts of their tools; and which values are */
+static int add_names(struct pair_list *list, const struct config *config)
+{
+	struct config *agents = rows_config(config_get());
+	int res = add_hidden(list, config, config->general);
+	size_t i;
+
+	for (i = 0; agents && i < AST_VECTOR_SIZE(&agents->agents); i++) {
+		const struct config_agent *agent = AST_VECTOR_GET(&agents->agents, i);
+		size_t room;
+
+		res |= pair_list_add(list, "agent", agent->name);
+		for (room = 0; room < TOOL_ROOMS; room++) {
+			res |= pair_list_add(list, "context", agent->values[tool_rooms[room].context]);
+		}
+		res |= add_hidden(list, config, agent->values);
+	}
+	ao2_cleanup(agents);
+	return res;
+}
+
+static int has_tools(const struct config *config, const char *context)
+{
+	size_t room;
+	size_t i;
+
+	for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
+		const struct config_agent *agent = AST_VECTOR_GET(&config->agents, i);
+
+		for (room = 0; room < TOOL_ROOMS; room++) {
+			if (!strcmp(context, agent->values[tool_rooms[room].context])) {
+				return 1;
+			}
+		}
+	}
+	return 0;
+}
+
+/*! \brief Whether a context, which is locked, has to do with an agent */
+static int is_about_agents(struct ast_context *context, const struct config *config)
 {
 	struct ast_exten *extension = NULL;
 
+	if (has_tools(config, ast_get_context_name(context))) {
+		return 1;
+	}
 	while ((extension = ast_walk_context_extensions(context, extension))) {
 		struct ast_exten *line = NULL;
 
@@ -226,58 +279,66 @@ static int is_about_agents(struct ast_context *context)
 	return 0;
 }
 
-static void find_contexts(struct contexts *contexts)
+/*! \brief A line as a list of JSON; a hint is none */
+static void append_line(struct ast_str **text, const char *context, struct ast_exten *line)
 {
-	struct ast_context *context = NULL;
+	int priority = ast_get_extension_priority(line);
 
-	if (ast_rdlock_contexts()) {
+	if (priority < 1) {
 		return;
 	}
-	while ((context = ast_walk_contexts(context))) {
-		if (!ast_rdlock_context(context)) {
-			if (is_about_agents(context)) {
-				add_context(contexts, ast_get_context_name(context));
-			}
-			ast_unlock_context(context);
-		}
-	}
-	ast_unlock_contexts();
+	ast_str_append(text, 0, "[");
+	door_json(text, context);
+	ast_str_append(text, 0, ",");
+	door_json(text, ast_get_extension_name(line));
+	ast_str_append(text, 0, ",%d,", priority);
+	door_json(text, ast_get_extension_app(line));
+	ast_str_append(text, 0, ",");
+	door_json(text, S_OR((const char *) ast_get_extension_app_data(line), ""));
+	ast_str_append(text, 0, "]\n");
 }
 
-static int add_dialplan(struct pair_list *list, const struct config *config)
+static void append_context(struct ast_str **text, struct ast_context *context)
 {
-	struct contexts *contexts = ast_calloc(1, sizeof(*contexts));
+	struct ast_exten *extension = NULL;
+
+	while ((extension = ast_walk_context_extensions(context, extension))) {
+		struct ast_exten *line = NULL;
+
+		while ((line = ast_walk_extension_priorities(extension, line))
+			&& ast_str_strlen(*text) < DIALPLAN_MAX) {
+			append_line(text, ast_get_context_name(context), line);
+		}
+	}
+}
+
+static int add_dialplan(struct pair_list *list)
+{
+	struct config *config = rows_config(config_get());
 	struct ast_str *text = ast_str_create(4096);
+	struct ast_context *context = NULL;
 	int res = -1;
-	size_t i;
 
-	if (contexts && text) {
-		for (i = 0; i < AST_VECTOR_SIZE(&config->agents); i++) {
-			const struct config_agent *agent = AST_VECTOR_GET(&config->agents, i);
-
-			add_context(contexts, agent->values[KEY_STEPS_CONTEXT]);
-			add_context(contexts, agent->values[KEY_TOOLS_CONTEXT]);
+	if (config && text && !ast_rdlock_contexts()) {
+		while ((context = ast_walk_contexts(context))) {
+			if (!ast_rdlock_context(context)) {
+				if (is_about_agents(context, config)) {
+					append_context(&text, context);
+				}
+				ast_unlock_context(context);
+			}
 		}
-		find_contexts(contexts);
-		for (i = 0; i < contexts->count; i++) {
-			char command[CONTEXT_SIZE + sizeof("dialplan show ")];
-
-			snprintf(command, sizeof(command), "dialplan show %s", contexts->names[i]);
-			append_output(&text, command);
-		}
-		if (contexts->more) {
-			ast_str_append(&text, 0, "more than %d contexts: the others are left out\n", CONTEXTS_MAX);
-		}
-		res = pair_list_add(list, "dialplan.txt", ast_str_buffer(text));
+		ast_unlock_contexts();
+		res = pair_list_add(list, "dialplan", ast_str_buffer(text));
 	}
 	ast_free(text);
-	ast_free(contexts);
+	ao2_cleanup(config);
 	return res;
 }
 
 /* ---- The log ---- */
 
-static void append_line(void *data, const char *line)
+static void append_kept(void *data, const char *line)
 {
 	ast_str_append((struct ast_str **) data, 0, "%s\n", line);
 }
@@ -288,7 +349,7 @@ static int add_log(struct pair_list *list)
 	int res = -1;
 
 	if (text) {
-		door_kept(append_line, &text);
+		door_kept(append_kept, &text);
 		res = pair_list_add(list, "log.txt", ast_str_buffer(text));
 	}
 	ast_free(text);
@@ -307,7 +368,7 @@ char *cli_bundle(struct ast_cli_args *a)
 	}
 	config = config_get();
 	if (!add_outputs(&list) && !add_metrics(&list) && !add_log(&list)
-		&& (!config || (!add_config(&list, config) && !add_dialplan(&list, config)))) {
+		&& (!config || (!add_config(&list, config) && !add_names(&list, config) && !add_dialplan(&list)))) {
 		ok = inquire("bundle", "", &list, BUNDLE_LIMIT_MS, &answer);
 	}
 	inquire_print(a->fd, answer);

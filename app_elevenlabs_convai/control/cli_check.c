@@ -27,6 +27,7 @@
 #include "call/lookup.h"
 #include "call/variables.h"
 #include "config/config.h"
+#include "config/destinations.h"
 #include "config/places.h"
 #include "config/rows.h"
 #include "control/cli_commands.h"
@@ -74,6 +75,21 @@ static int add_overrides(struct pair_list *list, const struct config_agent *agen
 	return res;
 }
 
+/*! \brief Tell it which entries of transfer_allow name a context that there is not */
+static int add_transfers(struct pair_list *list, const struct config_agent *agent)
+{
+	char *rest = ast_strdupa(agent->values[KEY_TRANSFER_ALLOW]);
+	const char *entry;
+	int res = 0;
+
+	while (!strcmp(agent->values[KEY_TRANSFER_METHOD], "blind") && (entry = strsep(&rest, ","))) {
+		if (destination_is_nowhere(entry)) {
+			res |= pair_list_add(list, "nowhere", entry);
+		}
+	}
+	return res;
+}
+
 static int add_place(void *list, const char *place)
 {
 	return pair_list_add(list, "place", place);
@@ -117,7 +133,7 @@ static int check(int fd, const struct config_agent *agent, struct pair_list *pai
 	if (!ok) {
 		door_cli(fd, "Agent %s could not be checked: %s\n", agent->name, S_OR(answer, "out of memory"));
 	} else if (!answer || add_extensions(pairs, agent, answer) || add_overrides(pairs, agent)
-		|| pair_list_add_defaults(pairs, agent) || references_add(pairs, agent)
+		|| add_transfers(pairs, agent) || pair_list_add_defaults(pairs, agent) || references_add(pairs, agent)
 		|| config_places(agent->name, add_place, pairs) || add_row_places(pairs, agent)) {
 		door_cli(fd, "Agent %s could not be checked: out of memory\n", agent->name);
 		ok = 0;

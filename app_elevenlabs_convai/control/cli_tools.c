@@ -282,7 +282,9 @@ char *cli_test_tool(struct ast_cli_args *a)
 
 	if (a->argc < 4) {
 		result = CLI_SHOWUSAGE;
-	} else if (config && text) {
+	} else if (!config || !text) {
+		door_cli(a->fd, "%s\n", config ? "Out of memory" : "There is no configuration");
+	} else {
 		unsigned int seconds = longest_timeout(config);
 		char limit[12];
 		int failed;

@@ -273,23 +273,24 @@ static struct call *find_call(uint64_t feed)
 	return found;
 }
 
-/*! \brief Have the engine make the report of a call, which is a page of its own. \return whether it has */
-static int make_report(uint64_t feed, char **report)
+/*!
+ * \brief Have the engine make the report of a call, which is a page of its own. \return whether it has
+ *
+ * Its record may have words that are for who may read files, and not for who looks at calls.
+ */
+static int make_report(uint64_t number, char **report)
 {
 	struct pair_list list = { 0 };
-	struct call *call = find_call(feed);
-	char record[FEED_RECORD_SIZE];
+	struct call *call = find_call(number);
+	struct feed *feed = call ? ao2_bump(call->feed) : feed_find_ended(number);
 	int ok = 0;
 
-	if (call) {
-		ast_copy_string(record, call->feed->record, sizeof(record));
-	} else {
-		feed_find_ended(feed, record);
-	}
-	if (*record && !pair_list_add(&list, "call", record)) {
+	if (feed && *feed->record && !pair_list_add(&list, "call", feed->record)
+		&& !pair_list_add(&list, "words", feed_shows_words(feed) ? "yes" : "no")) {
 		ok = inquire("report page", "", &list, PAGE_REPORT_MS, report);
 	}
 	pair_list_free(&list);
+	ao2_cleanup(feed);
 	ao2_cleanup(call);
 	return ok;
 }

@@ -161,6 +161,12 @@ const char *ast_get_extension_name(struct ast_exten *exten)
 	return ((struct extension *) exten)->name;
 }
 
+/*! Each extension has one line */
+int ast_get_extension_priority(struct ast_exten *exten)
+{
+	return 1;
+}
+
 /*! All lines are of one application */
 const char *ast_get_extension_app(struct ast_exten *e)
 {

@@ -221,14 +221,26 @@ struct ast_json *ast_json_integer_create(intmax_t number_value)
 	return make(AST_JSON_INTEGER, text);
 }
 
+/*! \brief Where a member's line begins, or NULL */
+static char *line_of(const struct ast_json *object, const char *key)
+{
+	char start[128];
+	char *at;
+
+	snprintf(start, sizeof(start), "\n%s: ", key);
+	if (!strncmp(object->text, start + 1, strlen(start + 1))) {
+		return object->text;
+	}
+	at = strstr(object->text, start);
+	return at ? at + 1 : NULL;
+}
+
 int ast_json_object_set(struct ast_json *object, const char *key, struct ast_json *member_value)
 {
 	char *text;
-	char line[128];
 
 	/* Of two members of one name the parser of JSON keeps the last. */
-	snprintf(line, sizeof(line), "\n%s: ", key);
-	if (!strncmp(object->text, line + 1, strlen(line + 1)) || strstr(object->text, line)) {
+	if (line_of(object, key)) {
 		FAIL("a member that is set twice is lost");
 	}
 	if (!member_value || asprintf(&text, "%s%s: %s\n", object->text, key, member_value->text) < 0) {
@@ -240,19 +252,28 @@ int ast_json_object_set(struct ast_json *object, const char *key, struct ast_jso
 	return 0;
 }
 
+int ast_json_object_del(struct ast_json *object, const char *key)
+{
+	char *line = line_of(object, key);
+	char *next = line ? line + strcspn(line, "\n") + 1 : NULL;
+
+	if (!line) {
+		return -1;
+	}
+	memmove(line, next, strlen(next) + 1);
+	return 0;
+}
+
 struct ast_json *ast_json_object_get(struct ast_json *object, const char *key)
 {
-	char start[128];
-	const char *at;
+	const char *at = line_of(object, key);
 	struct ast_json *found;
 
-	snprintf(start, sizeof(start), "\n%s: ", key);
-	at = !strncmp(object->text, start + 1, strlen(start + 1)) ? object->text - 1 : strstr(object->text, start);
 	if (!at || object->count == MAX_ELEMENTS) {
 		return NULL;
 	}
 	found = calloc(1, sizeof(*found));
-	at += strlen(start);
+	at += strlen(key) + strlen(": ");
 	found->type = AST_JSON_STRING;
 	found->text = strndup(at, strcspn(at, "\n"));
 	object->elements[object->count++] = found;

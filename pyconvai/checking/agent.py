@@ -189,6 +189,7 @@ def here_of(agent: str, pairs: list[Pair]) -> Here:
         variables=frozenset(arguments(pairs, "variable")),
         extensions=frozenset(arguments(pairs, "step")),
         beside=frozenset(arguments(pairs, "beside")),
+        nowhere=tuple(arguments(pairs, "nowhere")),
         reads={tool: frozenset(names) for tool, names in reads.items()},
         places={key: place for place, _, key in places},
     )

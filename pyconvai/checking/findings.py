@@ -78,6 +78,8 @@ class Here:
     """Tools of ``tools_directory``, by name."""
     broken: tuple[str, ...] = ()
     """What is not used of it: where, and why."""
+    nowhere: tuple[str, ...] = ()
+    """Entries of ``transfer_allow`` with a context that the dialplan does not have."""
     places: Mapping[str, str] = field(default_factory=dict)
     """By the name of a key: file and line where it is set."""
 

@@ -245,5 +245,16 @@ def broken_here(here: Here, _there: There) -> Iterator[Finding]:
         yield fault(here.key("tools_directory"), each, "mend it, and type elevenlabs reload")
 
 
-RULES = (system_tools, missing_there, broken_here, client_tools)
+def transfers(here: Here, _there: There) -> Iterator[Finding]:
+    """Where ``transfer_call`` may send a caller, and cannot."""
+    for entry in here.nowhere:
+        name, _, place = entry.partition("@")
+        yield fault(
+            here.key("transfer_allow"),
+            f"the dialplan has no context {place.partition(':')[0]}, so no transfer to {name} gets there",
+            "add that context, or take the entry out",
+        )
+
+
+RULES = (system_tools, missing_there, broken_here, client_tools, transfers)
 """In the order of their findings, behind ``findings.RULES``."""

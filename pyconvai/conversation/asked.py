@@ -86,6 +86,9 @@ class AboutTools:
         if is_elsewhere:
             kind = "built in" if name in _BUILT_IN else "dialplan"
             return False, [f"{name} is {kind}, which runs in calls alone; call the agent to try it"]
+        if not arguments(pairs, "directory"):
+            told = f"There is no tool {name} in Python: elevenlabs.conf has no tools_directory"
+            return False, [told]
         return False, [f"There is no tool {name} in Python; elevenlabs show tools lists them"]
 
 

@@ -1,15 +1,16 @@
 """What is cut out of a text before somebody sends it in: credentials and numbers. No I/O.
 
-Rules, not names of ours alone: a dialplan and a log have what others have written. What looks like
-a credential goes, rather too much than too little. Secrets that the engine holds are found by their
-value as well (``secret.scrub``).
+Rules, not names of ours alone: a log and names have what others have written. What looks like a
+credential goes, rather too much than too little. Secrets that the engine holds are found by their
+value as well (``secret.scrub``), and so is what elevenlabs.conf has and the bundle does not show.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 
+from .. import limits
 from ..secret import SHOWN, scrub
 
 _TELLING = (
@@ -56,6 +57,31 @@ _STAYS = re.compile(r"(\bconv_[a-z0-9]{20,40}\b|\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\
 
 _KEPT_DIGITS = 2
 
+_LOCAL = re.compile(r"\bLocal/[^\s;,]+?((?:-[0-9a-f]{8})?(?:;[12])?)(?=[\s:,;]|$)")
+"""A channel that is named for an extension and its context."""
+
+_QUOTED = re.compile(
+    r"(?<!\w)'[^'\n]*'(?!\w)"
+    r"|(?<= = )[^\n]+?(?=: allowed is | leads back to )"
+    r"|(?<=there is no key )[^;\n]+|(?<=there is no override )[^;\n]+"
+    r"|(?<=ELEVENLABS\()[^)\n]*(?=\) cannot be )"
+)
+"""What our own lines quote of elevenlabs.conf and of the dialplan."""
+
+_NO_AGENT = re.compile(r"(no such agent[^\[\n]*\[)[^\n]*")
+"""The detail behind it is what the dialplan has asked for."""
+
+_OF_THE_SYSTEM = re.compile(
+    r"(?<=System name:)[^\n]+|(?<=Prefix: )[^\n]+|(?<=Path: )[^\n]+|^  \S+ => [^\n]+"
+    r"|^\S+?(?=/[^/\s]+(?:/\.\.\.)? => )"
+)
+"""Of Asterisk's own settings: names and addresses that its operator has given."""
+
+_HOST = re.compile(r"(?i)https?://(?:[^/?#]*@)?([^/?#:]+)")
+_SERVICE = "elevenlabs.io"
+_HIDDEN_LEAST = 4
+"""Characters of what is looked for by its value: fewer would be in every other word."""
+
 
 def without_secrets(text: str) -> str:
     """The text without what is a credential, or looks like one."""
@@ -70,6 +96,39 @@ def without_numbers(text: str) -> str:
 def cut(text: str) -> str:
     """Both."""
     return without_numbers(without_secrets(text))
+
+
+def without_quotes(text: str) -> str:
+    """A line of the module's without what it quotes of elevenlabs.conf and of the dialplan."""
+    return _NO_AGENT.sub(rf"\1{SHOWN}]", _QUOTED.sub(SHOWN, text))
+
+
+def without_names(text: str) -> str:
+    """A line of Asterisk's settings without what its operator has given a name to."""
+    return _OF_THE_SYSTEM.sub(SHOWN, text)
+
+
+def finder(values: Iterable[str], known: Container[str]) -> Callable[[str], str]:
+    """A function that cuts these values out of a text, and the parts of those that are lists.
+
+    known: names in lower case that stay, whatever has the same value.
+    """
+    pieces = {part.strip() for value in values for part in (value, *value.split(","))}
+    pieces |= {host for piece in pieces for host in _HOST.findall(piece)}
+    words = sorted(filter(lambda piece: _is_hidden(piece, known), pieces), key=len, reverse=True)
+    if not words:
+        return lambda text: text
+    any_of_them = "|".join(map(re.escape, words[: limits.BUNDLE_HIDDEN]))
+    pattern = re.compile(rf"(?i)(?<!\w)(?:{any_of_them})(?!\w)")
+    return lambda text: pattern.sub(SHOWN, text)
+
+
+def _is_hidden(piece: str, known: Container[str]) -> bool:
+    return (
+        len(piece) >= _HIDDEN_LEAST
+        and piece.lower() not in known
+        and not piece.lower().endswith(_SERVICE)
+    )
 
 
 def _but_what_stays(text: str, cut_out: Callable[[str], str]) -> str:
@@ -89,6 +148,7 @@ def _without_secrets(text: str) -> str:
 
 
 def _without_numbers(text: str) -> str:
+    text = _LOCAL.sub(rf"Local/{SHOWN}\1", text)
     return _NUMBER.sub(_number, _ADDRESS.sub(f"{SHOWN}@", text))
 
 

@@ -50,12 +50,17 @@ class Desk:
         return True, found or [LAST]
 
     async def page(self, _agent: str, pairs: Pairs) -> Answer:
-        """``report page``: the page of one call itself, as HTML."""
+        """``report page``: the page of one call itself, as HTML.
+
+        Without what was said, unless ``words`` is ``yes``: who asks may look at calls, and not at
+        files.
+        """
         (name,) = arguments(pairs, "call")
+        with_words = arguments(pairs, "words") == ["yes"]
         options, line = self._records.options, self._records.find(name)
         if line is None and not options.folder:
             return False, [_unknown(name)]
-        return await self._run(_page, line, name, options.folder, options.days)
+        return await self._run(_page, line, name, options.folder, with_words)
 
     async def report(self, _agent: str, pairs: Pairs) -> Answer:
         """``report``: write the page of one call, and say where."""
@@ -106,23 +111,26 @@ def _report(line: bytes | None, name: str, path: str, days: int) -> Answer:
         folder.close()
 
 
-def _page(line: bytes | None, name: str, path: str, _days: int) -> Answer:
+def _page(line: bytes | None, name: str, path: str, with_words: bool) -> Answer:
     folder = Folder(path, uuid.uuid4().hex)
     try:
-        found, data = _made(line, name, folder)
+        found, data = _made(line, name, folder, with_words=with_words)
         return (True, data) if found is not None else (False, [data.decode()])
     finally:
         folder.close()
 
 
-def _made(line: bytes | None, name: str, folder: Folder) -> tuple[Record | None, bytes]:
+def _made(
+    line: bytes | None, name: str, folder: Folder, *, with_words: bool = True
+) -> tuple[Record | None, bytes]:
     """The record of a call and its page; or nothing, and why."""
     found = orjson.loads(line) if line else folder.find(name, limits.REPORT_SEARCH_SECONDS)
     if found is None:
         more = "; records = yes keeps those of calls that are over on the disk"
         return None, f"{_unknown(name)}{more}".encode()
     now = record.moment(record.now_ms())
-    data = page.made(found, now[:19].replace("T", " ")).encode(errors="replace")
+    made = page.made(found, now[:19].replace("T", " "), with_words=with_words)
+    data = made.encode(errors="replace")
     if len(data) > limits.REPORT_BYTES:
         return None, f"the report would have more than {limits.REPORT_BYTES} bytes".encode()
     return found, data

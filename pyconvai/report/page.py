@@ -37,9 +37,14 @@ _DEFAULTS: Record = {
 _GOOD, _WARN = {"AGENT_ENDED", "HANGUP", "TRANSFER", "UP"}, {"TIMEOUT", "LIMIT", "UNLOADED"}
 
 
-def made(found: Record, made_at: str) -> str:
-    """The page of a record; ``made_at``: the time of day, for people."""
+def made(found: Record, made_at: str, *, with_words: bool = True) -> str:
+    """The page of a record; ``made_at``: the time of day, for people.
+
+    ``with_words``: with what was said in it, as far as the record has that.
+    """
     record = _DEFAULTS | found
+    if not with_words:
+        record |= _without_words(record)
     drawn = levels.of(record["levels"])
     total_ms = _total_ms(record, drawn)
     title = f"Call with {record['agent']}, {_when(record['started_at'])}"
@@ -48,7 +53,11 @@ def made(found: Record, made_at: str) -> str:
         _tiles(record, drawn),
         _section("Time line", _since(record), timeline.drawn(record, drawn, total_ms)),
         f'<div class="pair">{_latency(record)}{_line(record)}</div>\n',
-        _section("Transcript", _left_out(record, "transcript", "turns"), talk(record)),
+        _section(
+            "Transcript",
+            _left_out(record, "transcript", "turns"),
+            talk(record, hides=not with_words),
+        ),
         _tools(record),
         _facts(record),
     ]
@@ -70,6 +79,14 @@ Times of day are in UTC; this file needs no other.</footer>
 </main></body>
 </html>
 """
+
+
+def _without_words(record: Record) -> Record:
+    """What of it stands in the place of what has words of the conversation."""
+    tools = [tool | {"result": None} for tool in record["tools"]]
+    # An agent's reason to end the call tells of the conversation.
+    detail = "" if record["status"] == "AGENT_ENDED" else record["detail"]
+    return {"transcript": None, "transcript_left_out": 0, "tools": tools, "detail": detail}
 
 
 def _total_ms(record: Record, drawn: levels.Levels | None) -> int:

@@ -9,9 +9,18 @@ from .text import apart, clock, length, shown
 Turn = dict[str, Any]
 
 
-def talk(record: dict[str, Any]) -> str:
-    """Turns, tools, holds and steps, in the order of their times."""
+def talk(record: dict[str, Any], *, hides: bool = False) -> str:
+    """Turns, tools, holds and steps, in the order of their times.
+
+    ``hides``: whoever looks at it may not see what was said.
+    """
     transcript = record["transcript"]
+    if hides:
+        return (
+            '<p class="empty">What was said is not shown to whoever looks at calls: elevenlabs.conf does'
+            " not allow it. <code>transcripts = all</code> does, for the calls that follow;"
+            " <code>elevenlabs report</code> has what is kept.</p>"
+        )
     if transcript is None:
         return (
             '<p class="empty">What was said is not kept: elevenlabs.conf does not allow it.'

@@ -16,7 +16,12 @@ from tests.timing import EVENT
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 OURS = {"X-ElevenLabs-Page": "1"}
 
-USERS = {"looks": ("reporting", ""), "acts": ("reporting", "call"), "calls": ("call,user", "call")}
+USERS = {
+    "looks": ("reporting", ""),
+    "reports": ("reporting", "reporting"),
+    "acts": ("reporting", "call"),
+    "calls": ("call,user", "call"),
+}
 """Users of manager.conf: what they may read, and write."""
 
 

@@ -138,7 +138,8 @@ class Checked:
 
 @pytest.fixture(scope="module")
 def pbx(asterisk: StartAsterisk) -> Instance:
-    return asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
+    early = section("early", "http://127.0.0.1:9", transfer_allow="100@callers,2001@nowhere")
+    return asterisk(dialplan=DIALPLAN, elevenlabs=f"[general]\nmax_duration = 60\n{early}")
 
 
 KINDS = {
@@ -179,6 +180,37 @@ def checked(pbx: Instance, root: Root) -> Checked:
             said[name] = pbx.cli(f"elevenlabs check agent {name}")
             seconds[name] = time.monotonic() - began
     return Checked(said, seconds)
+
+
+NOWHERE = "transfer_allow has 2001@nowhere, and the dialplan has no such context: transfers there"
+
+
+def test_transfers_to_nowhere_are_warned_about_at_the_start(pbx: Instance) -> None:
+    """The dialplan is there by then: of a context that it has nothing is said."""
+    log = pbx.log()
+    assert f"elevenlabs.conf:4 [early]: {NOWHERE} fail until it has" in log
+    assert "transfer_allow has 100@callers" not in log
+
+
+def test_transfers_to_nowhere(pbx: Instance, root: Root) -> None:
+    """Warned about by a reload, a fault of the agent's; neither once there is such a context."""
+    with MockAgent(root, SERVICE) as mock:
+        text = "[general]\ntools = end_call,look_*,hours,pay\n" + section(
+            "clean", mock.url, var_greeting="politely", transfer_allow="100@callers,2001@nowhere"
+        )
+        said = configure(pbx, text)
+        assert NOWHERE in said
+        assert "reloaded successfully" in said
+        assert "100@callers" not in said
+        found, verdict, _ = pbx.cli("elevenlabs check agent clean").splitlines()
+        assert found.endswith(
+            "[clean] transfer_allow: the dialplan has no context nowhere, so no transfer to 2001 gets"
+            " there; add that context, or take the entry out"
+        )
+        assert verdict == "1 fault, 0 hints"
+        pbx.cli("dialplan add extension 2001,1,NoOp into nowhere")
+        assert "nowhere" not in configure(pbx, text)
+        assert pbx.cli("elevenlabs check agent clean") == "nothing found"
 
 
 def test_a_clean_agent(checked: Checked) -> None:

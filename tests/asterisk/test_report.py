@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from testbed.ami import Ami
 from testbed.callers import Callers, place_call
 from testbed.instance import Instance
 from testbed.line import Phone
@@ -19,10 +20,11 @@ from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.speech import speech
 from tests.asterisk.conftest import StartAsterisk
+from tests.asterisk.page import Viewer, add_users
 from tests.asterisk.phone import RESULT, configure, section, wait_talking
 from tests.asterisk.reporting import LEFT, leave, report, unpacked
-from tests.planted import PIN, SECRETS, Search, digits, key, secret
-from tests.timing import EVENT, MS
+from tests.planted import PIN, SECRETS, Search, digits, key, mark, secret
+from tests.timing import EVENT, MS, SECOND
 
 HOSTILE = "</p><script>alert(1)</script> \u202eevil\u202c"
 LONG = f"{HOSTILE} first second third fourth fifth sixth seventh eighth ninth tenth"
@@ -49,6 +51,47 @@ like = "default"
 turns = []
 """
 
+PASSWORD = mark("key").translate(str.maketrans("0123456789abcdef", "ghijklmnopqrstuv"))
+"""One that looks like a word, and like nothing that a rule could know."""
+
+PLANTED = tuple(
+    each.replace("{}", PASSWORD)
+    for each in (
+        "Authenticate({})",
+        "VMAuthenticate(100@default,{})",
+        "DISA({},internal)",
+        "VoiceMailMain({}@default,s)",
+        "System(curl -u user:{} https://crm.example.com/)",
+        "Set(X=${CURL(https://user:{}@crm.example.com/{})})",
+        "Set(CURLOPT(userpwd)=user:{})",
+        "SIPAddHeader(Authorization: Basic {})",
+        "Set(PJSIP_HEADER(add,Authorization)=Digest {})",
+        "Dial(SIP/user:{}@trunk.example.com/${EXTEN},30,G(vault^{}^1))",
+        "MYSQL(Connect connid db.example.com user {} crm)",
+        "Set(ODBC_LOGIN({})=yes)",
+        "Set(HASH=${SHA1({}${EXTEN})})",
+        'GotoIf($["${PIN}" = "{}"]?in:out)',
+        "{}({})",
+        "ElevenLabsConvAI({},c)",
+        "ElevenLabsConvAI(default,{})",
+        "Set(ELEVENLABS_VAR_x={})",
+    )
+)
+"""Lines of the dialplan around the application."""
+
+PLACES = """
+[vault-{}]
+include => {}
+switch => IAX2/user:{}@pbx.example.com/vault
+ignorepat => 9{}
+exten => {},1({}),ElevenLabsConvAI(default)
+exten => {},hint,PJSIP/{}
+exten => 100/{},1,ElevenLabsConvAI(default)
+exten => _{}X.,1,NoOp()
+; #exec /usr/bin/secrets {}
+""".replace("{}", PASSWORD)
+"""... and a context with one wherever a dialplan has room for words."""
+
 DIALPLAN = f"""\
 [callers]
 exten => _[a-z].,1,Set(AGENT=${{EXTEN}})
@@ -60,6 +103,7 @@ exten => secrets,1,Set(PASSWORD={secret("key")})
  same => n,Authenticate({digits(PIN)})
  same => n,Dial(PJSIP/{digits(PIN)}@trunk)
  same => n,ElevenLabsConvAI(default)
+{{planted}}
 
 [elevenlabs-steps]
 exten => look,1,Wait(0.5)
@@ -68,6 +112,7 @@ exten => look,1,Wait(0.5)
 [elsewhere]
 exten => nothing,1,NoOp(of no agent)
 """
+DIALPLAN = DIALPLAN.replace("{planted}", "\n".join(f" same => n,{each}" for each in PLANTED)) + PLACES
 
 SECONDS_BEFORE = 1.5
 """The agent speaks so long before the caller interrupts it."""
@@ -85,7 +130,7 @@ def mock(root: Root) -> Iterator[MockAgent]:
 
 
 def conf(mock: MockAgent, **keys: str) -> str:
-    text = f"[general]\nrecords = yes\nmax_sessions = 7\nvar_code = {secret('variable')}\n"
+    text = f"[general]\nhttp_page = yes\nrecords = yes\nmax_sessions = 7\nvar_code = {secret('variable')}\n"
     text += section("default", mock.url, tools="end_call,look", **keys)
     return text + section("quiet", mock.url, transcripts="none")
 
@@ -183,10 +228,22 @@ def test_calls_that_are_up_and_commands(pbx: Instance, mock: MockAgent) -> None:
 def test_no_secret_is_in_a_bundle(pbx: Instance, mock: MockAgent) -> None:
     """Whatever is in the configuration, the dialplan and the log."""
     fault = f"[wrong]\nagent_id = x\nelevenlabs_api_key = {key('key in a wrong place')}\n"
-    configure(pbx, conf(mock, api_key=key("key in elevenlabs.conf")) + fault)
-    configure(pbx, conf(mock, api_key=key("key in elevenlabs.conf")))
+    text = conf(mock, api_key=key("key in elevenlabs.conf"))
+    for line in (f"max_sessions = {PASSWORD}", f"{PASSWORD} = yes", f"override_{PASSWORD} = x"):
+        assert PASSWORD in configure(pbx, f"{text}[wrong]\nagent_id = x\n{line}\n")
+        pbx.cli("module reload app_elevenlabs_convai")  # and this says it in the log
+    configure(pbx, text + fault)
+    for name in ("environment", "branch_id", "metrics_user", "get_state_allow", "var_x"):
+        general = f"[general]\n{name} = {PASSWORD}\n"
+        general += "metrics_password = x\n" if name == "metrics_user" else ""
+        said = configure(pbx, text.replace("[general]\n", general, 1))
+        assert "reloaded successfully" in said, said
+        assert PASSWORD not in str(unpacked(report(pbx, "bundle")))
+    configure(pbx, text)
     place_call(pbx, "nobody")
+    place_call(pbx, PASSWORD)
     files = unpacked(report(pbx, "bundle"))
+    assert PASSWORD not in str(files)
     found = [
         each for name, text in files.items() for each in Search((*SECRETS, PIN)).text(text, name)
     ]
@@ -197,8 +254,11 @@ def test_no_secret_is_in_a_bundle(pbx: Instance, mock: MockAgent) -> None:
         ("config.txt", "max_sessions = 7"),
         ("config.txt", "api_key = *** (set)"),
         ("config.txt", "var_code = *** (set)"),
-        ("dialplan.txt", "ElevenLabsConvAI(default)"),
-        ("dialplan.txt", "look"),
+        ("dialplan.txt", "ElevenLabsConvAI(default)\n"),
+        ("dialplan.txt", "ElevenLabsConvAI(default,***)\n"),
+        ("dialplan.txt", "[elevenlabs-steps]\nextension look\n  1 Wait(***)\n"),
+        ("dialplan.txt", "Authenticate(***)"),
+        ("dialplan.txt", "(ELEVENLABS_VAR_x ***)"),
         ("counters.txt", "elevenlabs_calls_total"),
         ("asterisk.txt", "PBX Core settings"),
         ("endings.jsonl", "AGENT_ENDED"),
@@ -208,3 +268,66 @@ def test_no_secret_is_in_a_bundle(pbx: Instance, mock: MockAgent) -> None:
     assert "of no agent" not in files["dialplan.txt"]
     assert "script" not in files["endings.jsonl"]
     assert digits(PIN)[:6] not in files["dialplan.txt"]
+
+
+# ---- Who may only look at calls ----
+
+SPOKEN = ("seventh", "please", "seen: it", "Bye")
+"""Of the agent, of the caller, what a tool has told the agent, and the agent's last word."""
+
+ITEMS = ("transcript", "summary", "heard")
+
+
+def ways(pbx: Instance, viewer: Viewer, ami: Ami, channel: str, number: int) -> dict[str, str]:
+    """All that a user of AMI with `reporting` alone comes by, of one call."""
+    seen = {
+        f"{path} of the page": viewer.ask("GET", f"/elevenlabs/{path}?call={number}&from=0")[1]
+        for path in ("status.json", "report")
+    }
+    for item in ITEMS:
+        variable = f"ELEVENLABS({item},{channel})"
+        seen[item] = ami.ask("Getvar", Variable=variable).get("Value", "")
+        form = {"action": "getvar", "variable": variable}
+        seen[f"{item} over HTTP"] = viewer.ask("POST", "/rawman", form)[1]
+    ami.ask("Status", Channel=channel, Variables=",".join(f"ELEVENLABS({item})" for item in ITEMS))
+    for action in ("ElevenLabsSessions", "ElevenLabsAgents", "CoreShowChannels"):
+        ami.ask(action)
+    seen["actions and events"] = str(ami.events())
+    with viewer.watch(call=number, **{"from": 0}) as shown:
+        seen["events of the page"] = json.dumps(next(shown))
+    return seen
+
+
+@pytest.mark.parametrize("where", ["records", "all"])
+def test_who_may_only_look(pbx: Instance, mock: MockAgent, where: str) -> None:
+    """Words that are for the records are for who reads files, while the call is up and behind it."""
+    add_users(pbx)
+    configure(pbx, conf(mock, transcripts=where))
+    viewer = Viewer(pbx, "reports")
+    phone = Phone(pbx.root, speech(pbx.root, "One two three four five six seven eight nine ten."))
+    phone.silence(1500).say(1000).silence(20_000)
+    with Ami(pbx, user="reports", events="on") as ami:
+        with Callers(pbx, 1, "default", play=phone, hangup_after=60) as calls:
+            wait_talking(pbx, 1)
+            (call,) = viewer.status()["calls"]
+            until = time.monotonic() + 20 * SECOND
+            while not all(word in page_of(pbx, call["channel"]) for word in SPOKEN[:3]):
+                assert time.monotonic() < until, page_of(pbx, call["channel"])
+                time.sleep(100 * MS)
+            up = ways(pbx, viewer, ami, call["channel"], call["id"])
+            calls.hangup_all()
+        pbx.wait_no_channels()
+        (over,) = [each for each in viewer.status()["endings"] if each["id"] == call["id"]]
+        behind = ways(pbx, viewer, ami, over["channel"], over["id"])
+    assert all(word in page_of(pbx, "last") for word in SPOKEN[:3])
+    shown = {name: [w for w in SPOKEN if w in up[name] or w in behind[name]] for name in up}
+    if where == "all":
+        assert shown["report of the page"] == list(SPOKEN[:3])
+        for name in ("status.json of the page", "events of the page", "transcript"):
+            assert shown[name], (name, up[name])
+        assert up["heard"]
+    else:
+        assert not any(shown.values()), [up[n] for n in shown if shown[n]]
+        assert not any(up[item] for item in ITEMS), up
+        assert "What was said is not shown" in up["report of the page"]
+        assert "What was said is not shown" in behind["report of the page"]

@@ -84,6 +84,20 @@ TEST(the_engine_is_told_what_the_dialplan_has)
 	script_end();
 }
 
+TEST(transfers_to_contexts_that_there_are_not)
+{
+	host_extension_line("internal", "100", "");
+	script_begin("[general]\nauth = none\n[sales]\nagent_id = x\ntransfer_allow = 100,_2XXX@internal,2001@nowhere,s@gone:3\n"
+		"[refers]\nagent_id = x\ntransfer_method = refer\ntransfer_allow = 100@nowhere\n");
+	fake.inquired = inquired;
+	host_cli(COMMAND);
+	CHECK_HAS(fake.asked, "\nnowhere=2001@nowhere\nnowhere=s@gone:3\n");
+	CHECK(!strstr(fake.asked, "nowhere=_2XXX") && !strstr(fake.asked, "nowhere=100"));
+	host_cli("elevenlabs check agent refers");
+	CHECK(!strstr(fake.asked, "nowhere="));
+	script_end();
+}
+
 TEST(the_callers_number_is_one_of_its_variables)
 {
 	script_begin(NULL);

@@ -17,6 +17,8 @@
 
 #include "asterisk/module.h"
 
+#include "config/config.h"
+
 #define CONF "elevenlabs.conf"
 #define AGENTS \
 	"[general]\nauth=none\ntools_directory=/usr\n" \
@@ -72,6 +74,21 @@ TEST(test_tool)
 	CHECK_HAS(host_cli("elevenlabs test tool price"), "one\ntwo\nCommand 'elevenlabs test tool price' "
 		"failed.");
 	CHECK_HAS(host_cli("elevenlabs test tool"), "Usage: elevenlabs test tool <name> [json]\n");
+	script_end();
+}
+
+/*! \brief Nobody is left without an answer */
+TEST(test_tool_without_a_configuration)
+{
+	unsigned int before;
+
+	begin();
+	before = fake.inquiries;
+	config_unload();
+	CHECK_STR(host_cli("elevenlabs test tool price"),
+		"There is no configuration\nCommand 'elevenlabs test tool price' failed.\n");
+	CHECK_HAS(host_cli("elevenlabs show tools"), "There is no configuration\n");
+	CHECK_INT(fake.inquiries, before);
 	script_end();
 }
 

@@ -935,9 +935,29 @@ TEST(a_key_file_whose_line_is_too_long)
 
 /* ---- What is only pointed out ---- */
 
+/*! \brief A transfer into a context that there is not fails; dialplans may come later, so it is no fault */
+TEST(transfers_to_nowhere)
+{
+	begin();
+	host_extension_line("internal", "100", "");
+	accept("[a]\nagent_id=x\nauth=none\nmax_sessions=9\ntransfer_allow=2001@nowhere,100,_2XXX@internal,s@gone:3\n");
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:2 [a]: transfer_allow has 2001@nowhere, and the dialplan has no "
+		"such context: transfers there fail until it has"), 1);
+	CHECK_INT(host_logged("WARNING elevenlabs.conf:2 [a]: transfer_allow has s@gone:3, and the dialplan"), 1);
+	CHECK_INT(host_logged("WARNING"), 2);
+	accept("[a]\nagent_id=x\nauth=none\nmax_sessions=9\ntransfer_allow=100,s@internal:3\n");
+	CHECK_INT(host_logged("WARNING"), 0);
+	/* There it is a host. */
+	accept("[a]\nagent_id=x\nauth=none\nmax_sessions=9\ntransfer_method=refer\ntransfer_allow=100@nowhere\n");
+	CHECK_INT(host_logged("WARNING"), 0);
+	end();
+}
+
 TEST(what_is_allowed_but_rarely_meant)
 {
 	begin();
+	host_extension_line("internal", "100", "");
+	host_extension_line("outside", "100", "");
 	accept("[a]\nagent_id=x\n");
 	CHECK_INT(host_logged("WARNING elevenlabs.conf:2 [a]: calls will end with AUTH"), 1);
 	accept("[a]\nagent_id=x\nauth=none\ntls_verify=no\n");

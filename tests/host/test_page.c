@@ -434,6 +434,83 @@ TEST(the_report_is_of_the_very_call)
 	script_end();
 }
 
+static void ask_for_report(void *data)
+{
+	see_status(NULL);
+	report_of(id_of());
+	snprintf(data, 256, "%.200s", fake.asked);
+}
+
+/*! \brief Run a call with these settings. \param[out] up what is asked for a report while it is up */
+static void run_with(const char *settings, char *up)
+{
+	char config[512];
+
+	*up = '\0';
+	snprintf(config, sizeof(config), "[general]\nauth = none\n" ON "%s", settings);
+	script_begin(config);
+	may_all();
+	fake.outcome = CONVAI_OUTCOME_OK;
+	fake.answer = "<p>It</p>";
+	fake.detail = "the caller wants his money back";
+	script_metadata_at(10 * MS);
+	host_at(500 * MS, ask_for_report, up);
+	script_agent_ends_at(900 * MS, CONVAI_STATUS_AGENT_ENDED, "by its tool", CONVAI_PLAY_OUT_NONE);
+	script_run("sales");
+	see_status(NULL);
+}
+
+/*! \brief Words that are for the records alone are for who reads files, and not for who may look at calls */
+TEST(who_looks_at_calls_sees_no_words_of_the_records)
+{
+	static const char * const kept[] = { "", "transcripts=none\n", "transcripts=records\n" };
+	static const char * const told[] = { "transcripts=events\n", "transcripts=all\n" };
+	char settings[128];
+	char up[256];
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(kept); i++) {
+		snprintf(settings, sizeof(settings), "[sales]\nagent_id=a\n%s", kept[i]);
+		run_with(settings, up);
+		CHECK_HAS(up, "\nwords=no\n");
+		CHECK_HAS(text, "by its tool");
+		CHECK(!strstr(text, "money"));
+		CHECK_INT(report_of(id_of()), 200);
+		CHECK_HAS(fake.asked, "\nwords=no\n");
+		script_end();
+	}
+	for (i = 0; i < ARRAY_LEN(told); i++) {
+		snprintf(settings, sizeof(settings), "[sales]\nagent_id=a\n%s", told[i]);
+		run_with(settings, up);
+		CHECK_HAS(up, "\nwords=yes\n");
+		CHECK_HAS(text, "money");
+		CHECK_INT(report_of(id_of()), 200);
+		CHECK_HAS(fake.asked, "\nwords=yes\n");
+		script_end();
+	}
+}
+
+/*! \brief One of two agents is enough */
+TEST(an_agent_in_the_place_of_another_may_hide_words)
+{
+	char id[32];
+
+	script_begin("[general]\nauth = none\n" ON
+		"[sales]\nagent_id=a\ntranscripts=all\nfallback_agent=other\n[other]\nagent_id=b\ntranscripts=records\n");
+	may_all();
+	fake.outcome = CONVAI_OUTCOME_OK;
+	fake.answer = "<p>It</p>";
+	script_agent_ends_at(500 * MS, CONVAI_STATUS_UNREACHABLE, "away", 0);
+	script_hangup_at(2000 * MS);
+	script_run("sales");
+	see_status(NULL);
+	CHECK_HAS(text, "in place of sales");
+	snprintf(id, sizeof(id), "%s", id_of());
+	CHECK_INT(report_of(id), 200);
+	CHECK_HAS(fake.asked, "\nwords=no\n");
+	script_end();
+}
+
 /* ---- The stream ---- */
 
 static unsigned int messages(void)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
+from typing import Any
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyconvai import limits
 from pyconvai.records import record
-from pyconvai.report import bundle, cutting
+from pyconvai.report import bundle, cutting, dialplan
 from pyconvai.secret import Secret
 from tests.planted import PIN, SECRETS, Search, digits, key, mark, secret, signature
 from tests.unit.recorded import end, facts
@@ -66,6 +71,7 @@ CUT = {
     "Dial(SIP/bob:hunter2@trunk/${EXTEN})": "hunter2",
     "Dial(IAX2/bob:hu$nter@trunk.example.com/100)": "hu$nter",
     "System(mysql -u bob -phunter2 crm)": "hunter2",
+    "Local/4711@vault-0000001a;1: ended": "4711@vault",
 }
 """Lines, and what must not be left of each."""
 
@@ -168,3 +174,212 @@ def test_a_bundle_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(files["log.txt"]) < 1100
     many = [(f"p{number}.txt", "x") for number in range(limits.BUNDLE_PARTS + 10)]
     assert len(files_of(bundle.made(many, [], NOW))) == limits.BUNDLE_PARTS + 3
+
+
+# ---- The dialplan ----
+
+APPLICATIONS = """\
+    -= Registered Asterisk Applications =-
+              Answer: Answer a channel if ringing.
+        Authenticate: Authenticate a user
+                Dial: Attempt to connect to another device or endpoint and bridge the call.
+    ElevenLabsConvAI: Talk with an ElevenLabs voice agent.
+              GotoIf: Conditional goto.
+                 Set: Set channel variable or function value.
+              System: Execute a system command.
+    -= 7 Applications Registered =-
+"""
+
+NAMES = [
+    ("agent", "sales_agent"),
+    ("context", "elevenlabs-steps"),
+    ("context", "shop"),
+    ("applications", APPLICATIONS),
+]
+
+Line = tuple[str, str, int, str, str]
+
+
+def dialplan_of(*lines: Line) -> str:
+    """What a bundle shows of a dialplan."""
+    text = "".join(f"{orjson.dumps(line).decode()}\n" for line in lines)
+    return files_of(bundle.made([*NAMES, ("dialplan", text)], [], NOW))["dialplan.txt"]
+
+
+def test_what_is_shown_of_a_dialplan() -> None:
+    """What the module is told, in order, and of all else that there is something."""
+    shown = dialplan_of(
+        ("incoming", "100", 1, "Answer", ""),
+        ("incoming", "100", 2, "set", "ELEVENLABS_VAR_plan=gold"),
+        ("incoming", "100", 3, "Set", "__ELEVENLABS_OVERRIDE_prompt=${X} is it"),
+        ("incoming", "100", 4, "ElevenLabsConvAI", "Sales_Agent,cm(quiet)g"),
+        ("incoming", "100", 5, "GotoIf", '$["${ELEVENLABSSTATUS}" = "LIMIT"]?busy'),
+        ("incoming", "100", 6, "Nothing", "x"),
+        ("incoming", "_0X.", 1, "ElevenLabsConvAI", "${AGENT}"),
+        ("incoming", "_X.", 1, "ElevenLabsConvAI", "hunter2,z"),
+        ("incoming", "h", 1, "Set", "X=${ELEVENLABS(heard)}${ELEVENLABSES}XELEVENLABSDTMF"),
+        ("elevenlabs-steps", "look_up", 1, "Answer", ""),
+        ("elevenlabs-steps", "4711", 1, "Set", "X=${ELEVENLABS_ARG_what}"),
+        ("other", "look_up", 1, "ElevenLabsConvAI", ""),
+    )
+    assert shown.partition("\n\n")[2].splitlines() == [
+        "[*** 1]",
+        "extension ***",
+        "  1 Answer()",
+        "  2 Set(ELEVENLABS_VAR_plan ***)",
+        "  3 Set(ELEVENLABS_OVERRIDE_prompt ***)",
+        "  4 ElevenLabsConvAI(sales_agent,cm(***)g)",
+        "  5 GotoIf(ELEVENLABSSTATUS ***)",
+        "  6 ***(***)",
+        "extension ***",
+        "  1 ElevenLabsConvAI(${***})",
+        "extension _X.",
+        "  1 ElevenLabsConvAI(***,***)",
+        "extension h",
+        "  1 Set(ELEVENLABS ***)",
+        "",
+        "[elevenlabs-steps]",
+        "extension look_up",
+        "  1 Answer()",
+        "extension ***",
+        "  1 Set(ELEVENLABS_ARG_what ***)",
+        "",
+        "[*** 2]",
+        "extension ***",
+        "  1 ElevenLabsConvAI()",
+        "",
+        "there is no context shop",
+    ]
+
+
+PLACES = (
+    ("Authenticate", "{}"),
+    ("VMAuthenticate", "100@default,{}"),
+    ("DISA", "{},internal"),
+    ("VoiceMailMain", "{}@default,s"),
+    ("Read", "PIN,,4,,,{}"),
+    ("System", "curl -u user:{} https://crm.example.com/"),
+    ("System", "PGPASSWORD={} psql -h db"),
+    ("TrySystem", "#exec /usr/bin/secrets {}"),
+    ("AGI", "agi://user:{}@agi.example.com/run?key={}"),
+    ("Set", "X=${{CURL(https://user:{}@crm.example.com/{}?t={})}}"),
+    ("Set", "CURLOPT(userpwd)=user:{}"),
+    ("Set", "CURLOPT(httpheader)=Authorization: Bearer {}"),
+    ("Set", "PJSIP_HEADER(add,Authorization)=Basic {}"),
+    ("SIPAddHeader", "Proxy-Authorization: Digest {}"),
+    ("Dial", "SIP/user:{}@trunk.example.com/${{EXTEN}},30,G(vault^{}^1)"),
+    ("Dial", "PJSIP/100,30,U(check^{})"),
+    ("MYSQL", "Connect connid db.example.com user {} crm"),
+    ("Set", "ODBC_LOGIN(${{EXTEN}},{})=yes"),
+    ("Set", "HASH=${{SHA1({}${{EXTEN}})}}"),
+    ("Set", "AES=${{AES_ENCRYPT({},${{X}})}}"),
+    ("GotoIf", '$["${{PIN}}" = "{}"]?in:out'),
+    ("Goto", "{},s,1"),
+    ("Gosub", "check,s,1({})"),
+    ("ExecIf", "$[1]?Authenticate({})"),
+    ("Set", "GLOBAL({})=1"),
+    ("{}", "x"),
+    ("{}", "{}"),
+    ("NoOp", "{}"),
+    ("ElevenLabsConvAI", "{}"),
+    ("ElevenLabsConvAI", "{},c"),
+    ("ElevenLabsConvAI", "sales_agent,{}"),
+    ("ElevenLabsConvAI", "sales_agent,m({})"),
+    ("ElevenLabsConvAI", "${{DB(agents/{})}}"),
+    ("Set", "ELEVENLABS_VAR_secret__token={}"),
+    ("Set", "ELEVENLABS(context)={}"),
+    ("Set", 'ELEVENLABS_OVERRIDE_custom_llm_extra_body={{"token":"{}"}}'),
+)
+"""Applications and their arguments, with a secret somewhere."""
+
+SHAPES = (
+    st.text(min_size=1, max_size=40),
+    st.text(alphabet="0123456789*#", min_size=4, max_size=12),
+    st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=4, max_size=12),
+    *(
+        st.from_regex(shape, fullmatch=True)
+        for shape in (
+            r"eyJ[A-Za-z0-9_-]{10,30}\.eyJ[A-Za-z0-9_-]{10,30}\.[A-Za-z0-9_-]{20,40}",  # a JWT
+            r"AKIA[A-Z2-7]{16}|[A-Za-z0-9/+]{40}",  # of a cloud
+            r"-----BEGIN (RSA )?PRIVATE KEY-----\n[A-Za-z0-9+/\n]{20,60}\n-----END PRIVATE KEY-----",
+            r"[a-z]{3,8}[ _.-][A-Za-z0-9!$%&/=?]{4,12}",  # of a person
+        )
+    ),
+)
+
+
+def placed(name: str, secret: str) -> list[Line]:
+    """A dialplan with a secret in one place of each line, around the application."""
+    lines = [
+        (secret, "s", 1, "ElevenLabsConvAI", "sales_agent"),
+        (f"vault-{secret}", secret, 1, "ElevenLabsConvAI", "sales_agent"),
+        (name, secret, 1, "Answer", ""),
+        (name, f"_{secret}", 1, "Answer", ""),
+        (name, f"_X{secret}.", 2, "ElevenLabsConvAI", "sales_agent"),
+    ]
+    lines += [
+        (name, "s", number, application.format(secret), text.format(*[secret] * 3))
+        for number, (application, text) in enumerate(PLACES, 1)
+    ]
+    return lines
+
+
+@given(secret=st.one_of(*SHAPES), name=st.sampled_from(["incoming", "elevenlabs-steps"]))
+def test_no_secret_of_a_dialplan_is_shown_wherever_it_stands(secret: str, name: str) -> None:
+    """What a dialplan shows with one in each place is what it shows with another one."""
+    parts = {*re.findall(r"\w{3,}", secret), secret}
+    shown = dialplan_of(*(_in_tools(line) for line in placed(name, secret)))
+    other = dialplan_of(*(_in_tools(line) for line in placed(name, "\u2603")))
+    told = [part for part in parts if part in shown and part not in other]
+    assert not told, shown
+
+
+def _in_tools(line: Line) -> Line:
+    """Extensions of steps are names of tools, which the service has: no place for a secret."""
+    context, extension, *rest = line
+    is_tool = context == "elevenlabs-steps" and dialplan.TOOL_NAME.fullmatch(extension)
+    return line if not is_tool else (context, "s", *rest)  # type: ignore[return-value]
+
+
+@given(secret=st.from_regex(r"[A-Za-z0-9_.+-]{4,20}", fullmatch=True))
+def test_what_elevenlabs_conf_does_not_show_is_shown_nowhere(secret: str) -> None:
+    """Values that are in effect, and those that are quoted, in lines of the log and reasons."""
+    lines = (
+        f"elevenlabs.conf:3 [sales_agent]: max_sessions = {secret}: allowed is a whole number",
+        f"elevenlabs.conf:4 [sales_agent]: there is no key {secret}; allowed are var_NAME",
+        f"elevenlabs.conf:4 [sales_agent]: there is no override {secret}; there are: prompt",
+        f"ELEVENLABS({secret}) cannot be read: there are agent, state",
+        f"PJSIP/desk: ELEVENLABS_OVERRIDE_max is a whole number, it is '{secret}'",
+        f"PJSIP/desk: NOAGENT: there is no such agent in elevenlabs.conf [{secret}]",
+    )
+    quoted = "".join(f"2026-11-30 07:00:00 WARNING {line}\n" for line in lines)
+    held = f"desk: connecting to {secret}.example.com, {secret}, https://{secret}.example.com/x\n"
+    over = record.ended(
+        facts(asked_agent=secret, agent="sales_agent") | end(reason=lines[4], detail="x"), None
+    )
+    files = files_of(
+        bundle.made(
+            [
+                *NAMES,
+                ("hidden", f"https://{secret}.example.com/x"),
+                ("hidden", f"none,{secret}"),
+                ("log.txt", quoted + held),
+                ("state.txt", held),
+            ],
+            [over],
+            NOW,
+        )
+    )
+    base = "".join((quoted, held)).replace(secret, "")
+    for name in ("log.txt", "state.txt", "endings.jsonl"):
+        assert secret not in files[name].replace("sales_agent", "") or secret in base, files[name]
+
+
+def test_settings_of_asterisk_without_its_names() -> None:
+    text = (
+        "  System name:                 vault\n  Entity ID: 00:11\nPrefix: /vault\n"
+        "/vault/elevenlabs/... => The live page\n  /vault/door => /x\n  Path: vault\n"
+    )
+    shown = files_of(bundle.made([("asterisk.txt", text)], [], NOW))["asterisk.txt"]
+    assert "vault" not in shown
+    assert "/elevenlabs/... => The live page" in shown

@@ -106,10 +106,16 @@ def test_a_call_that_is_up(engine: Engine, tmp_path: Path) -> None:
         settings = {"base_url": service.url, "auth": "none", "transcripts": "records"}
         up = Call(engine, settings=settings, facts=told)
         up.wait(TALKING)
-        while "Hello there." not in (made := ask(engine, "report page", ("call", "conv_raw"))[1]):
+        wanted = (("call", "conv_raw"), ("words", "yes"))
+        while "Hello there." not in (made := ask(engine, "report page", *wanted)[1]):
             assert time.monotonic() < until, made
         assert made.startswith("<!doctype html>\n")
         assert "the call is up" in made
+        for others in ((), (("words", "no"),)):
+            ok, hiding = ask(engine, "report page", ("call", "conv_raw"), *others)
+            assert ok
+            assert "Hello there." not in hiding
+            assert "What was said is not shown" in hiding
         assert ask(engine, "call names") == (True, f"conv_raw\n{told['channel']}")
         ok, path = ask(engine, "report", ("call", told["channel"]))
         assert ok
@@ -118,7 +124,8 @@ def test_a_call_that_is_up(engine: Engine, tmp_path: Path) -> None:
         up.release()
         ended = told | end()
         assert inform(engine, CALL_OVER, list(ended.items())) == 0
-        while not (last := ask(engine, "report page", ("call", "last")))[0]:
+        last_one = (("call", "last"), ("words", "yes"))
+        while not (last := ask(engine, "report page", *last_one))[0]:
             assert time.monotonic() < until, last
     assert "Hello there." in last[1]
     assert "the caller hung up" in last[1]
@@ -179,7 +186,7 @@ def test_a_page_that_takes_its_time_holds_up_no_call(
     going = threading.Event()
     made: list[str] = []
 
-    def slow(found: record.Record, _made_at: str) -> str:
+    def slow(found: record.Record, _made_at: str, **_: bool) -> str:
         assert going.wait(20 * SECOND)
         made.append(found["id"])
         return "x"

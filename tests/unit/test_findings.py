@@ -506,3 +506,22 @@ def test_settings_of_any_size_hold_no_call_up(value: Any) -> None:
     told = found(put("agent.prompt.prompt", value), tools=tools, settings={"tools": "*"})
     assert time.thread_time() - began < 1 * SECOND
     assert len(told) <= limits.CHECK_FINDINGS
+
+
+def test_transfers_to_contexts_that_there_are_not() -> None:
+    """Each entry, with where the key is set."""
+    pairs: list[tuple[int, str, str]] = [(PairKind.SETTING, *each) for each in SETTINGS.items()]
+    pairs += [
+        (PairKind.ARGUMENT, *each)
+        for each in (
+            ("nowhere", "2001@nowhere"),
+            ("nowhere", "s@gone:3"),
+            ("place", "elevenlabs.conf:7 [sales] transfer_allow"),
+        )
+    ]
+    said = [str(each) for each in find(here_of("sales", pairs), There(clean()))]
+    assert [each for each in said if "transfer" in each] == [
+        f"fault: elevenlabs.conf:7 [sales] transfer_allow: the dialplan has no context {context}, so no"
+        f" transfer to {name} gets there; add that context, or take the entry out"
+        for name, context in (("2001", "nowhere"), ("s", "gone"))
+    ]

@@ -207,6 +207,19 @@ def test_without_words_the_page_says_so() -> None:
     assert "Hello" not in parsed.text
 
 
+def test_words_that_are_for_files_alone() -> None:
+    """Who may look at calls sees that somebody spoke and what was called, and nothing of words."""
+    found = talked(status="AGENT_ENDED", detail="he wants his money back")
+    shown = Parsed(page.made(found, "2026-11-30 07:00:00", with_words=False)).text
+    for text in ("Hello", "hours?", "weekday", "nine to six", "money"):
+        assert text not in shown, text
+        assert text in Parsed(page.made(found, "2026-11-30 07:00:00")).text, text
+    for text in ("What was said is not shown", "find_hours", "MOS: good", "ask_desk"):
+        assert text in shown, text
+    failed = page.made(talked(status="AUTH", detail="no such key"), "x", with_words=False)
+    assert "no such key" in failed
+
+
 def test_a_call_without_an_agent() -> None:
     found = record.ended(facts() | end(status="UNREACHABLE", reason="nobody is there"), None)
     parsed = read(found)

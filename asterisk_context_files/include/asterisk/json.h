@@ -62,5 +62,6 @@ struct ast_json *ast_json_string_create(const char *value);
 struct ast_json *ast_json_integer_create(intmax_t value);
 int ast_json_object_update(struct ast_json *object, struct ast_json *other);
 int ast_json_object_set(struct ast_json *object, const char *key, struct ast_json *value);
+int ast_json_object_del(struct ast_json *object, const char *key);
 
 #endif /* CONTEXT_JSON_H */

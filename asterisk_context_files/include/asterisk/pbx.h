@@ -85,6 +85,7 @@ struct ast_exten *ast_walk_extension_priorities(struct ast_exten *exten, struct 
 
 const char *ast_get_context_name(struct ast_context *con);
 const char *ast_get_extension_name(struct ast_exten *exten);
+int ast_get_extension_priority(struct ast_exten *exten);
 const char *ast_get_extension_app(struct ast_exten *e);
 void *ast_get_extension_app_data(struct ast_exten *e);
 

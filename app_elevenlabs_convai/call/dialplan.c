@@ -16,6 +16,7 @@
 #include "asterisk/app.h"	/* ast_app_exec_sub */
 #include "asterisk/channel.h"	/* ast_check_hangup */
 #include "asterisk/pbx.h"	/* extensions and channel variables */
+#include "asterisk/stasis_channels.h"	/* ast_channel_publish_snapshot */
 #include "asterisk/strings.h"	/* ast_strlen_zero */
 #include "asterisk/utils.h"	/* ARRAY_LEN */
 
@@ -177,6 +178,10 @@ uint32_t dialplan_run(struct ast_channel *channel, const char *context, const st
 	/* No autoservice, for this thread is the one that serves the channel. */
 	failed = ast_app_exec_sub(NULL, channel, place, runs_on);
 	give_arguments(channel, what, 0);
+	/* Else lists of channels show Return() with what it has told the agent, for as long as the call lasts. */
+	ast_channel_lock(channel);
+	ast_channel_publish_snapshot(channel);
+	ast_channel_unlock(channel);
 	if (failed) {
 		snprintf(result, size, "%s could not be run; the phone system's log tells why.", what->tool);
 		return CONVAI_STEP_FAILED;

@@ -93,6 +93,18 @@ void ast_multi_object_blob_single_channel_publish(struct ast_channel *chan,
 	ast_manager_publish_event("UserEvent", EVENT_FLAG_USER, blob);
 }
 
+static unsigned int snapshots;
+
+void ast_channel_publish_snapshot(struct ast_channel *chan)
+{
+	__atomic_fetch_add(&snapshots, 1, __ATOMIC_SEQ_CST);
+}
+
+unsigned int host_snapshots(void)
+{
+	return __atomic_load_n(&snapshots, __ATOMIC_SEQ_CST);
+}
+
 const char *host_events(void)
 {
 	static char copy[EVENTS_SIZE];

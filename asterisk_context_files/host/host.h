@@ -358,6 +358,8 @@ void host_line(const struct ast_rtp_instance_stats *stats);
 int host_action_authority(const char *action);
 /*! \brief The events of AMI that were published: "Event: x", a line each field, an empty line */
 const char *host_events(void);
+/*! \brief How often channels were shown anew to whoever looks */
+unsigned int host_snapshots(void);
 /*! \brief Whether CEL and CDR are enabled. Then events of CEL are among the others, as "Event: CEL" */
 void host_keep_records(int keep);
 /*! \brief What a function of the dialplan was given to keep last: "CDR(name)=value", a line each field */

@@ -249,9 +249,10 @@ def transfers(here: Here, _there: There) -> Iterator[Finding]:
     """Where ``transfer_call`` may send a caller, and cannot."""
     for entry in here.nowhere:
         name, _, place = entry.partition("@")
+        context = place.partition(":")[0]
         yield fault(
             here.key("transfer_allow"),
-            f"the dialplan has no context {place.partition(':')[0]}, so no transfer to {name} gets there",
+            f"the dialplan has no context {context}, so no transfer to {name} gets there",
             "add that context, or take the entry out",
         )
 

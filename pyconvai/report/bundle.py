@@ -67,12 +67,14 @@ _FIRST: dict[str, tuple[Callable[[str], str], ...]] = {
 _FILE = re.compile(r"[a-z][a-z0-9_-]{0,30}\.txt")
 
 _README = """\
-This is what "elevenlabs bundle" has written for whoever helps with app_elevenlabs_convai {version},
-at {now} UTC. Of the dialplan it has names of applications, and what is said with the module's own
-words; of elevenlabs.conf numbers, words out of lists and names. Keys, tokens, what follows a host,
-and telephone numbers are cut out of all the rest: *** stands in their place, with the last two
-digits of a number. No audio, no transcript and no caller is in it. Look into it before you send it:
-names that you have given to agents, tools and the contexts of these stay.
+This is what "elevenlabs bundle" has written at {now} UTC
+for whoever helps with app_elevenlabs_convai {version}.
+
+Of the dialplan it has names of applications, and what is said with the module's own words; of
+elevenlabs.conf numbers, words out of lists, and names. Keys, tokens, what follows a host, and
+telephone numbers are cut out of all the rest: *** stands in their place, with the last two digits
+of a number. No audio, no transcript and no caller is in it. Look into it before you send it: names
+that you have given to agents, tools and the contexts of these stay.
 
 {files}
 """

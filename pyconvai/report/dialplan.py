@@ -38,8 +38,8 @@ _OURS = re.compile(
     r"|_TRANSFER_REASON|_TRANSFER_SUMMARY|_(?:VAR|JSON|ARG)_[A-Za-z0-9_]{1,64}"
     rf"|_OVERRIDE_(?:{'|'.join(OVERRIDES)})|(?=\()))(?![A-Za-z0-9_])"
 )
-"""Variables, and the function, of the module's. Names behind ``VAR``, ``JSON`` and ``ARG`` are those
-that the agent's settings at the service have as well."""
+"""Variables, and the function, of the module's. Names behind ``VAR``, ``JSON`` and ``ARG`` are
+those that the agent's settings at the service have as well."""
 
 _REGISTERED = re.compile(r"^ *([A-Za-z][A-Za-z0-9_]*): ", re.MULTILINE)
 """A line of ``core show applications``."""

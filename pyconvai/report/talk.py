@@ -17,8 +17,8 @@ def talk(record: dict[str, Any], *, hides: bool = False) -> str:
     transcript = record["transcript"]
     if hides:
         return (
-            '<p class="empty">What was said is not shown to whoever looks at calls: elevenlabs.conf does'
-            " not allow it. <code>transcripts = all</code> does, for the calls that follow;"
+            '<p class="empty">What was said is not shown to whoever looks at calls: elevenlabs.conf'
+            " does not allow it. <code>transcripts = all</code> does, for the calls that follow;"
             " <code>elevenlabs report</code> has what is kept.</p>"
         )
     if transcript is None:

@@ -204,8 +204,8 @@ def test_transfers_to_nowhere(pbx: Instance, root: Root) -> None:
         assert "100@callers" not in said
         found, verdict, _ = pbx.cli("elevenlabs check agent clean").splitlines()
         assert found.endswith(
-            "[clean] transfer_allow: the dialplan has no context nowhere, so no transfer to 2001 gets"
-            " there; add that context, or take the entry out"
+            "[clean] transfer_allow: the dialplan has no context nowhere, so no transfer to 2001"
+            " gets there; add that context, or take the entry out"
         )
         assert verdict == "1 fault, 0 hints"
         pbx.cli("dialplan add extension 2001,1,NoOp into nowhere")

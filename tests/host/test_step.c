@@ -121,6 +121,7 @@ TEST(a_step_runs)
 	CHECK_STR(seen.variables, "pay 12.5 Anna B - -");
 	CHECK_STR(seen.state, "step");
 	CHECK_INT(seen.written, 0);
+	CHECK_INT(host_snapshots(), 1);
 	CHECK_STR(variable("ELEVENLABS_TOOL"), "-");
 	CHECK_STR(variable("ELEVENLABS_ARG_amount"), "-");
 	CHECK_STR(variable("ELEVENLABS_ARG_who"), "-");

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from typing import Any
 
 import orjson
 import pytest
@@ -301,7 +300,7 @@ SHAPES = (
         for shape in (
             r"eyJ[A-Za-z0-9_-]{10,30}\.eyJ[A-Za-z0-9_-]{10,30}\.[A-Za-z0-9_-]{20,40}",  # a JWT
             r"AKIA[A-Z2-7]{16}|[A-Za-z0-9/+]{40}",  # of a cloud
-            r"-----BEGIN (RSA )?PRIVATE KEY-----\n[A-Za-z0-9+/\n]{20,60}\n-----END PRIVATE KEY-----",
+            r"-----BEGIN (RSA )?PRIVATE KEY-----\n[A-Za-z0-9+/\n]{20,60}\n-----END",
             r"[a-z]{3,8}[ _.-][A-Za-z0-9!$%&/=?]{4,12}",  # of a person
         )
     ),

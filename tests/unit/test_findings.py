@@ -521,7 +521,7 @@ def test_transfers_to_contexts_that_there_are_not() -> None:
     ]
     said = [str(each) for each in find(here_of("sales", pairs), There(clean()))]
     assert [each for each in said if "transfer" in each] == [
-        f"fault: elevenlabs.conf:7 [sales] transfer_allow: the dialplan has no context {context}, so no"
-        f" transfer to {name} gets there; add that context, or take the entry out"
+        f"fault: elevenlabs.conf:7 [sales] transfer_allow: the dialplan has no context {context},"
+        f" so no transfer to {name} gets there; add that context, or take the entry out"
         for name, context in (("2001", "nowhere"), ("s", "gone"))
     ]

@@ -18,4 +18,7 @@ struct ast_channel_snapshot;
 
 struct ast_channel_snapshot *ast_channel_snapshot_get_latest(const char *uniqueid);
 
+/*! \brief The channel is locked */
+void ast_channel_publish_snapshot(struct ast_channel *chan);
+
 #endif /* CONTEXT_STASIS_CHANNELS_H */

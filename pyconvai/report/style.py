@@ -42,7 +42,7 @@ h2 small { font-weight: 400; font-size: .85rem; }
 .warn { color: var(--warn); } .status.warn { background: var(--warn-back); }
 .bad { color: var(--bad); } .status.bad { background: var(--bad-back); }
 .pair { display: grid; gap: 0 16px; }
-@media (min-width: 860px) { .pair:has(:nth-child(2)) { grid-template-columns: 3fr 2fr; } }
+@media (min-width: 860px) { .pair:has(> :nth-child(2)) { grid-template-columns: 3fr 2fr; } }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(132px, 1fr)); gap: 12px; }
 .tiles { margin: 0 0 16px; padding: 0; }
 .tiles div { background: var(--card); border: 1px solid var(--rule); border-radius: 14px; }
@@ -50,6 +50,7 @@ h2 small { font-weight: 400; font-size: .85rem; }
 .tiles dt { color: var(--soft); font-size: .8rem; }
 .tiles dd { margin: 2px 0 0; font-size: 1.25rem; font-weight: 650; line-height: 1.3; }
 .tiles dd small { display: block; font-size: .78rem; font-weight: 400; color: var(--soft); }
+.tiles dd small { text-wrap: balance; }
 .scroll { overflow-x: auto; padding-bottom: 2px; }
 .line { position: relative; padding-top: 26px; }
 .lane { height: 74px; }
@@ -116,6 +117,7 @@ ol.talk { list-style: none; margin: 0; padding: 0; display: grid; gap: 12px; }
 .agent .said { border-bottom-right-radius: 4px; }
 del { color: var(--soft); text-decoration-color: var(--cut); }
 .note { font-size: .78rem; margin: 3px 4px 0; } .agent .note { text-align: right; }
+header .note, section > .note { margin: 6px 0 0; }
 .unseen { font: .72em ui-monospace, monospace; border: 1px solid var(--rule); padding: 0 3px; }
 .unseen { border-radius: 4px; color: var(--soft); background: var(--page); }
 .table { overflow-x: auto; }
@@ -123,6 +125,7 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; padding: 7px 14px 7px 0; border-top: 1px solid var(--rule); }
 th, td { vertical-align: top; overflow-wrap: break-word; }
 thead th { border-top: 0; font-weight: 500; font-size: .8rem; white-space: nowrap; }
+td:nth-child(3), td:nth-child(4) { white-space: nowrap; }
 td.text { min-width: 220px; white-space: pre-wrap; }
 .number { background: var(--tool); color: var(--card); border-radius: 9px; padding: 0 6px; }
 .number { display: inline-block; }

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyconvai import limits
+from pyconvai.conversation.steps import TOOL_NAME
 from pyconvai.records import record
-from pyconvai.report import bundle, cutting, dialplan
+from pyconvai.report import bundle, cutting
 from pyconvai.secret import Secret
 from tests.planted import PIN, SECRETS, Search, digits, key, mark, secret, signature
 from tests.unit.recorded import end, facts
@@ -336,7 +337,7 @@ def test_no_secret_of_a_dialplan_is_shown_wherever_it_stands(secret: str, name: 
 def _in_tools(line: Line) -> Line:
     """Extensions of steps are names of tools, which the service has: no place for a secret."""
     context, extension, *rest = line
-    is_tool = context == "elevenlabs-steps" and dialplan.TOOL_NAME.fullmatch(extension)
+    is_tool = context == "elevenlabs-steps" and TOOL_NAME.fullmatch(extension)
     return line if not is_tool else (context, "s", *rest)  # type: ignore[return-value]
 
 

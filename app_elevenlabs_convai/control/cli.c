@@ -251,9 +251,10 @@ COMMAND(cli_report, "elevenlabs report",
 
 COMMAND(cli_bundle, "elevenlabs bundle",
 	"Usage: elevenlabs bundle\n"
-	"       Writes a file to send to whoever helps, and says where: versions, configuration, the\n"
-	"       dialplan around the application, counters, the last endings and lines of the log. Keys\n"
-	"       and telephone numbers are cut out, and nothing in it was said in a call.\n", NULL)
+	"       Writes a file to send to whoever helps, and says where: versions, counters, the last\n"
+	"       endings and lines of the log; of the configuration, and of the dialplan around the\n"
+	"       application, what is known to be harmless alone. Keys and telephone numbers are cut\n"
+	"       out, and nothing in it was said in a call.\n", NULL)
 
 COMMAND(cli_test_agent, "elevenlabs test agent",
 	"Usage: elevenlabs test agent <name>\n"

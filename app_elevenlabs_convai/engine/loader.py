@@ -138,7 +138,8 @@ class Engines:
         and if this build comes back (make rollback), it is needed.
         """
         name = package_name(directory)
-        for module in [module for module in sys.modules if f"{module}.".startswith(f"{name}.")]:
+        # A copy: other threads may be importing.
+        for module in [each for each in list(sys.modules) if f"{each}.".startswith(f"{name}.")]:
             if (found := sys.modules.get(module)) and not is_compiled(found):
                 sys.modules.pop(module, None)
         self.let_go(directory)

@@ -222,6 +222,23 @@ def test_a_forgotten_engine_comes_back(module: Module, install: Install) -> None
     assert is_locked(folder)
 
 
+class _ImportsMeanwhile(str):
+    """The name of a module; whoever looks at it finds that another thread has just imported one."""
+
+    __slots__ = ()
+
+    def __format__(self, _how: str) -> str:
+        sys.modules.setdefault("convai_meanwhile", ModuleType("convai_meanwhile"))
+        return str(self)
+
+
+def test_others_import_while_an_engine_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would end the loader's thread: no reload had an answer any more."""
+    monkeypatch.setitem(sys.modules, _ImportsMeanwhile("convai_looked_at"), ModuleType("x"))
+    loader.Engines().forget("/nowhere")
+    assert sys.modules.pop("convai_meanwhile")
+
+
 def test_unloading_lets_all_directories_go(install: Install) -> None:
     module = Module()
     folders = [install("a"), install("b")]

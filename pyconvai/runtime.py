@@ -138,6 +138,7 @@ class Runtime:
         if _core.steps_changed():
             self._each(Session.step_changed)
         self._inquiries.look()
+        self._records.look()  # what was told before they were asked, and has come since
         if self._wish == _core.WISH_STOP and self._stopping is None:
             self._stopping = self._loop.create_task(self._stop())
         self._end_if_finished()

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from pyconvai import limits
+from pyconvai.inquiries import Inquiries
 from pyconvai.records import record
 from pyconvai.report import page
 from pyconvai.service.settings import PairKind
-from tests.timing import SECOND
+from tests.timing import EVENT
 from tests.unit.engine import TALKING, Call, Engine, ffi, string
 from tests.unit.peer import Connection, RawService, text
 from tests.unit.recorded import CALL_OVER, call, configure, end, facts, inform, wait_lines
@@ -25,8 +26,8 @@ from tests.unit.recorded import CALL_OVER, call, configure, end, facts, inform, 
 OK = 1
 
 
-def ask(engine: Engine, kind: str, *pairs: tuple[str, str]) -> tuple[bool, str]:
-    """Whether all is well, and the answer."""
+def begin(engine: Engine, kind: str, *pairs: tuple[str, str]) -> Any:
+    """Begin an inquiry."""
     keep = [ffi.new("char[]", each.encode()) for pair in pairs for each in pair]
     given: Any = ffi.new("struct convai_pair[]", max(1, len(pairs)))
     for i in range(len(pairs)):
@@ -35,15 +36,25 @@ def ask(engine: Engine, kind: str, *pairs: tuple[str, str]) -> tuple[bool, str]:
     names = [ffi.new("char[]", each.encode()) for each in (kind, "")]
     question.kind, question.agent = names
     question.pairs, question.pair_count = given, len(pairs)
-    question.limit_ms = int(10_000 * SECOND)
+    question.limit_ms = int(1000 * EVENT)
     inquiry = engine.ops.inquire(question)
     assert inquiry != ffi.NULL
-    assert select.select([engine.ops.inquiry_fd(inquiry)], [], [], 20 * SECOND)[0], "no answer"
+    return inquiry
+
+
+def answer_to(engine: Engine, inquiry: Any) -> tuple[bool, str]:
+    """Whether all is well, and the answer."""
+    assert select.select([engine.ops.inquiry_fd(inquiry)], [], [], EVENT)[0], "no answer"
     answer: Any = ffi.new("const char **")
     outcome = engine.ops.inquiry_poll(inquiry, answer)
     said = string(answer[0])
     engine.ops.inquiry_release(inquiry)
     return outcome == OK, said
+
+
+def ask(engine: Engine, kind: str, *pairs: tuple[str, str]) -> tuple[bool, str]:
+    """Ask, and wait for the answer."""
+    return answer_to(engine, begin(engine, kind, *pairs))
 
 
 def over(engine: Engine, **more: str) -> dict[str, str]:
@@ -70,6 +81,24 @@ def test_a_report_of_a_call_in_memory(engine: Engine, tmp_path: Path) -> None:
     assert made.startswith("<!doctype html>")
     assert "&lt;b&gt;0301234" in made
     assert not list((tmp_path / "r").glob("records-*"))
+
+
+def test_who_asks_right_behind_its_end(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both come while the loop looks at what has come: the call is known then, too."""
+    configure(engine, tmp_path / "r")
+    look, asked = Inquiries.look, list[Any]()
+
+    def between(self: Inquiries) -> None:
+        if not asked:
+            told = over(engine)
+            asked.append(begin(engine, "report page", ("call", told["id"])))
+        look(self)
+
+    monkeypatch.setattr(Inquiries, "look", between)
+    assert ask(engine, "call names")[0]
+    assert answer_to(engine, asked[0])[0]
 
 
 def test_a_report_of_a_record(engine: Engine, tmp_path: Path) -> None:
@@ -101,7 +130,7 @@ def test_a_call_that_is_up(engine: Engine, tmp_path: Path) -> None:
 
     configure(engine, tmp_path / "r")
     told = facts(in_file="no", for_webhook="no")
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     with RawService(script) as service:
         settings = {"base_url": service.url, "auth": "none", "transcripts": "records"}
         up = Call(engine, settings=settings, facts=told)
@@ -187,7 +216,7 @@ def test_a_page_that_takes_its_time_holds_up_no_call(
     made: list[str] = []
 
     def slow(found: record.Record, _made_at: str, **_: bool) -> str:
-        assert going.wait(20 * SECOND)
+        assert going.wait(EVENT)
         made.append(found["id"])
         return "x"
 

@@ -5,9 +5,11 @@ Each request that comes is kept: its time, headers and body. A receiver that is 
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,9 +48,15 @@ class Receiver:
         self.delay = 0.0
         self.headers: dict[str, str] = {}
         self.answer = b""
-        self._context, self.port = context, port
+        self._context = context
         self._lock = threading.Lock()
         self._server: ThreadingHTTPServer | None = None
+        # The port stays ours while it is down: nobody listens there, and nobody else gets it.
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind(("127.0.0.1", port))
+        weakref.finalize(self, self._held.close)
+        self.port: int = self._held.getsockname()[1]
 
     def __enter__(self) -> Self:
         self.up()
@@ -104,7 +112,6 @@ class Receiver:
                 pass
 
         self._server = Server(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_port
         threading.Thread(
             target=self._server.serve_forever, args=(POLL_SECONDS,), daemon=True
         ).start()

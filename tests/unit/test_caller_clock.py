@@ -14,8 +14,10 @@ from typing import Any
 
 import cffi
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.unit.frame_reader import examples
 
 ROOT = Path(__file__).parents[2]
 
@@ -191,9 +193,7 @@ class Agent:
         self.worst_ahead = max(self.worst_ahead, -behind)
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(300, 3_000)
 @given(line=lines())
 def test_whatever_the_line_does_the_agent_hears_it_at_real_time(c: Any, line: Line) -> None:
     """L5, L6, L7: never more than 60 ms behind or ahead, at any moment.
@@ -210,9 +210,7 @@ def test_whatever_the_line_does_the_agent_hears_it_at_real_time(c: Any, line: Li
     assert agent.clock.ahead_us <= PROMISED
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(100, 1_000)
 @given(
     length=st.sampled_from([10, 20, 30, 40, 60]),
     late=st.lists(st.integers(0, 60), min_size=200, max_size=400),

@@ -10,9 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.frame_reader import examples
 from tests.unit.kept import module
 
 LAST_US = 2**24 - 1
@@ -48,7 +49,7 @@ def upper(us: int) -> int:
 
 
 times = st.integers(-10, 100) | st.integers(0, 2 * LAST_US) | st.integers(0, 2**62)
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = examples(100, 5_000)
 
 
 def test_buckets_cover_all_times_without_gap(c: Any) -> None:

@@ -12,9 +12,10 @@ import random
 from typing import Any, Literal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.frame_reader import examples
 from tests.unit.kept import module
 
 LOW, HIGH = 22050, 24000
@@ -237,11 +238,7 @@ def test_speech_like_sound_is_that_of_the_reference(c: Any, way: Way) -> None:
     assert db(error / loudness) < SPURIOUS_DB
 
 
-relaxed = settings(
-    deadline=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+relaxed = examples(60, 600)
 NOISE = random.Random(5).randbytes(9001)  # ends in half a sample
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.frame_reader import examples
 from tests.unit.kept import module
 
 CALLS = """
@@ -52,7 +53,7 @@ ring_steps = st.lists(
     | st.tuples(st.just("skip"), sizes),
     max_size=60,
 )
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = examples(100, 5_000)
 
 
 @relaxed

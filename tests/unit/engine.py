@@ -10,6 +10,7 @@ import re
 import select
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -20,13 +21,13 @@ from pyconvai import runtime
 from pyconvai.conversation.effects import Event
 from pyconvai.service.endings import Status
 from pyconvai.service.settings import PairKind
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS
 
 CONTRACT = Path(__file__).parents[2] / "app_elevenlabs_convai" / "convai_ops.h"
 CONNECTING, TALKING, ENDED, QUEUED = range(4)
 TRANSCRIPT, SUMMARY, HEARD = range(3)
 IN_ORDER = (CONNECTING, QUEUED, TALKING, ENDED)
-START_SECONDS = 10 * SECOND
+START_SECONDS = EVENT
 TIMINGS = ("tick", "uplink", "downlink", "interruption", "gap", "turn")
 
 
@@ -51,6 +52,15 @@ def macro(name: str) -> str:
     found = re.search(rf"^#define {name}\s+(.+)$", CONTRACT.read_text(), re.MULTILINE)
     assert found, f"no #define {name} in {CONTRACT.name}"
     return found.group(1).strip('"')
+
+
+def thread_names() -> list[str]:
+    """Of all threads of this process."""
+    found = []
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has ended meanwhile
+            found.append((task / "comm").read_text().strip())
+    return found
 
 
 class Engine:
@@ -94,7 +104,7 @@ class Engine:
         """Open a session; see Call."""
         return Call(self, **what)
 
-    def stop(self, seconds: float = 10 * SECOND) -> int:
+    def stop(self, seconds: float = EVENT) -> int:
         """Stop the engine: 0 when it has ended in time."""
         return int(self.ops.stop(int(seconds * 1000)))
 
@@ -159,7 +169,7 @@ class Call:
         self.engine.ops.poll(self.session, self._progress)
         return self._progress
 
-    def wait(self, state: int, seconds: float = 10 * SECOND) -> Any:
+    def wait(self, state: int, seconds: float = EVENT) -> Any:
         """Wait on the event descriptor until the session has come to this state or further."""
         until = time.monotonic() + seconds
         wanted = IN_ORDER.index(state)
@@ -169,7 +179,7 @@ class Call:
             select.select([self.engine.ops.event_fd(self.session)], [], [], left)
         return progress
 
-    def ending(self, seconds: float = 10 * SECOND) -> tuple[str, str]:
+    def ending(self, seconds: float = EVENT) -> tuple[str, str]:
         """Wait for the end: (status, reason). ``detail`` is told besides."""
         progress = self.wait(ENDED, seconds)
         return Status(progress.status).name, string(progress.reason)
@@ -199,7 +209,7 @@ class Call:
     def queued(self) -> int:
         return int(self.engine.ops.queued(self.session))
 
-    def hear(self, size: int, seconds: float = 10 * SECOND) -> bytes:
+    def hear(self, size: int, seconds: float = EVENT) -> bytes:
         """Pop until this many bytes of agent audio have come."""
         heard = b""
         until = time.monotonic() + seconds
@@ -221,7 +231,7 @@ class Call:
             assert abs(event.at_ms / 1000 - time.time()) < 60
         return found
 
-    def wait_events(self, count: int, seconds: float = 10 * SECOND) -> list[dict[str, str]]:
+    def wait_events(self, count: int, seconds: float = EVENT) -> list[dict[str, str]]:
         """The next events, of which there must be so many."""
         found, until = self.events(), time.monotonic() + seconds
         while len(found) < count:

@@ -13,10 +13,10 @@ import sys
 import time
 from pathlib import Path
 
-from tests.timing import SECOND
+from tests.timing import EVENT
 from tests.unit.test_loader import LIMIT_MS, Module, loader
 
-SETTLE_SECONDS = 8 * SECOND
+SETTLE_SECONDS = EVENT
 """For loops to end that were given up; each gets a second before it is interrupted."""
 
 IDLE_SECONDS = 0.2

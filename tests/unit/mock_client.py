@@ -10,7 +10,7 @@ import json
 import math
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -19,10 +19,23 @@ from websockets.typing import Subprotocol
 
 from pyconvai.mock.audio import FORMATS, AudioFormat, encode
 from pyconvai.mock.voice import tone_pattern
-from tests.timing import SECOND
+from tests.timing import EVENT
 
-LIMIT = 8 * SECOND
+LIMIT = EVENT
 _CHUNK_S = 0.02
+
+_LATE_MS = round(EVENT * 1000)
+LENIENT = dict.fromkeys(
+    ("pacing_ms", "gap_ms", "lag_ms", "first_audio_ms", "init_ms", "pong_ms"), _LATE_MS
+)
+"""What a scenario's ``limits`` say where nobody is to be found fault with for being late."""
+
+
+async def until(reached: Callable[[], object]) -> None:
+    """Wait until a condition holds, of which nobody tells."""
+    async with asyncio.timeout(LIMIT):
+        while not reached():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def tone(ms: int, fmt: AudioFormat, amplitude: int = 9000) -> bytes:

@@ -29,19 +29,13 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from pyconvai.core._core import MediaSocket, Ticker
-from tests.timing import SECOND
+from tests.timing import EVENT, NEVER, PROGRAM
 
 READ_BYTES = 65_536
-WAIT = 10 * SECOND
-
-SOON = 3 * SECOND
-"""Within this, something that waits for nothing has happened, on a busy machine as well. What it
-could wait for by mistake takes longer."""
-
 Tls = ssl.SSLObject | ssl.SSLSocket
 
 
-def until(reached: Callable[[], bool], seconds: float = WAIT) -> None:
+def until(reached: Callable[[], bool], seconds: float = EVENT) -> None:
     """Wait until a condition holds."""
     end = time.monotonic() + seconds
     while not reached():
@@ -86,7 +80,7 @@ class Certificates:
     def _run(self, *arguments: str) -> None:
         subprocess.run(
             ["openssl", *arguments],
-            cwd=self._folder, check=True, capture_output=True, timeout=60 * SECOND,
+            cwd=self._folder, check=True, capture_output=True, timeout=PROGRAM,
         )  # fmt: skip
 
     def server(self, name: str = "server", version: str = "") -> ssl.SSLContext:
@@ -259,7 +253,7 @@ class Line:
         self.ticker.add(self.socket)
 
     def _shake(self, sock: ssl.SSLSocket) -> None:
-        until = time.monotonic() + WAIT
+        until = time.monotonic() + EVENT
         done = False
         while not done:
             assert time.monotonic() < until, "no TLS handshake"
@@ -302,7 +296,7 @@ class Line:
 
     def until(self, reached: Callable[[], bool], most: int = READ_BYTES) -> None:
         """Turn until then."""
-        until = time.monotonic() + WAIT
+        until = time.monotonic() + EVENT
         while not reached():
             assert time.monotonic() < until, f"came {len(self.came)}, got {len(self.peer.got)}"
             self.turn(most)
@@ -467,7 +461,7 @@ class RawService:
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
-        self._thread.join(WAIT)
+        self._thread.join(EVENT)
         self._server.close()
         assert not self._thread.is_alive()
 
@@ -476,7 +470,7 @@ class RawService:
 
     def outcome(self) -> None:
         """Wait for the first script to end; raise what it raised."""
-        assert self.done.wait(WAIT), "script still running"
+        assert self.done.wait(EVENT), "script still running"
         if self.failure is not None:
             raise self.failure
 
@@ -489,7 +483,7 @@ class RawService:
             self._hold(raw)
 
     def _hold(self, raw: socket.socket) -> None:
-        raw.settimeout(WAIT)
+        raw.settimeout(NEVER)
         sock = raw
         try:
             if self._context is not None:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from pyconvai.service.settings import PairKind
-from tests.timing import SECOND
+from tests.timing import EVENT
 from tests.unit.engine import Engine, ffi
 
 SETTINGS, CALL_OVER = 1, 2
@@ -99,7 +99,7 @@ def lines(folder: Path) -> list[dict[str, Any]]:
     return [orjson.loads(line) for file in files for line in file.read_bytes().splitlines()]
 
 
-def wait_lines(folder: Path, count: int, seconds: float = 10 * SECOND) -> list[dict[str, Any]]:
+def wait_lines(folder: Path, count: int, seconds: float = EVENT) -> list[dict[str, Any]]:
     until = time.monotonic() + seconds
     while len(found := lines(folder)) < count:
         assert time.monotonic() < until, found
@@ -107,7 +107,7 @@ def wait_lines(folder: Path, count: int, seconds: float = 10 * SECOND) -> list[d
     return found
 
 
-def wait_spool(folder: Path, count: int, seconds: float = 10 * SECOND) -> None:
+def wait_spool(folder: Path, count: int, seconds: float = EVENT) -> None:
     until = time.monotonic() + seconds
     while len(found := list((folder / "webhook").glob("[0-9]*.json"))) != count:
         assert time.monotonic() < until, found

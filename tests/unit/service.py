@@ -21,10 +21,11 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosedOK
 from websockets.http11 import Request, Response
 
-from tests.timing import SECOND
+from tests.timing import EVENT
 
-SETTLE_SECONDS = 0.03 * SECOND
-"""For a connection of the loopback interface to come up, and for one to go."""
+ROUNDS = 3
+"""Of the loop, in which a connection that it has taken becomes the server's, and in which what is
+below TLS goes behind it."""
 
 Script = Callable[["Conversation"], Awaitable[None]]
 
@@ -107,12 +108,12 @@ class Service:
 
     def __enter__(self) -> Service:
         self._thread.start()
-        assert self._ready.wait(10 * SECOND)
+        assert self._ready.wait(EVENT)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10 * SECOND)
+        self._thread.join(2 * EVENT)
         assert not self._thread.is_alive()
 
     def tell(self, event: asyncio.Event) -> None:
@@ -123,7 +124,7 @@ class Service:
         """How many signed URLs have been asked for."""
         return sum("signed" in request.path.partition("?")[0] for request in self.requests)
 
-    def wait_signed(self, count: int, seconds: float = 10 * SECOND) -> None:
+    def wait_signed(self, count: int, seconds: float = EVENT) -> None:
         """Wait until so many have been asked for: what is fetched ahead nobody waits for."""
         until = time.monotonic() + seconds
         while self.signed() < count:
@@ -138,7 +139,7 @@ class Service:
         """Settings of an agent that leads here."""
         return {"base_url": self.url} | more
 
-    def outcome(self, seconds: float = 10 * SECOND) -> None:
+    def outcome(self, seconds: float = EVENT) -> None:
         """Wait for the first conversation's script to end; raise what it raised."""
         with self._ended:
             assert self._ended.wait_for(lambda: self.results, seconds), "script still running"
@@ -180,8 +181,9 @@ class Service:
             process_request=self._answer,
             ssl=self.context,
             max_size=None,
+            max_queue=None,
             ping_interval=None,
-            close_timeout=0.5,
+            close_timeout=EVENT,
             create_connection=self.counted,
         ) as server:
             self.port = server.sockets[0].getsockname()[1]
@@ -189,8 +191,18 @@ class Service:
             await self._stop.wait()
             # A request for the next call's URL may have come just now, and its connection is to
             # be known to the server before that closes.
-            await asyncio.sleep(SETTLE_SECONDS)
-        await asyncio.sleep(SETTLE_SECONDS)
+            for listening in server.sockets:
+                self._loop.remove_reader(listening.fileno())
+            await self._rounds()
+        async with asyncio.timeout(EVENT):
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
+                await asyncio.wait(others)
+            await self.connections_are(self.accepted, self.accepted)
+        await self._rounds()
+
+    async def _rounds(self) -> None:
+        for _ in range(ROUNDS):
+            await asyncio.sleep(0)
 
     async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         self.requests.append(request)

@@ -21,7 +21,7 @@ from testbed.bench_load import _Window, line_noise, percentile
 from testbed.errors import TestbedError
 from testbed.measure import ThreadWindow, thread_seconds
 from testbed.paths import PROJECT
-from tests.timing import SECOND
+from tests.timing import EVENT, PROGRAM, SECOND
 
 SHOWN = """\
 tick 9000  1000:5 2000:3
@@ -244,18 +244,21 @@ def test_what_makes_a_figure_doubtful_is_told() -> None:
 
 def test_threads_are_told_apart_by_name() -> None:
     """One works, the main thread waits: the work is the worker's."""
-    stop = threading.Event()
+    begin, worked, stop = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
-        while not stop.is_set():
-            sum(range(1000))
+        begin.wait(EVENT)
+        _use_cpu(0.3 * SECOND)
+        worked.set()
+        stop.wait(EVENT)
 
     worker = threading.Thread(target=work)
     worker.start()
     try:
         busy = worker.native_id
         window = ThreadWindow(os.getpid())
-        time.sleep(0.3 * SECOND)
+        begin.set()
+        assert worked.wait(EVENT)
         found = window.percent(lambda tid, _: "worker" if tid == busy else "rest")
     finally:
         stop.set()
@@ -303,7 +306,7 @@ def test_the_small_parts_are_measured() -> None:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=60 * SECOND,
+        timeout=PROGRAM,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -15,7 +15,7 @@ from pyconvai.mock import MockAgent
 from pyconvai.service.endings import SetupFailed, Status
 from pyconvai.service.net import Network
 from pyconvai.service.settings import PairKind
-from tests.timing import SECOND
+from tests.timing import EVENT
 
 Pair = tuple[int, str, str]
 
@@ -62,7 +62,7 @@ def ask(
     async def run() -> tuple[tuple[bool, list[str]], list[dict[str, Any]]]:
         network, workshops = Network(), Workshops()
         try:
-            async with MockAgent(source) as mock, asyncio.timeout(10 * SECOND):
+            async with MockAgent(source) as mock, asyncio.timeout(EVENT):
                 given = pairs(hosts.format(mock.url), **settings)
                 answer = await getattr(AgentCheck(network, workshops), kind)("sales", given)
                 return answer, mock.requests

@@ -16,7 +16,7 @@ from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
 from pyconvai.core import _core
-from tests.timing import SECOND
+from tests.timing import PROGRAM
 
 
 @pytest.mark.parametrize("size", [*range(70), 160, 320, 1919, 50_000])
@@ -152,7 +152,7 @@ def test_two_cores_share_nothing(tmp_path: Path) -> None:
         [sys.executable, "-c", TWO_CORES, *map(str, copies)],
         capture_output=True,
         text=True,
-        timeout=10 * SECOND,
+        timeout=PROGRAM,
         check=False,
     )
     assert done.stdout.splitlines() == ["True False 1 0", "True"], done.stderr

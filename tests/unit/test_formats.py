@@ -11,7 +11,7 @@ import pytest
 
 from pyconvai.conversation.protocol import FORMATS
 from pyconvai.mock.audio import FORMATS as SERVICE_FORMATS
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS
 from tests.unit.engine import ENDED, TALKING, Call, Engine
 from tests.unit.service import Conversation, Service
 
@@ -173,7 +173,7 @@ def test_counters_are_in_the_channels_rate(engine: Engine) -> None:
 
 
 def wait_queued(call: Call, size: int) -> None:
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while call.queued < size:
         assert time.monotonic() < until, call.queued
         time.sleep(MS)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from websockets.frames import Opcode
 from websockets.utils import accept_key
 
-from tests.timing import SECOND
+from tests.timing import PROGRAM
 from tests.unit.frame_reader import (
     AUDIO,
     BINARY,
@@ -343,7 +343,7 @@ def test_the_corpus_under_the_sanitizers() -> None:
     replay = program("replay", *build)
     inputs = [str(path) for path in CORPUS.iterdir()]
     run = subprocess.run(
-        [str(replay), *inputs], capture_output=True, text=True, timeout=60 * SECOND, check=False
+        [str(replay), *inputs], capture_output=True, text=True, timeout=PROGRAM, check=False
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout == f"{len(inputs)} inputs\n"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import selectors
 import time
+from typing import Any, cast
 
 import pytest
 
 from pyconvai import limits
 from pyconvai.conversation.activity import Activity
 from pyconvai.conversation.sent import Say
-from tests.timing import SECOND
+from tests.timing import EVENT, NEVER
 from tests.unit.engine import ENDED, TALKING, Call, Engine
 from tests.unit.service import Conversation, Service
 
@@ -25,13 +27,13 @@ def hold(call: Call, on: bool) -> None:
 
 async def passed(step: asyncio.Event) -> None:
     """Wait for a step of the test's, not for ever: a test that fails takes no more steps."""
-    async with asyncio.timeout(10 * SECOND):
+    async with asyncio.timeout(EVENT):
         await step.wait()
 
 
 def wait_queued(call: Call, size: int) -> None:
     """Wait until so many bytes of the agent's wait to be heard."""
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while call.queued != size:
         assert time.monotonic() < until, f"{call.queued} bytes wait"
         time.sleep(0.001)
@@ -70,7 +72,7 @@ def test_what_is_sent_while_nobody_listens_is_dropped(engine: Engine) -> None:
         hold(call, True)
         wait_queued(call, 0)
         service.tell(steps[0])
-        until = time.monotonic() + 10 * SECOND
+        until = time.monotonic() + EVENT
         while call.counters().pings_answered < 2:
             assert time.monotonic() < until
             time.sleep(0.001)
@@ -112,7 +114,7 @@ def test_the_agent_is_told_that_somebody_is_there(
         call.wait(TALKING)
         began = time.monotonic()
         hold(call, True)
-        until = time.monotonic() + 10 * SECOND
+        until = time.monotonic() + EVENT
         while len(told) < 5:
             assert time.monotonic() < until
             time.sleep(0.005)
@@ -146,31 +148,51 @@ def test_a_caller_who_holds_before_the_conversation_is_up(engine: Engine) -> Non
         service.outcome()
 
 
-def test_it_is_told_at_most_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+class OwnTime(asyncio.SelectorEventLoop):
+    """A loop whose time nothing but its own timers moves: nobody is late."""
+
+    def __init__(self) -> None:
+        super().__init__(Leaper())
+
+    def time(self) -> float:
+        return cast(Leaper, self._selector).now  # type: ignore[attr-defined]
+
+
+class Leaper(selectors.DefaultSelector):
+    """Waits for no timer, and has its time be over."""
+
+    now = 1000.0
+
+    def select(self, timeout: float | None = None) -> list[Any]:
+        self.now += timeout or 0.0
+        return cast(list[Any], super().select(0))
+
+
+def test_it_is_told_at_most_once_a_second() -> None:
     """S18: whoever tells it: digits, others, hold."""
-    monkeypatch.setattr(limits, "ACTIVITY_SECONDS", SOON)
     sent: list[float] = []
 
     async def press() -> None:
         loop = asyncio.get_running_loop()
         activity = Activity(lambda: sent.append(loop.time()))
         activity.hold()
-        for _ in range(100):
+        for _ in range(90):
             activity.tell()
-            await asyncio.sleep(SOON / 20)
+            await asyncio.sleep(0.05)
         activity.release()
-        before = len(sent)
-        await asyncio.sleep(2 * SOON)
-        assert len(sent) == before
+        await asyncio.sleep(2)
 
-    asyncio.run(press())
-    assert len(sent) > 2
+    with asyncio.Runner(loop_factory=OwnTime) as runner:
+        runner.run(press())
     gaps = [later - sooner for sooner, later in itertools.pairwise(sent)]
-    assert min(gaps) >= SOON - limits.EARLY_SECONDS
+    assert len(gaps) == 4
+    assert gaps == pytest.approx([limits.ACTIVITY_SECONDS] * 4, abs=0.05)
+    assert min(gaps) >= limits.ACTIVITY_SECONDS - limits.EARLY_SECONDS
 
 
-def test_digits_that_are_pressed_fast(engine: Engine) -> None:
+def test_digits_that_are_pressed_fast(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """S18: one message of the first second reaches the agent, whatever is pressed."""
+    monkeypatch.setattr(limits, "ACTIVITY_SECONDS", NEVER)
 
     async def script(agent: Conversation) -> None:
         await agent.next()

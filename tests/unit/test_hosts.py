@@ -11,7 +11,7 @@ from pyconvai import limits
 from pyconvai.service import connecting
 from pyconvai.service.net import Stream
 from tests.deaf import Deaf
-from tests.timing import SECOND
+from tests.timing import NEVER, SECOND
 from tests.unit.engine import Call, Engine
 from tests.unit.peer import Connection, RawService, until
 from tests.unit.service import Conversation, Service
@@ -39,6 +39,12 @@ def ended(call: Call) -> tuple[str, str]:
     return status, f"{reason} [{detail}]" if detail else reason
 
 
+@pytest.fixture
+def in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that is only late is waited for, and no other one asked meanwhile."""
+    monkeypatch.setattr(limits, "HOST_DELAY_SECONDS", NEVER)
+
+
 def clean(text: str) -> bool:
     """Whether a reason, or a log, is made for people, and holds nothing that is a credential."""
     odd = ("fault in the engine", "Error(", "Traceback", "object at", "('", "<class", SECRET)
@@ -61,11 +67,12 @@ def test_a_host_that_hangs_leaves_time_for_the_next(engine: Engine) -> None:
         await agent.closed()
 
     with Service(silent) as first, Service(brief) as second:
-        settings = first.settings(base_url=f"{first.url},{second.url}", connect_timeout="2")
+        settings = first.settings(base_url=f"{first.url},{second.url}", connect_timeout="4")
         assert ended(engine.call(settings=settings))[0] == "AGENT_ENDED"
         first.outcome()
 
 
+@pytest.mark.usefixtures("in_turn")
 def test_each_attempt_has_its_own_reason(engine: Engine) -> None:
     """What the first host reported is not why the second one ends."""
 
@@ -97,13 +104,14 @@ def test_connect_timeout_bounds_all_hosts(engine: Engine) -> None:
         await agent.closed()
 
     with Service(silent) as first, Service(silent) as second:
-        settings = first.settings(base_url=f"{first.url},{second.url}", connect_timeout="1")
+        settings = first.settings(base_url=f"{first.url},{second.url}", connect_timeout="3")
         status, reason = ended(engine.call(settings=settings))
-        assert (status, "connect_timeout (1 s)" in reason) == ("TIMEOUT", True), reason
+        assert (status, "connect_timeout (3 s)" in reason) == ("TIMEOUT", True), reason
         assert str(first.port) in reason
         assert str(second.port) in reason
 
 
+@pytest.mark.usefixtures("in_turn")
 def test_a_host_that_says_no_has_the_last_word(engine: Engine) -> None:
     with Service(nobody) as first, Service(nobody) as second:
         first.answers.append((401, b"", {}))
@@ -112,6 +120,7 @@ def test_a_host_that_says_no_has_the_last_word(engine: Engine) -> None:
         assert not second.requests
 
 
+@pytest.mark.usefixtures("in_turn")
 def test_a_host_without_room_is_passed_over(engine: Engine) -> None:
     """At first because it says so, then without asking."""
     with Service(nobody) as first, Service(brief) as second:
@@ -137,6 +146,7 @@ def test_a_dead_host_is_learned_by_all(
         settings = service.settings(base_url=hosts, connect_timeout="60", auth=auth)
         assert ended(engine.call(settings=settings))[0] == "AGENT_ENDED"
         deaf.hears()
+        monkeypatch.setattr(limits, "HOST_DELAY_SECONDS", NEVER)
         for agent in ("agent_x", "another"):
             call = engine.call(settings=settings | {"agent_id": agent})
             assert ended(call)[0] == "AGENT_ENDED"
@@ -149,13 +159,14 @@ def test_a_dead_host_is_forgotten(engine: Engine, monkeypatch: pytest.MonkeyPatc
 
     with Deaf("127.0.0.2") as deaf, Service(brief) as service:
         hosts = f"http://127.0.0.2:{deaf.port},{service.url}"
-        settings = service.settings(base_url=hosts, auth="none", connect_timeout="1")
+        settings = service.settings(base_url=hosts, auth="none")
         assert ended(engine.call(settings=settings))[0] == "AGENT_ENDED"
         deaf.hears()
-        ended(engine.call(settings=settings))
+        ended(engine.call(settings=settings | {"connect_timeout": "1"}))
         assert deaf.hears()
 
 
+@pytest.mark.usefixtures("in_turn")
 @pytest.mark.parametrize("how", ["silent", "refused", "http 500"])
 def test_whatever_makes_a_host_useless_is_learned(engine: Engine, how: str) -> None:
     """S4: also if it connects."""
@@ -168,13 +179,14 @@ def test_whatever_makes_a_host_useless_is_learned(engine: Engine, how: str) -> N
         if how == "http 500":
             first.answers.append((500, b"", {}))
         first_url = "http://127.0.0.1:1" if how == "refused" else first.url
-        settings = first.settings(base_url=f"{first_url},{second.url}", connect_timeout="1")
+        settings = first.settings(base_url=f"{first_url},{second.url}", connect_timeout="4")
         for _ in range(3):
             assert ended(engine.call(settings=settings))[0] == "AGENT_ENDED"
         assert engine.text().count("trying the next host") <= 1
         assert first.signed() <= 1
 
 
+@pytest.mark.usefixtures("in_turn")
 def test_a_host_that_answers_stays_the_first_one(engine: Engine) -> None:
     """S4: the operator's order holds; nobody even connects to the other."""
     with Service(brief) as first, Service(brief) as second:

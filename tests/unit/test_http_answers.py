@@ -27,7 +27,7 @@ from pyconvai.service.endings import Ending, SetupFailed, from_http
 from pyconvai.service.endpoint import Endpoint
 from pyconvai.service.settings import Settings
 from pyconvai.service.upgrading import upgrade
-from tests.timing import MS
+from tests.timing import MS, soon_enough
 from tests.unit.frame_reader import examples
 
 HERE = Endpoint("service", 1, False, "/")
@@ -315,15 +315,19 @@ TRICKLES = {
 @pytest.mark.parametrize("data", TRICKLES.values(), ids=list(TRICKLES))
 def test_a_trickle_holds_nobody_up(data: bytes, size: int) -> None:
     """K9: however it is cut, no piece costs more than some ms, nor all of them much."""
-    stream: Any = Pieces(data * (limits.MAX_RESPONSE_BYTES // len(data) + 2), [size])
-    began = time.thread_time()
-    try:
-        answer = asyncio.run(net._read_answer(stream, HERE))
-        from_http(answer.status, answer.body, "the request")
-    except SetupFailed:
-        pass
-    finally:
-        stream.close()
-    assert stream.slowest_ms < 10 * MS * 1000
-    assert time.thread_time() - began < 5000 * MS
-    assert stream._left, "all of it was read"
+
+    def slowest_ms() -> float:
+        stream: Any = Pieces(data * (limits.MAX_RESPONSE_BYTES // len(data) + 2), [size])
+        began = time.thread_time()
+        try:
+            answer = asyncio.run(net._read_answer(stream, HERE))
+            from_http(answer.status, answer.body, "the request")
+        except SetupFailed:
+            pass
+        finally:
+            stream.close()
+        assert time.thread_time() - began < 5000 * MS
+        assert stream._left, "all of it was read"
+        return float(stream.slowest_ms)
+
+    soon_enough(slowest_ms, 10 * MS * 1000)

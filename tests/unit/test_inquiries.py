@@ -15,7 +15,7 @@ from pyconvai import inquiries, limits, runtime
 from pyconvai.inquiries import Function, Pair
 from pyconvai.service.endings import Ending, SetupFailed, Status
 from pyconvai.service.settings import PairKind, arguments
-from tests.timing import MS, SECOND
+from tests.timing import EVENT, MS
 from tests.unit.engine import Engine, ffi, string
 
 NONE, OK, FAILED = range(3)
@@ -66,7 +66,7 @@ class Inquiry:
         kind: str,
         *arguments_given: str,
         agent: str = "sales",
-        seconds: float = 10 * SECOND,
+        seconds: float = EVENT,
     ) -> None:
         self.ops = engine.ops
         keep: list[Any] = [ffi.new("char[]", t.encode()) for t in ("word", *arguments_given)]
@@ -87,7 +87,7 @@ class Inquiry:
         outcome = self.ops.inquiry_poll(self.inquiry, answer)
         return int(outcome), string(answer[0])
 
-    def wait(self, seconds: float = 10 * SECOND) -> tuple[int, str]:
+    def wait(self, seconds: float = EVENT) -> tuple[int, str]:
         """The answer: (outcome, text). Lets go of the inquiry."""
         ready, _, _ = select.select([self.ops.inquiry_fd(self.inquiry)], [], [], seconds)
         assert ready, "no answer"
@@ -110,7 +110,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
 
 
 def await_event(event: str, times: int = 1) -> None:
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while EVENTS.count(event) < times:
         assert time.monotonic() < until, EVENTS
         time.sleep(0.001)
@@ -172,7 +172,7 @@ def test_a_number_at_once(asked: Engine) -> None:
         Inquiry(asked, "echo")
     hanging.pop().release()
     await_event("is over")
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while True:  # the loop lets go of it a round later
         try:
             assert Inquiry(asked, "echo").wait()[0] == OK

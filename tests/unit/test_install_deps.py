@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.timing import SECOND
+from tests.timing import PROGRAM
 
 ROOT = Path(__file__).parents[2]
 TOOLS = (
@@ -82,7 +82,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=30 * SECOND,
+            timeout=PROGRAM,
             check=False,
         )
         assert done.returncode == status, done.stdout

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.timing import SECOND
+from tests.timing import EVENT, PROGRAM
 from tests.unit.nobody import NOBODY, holds, only_root
 
 ROOT = Path(__file__).parents[2]
@@ -125,7 +125,7 @@ def test_any_umask(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, SCRIPT, "install", "--package", package, "--file", module, document,
          "--file", module, target.parent / "module.so", target],
-        umask=0o077, check=True, timeout=20 * SECOND,
+        umask=0o077, check=True, timeout=PROGRAM,
     )  # fmt: skip
     for path in (tmp_path / "usr").rglob("*"):
         bits = 0o005 if path.is_dir() else 0o004
@@ -140,7 +140,7 @@ def test_any_name(tmp_path: Path, name: str, locale: str) -> None:
     package = make_package(tmp_path, "one")
     done = subprocess.run(
         [sys.executable, SCRIPT, "install", "--package", package, target],
-        env={"LC_ALL": locale}, capture_output=True, check=True, timeout=20 * SECOND,
+        env={"LC_ALL": locale}, capture_output=True, check=True, timeout=PROGRAM,
     )  # fmt: skip
     assert os.fsencode(target) in done.stdout
     assert store.is_whole(target / link(target, "current"))
@@ -154,7 +154,7 @@ def test_asterisk_s_directories_have_any_name(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, SCRIPT.with_name("asterisk_dirs.py"), "--conf", conf, "astmoddir"],
         env={"LC_ALL": "C", "PATH": "/nowhere"}, capture_output=True, check=True,
-        timeout=20 * SECOND,
+        timeout=PROGRAM,
     )  # fmt: skip
     assert done.stdout == name + b"\n"
 
@@ -171,7 +171,7 @@ def test_byte_code_is_there_and_is_used(target: Path, tmp_path: Path) -> None:
         cwd=package,
         capture_output=True,
         text=True,
-        timeout=20 * SECOND,
+        timeout=PROGRAM,
         check=True,
     )
     assert "True" in found.stdout
@@ -335,7 +335,7 @@ def test_an_installer_waits_for_another(target: Path, tmp_path: Path) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             second.wait(0.5)
         assert content(target) == set()
-    assert second.wait(20 * SECOND) == 0
+    assert second.wait(EVENT) == 0
     assert store.is_whole(target / link(target, "current"))
 
 
@@ -413,7 +413,7 @@ def test_both_sides_say_their_contract(name: str) -> None:
     program = subprocess.run(
         ["gcc", "-E", "-I", ROOT / "app_elevenlabs_convai", "-include", "convai_ops.h", "-xc", "-"],
         input="CONVAI_CONTRACT_MARK\n",
-        capture_output=True, text=True, check=True, timeout=9 * SECOND,
+        capture_output=True, text=True, check=True, timeout=PROGRAM,
     )  # fmt: skip
     assert f'"convai contract " "{version}"' in program.stdout
     source = ROOT / "app_elevenlabs_convai" / "app_elevenlabs_convai.c"
@@ -637,7 +637,7 @@ def test_a_python_of_others_is_refused(target: Path, tmp_path: Path) -> None:
         command = [python, SCRIPT, "install", *words, "--package", package, target]
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=20 * SECOND, check=False,
+            timeout=PROGRAM, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout
 
@@ -679,7 +679,7 @@ def test_killed_at_any_step(target: Path, builds: list[str], tmp_path: Path, com
         [sys.executable, KILLED, package, target, victim, command, *arguments[command], victim],
         capture_output=True,
         text=True,
-        timeout=60 * SECOND,
+        timeout=PROGRAM,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -6,6 +6,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 from pyconvai import limits
 
 PACKAGE = Path(limits.__file__).parent
@@ -28,6 +30,11 @@ def test_no_other_file_of_the_engine_has_limits() -> None:
     for path in files:
         if path.name != "limits.py":
             assert not ELSEWHERE.findall(path.read_text(encoding="utf-8")), path
+
+
+@pytest.fixture(autouse=True)
+def patient() -> None:
+    """The limits are looked at as they are."""
 
 
 def test_the_order() -> None:

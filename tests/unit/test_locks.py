@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.timing import SECOND
+from tests.timing import PROGRAM
 
 ROOT = Path(__file__).parents[2]
 LOCKED = ROOT / "requirements" / "locked"
@@ -143,7 +143,7 @@ def pip_locked(project: Path, status: int, **environment: str) -> str:
         env={**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(project / "wheels"),
              "PIP_CONFIG_FILE": os.devnull, **environment},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        timeout=60 * SECOND,
+        timeout=PROGRAM,
     )  # fmt: skip
     assert done.returncode == status, done.stdout
     return done.stdout
@@ -201,6 +201,6 @@ def test_an_audit_is_not_clean_where_nobody_answers(
         [ROOT / "scripts" / "audit.sh", tmp_path],
         env={"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-        timeout=20 * SECOND,
+        timeout=PROGRAM,
     )  # fmt: skip
     assert (done.returncode, words in done.stdout) == (status, True), done.stdout

@@ -6,6 +6,7 @@ Both ends take turns (``peer.Line``): each test decides when the peer reads, wri
 from __future__ import annotations
 
 import gc
+import operator
 import os
 import random
 import select
@@ -373,7 +374,7 @@ def test_nothing_grows(certificates: Certificates, count: int) -> None:
             came = line.came
             line.until(lambda came=came: bool(came))  # type: ignore[misc]
     del line, came
-    assert (media_sockets(), descriptors()) == before
+    assert all(map(operator.le, (media_sockets(), descriptors()), before))
 
 
 def media_sockets() -> int:

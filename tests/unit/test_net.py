@@ -14,7 +14,7 @@ from pyconvai.service import net
 from pyconvai.service.endings import SetupFailed, Status
 from pyconvai.service.endpoint import Endpoint, place_of
 from pyconvai.service.net import Network
-from tests.timing import SECOND
+from tests.timing import EVENT, SECOND
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -89,7 +89,7 @@ def get(handler: Handler, path: str = "/") -> tuple[int, bytes]:
         server = await asyncio.start_server(handler, "127.0.0.1", 0)
         try:
             port = server.sockets[0].getsockname()[1]
-            async with asyncio.timeout(10 * SECOND):
+            async with asyncio.timeout(EVENT):
                 url = f"http://127.0.0.1:{port}{path}"
                 answer = await network.get(url, {"xi-api-key": "k"}, None)
                 return answer.status, answer.body
@@ -214,7 +214,7 @@ def test_one_look_up_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
     def look_up(host: str, port: int) -> list[net.Address]:
         asked.append(host)
         if host == "slow":
-            free.wait(10 * SECOND)
+            free.wait(EVENT)
         raise socket.gaierror(1, "no such host")
 
     monkeypatch.setattr(net, "_look_up", look_up)
@@ -241,7 +241,7 @@ def test_names_that_hang_are_their_agents_alone(monkeypatch: pytest.MonkeyPatch)
     def look_up(host: str, port: int) -> list[net.Address]:
         if host.startswith("dead"):
             hanging.release()
-            free.wait(10 * SECOND)
+            free.wait(EVENT)
         raise socket.gaierror(1, "no such host")
 
     monkeypatch.setattr(net, "_look_up", look_up)
@@ -254,7 +254,7 @@ def test_names_that_hang_are_their_agents_alone(monkeypatch: pytest.MonkeyPatch)
 
         async def hang(count: int) -> None:
             for _ in range(count):
-                there = await asyncio.to_thread(hanging.acquire, timeout=10 * SECOND)
+                there = await asyncio.to_thread(hanging.acquire, timeout=EVENT)
                 assert there
 
         dead = [connect(f"dead{number}", "a") for number in range(4)]
@@ -293,7 +293,7 @@ def test_the_same_name_on_two_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     def look_up(host: str, port: int) -> list[net.Address]:
         asked.append(host)
         if host.startswith("dead"):
-            free.wait(10 * SECOND)
+            free.wait(EVENT)
         raise socket.gaierror(1, "no such host")
 
     monkeypatch.setattr(net, "_look_up", look_up)

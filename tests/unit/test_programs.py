@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from testbed.building import one_build_at_a_time
-from tests.timing import SECOND, only_in_full
+from tests.timing import PROGRAM, only_in_full
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "app_elevenlabs_convai" / "tests"
 PROGRAMS = ("test_config", "test_websocket", "test_audio", "test_integration")
 EXAMPLE = ROOT / "app_elevenlabs_convai" / "elevenlabs.conf.example"
-RUN_SECONDS = 100 * SECOND
+RUN_SECONDS = PROGRAM
 
 
 def run(folder: Path, status: int, *command: str) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
+
+import pytest
 
 from pyconvai import limits
-from tests.timing import SECOND
+from tests.timing import EVENT
 from tests.unit.engine import TALKING, Engine
 from tests.unit.service import Conversation, Service
 
@@ -18,22 +21,23 @@ async def listen(agent: Conversation) -> None:
 
 
 def told(engine: Engine, count: int) -> list[tuple[str, int]]:
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while len(engine.away) < count:
         assert time.monotonic() < until, engine.away
         time.sleep(0.002)
     return engine.away
 
 
-def nobody() -> str:
-    """A port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    return f"http://127.0.0.1:{port}"
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """Where nobody listens, as long as the test runs."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
-def test_a_host_that_is_down_and_back(engine: Engine) -> None:
-    call = engine.call(settings={"base_url": nobody()})
+def test_a_host_that_is_down_and_back(engine: Engine, nobody: str) -> None:
+    call = engine.call(settings={"base_url": nobody})
     assert call.ending()[0] == "UNREACHABLE"
     call.release()
     assert told(engine, 1) == [("sales_agent", round(limits.DEAD_SECONDS * 1000))]
@@ -43,7 +47,7 @@ def test_a_host_that_is_down_and_back(engine: Engine) -> None:
         assert told(engine, 2)[1] == ("sales_agent", 0)
         call.release()
         # One of two hosts is enough.
-        call = engine.call(settings={"base_url": f"{nobody()},{service.url}"}, agent="other")
+        call = engine.call(settings={"base_url": f"{nobody},{service.url}"}, agent="other")
         call.wait(TALKING)
         assert told(engine, 3)[2] == ("other", 0)
         call.release()
@@ -79,7 +83,7 @@ def test_a_caller_who_hangs_up_before_tells_nothing(engine: Engine) -> None:
 
     with Service(silent) as service:
         call = engine.call(settings=service.settings())
-        until = time.monotonic() + 10 * SECOND
+        until = time.monotonic() + EVENT
         while not service.conversations or not service.conversations[0].received:
             assert time.monotonic() < until
             time.sleep(0.002)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pyconvai import limits
-from tests.timing import SECOND
+from tests.timing import EVENT, NEVER
 from tests.unit.engine import ENDED, QUEUED, TALKING, Engine, string
 from tests.unit.service import Conversation, Script, Service
 
@@ -28,7 +28,7 @@ class Flag:
         self.set = threading.Event()
 
     async def wait(self) -> None:
-        assert await asyncio.to_thread(self.set.wait, 10 * SECOND)
+        assert await asyncio.to_thread(self.set.wait, EVENT)
 
 
 def queued(then: Script) -> Script:
@@ -43,10 +43,16 @@ def queued(then: Script) -> Script:
     return script
 
 
+@pytest.fixture(autouse=True)
+def undecided(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a message can decide whether a caller is queued: the service's word may be late."""
+    if "decided" not in request.fixturenames:
+        monkeypatch.setattr(limits, "QUEUE_DECISION_SECONDS", NEVER)
+
+
 @pytest.fixture
-def undecided(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only a message can decide whether a caller is queued."""
-    monkeypatch.setattr(limits, "QUEUE_DECISION_SECONDS", 60)
+def decided() -> None:
+    """The time behind the metadata decides as well."""
 
 
 def test_hold_audio_then_the_conversation(engine: Engine) -> None:
@@ -121,7 +127,7 @@ def test_hold_audio_leaves_no_times_and_no_overflow(engine: Engine) -> None:
         call.release()
 
 
-def test_an_agent_that_greets_is_not_waited_for(engine: Engine, undecided: None) -> None:
+def test_an_agent_that_greets_is_not_waited_for(engine: Engine) -> None:
     """The first message decides, and nothing of the greeting is lost."""
 
     async def script(agent: Conversation) -> None:
@@ -138,6 +144,7 @@ def test_an_agent_that_greets_is_not_waited_for(engine: Engine, undecided: None)
         call.release()
 
 
+@pytest.mark.usefixtures("decided")
 @pytest.mark.parametrize("ends", [False, True])
 def test_an_agent_that_says_nothing(engine: Engine, ends: bool) -> None:
     """It is there when the limit is over, or the conversation, without a word about a queue."""
@@ -161,7 +168,7 @@ def test_an_agent_that_says_nothing(engine: Engine, ends: bool) -> None:
 
 
 @pytest.mark.parametrize("early", [False, True])
-def test_a_ping_decides_nothing(engine: Engine, undecided: None, early: bool) -> None:
+def test_a_ping_decides_nothing(engine: Engine, early: bool) -> None:
     """Nor does it matter where the word of the queue comes before the metadata."""
     answered = Flag()
 
@@ -179,12 +186,13 @@ def test_a_ping_decides_nothing(engine: Engine, undecided: None, early: bool) ->
 
     with Service(script) as service:
         call = engine.call(settings=service.settings())
-        assert answered.set.wait(10 * SECOND)
+        assert answered.set.wait(EVENT)
         assert call.wait(QUEUED).state == QUEUED
         call.release()
         service.outcome()
 
 
+@pytest.mark.usefixtures("decided")
 @pytest.mark.parametrize(("queue", "how"), [("wait", TIMED_OUT), ("refuse", REFUSED)])
 def test_a_word_that_the_network_held_up(engine: Engine, queue: str, how: int) -> None:
     """As long as no agent has said anything, the caller can still be told to wait."""
@@ -252,7 +260,7 @@ def test_what_is_said_waits_for_an_agent(engine: Engine) -> None:
         assert call.send(MESSAGE, "first") == call.send(CONTEXT, "second") == 0
         for _ in range(10):
             assert call.push_silence(20) == 160
-        assert admit.set.wait(10 * SECOND)
+        assert admit.set.wait(EVENT)
         call.wait(TALKING)
         call.say(said)
         assert call.ending()[0] == "AGENT_ENDED"
@@ -364,13 +372,13 @@ def test_only_the_queues_own_limit_counts(engine: Engine, queue: str) -> None:
     admitted_at: list[float] = []
 
     async def then(agent: Conversation) -> None:
-        await asyncio.sleep(1.2)  # longer than both
+        await asyncio.sleep(2.2)  # longer than both
         admitted_at.append(time.monotonic())
         await agent.queue("admitted")
         assert await agent.closed() == 1000
 
     with Service(queued(then)) as service:
-        settings = service.settings(connect_timeout="1", max_duration="1", queue=queue)
+        settings = service.settings(connect_timeout="2", max_duration="1", queue=queue)
         call = engine.call(settings=settings)
         assert call.ending() == ("TIMEOUT", "max_duration (1 s) reached")
         assert time.monotonic() - admitted_at[0] > 0.9

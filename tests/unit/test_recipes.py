@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.recipes import PAGE, PROJECT, Change, DoesNotApply, Recipe, apply, diff, recipes
-from tests.timing import SECOND
+from tests.timing import EVENT
 
-GIT_SECONDS = 10 * SECOND
+GIT_SECONDS = EVENT
 each_recipe = pytest.mark.parametrize("recipe", recipes(), ids=lambda recipe: str(recipe.number))
 
 

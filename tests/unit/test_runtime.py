@@ -15,7 +15,7 @@ import pytest
 
 from pyconvai import runtime, selftest
 from pyconvai.core import _core
-from tests.timing import SECOND
+from tests.timing import EVENT
 from tests.unit.engine import TALKING, Engine
 from tests.unit.service import Conversation, Service
 
@@ -31,7 +31,7 @@ def count_threads(at_most: int) -> int:
 
     stop() returns when nothing of the engine's can call out any more; its threads then only return.
     """
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while (count := len(list(Path("/proc/self/task").iterdir()))) > at_most:
         if time.monotonic() > until:
             break
@@ -55,7 +55,7 @@ def test_the_engine_starts_again_after_a_stop() -> None:
         gc.collect()
         assert count_threads(before) <= before
         descriptors.append(len(list(Path("/proc/self/fd").iterdir())))
-    assert len(set(descriptors[1:])) == 1
+    assert max(descriptors[2:]) <= descriptors[1]
 
 
 def test_the_loop_thread_gets_no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +100,7 @@ def test_a_loop_that_does_not_start_is_refused(monkeypatch: pytest.MonkeyPatch) 
     thread = runtime._loop_thread
 
     def late(start: runtime.Start) -> None:
-        held.wait(10 * SECOND)
+        held.wait(EVENT)
         thread(start)
         over.set()
 
@@ -111,7 +111,7 @@ def test_a_loop_that_does_not_start_is_refused(monkeypatch: pytest.MonkeyPatch) 
     assert runtime.interruptible(number)
     assert runtime.interruptible(number - 1) == []
     held.set()
-    assert over.wait(10 * SECOND)
+    assert over.wait(EVENT)
     assert runtime.interruptible(number) == []
 
 
@@ -129,8 +129,8 @@ def test_an_end_that_is_wished_for_as_the_self_test_passes_is_not_lost(
 
     monkeypatch.setattr(selftest, "converse", then_stopped)
     with suppress(BaseException):
-        runtime.start(10 * SECOND)
-    assert _core.stop_engine(int(5000 * SECOND))
+        runtime.start(EVENT)
+    assert _core.stop_engine(int(1000 * EVENT))
 
 
 def test_another_start_is_not_abandoned(engine: Engine) -> None:
@@ -149,14 +149,14 @@ def test_who_comes_after_an_end_of_all_is_not_meant(engine: Engine) -> None:
 
     def busy() -> None:
         held.set()
-        hold.wait(10 * SECOND)
+        hold.wait(EVENT)
 
     with Service(talk_until_closed) as service:
         first = engine.call(settings=service.settings())
         first.wait(TALKING)
         loop = next(iter(_loops()))
         loop.call_soon_threadsafe(busy)
-        assert held.wait(10 * SECOND)
+        assert held.wait(EVENT)
         engine.ops.end_all(11, b"unloaded")
         second = engine.call(settings=service.settings())
         hold.set()
@@ -177,7 +177,7 @@ def _loops() -> list[asyncio.AbstractEventLoop]:
 def test_a_second_loop_is_refused(engine: Engine) -> None:
     """A build starts once: a second loop would take the sessions of the first."""
     with pytest.raises(OSError, match="still runs"):
-        runtime.start(10 * SECOND)
+        runtime.start(EVENT)
     with Service(talk_until_closed) as service:
         call = engine.call(settings=service.settings())
         call.wait(TALKING)
@@ -205,7 +205,7 @@ def test_without_a_host_nothing_is_logged() -> None:
 
 
 def wait_ended(engine: Engine) -> None:
-    until = time.monotonic() + 10 * SECOND
+    until = time.monotonic() + EVENT
     while engine.ops.running():
         assert time.monotonic() < until, "the loop has not ended"
         time.sleep(0.001)
@@ -282,13 +282,13 @@ def test_stop_gives_up_on_a_loop_that_hangs(monkeypatch: pytest.MonkeyPatch) -> 
 
     def stuck(_links: Any) -> None:
         hang.set()
-        free.wait(20 * SECOND)
+        free.wait(EVENT)
 
     with Service(talk_until_closed) as service:
         call = engine.call(settings=service.settings())
         call.wait(TALKING)
         monkeypatch.setattr(_core, "send_waiting_audio", stuck)
-        assert hang.wait(10 * SECOND)
+        assert hang.wait(EVENT)
         assert engine.stop(0.2) == -1
         monkeypatch.undo()
         free.set()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pyconvai import limits
-from tests.timing import SECOND
+from tests.timing import EVENT
 from tests.unit.engine import HEARD, SUMMARY, TALKING, TRANSCRIPT, Call, Engine
 from tests.unit.service import Conversation, Service
 
@@ -43,7 +43,7 @@ async def speak(
 
 
 def until(reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10 * SECOND
+    deadline = time.monotonic() + EVENT
     while not reached():
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from pyconvai.conversation.sent import Say
-from tests.timing import SECOND
+from tests.timing import EVENT
 from tests.unit.engine import TALKING, Engine
 from tests.unit.service import Conversation, Service
 
@@ -41,7 +41,7 @@ def test_everything_is_said_in_order(engine: Engine) -> None:
     with Service(script) as service:
         call = engine.call(settings=service.settings())
         call.wait(TALKING)
-        assert ready.wait(10 * SECOND)
+        assert ready.wait(EVENT)
         assert call.send(Say.MESSAGE, "Grüß Gott.") == 0
         assert call.send(Say.CONTEXT, "x" * LONGEST) == 0
         assert call.send(Say.ACTIVITY, "") == 0
@@ -97,7 +97,8 @@ def test_so_many_wait_for_a_network_that_takes_nothing(engine: Engine) -> None:
         await agent.next()
         await agent.metadata()
         agent.connection.transport.pause_reading()
-        await asyncio.to_thread(stop.wait, 30 * SECOND)
+        await asyncio.to_thread(stop.wait, EVENT)
+        agent.connection.transport.abort()
 
     with Service(script) as service:
         call = engine.call(settings=service.settings())

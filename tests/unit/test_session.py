@@ -14,8 +14,9 @@ from pyconvai import __version__, limits, log, words
 from pyconvai.conversation import protocol
 from pyconvai.conversation.effects import Level
 from tests import hostile
-from tests.timing import SECOND
+from tests.timing import EVENT
 from tests.unit.engine import ENDED, TALKING, Engine
+from tests.unit.peer import until
 from tests.unit.service import Conversation, Service
 
 
@@ -384,7 +385,7 @@ def test_pieces_that_wait_are_limited_however_small(engine: Engine) -> None:
 
     with Service(script) as service:
         call = engine.call(settings=service.settings())
-        assert call.ending(30 * SECOND)[0] == "AGENT_ENDED"
+        assert call.ending(2 * EVENT)[0] == "AGENT_ENDED"
         # The queue's head, which was never appended, is a piece as well.
         assert call.counters().overflow_dropped_bytes == more + 1
         call.release()
@@ -412,10 +413,11 @@ def test_lines_that_a_call_may_cause_are_limited(engine: Engine) -> None:
         call = engine.call(settings=service.settings())
         assert call.ending()[0] == "AGENT_ENDED"
         call.release()
+    more = "30 more lines about errors that the service reports"
+    until(lambda: more in engine.text())  # when all of the session is over
     lines = engine.text().splitlines()
     assert sum("oops" in line for line in lines) == limits.LINES_OF_A_KIND
     assert len(lines) <= 8 * (limits.LINES_OF_A_KIND + 1) + 1
-    assert any("30 more lines about errors that the service reports" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -627,7 +629,7 @@ def test_the_log_tells_what_the_caller_heard(engine: Engine) -> None:
         await agent.next()
         await agent.metadata()
         await agent.speak(b"\x01" * 8000, 4)
-        await asyncio.to_thread(go_on.wait, 10 * SECOND)
+        await asyncio.to_thread(go_on.wait, EVENT)
         await agent.send(
             type="tentative_user_transcript",
             tentative_user_transcription_event={"user_transcript": "St"},
@@ -781,10 +783,10 @@ def test_a_silent_service_is_left_after_connect_timeout(engine: Engine) -> None:
         assert await agent.closed() in (1000, 1006)
 
     with Service(script) as service:
-        call = engine.call(settings=service.settings(connect_timeout="1"))
+        call = engine.call(settings=service.settings(connect_timeout="3"))
         status, reason = call.ending()
         assert status == "TIMEOUT"
-        assert "connect_timeout (1 s)" in reason
+        assert "connect_timeout (3 s)" in reason
         call.release()
         service.outcome()
 
@@ -818,10 +820,7 @@ def test_the_caller_hangs_up(engine: Engine, stage: str) -> None:
         if stage == "talking":
             call.wait(TALKING)
         elif stage == "metadata":
-            for _ in range(100):
-                if service.conversations and service.conversations[0].received:
-                    break
-                asyncio.run(asyncio.sleep(0.01 * SECOND))
+            until(lambda: any(each.received for each in service.conversations))
         call.hangup()
         assert call.ending()[0] == "HANGUP"
         call.release()

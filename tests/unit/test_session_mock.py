@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pyconvai.mock import MockAgent
 from pyconvai.mock.audio import FORMATS, noise
-from tests.timing import SECOND
-from tests.unit.engine import TALKING, Call, Engine
+from tests.timing import EVENT
+from tests.unit.engine import ENDED, TALKING, Call, Engine
+from tests.unit.mock_client import LENIENT
 
+ULAW = FORMATS["ulaw_8000"]
 FRAME_SECONDS = 0.020
 FRAME = 160
+GREETING_BYTES = 8 * 600
 
-SCENARIO = """\
+LIMITS = "".join(f"{name} = {ms}\n" for name, ms in LENIENT.items())
+SCENARIO = f"""\
 title = "unit"
+[limits]
+{LIMITS}
 [agents.default]
 format = "ulaw_8000"
 pace = 0
 ping_interval_ms = 200
-first_message = { text = "Hello.", sound = "noise:1:600" }
+first_message = {{ text = "Hello.", sound = "noise:1:600" }}
 [[agents.default.turns]]
-say = { text = "Bye.", sound = "noise:2:400" }
+say = {{ text = "Bye.", sound = "noise:2:400" }}
 end = true
 """
 
@@ -47,25 +54,31 @@ def mock_agent(scenario: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    assert ready.wait(20 * SECOND)
+    assert ready.wait(EVENT)
     try:
         yield found["url"], report
     finally:
         found["loop"].call_soon_threadsafe(stop.set)
-        thread.join(10 * SECOND)
+        thread.join(EVENT)
+        assert not thread.is_alive()
 
 
-def talk(call: Call, seconds: float, frame: bytes) -> bytes:
-    """Play the channel thread: a frame up and one down every 20 ms. What was heard."""
-    heard = b""
-    due = time.monotonic()
-    for _ in range(round(seconds / FRAME_SECONDS)):
-        call.push(frame)
-        audio, taken = call.pop(FRAME)
-        heard += audio[:taken]
-        due += FRAME_SECONDS
-        time.sleep(max(0.0, due - time.monotonic()))  # the clock of a telephone, not a wait
-    return heard
+class Caller:
+    """Plays the channel thread: a frame up and one down every 20 ms."""
+
+    def __init__(self, call: Call) -> None:
+        self.call, self.heard = call, b""
+
+    def talk(self, frame: bytes, is_over: Callable[[], bool]) -> None:
+        """Say this until something has come of it."""
+        due, until = time.monotonic(), time.monotonic() + EVENT
+        while not is_over():
+            assert time.monotonic() < until, f"heard {len(self.heard)} bytes"
+            self.call.push(frame)
+            audio, taken = self.call.pop(FRAME)
+            self.heard += audio[:taken]
+            due += FRAME_SECONDS
+            time.sleep(max(0.0, due - time.monotonic()))  # the clock of a telephone, not a wait
 
 
 def test_a_whole_conversation(engine: Engine, tmp_path: Path) -> None:
@@ -74,16 +87,18 @@ def test_a_whole_conversation(engine: Engine, tmp_path: Path) -> None:
     with mock_agent(scenario) as (url, report):
         call = engine.call(settings={"base_url": url, "chunk_ms": "40"})
         call.wait(TALKING)
-        heard = talk(call, 1.0, b"\xff" * FRAME)  # silence: the greeting
-        talk(call, 0.6, noise(9, 20, FORMATS["ulaw_8000"]))  # a turn
-        heard += talk(call, 1.6, b"\xff" * FRAME)  # silence: the turn has ended, the farewell comes
+        caller, silence = Caller(call), b"\xff" * FRAME
+        caller.talk(silence, lambda: len(caller.heard) == GREETING_BYTES)
+        spoken = itertools.count()
+        caller.talk(noise(9, 20, ULAW), lambda: next(spoken) == 30)  # a turn
+        # It ends in silence, and the farewell comes.
+        caller.talk(silence, lambda: call.poll().state == ENDED)
         assert call.ending()[0] == "AGENT_ENDED"
-        heard += call.hear(call.queued)
+        heard = caller.heard + call.hear(call.queued)
         assert call.counters().pings_answered > 3
         call.release()
     (session,) = report["sessions"]
     assert session["violations"] == []
     assert session["closed_by"] == "agent"
-    assert session["heard_ms"] >= 1800
-    for seed, ms in ((1, 600), (2, 400)):
-        assert noise(seed, ms, FORMATS["ulaw_8000"]) in heard
+    assert session["heard_speech_ms"] >= 500
+    assert heard == noise(1, 600, ULAW) + noise(2, 400, ULAW)

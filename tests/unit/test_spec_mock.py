@@ -21,11 +21,10 @@ from pyconvai.mock.faults import CATALOGUE, LARGE
 from pyconvai.mock.scenario import _ALL_EVENTS as ALL_EVENTS
 from tests.specs.schemas import FILES, faults
 from tests.timing import SECOND
-from tests.unit.mock_client import LIMIT, tone
+from tests.unit.mock_client import LENIENT, LIMIT, tone
 
 ULAW = FORMATS["ulaw_8000"]
 LISTEN_SECONDS = {"silence": 2 * SECOND}  # to an agent that never hangs up; to others up to LIMIT
-LIMITS = {"gap_ms": 2000, "pacing_ms": 1000, "lag_ms": 5000}  # of a machine that is busy
 BYE = {"wait_ms": 0, "say": {"text": "Goodbye.", "sound": "noise:3:100"}, "end": True}
 
 QUIET: dict[str, Any] = {
@@ -40,7 +39,7 @@ QUIET: dict[str, Any] = {
 EVENTFUL: dict[str, Any] = {
     **QUIET,
     "is_final": True,
-    "first_message": {"text": "one two three four", "sound": "noise:1:4000"},
+    "first_message": {"text": "one two three four", "sound": "noise:1:20000"},
     "turns": [
         {"tool": {"name": "add", "parameters": {"a": 1}}, "say_after_tool": "{{tool_result}}"},
         {"wait_ms": 0, "tool": {"name": "tell", "expects_response": False}},
@@ -204,7 +203,7 @@ def said() -> Said:
     agents["text-ids"] = QUIET | {"event_ids": "text"}
 
     async def run() -> Said:
-        async with MockAgent({"agents": agents, "limits": LIMITS}) as mock:
+        async with MockAgent({"agents": agents, "limits": LENIENT}) as mock:
             heard = await asyncio.gather(*(converse(mock, name) for name in agents))
         return dict(zip(agents, heard, strict=True))
 

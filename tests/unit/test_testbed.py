@@ -25,7 +25,7 @@ from testbed.ports import PortBlock
 from testbed.root import Root
 from testbed.rtp import CODECS, EVENT_TYPE, RECORD, Recording
 from testbed.speech import decode_ulaw, loud_parts, read_wav, write_wav
-from tests.timing import SECOND
+from tests.timing import PROGRAM
 from tests.unit.nobody import only_root
 
 ULAW = CODECS["ulaw"]
@@ -139,7 +139,7 @@ def test_a_folder_with_a_mount_in_it_is_not_removed(tmp_path: Path) -> None:
         cwd=PROJECT,
         capture_output=True,
         text=True,
-        timeout=20 * SECOND,
+        timeout=PROGRAM,
         check=False,
     )
     assert "not removed" in done.stderr

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.timing import SECOND
+from tests.timing import PROGRAM
 from tests.unit.kept import program
 
 FLAGS = ["-D_GNU_SOURCE", "-std=gnu11", "-O1", "-g"]
@@ -54,6 +54,6 @@ def run_native(name: str, sanitizer: str, *parts: str) -> str:
     run = [str(built)]
     if setarch := shutil.which("setarch"):
         run = [setarch, "-R", *run]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=60 * SECOND, check=False)
+    done = subprocess.run(run, capture_output=True, text=True, timeout=PROGRAM, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

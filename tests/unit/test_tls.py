@@ -16,7 +16,7 @@ from websockets.frames import Opcode
 from pyconvai import limits
 from pyconvai.service import net
 from pyconvai.service.endings import PlayOut
-from tests.timing import SECOND
+from tests.timing import EVENT, SECOND
 from tests.unit.engine import ENDED, TALKING, Engine
 from tests.unit.peer import (
     Certificates,
@@ -261,7 +261,7 @@ def test_a_signed_url_over_tls(certificates: Certificates) -> None:
     async def ask(url: str) -> bytes:
         network = net.Network()
         try:
-            async with asyncio.timeout(10 * SECOND):
+            async with asyncio.timeout(EVENT):
                 context = await network.tls(str(certificates.ca), True)
                 return (await network.get(url, {}, context)).body
         finally:

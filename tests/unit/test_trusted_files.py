@@ -12,7 +12,7 @@ import pytest
 
 from testbed import locks
 from testbed.errors import TestbedError
-from tests.timing import SECOND
+from tests.timing import PROGRAM
 from tests.unit.nobody import NOBODY, holds, only_root
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +165,7 @@ def test_the_program_says_it(theirs: Path, tmp_path: Path, secret: Path) -> None
         done = subprocess.run(
             [sys.executable, SCRIPT, *words],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-            timeout=20 * SECOND,
+            timeout=PROGRAM,
         )  # fmt: skip
         return done.returncode, done.stdout
 

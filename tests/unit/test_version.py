@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyconvai import __version__
-from tests.timing import SECOND
+from tests.timing import PROGRAM
 
 ROOT = Path(__file__).parents[2]
 PLACE = Path("pyconvai/__init__.py")
@@ -30,7 +30,9 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in PARTS:
         source, target = ROOT / name, folder / name
         if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+            shutil.copytree(
+                source, target, ignore=shutil.ignore_patterns("__pycache__", "*.so", "*.new")
+            )
         else:
             shutil.copy2(source, target)
     place = folder / PLACE
@@ -42,7 +44,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def said(copy: Path, *command: str) -> str:
     done = subprocess.run(
-        command, cwd=copy, capture_output=True, text=True, timeout=60 * SECOND, check=True
+        command, cwd=copy, capture_output=True, text=True, timeout=PROGRAM, check=True
     )
     return done.stdout
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.timing import SECOND, only_in_full
+from tests.timing import PROGRAM, SECOND, only_in_full
 
 ROOT = Path(__file__).parents[2]
 
@@ -110,7 +110,7 @@ def test_the_oldest_versions_work(tmp_path: Path) -> None:
     fetched = subprocess.run(
         [ROOT / "scripts" / "pip-locked.sh", sys.executable, "oldest", "--no-deps",
          "--target", str(packages)],
-        capture_output=True, text=True, check=False, timeout=100 * SECOND,
+        capture_output=True, text=True, check=False, timeout=PROGRAM,
     )  # fmt: skip
     if fetched.returncode:
         pytest.skip(f"no index that has them: {fetched.stderr}")

@@ -14,10 +14,9 @@ import pytest
 from websockets.frames import Opcode
 
 from pyconvai import limits
-from tests.timing import SECOND
+from tests.timing import EVENT, NEVER, SECOND, soon_enough
 from tests.unit.engine import ENDED, TALKING, Engine
 from tests.unit.peer import (
-    SOON,
     Certificates,
     Connection,
     RawService,
@@ -73,19 +72,22 @@ def test_messages_in_the_very_bytes_of_the_upgrade(engine: Engine, cut: int) -> 
         service.outcome()
 
 
+RECORDS = 50
+
+
 def test_a_burst_does_not_wait_for_one_tick_a_record(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, certificates: Certificates, quickly: float
 ) -> None:
     """TLS gives one record a read: an interruption behind fifty is not to wait for fifty ticks."""
-    monkeypatch.setattr(limits, "TICK_SECONDS", ((4, 0.1 * SECOND),))
+    monkeypatch.setattr(limits, "TICK_SECONDS", ((4, 1.2 * EVENT / RECORDS),))
     ready = threading.Event()
 
     def script(service: Connection) -> None:
         service.begin()
         service.sock.sendall(audio(b"a" * 160))
         service.sock.sendall(audio(b"a" * 160))
-        assert ready.wait(10 * SECOND)
-        for _ in range(50):
+        assert ready.wait(EVENT)
+        for _ in range(RECORDS):
             service.sock.sendall(audio(b"a" * 160))
         service.sock.sendall(text(type="interruption", interruption_event={"event_id": 2}))
         service.drained()
@@ -95,7 +97,7 @@ def test_a_burst_does_not_wait_for_one_tick_a_record(
         call.wait(TALKING)
         until(lambda: call.queued == 320)
         ready.set()
-        until(lambda: call.counters().interruptions == 1, SOON)
+        until(lambda: call.counters().interruptions == 1)
         call.release()
 
 
@@ -129,14 +131,12 @@ def test_what_the_protocol_forbids(
 
     with RawService(script) as service:
         call = engine.call(settings=service.settings())
-        status, reason = call.ending(SOON)
+        status, reason = call.ending()
         assert status == "ERROR"
         assert reason == "the connection to the service broke"
         assert words in call.detail()
         call.release()
-        began = time.monotonic()
         service.outcome()
-        assert time.monotonic() - began < quickly + SOON
     assert int.from_bytes(closes[0][:2]) == code
 
 
@@ -215,13 +215,10 @@ def test_a_close_frame_decides_at_once(
         service.drained()
 
     with RawService(script) as service:
-        call = engine.call(settings=service.settings(connect_timeout="5"))
-        began = time.monotonic()
+        call = engine.call(settings=service.settings(connect_timeout="60"))
         got, reason = call.ending()
         assert (got, call.detail()) == (status, words), reason
-        assert time.monotonic() - began < SOON
         service.outcome()
-        assert time.monotonic() - began < quickly + SOON
         call.release()
 
 
@@ -232,7 +229,7 @@ def test_our_close_has_one_limit(
     """S5: from the first close frame on, whoever sent it and whatever comes after it."""
     limit = 1 * SECOND
     monkeypatch.setattr(limits, "CLOSE_SECONDS", limit)
-    over: list[float] = []
+    took: list[float] = []
 
     def script(service: Connection) -> None:
         service.begin()
@@ -252,16 +249,19 @@ def test_our_close_has_one_limit(
                 continue
             except OSError:
                 break
-        over.append(time.monotonic() - began)
+        took.append(time.monotonic() - began)
 
-    with RawService(script) as service:
-        call = engine.call(settings=service.settings())
-        call.wait(TALKING)
-        call.hangup()
-        assert call.ending(SOON)[0] == "HANGUP"
-        service.outcome()
-        call.release()
-    assert over[0] < 1.6 * limit
+    def closing() -> float:
+        with RawService(script) as service:
+            call = engine.call(settings=service.settings())
+            call.wait(TALKING)
+            call.hangup()
+            assert call.ending()[0] == "HANGUP"
+            service.outcome()
+            call.release()
+        return took.pop()
+
+    soon_enough(closing, 1.6 * limit)
 
 
 def test_no_audio_is_queued_behind_the_end(engine: Engine) -> None:
@@ -288,12 +288,12 @@ def test_no_audio_is_queued_behind_the_end(engine: Engine) -> None:
 def test_both_close_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ours is on its way when theirs comes: nobody waits for a limit."""
     for limit in ("CLOSE_SECONDS", "CLOSE_ALL_SECONDS"):
-        monkeypatch.setattr(limits, limit, 2 * SOON)
+        monkeypatch.setattr(limits, limit, NEVER)
     crossed = threading.Event()
 
     def script(service: Connection) -> None:
         service.begin()
-        assert crossed.wait(10 * SECOND)
+        assert crossed.wait(EVENT)
         service.sock.sendall(close_frame(1000))
 
     with RawService(script) as service:
@@ -301,12 +301,10 @@ def test_both_close_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> 
         call.wait(TALKING)
         call.hangup()
         crossed.set()
-        assert call.ending(SOON)[0] in ("HANGUP", "AGENT_ENDED")
+        assert call.ending()[0] in ("HANGUP", "AGENT_ENDED")
         call.release()
         service.outcome()
-        began = time.monotonic()
         assert engine.stop() == 0
-        assert time.monotonic() - began < SOON
 
 
 # ---- Is the other end there? ----
@@ -315,7 +313,9 @@ def test_both_close_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("sign", ["pong", "ping", "unknown"])
 def test_a_quiet_agent_stays(engine: Engine, monkeypatch: pytest.MonkeyPatch, sign: str) -> None:
     """S6: whatever comes is a sign of life, control frames included."""
-    monkeypatch.setattr(limits, "KEEPALIVE_SECONDS", 0.3 * SECOND)
+    monkeypatch.setattr(limits, "KEEPALIVE_SECONDS", 0.1 * SECOND)
+    # There is one ping for each time that it was quiet: without the sign there is no second one.
+    monkeypatch.setattr(limits, "SILENT_LOOKS", EVENT / limits.KEEPALIVE_SECONDS)
 
     def script(service: Connection) -> None:
         service.begin()
@@ -348,11 +348,11 @@ def test_a_service_that_is_not_there_any_more(
         service.accept()
         if talking:
             service.sock.sendall(metadata())
-        stay.wait(10 * SECOND)
+        stay.wait(NEVER)
 
     with RawService(script) as service:
         call = engine.call(settings=service.settings())
-        status, reason = call.ending(SOON)
+        status, reason = call.ending()
         assert status == ("ERROR" if talking else "UNREACHABLE")
         assert reason
         assert "keepalive ping timeout: nothing came" in call.detail()
@@ -391,11 +391,11 @@ def test_a_refused_upgrade(
         time.sleep(0.02)
         service.sock.sendall(chunked(body) if how == "chunked" else body)
         if stays:
-            stay.wait(10 * SECOND)
+            stay.wait(NEVER)
 
     with RawService(script) as service:
-        call = engine.call(settings=service.settings())
-        status, reason = call.ending(quickly + SOON)
+        call = engine.call(settings=service.settings(connect_timeout="60"))
+        status, reason = call.ending()
         assert (status, call.detail()) == ("AUTH", "Invalid API key (invalid_api_key)"), reason
         call.release()
         stay.set()

@@ -122,6 +122,33 @@ def wait_change(source: Path, seen: Snapshot) -> Snapshot:
 # --- the steps ------------------------------------------------------------------------------------
 
 
+class Interrupts:
+    """Ctrl-C, and what else ends this: at once, but where it is held."""
+
+    def __init__(self) -> None:
+        self._is_held = self._has_come = False
+
+    def hold(self) -> None:
+        """Let one that comes wait for ``admit``."""
+        self._is_held = True
+
+    def admit(self) -> None:
+        """KeyboardInterrupt: one has come."""
+        self._is_held = False
+        if self._has_come:
+            self._has_come = False
+            raise KeyboardInterrupt
+
+    def come(self) -> None:
+        """One comes."""
+        if not self._is_held:
+            raise KeyboardInterrupt
+        self._has_come = True
+
+
+INTERRUPTS = Interrupts()
+
+
 class Steps:
     """The steps of a deployment, each a child process that ends with us."""
 
@@ -130,17 +157,23 @@ class Steps:
 
     def run(self, *words: str, before: Iterable[str] = ()) -> str:
         """Run one step; return what it says.  StepError if it fails."""
-        command = [*before, str(STEP), *self._options, *words]
-        with subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # Ctrl-C is ours to pass on
-        ) as process:
+        INTERRUPTS.hold()  # a step that is being started has no name yet by which to end it
+        try:
+            process = subprocess.Popen(
+                [*before, str(STEP), *self._options, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,  # Ctrl-C is ours to pass on
+            )
+        except BaseException:
+            INTERRUPTS.admit()
+            raise
+        with process:
             try:
+                INTERRUPTS.admit()
                 said, _ = process.communicate()
             except BaseException:
                 end(process, 0 if WHOLE.isdisjoint(words) else WHOLE_SECONDS)
@@ -396,9 +429,9 @@ def watch(deployment: Deployment, source: Path, seen: Snapshot) -> NoReturn:
                 say(f"  {time.time() - max(times):.1f} s from the save to here")
 
 
-def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+def interrupt(number: int, frame: FrameType | None) -> None:
     """End as by Ctrl-C."""
-    raise KeyboardInterrupt
+    INTERRUPTS.come()
 
 
 def main() -> int:

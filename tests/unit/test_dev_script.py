@@ -43,12 +43,12 @@ def wait_for(file: Path) -> str:
 
 
 @contextmanager
-def step(folder: Path, name: str, body: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A step of these lines that has begun."""
+def step(folder: Path, name: str, body: str, before: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """A step of these lines that has begun. ``before``: what its Python runs at first."""
     script = folder / "step"
     script.write_text(STEP.format(folder=folder, body=body), encoding="utf-8")
     script.chmod(0o755)
-    code = RUN.format(scripts=str(SCRIPTS), step=str(script), name=name)
+    code = before + RUN.format(scripts=str(SCRIPTS), step=str(script), name=name)
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
         try:
             wait_for(folder / "began")
@@ -110,6 +110,19 @@ def test_a_build_is_cut_off(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.wait(EVENT)
     assert not (tmp_path / "over").exists()
+    wait_ended(wait_for(tmp_path / "began"))
+
+
+def test_a_build_that_is_just_being_started_is_cut_off(tmp_path: Path) -> None:
+    """Ctrl-C comes when it runs, and before anybody knows its number."""
+    slow = "import subprocess, os, time\nstart = subprocess.Popen.__init__\n"
+    slow += "def slowly(self, *words, **more):\n    start(self, *words, **more)\n"
+    slow += f"    while not os.path.exists({str(tmp_path / 'go')!r}): time.sleep(0.01)\n"
+    slow += "subprocess.Popen.__init__ = slowly\n"
+    with step(tmp_path, "run_make", "sleep 60", before=slow) as process:
+        process.send_signal(signal.SIGINT)
+        (tmp_path / "go").touch()
+        process.wait(EVENT)
     wait_ended(wait_for(tmp_path / "began"))
 
 

@@ -20,11 +20,11 @@ from pyconvai.mock.audio import FORMATS
 from pyconvai.mock.faults import CATALOGUE, LARGE
 from pyconvai.mock.scenario import _ALL_EVENTS as ALL_EVENTS
 from tests.specs.schemas import FILES, faults
-from tests.timing import SECOND
-from tests.unit.mock_client import LENIENT, LIMIT, tone
+from tests.timing import PROGRAM, SECOND
+from tests.unit.mock_client import LENIENT, tone
 
 ULAW = FORMATS["ulaw_8000"]
-LISTEN_SECONDS = {"silence": 2 * SECOND}  # to an agent that never hangs up; to others up to LIMIT
+LISTEN_SECONDS = {"silence": 2 * SECOND}  # to an agent that never hangs up; to others PROGRAM
 BYE = {"wait_ms": 0, "say": {"text": "Goodbye.", "sound": "noise:3:100"}, "end": True}
 
 QUIET: dict[str, Any] = {
@@ -96,10 +96,10 @@ class Caller:
 async def converse(mock: MockAgent, agent_id: str) -> list[str | bytes]:
     """All that an agent says."""
     url = f"ws{mock.url[4:]}/v1/convai/conversation?agent_id={agent_id}"
-    async with connect(url, open_timeout=LIMIT, close_timeout=SECOND) as socket:
+    async with connect(url, open_timeout=PROGRAM, close_timeout=SECOND) as socket:
         caller = Caller(socket)
         with contextlib.suppress(TimeoutError, ConnectionClosed):
-            async with asyncio.timeout(LISTEN_SECONDS.get(agent_id, LIMIT)):
+            async with asyncio.timeout(LISTEN_SECONDS.get(agent_id, PROGRAM)):
                 await caller.listen()
     return caller.said
 

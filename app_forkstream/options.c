@@ -88,8 +88,22 @@ static char *split_port(char **host, int *is_bracketed)
 	return end;
 }
 
-/*! What may not be behind the port: Asterisk's own parser takes all before an @ for a user, wherever it stands */
+/*!
+ * What may not be behind the port: Asterisk's own parser takes all before an @ for a user, wherever it stands, and the one
+ * that it may have been built with fails on the others, as on a % without two digits. Then it logs the whole URL.
+ */
 static const char not_in_path[] = "@#\"<>[\\]^`{|}";
+
+/*! \brief The first character of a path that may not be there, "" if all may */
+static const char *wrong_in(const char *path)
+{
+	const char *wrong = path + strcspn(path, not_in_path);
+
+	for (; !*wrong && (path = strchr(path, '%')); path++) {
+		wrong = isxdigit(path[1]) && isxdigit(path[2]) ? wrong : path;
+	}
+	return wrong;
+}
 
 /*!
  * \brief Write the URL anew, as every parser that Asterisk may have been built with reads it
@@ -176,12 +190,16 @@ int destination_parse(struct destination *to, const char *url, int is_entry, cha
 		snprintf(error, ERROR_SIZE, "a destination has no user and password before its host");
 		return -1;
 	}
-	if (path[strcspn(path, not_in_path)]) {
-		snprintf(error, ERROR_SIZE, "its path has a %c; write %%%02X", path[strcspn(path, not_in_path)],
-			(unsigned int) path[strcspn(path, not_in_path)]);
+	if (*wrong_in(path)) {
+		snprintf(error, ERROR_SIZE, "its path has a %c; write %%%02X", *wrong_in(path),
+			(unsigned int) *wrong_in(path));
 		return -1;
 	}
 	port = split_port(&host, &is_bracketed);
+	if (is_bracketed && to->scheme != SCHEME_UDP) {
+		snprintf(error, ERROR_SIZE, "Asterisk's WebSocket client takes no address in brackets: write the host's name");
+		return -1;
+	}
 	if (!host_is_valid(host, is_bracketed, is_entry) || strlen(host) >= sizeof(to->host)) {
 		snprintf(error, ERROR_SIZE, "its host is a name, an IPv4 address, or an IPv6 address in brackets%s",
 			is_entry ? "; or *, or *.example.com" : "");

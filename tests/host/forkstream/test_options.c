@@ -72,6 +72,11 @@ TEST(what_is_no_destination_is_told_why)
 	CHECK_HAS(parse("ws://127.0.0.1?@evil.example/", 0), "write %40");
 	CHECK_HAS(parse("ws://127.0.0.1#.evil.example/", 0), "write %23");
 	CHECK_HAS(parse("ws://h/a|b", 0), "write %7C");
+	CHECK_HAS(parse("ws://h/a%zz", 0), "its path has a %; write %25");
+	CHECK_HAS(parse("ws://h/%20%4", 0), "its path has a %; write %25");
+	CHECK_STR(parse("ws://h/%20%4a?x=%7C", 0), "");
+	CHECK_HAS(parse("ws://[::1]:1/", 0), "takes no address in brackets: write the host's name");
+	CHECK_HAS(parse("wss://[::1]", 1), "takes no address in brackets");
 	CHECK_HAS(parse("ws://h/a b", 0), "no blanks");
 	CHECK_HAS(parse("ws://h/\r\nHost: x", 0), "no blanks");
 	CHECK_HAS(parse("ws://h\xc3\xa9/", 0), "nothing beyond ASCII");

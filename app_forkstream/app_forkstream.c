@@ -250,10 +250,14 @@ static int end_streams(void)
 	return 0;
 }
 
+/*! \brief Offer all that can be. \return 0, or -1 if something cannot be */
 static int offer(void)
 {
-	return control_register() || ast_register_application_xml(start_app, start_exec)
-		|| ast_register_application_xml(stop_app, stop_exec) ? -1 : 0;
+	int res = control_register();
+
+	res |= ast_register_application_xml(start_app, start_exec);
+	res |= ast_register_application_xml(stop_app, stop_exec);
+	return res ? -1 : 0;
 }
 
 /*! \brief Take back what is offered. \return 0, or -1 if somebody is still in it */
@@ -304,7 +308,8 @@ static int load_module(void)
 		return AST_MODULE_LOAD_DECLINE;
 	}
 	websocket_begin();
-	streams_close(0);
+	/* None may start before it is certain that the module stays: Asterisk unmaps what has declined without asking it. */
+	streams_close(1);
 	if (transport_begin() || offer()) {
 		door_log(LOG_ERROR, "Not loaded: something cannot be registered\n");
 		withdraw();
@@ -312,6 +317,7 @@ static int load_module(void)
 		config_release();
 		return AST_MODULE_LOAD_DECLINE;
 	}
+	streams_close(0);
 	return AST_MODULE_LOAD_SUCCESS;
 }
 

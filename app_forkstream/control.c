@@ -385,18 +385,32 @@ static struct {
 
 int control_register(void)
 {
+	int res = ast_cli_register_multiple(commands, ARRAY_LEN(commands));
 	size_t i;
 
-	if (ast_cli_register_multiple(commands, ARRAY_LEN(commands))) {
-		return -1;
-	}
+	/* All of them, also where one fails: after an unload that was refused the rest works on. */
 	for (i = 0; i < ARRAY_LEN(actions); i++) {
-		if (ast_manager_register_xml(actions[i].name, actions[i].authority, actions[i].handle)) {
-			return -1;
-		}
-		actions[i].is_registered = 1;
+		actions[i].is_registered = !ast_manager_register_xml(actions[i].name, actions[i].authority,
+				actions[i].handle);
+		res |= !actions[i].is_registered;
 	}
-	return 0;
+	return res ? -1 : 0;
+}
+
+/*! \brief Take back the commands that nobody uses. \return whether one is left, or something still runs */
+static int unregister_idle(void)
+{
+	int busy = __atomic_load_n(&running, __ATOMIC_ACQUIRE) != 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_LEN(commands); i++) {
+		/* Asterisk keeps a command that is in use, warns, and reports success. */
+		if (commands[i]._full_cmd && !__atomic_load_n(&commands[i].inuse, __ATOMIC_ACQUIRE)) {
+			ast_cli_unregister(&commands[i]);
+		}
+		busy |= commands[i]._full_cmd != NULL;
+	}
+	return busy;
 }
 
 int control_unregister(void)
@@ -410,10 +424,7 @@ int control_unregister(void)
 			actions[i].is_registered = 0;
 		}
 	}
-	for (i = 0; i < ARRAY_LEN(commands); i++) {
-		ast_cli_unregister(&commands[i]);
-	}
-	while (__atomic_load_n(&running, __ATOMIC_ACQUIRE)) {
+	while (unregister_idle()) {
 		if (monotonic_us() >= deadline) {
 			return -1;
 		}

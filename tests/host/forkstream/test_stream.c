@@ -361,6 +361,49 @@ TEST(it_is_unloaded_by_force_with_streams_up)
 	close(fd);
 }
 
+/*! \brief Let a command go that was held */
+static void *release(void *command)
+{
+	host_sleep(200 * MS);
+	host_command_hold(command, 0);
+	return NULL;
+}
+
+TEST(an_unload_waits_for_a_command)
+{
+	struct ast_channel *channel = streams_begin(NULL);
+	char command[] = "forkstream show streams";
+	pthread_t thread;
+
+	host_command_hold(command, 1);
+	CHECK_INT(pthread_create(&thread, NULL, release, command), 0);
+	CHECK_INT(host_unload(1), 0);
+	/* Nor does Asterisk keep one whose code is gone. */
+	CHECK_INT(host_registrations(), 0);
+	pthread_join(thread, NULL);
+	host_channel_end(channel);
+}
+
+TEST(an_unload_that_is_refused_leaves_what_it_can)
+{
+	struct ast_channel *channel = streams_begin(NULL);
+	unsigned int registered = host_registrations();
+	char url[64];
+	int fd = listen_udp(url);
+
+	host_command_hold("forkstream show streams", 1);
+	host_fail_call("ast_manager_register2", 1);
+	CHECK_INT(host_unload(1), -1);
+	CHECK_INT(host_logged("Not unloaded"), 1);
+	CHECK_INT(host_registrations(), registered - 1);
+	host_command_hold("forkstream show streams", 0);
+	host_channel_end(channel);
+	channel = host_channel("PJSIP/caller-2", ast_format_ulaw);
+	CHECK_STR(fork_stream(channel, url), "STARTED");
+	streams_end(channel);
+	close(fd);
+}
+
 TEST(a_channel_that_is_going_gets_none)
 {
 	struct ast_channel *channel = streams_begin(NULL);

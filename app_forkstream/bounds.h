@@ -34,6 +34,8 @@
 /*! A direction that brings nothing for so long may be deaf (stream_listen), ms, and how often that is looked at */
 #define DEAF_MS 300
 #define LISTEN_AGAIN_MS 1000
+/*! Silence that is sent for a gap, ms: what goes beyond is left out, or who has stalled for minutes would get minutes of it */
+#define FILL_MS 2000
 /*! The beep: its length in ms, its pitch in Hz, its loudness as a sample's value (-14 dBFS) */
 #define BEEP_MS 200
 #define BEEP_HZ 1000
@@ -52,10 +54,16 @@
 #define CONNECT_SECONDS_MAX 60
 /*! Threads of streams: for WebSockets, and for look-ups. A listener that is silent may hold one beyond its stream's end. */
 #define THREADS_MAX 1000
-/*! A write to a WebSocket with room for it takes no longer, ms */
+/*! What one stream hands to its WebSocket in one tick, bytes: some 20 packets, so that one that catches up keeps no other waiting */
+#define OUT_BYTES 8192
+/*! A stream that is over has so long until its WebSocket has taken what is left, ms; then that is dropped */
+#define END_LIMIT_MS 1000
+/*! Texts and answers to pings on a WebSocket's own thread take no longer, ms */
 #define WRITE_LIMIT_MS 500
 /*! Messages of a WebSocket's listener that are read in one tick: who floods is slowed down by TCP */
 #define READS_A_TICK 4
+/*! A WebSocket's thread looks round at least so often, ms, though its listener says nothing */
+#define LOOK_MS 10000
 /*! Packets handed to the kernel at once */
 #define BATCH_PACKETS 16
 /*! Bytes that the kernel keeps of what a listener sends back by UDP, which nobody reads */

@@ -13,6 +13,8 @@
 
 #include "asterisk.h"
 
+#include <endian.h>	/* htole16(3) */
+
 #include "asterisk/alaw.h"	/* AST_LIN2A */
 #include "asterisk/format_cache.h"	/* ast_format_cache_get_slin_by_rate */
 #include "asterisk/frame.h"	/* ast_frfree */
@@ -35,6 +37,7 @@ struct input {
 	struct ast_trans_pvt *path;	/*!< NULL while the rates are the same */
 	unsigned int path_rate;	/*!< what it is from, Hz */
 	int64_t heard_us;	/*!< when the last record came */
+	uint64_t dropped;	/*!< beside the ring's own; written by the network's thread, read by anybody */
 	int gap_is_known;	/*!< the record that is next has had its gap */
 	uint64_t gap;	/*!< samples of silence that come before it */
 	unsigned int length;	/*!< samples in the line */
@@ -49,6 +52,10 @@ struct output {
 	uint64_t time;	/*!< samples since the stream began */
 	int64_t heard_us;	/*!< when the last record came */
 	uint32_t sequence;
+	const struct input *shortened;	/*!< whose gap was, while its silence lasts */
+	uint64_t shortened_by;	/*!< samples */
+	uint64_t jump;	/*!< samples by which time is to go on ... */
+	unsigned int jump_after;	/*!< ... once so many have been taken */
 	struct media_count count;	/*!< written by the network's thread, read by anybody */
 };
 
@@ -56,6 +63,7 @@ struct media {
 	struct packet head;	/*!< what all headers have */
 	unsigned int packet_samples;
 	unsigned int ahead_samples;	/*!< how far one direction goes ahead before the other is filled up */
+	unsigned int fill_samples;	/*!< of silence that are sent for a gap at most */
 	int skips_silence;
 	unsigned int muted;	/*!< directions */
 	int64_t began_us;
@@ -102,6 +110,7 @@ struct media *media_create(const struct options *options, uint64_t stream, int64
 	};
 	media->packet_samples = options->packet_ms * options->rate / 1000;
 	media->ahead_samples = QUIET_MS * options->rate / 1000;
+	media->fill_samples = FILL_MS * options->rate / 1000;
 	media->skips_silence = options->skips_silence;
 	media->muted = options->muted;
 	media->began_us = now_us;
@@ -192,7 +201,7 @@ static void convert(struct input *input, int16_t *samples, const struct ring_rec
 	if (find_path(input, record->rate, rate)) {
 		/* No codec_resample: what cannot be converted is missing, as what had no room. */
 		input->gap += (uint64_t) record->samples * rate / record->rate;
-		add(&input->ring.dropped, record->samples);
+		add(&input->dropped, record->samples);
 		return;
 	}
 	made = ast_translate(input->path, &frame, 0);
@@ -204,9 +213,33 @@ static void convert(struct input *input, int16_t *samples, const struct ring_rec
 	}
 }
 
-/*! \brief Fill the line up to so many samples, as far as there are any. \return whether a record came */
-static int pull(struct input *input, unsigned int wanted, unsigned int rate)
+/*!
+ * \brief Leave out what a gap has beyond FILL_MS: who has stalled for minutes does not get minutes of silence at once
+ *
+ * Of the other direction in the same sequence as much, so that they stay together. Time goes on when what is in the
+ * lines has been taken: the silence that is left is longer.
+ */
+static void shorten(struct output *output, struct input *input, unsigned int most)
 {
+	unsigned int i;
+
+	if (output->shortened && output->shortened != input) {
+		input->gap -= MIN(input->gap, output->shortened_by);
+	} else if (input->gap > most) {
+		output->shortened = input;
+		output->shortened_by = input->gap - most;
+		output->jump += output->shortened_by;
+		input->gap = most;
+		for (i = 0; i < output->input_count; i++) {
+			output->jump_after = MAX(output->jump_after, output->inputs[i]->length);
+		}
+	}
+}
+
+/*! \brief Fill the line up to so many samples, as far as there are any. \return whether a record came */
+static int pull(const struct media *media, struct output *output, struct input *input, unsigned int wanted)
+{
+	const unsigned int rate = media->head.rate;
 	static const int16_t silence[64];
 	int16_t samples[RECORD_SAMPLES_MAX];
 	struct ring_record record;
@@ -218,6 +251,9 @@ static int pull(struct input *input, unsigned int wanted, unsigned int rate)
 
 			append(input, silence, part);
 			input->gap -= part;
+			if (!input->gap && output->shortened == input) {
+				output->shortened = NULL;
+			}
 			continue;
 		}
 		if (!ring_peek(&input->ring, &record)) {
@@ -225,6 +261,7 @@ static int pull(struct input *input, unsigned int wanted, unsigned int rate)
 		}
 		if (record.lost && !input->gap_is_known) {
 			input->gap = (uint64_t) record.lost * rate / record.rate;
+			shorten(output, input, media->fill_samples);
 			input->gap_is_known = 1;
 			continue;
 		}
@@ -259,8 +296,9 @@ static void encode(uint8_t *to, const int16_t *samples, unsigned int count, enum
 		break;
 	case PACKET_SLIN:
 		for (i = 0; i < count; i++) {
-			to[2 * i] = (uint8_t) ((uint16_t) samples[i] & 0xFF);
-			to[2 * i + 1] = (uint8_t) ((uint16_t) samples[i] >> 8);
+			const uint16_t low_first = htole16((uint16_t) samples[i]);
+
+			memcpy(to + 2 * i, &low_first, sizeof(low_first));
 		}
 		break;
 	}
@@ -288,6 +326,13 @@ static int take(struct output *output, int16_t *samples, unsigned int count)
 	return !any;
 }
 
+/*! \brief Silence is left out: time goes on without it */
+static void leave_out(struct output *output, uint64_t samples)
+{
+	output->time += samples;
+	add(&output->count.skipped, samples);
+}
+
 static void make_packet(struct media *media, struct output *output, unsigned int samples, uint8_t *room,
 	struct sink *sink)
 {
@@ -301,11 +346,16 @@ static void make_packet(struct media *media, struct output *output, unsigned int
 	head.time = output->time;
 	head.sequence = output->sequence;
 	head.length = (uint16_t) (count * (head.codec == PACKET_SLIN ? 2 : 1));
-	output->time += samples;
+	output->jump_after -= MIN(output->jump_after, samples);
+	if (!output->jump_after) {
+		leave_out(output, output->jump);
+		output->jump = 0;
+	}
 	if (is_silent && media->skips_silence) {
-		add(&output->count.skipped, samples);
+		leave_out(output, samples);
 		return;
 	}
+	output->time += samples;
 	output->sequence++;
 	packet_write(room, &head);
 	encode(room + PACKET_HEADER, taken, count, head.codec);
@@ -326,7 +376,7 @@ static void fill(struct media *media, struct output *output, int64_t now_us, uns
 	for (i = 0; i < output->input_count; i++) {
 		struct input *input = output->inputs[i];
 
-		if (pull(input, wanted, media->head.rate)) {
+		if (pull(media, output, input, wanted)) {
 			input->heard_us = output->heard_us = now_us;
 		}
 		*shorter = MIN(*shorter, input->length);
@@ -351,10 +401,13 @@ static unsigned int next_packet(struct media *media, struct output *output, int6
 	if (shorter >= packet || longer >= packet + media->ahead_samples) {
 		return packet;
 	}
-	if (now_us - output->heard_us > QUIET_MS * 1000 && output->time + longer + packet <= clock) {
-		return longer ? longer : packet;
+	if (now_us - output->heard_us <= QUIET_MS * 1000 || output->time + longer + packet > clock) {
+		return 0;
 	}
-	return 0;
+	if (!longer && clock - output->time > media->fill_samples) {
+		leave_out(output, clock - output->time - media->fill_samples);
+	}
+	return longer ? longer : packet;
 }
 
 unsigned int media_quiet(const struct media *media, int64_t now_us, int ms)
@@ -375,20 +428,25 @@ unsigned int media_quiet(const struct media *media, int64_t now_us, int ms)
 
 void media_pump(struct media *media, int64_t now_us, struct sink *sink)
 {
+	unsigned int samples;
 	unsigned int i;
+	uint8_t *room;
+	int made;
 
-	for (i = 0; i < media->output_count; i++) {
-		struct output *output = &media->outputs[i];
-		unsigned int samples;
-		uint8_t *room;
-
-		while ((room = sink->room(sink)) && (samples = next_packet(media, output, now_us))) {
-			make_packet(media, output, MIN(samples, media->packet_samples), room, sink);
+	/* In turn: where there is little room, no direction waits for the other. */
+	do {
+		made = 0;
+		for (i = 0; i < media->output_count && (room = sink->room(sink)); i++) {
+			samples = next_packet(media, &media->outputs[i], now_us);
+			if (samples) {
+				make_packet(media, &media->outputs[i], MIN(samples, media->packet_samples), room, sink);
+				made = 1;
+			}
 		}
-	}
+	} while (made);
 }
 
-void media_flush(struct media *media, struct sink *sink)
+int media_flush(struct media *media, struct sink *sink)
 {
 	unsigned int i;
 
@@ -398,12 +456,35 @@ void media_flush(struct media *media, struct sink *sink)
 		unsigned int longer;
 		uint8_t *room;
 
-		while ((room = sink->room(sink))) {
-			fill(media, output, output->heard_us, &shorter, &longer);
-			if (!longer) {
-				break;
+		do {
+			room = sink->room(sink);
+			if (!room) {
+				return 0;
 			}
-			make_packet(media, output, MIN(longer, media->packet_samples), room, sink);
+			fill(media, output, output->heard_us, &shorter, &longer);
+			if (longer) {
+				make_packet(media, output, MIN(longer, media->packet_samples), room, sink);
+			}
+		} while (longer);
+	}
+	return 1;
+}
+
+void media_drop(struct media *media)
+{
+	int16_t samples[RECORD_SAMPLES_MAX];
+	struct ring_record record;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_LEN(media->inputs); i++) {
+		struct input *input = &media->inputs[i];
+		unsigned int rate = input->path ? input->path_rate : media->head.rate;
+
+		add(&input->dropped, (uint64_t) input->length * rate / media->head.rate);
+		input->length = 0;
+		while (ring_peek(&input->ring, &record)) {
+			ring_take(&input->ring, &record, samples);
+			add(&input->dropped, record.samples);
 		}
 	}
 }
@@ -434,7 +515,8 @@ int media_count(const struct media *media, unsigned int direction, struct media_
 			count->skipped = __atomic_load_n(&output->count.skipped, __ATOMIC_RELAXED);
 			count->dropped = 0;
 			for (k = 0; k < output->input_count; k++) {
-				count->dropped += __atomic_load_n(&output->inputs[k]->ring.dropped, __ATOMIC_RELAXED);
+				count->dropped += __atomic_load_n(&output->inputs[k]->ring.dropped, __ATOMIC_RELAXED)
+					+ __atomic_load_n(&output->inputs[k]->dropped, __ATOMIC_RELAXED);
 			}
 			return 1;
 		}

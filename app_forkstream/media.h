@@ -39,7 +39,7 @@ struct sink {
 struct media_count {
 	uint64_t packets;	/*!< made; not those that were skipped */
 	uint64_t samples;	/*!< in them */
-	uint64_t skipped;	/*!< of silence that the option s has left out */
+	uint64_t skipped;	/*!< of silence that was left out: by the option s, and beyond FILL_MS of a gap */
 	uint64_t dropped;	/*!< of the channel's rate, for want of room */
 };
 
@@ -64,8 +64,13 @@ unsigned int media_quiet(const struct media *media, int64_t now_us, int ms);
 /*! \brief Hand over all packets that are whole. The network's thread. */
 void media_pump(struct media *media, int64_t now_us, struct sink *sink);
 
-/*! \brief Hand over what is left, the last packet shorter than the others: the stream is over */
-void media_flush(struct media *media, struct sink *sink);
+/*!
+ * \brief Hand over what is left, the last packet shorter than the others: the stream is over
+ * \return whether that is all; otherwise there was no room for more
+ */
+int media_flush(struct media *media, struct sink *sink);
+/*! \brief Count what is still left as dropped: nobody takes it any more */
+void media_drop(struct media *media);
 
 /*! \brief Count one direction; PACKET_BOTH where they are interleaved. Any thread. \return 0 if it does not go along */
 int media_count(const struct media *media, unsigned int direction, struct media_count *count);

@@ -437,6 +437,114 @@ TEST(what_the_network_does_not_take_is_dropped_and_counted)
 	media_free(media);
 }
 
+/*! \brief Check that each sample of one side stands in its place in time, and count those of silence */
+static unsigned int check_places(unsigned int direction, unsigned int sides, unsigned int side)
+{
+	unsigned int silent = 0;
+	size_t i;
+	unsigned int k;
+
+	for (i = 0; i < heard.count; i++) {
+		for (k = 0; direction_of(i) == direction && k < length_of(i) / (2 * sides); k++) {
+			int16_t is = sample_of(i, k * sides + side);
+
+			silent += !is;
+			CHECK(!is || is == (int16_t) ((time_of(i) + k) % 30000 + 1));
+		}
+	}
+	return silent;
+}
+
+/*! \brief Talk for 120 s; the listener takes nothing from the first second to the hundredth */
+static void stall(struct media *media, struct sink *sink)
+{
+	unsigned int n;
+
+	for (n = 0; n < 6000; n++) {
+		push(media, PACKET_RX, n * FRAME, FRAME, 8000);
+		/* Shorter frames fill the ring earlier: another part of it is lost. */
+		push(media, PACKET_TX, n * FRAME, FRAME / 2, 8000);
+		push(media, PACKET_TX, n * FRAME + FRAME / 2, FRAME / 2, 8000);
+		heard.is_full = n >= 50 && n < 5000;
+		media_pump(media, n * 20 * MS, sink);
+	}
+}
+
+TEST(who_has_stalled_for_long_does_not_get_all_of_it_as_silence)
+{
+	struct media *media = make("");
+	struct sink *sink = begin();
+	struct media_count count;
+
+	stall(media, sink);
+	CHECK_INT(check_places(PACKET_RX, 1, 0), FILL_MS * 8);
+	CHECK_INT(check_places(PACKET_TX, 1, 0), FILL_MS * 8);
+	CHECK(media_count(media, PACKET_RX, &count));
+	CHECK(count.dropped > 4000 * FRAME);
+	CHECK_INT(count.skipped, count.dropped - FILL_MS * 8);
+	CHECK_INT(count.samples + count.skipped, 6000 * FRAME);
+	media_free(media);
+}
+
+TEST(both_in_one_stay_together_behind_a_stall)
+{
+	struct media *media = make("i");
+	struct sink *sink = begin();
+
+	stall(media, sink);
+	CHECK_INT(time_of(heard.count - 1), 5999 * FRAME);
+	CHECK(check_places(PACKET_BOTH, 2, 0) <= FILL_MS * 8 + 2 * FRAME);
+	CHECK(check_places(PACKET_BOTH, 2, 1) <= FILL_MS * 8 + 2 * FRAME);
+	media_free(media);
+}
+
+TEST(a_pause_during_a_stall_is_no_flood_either)
+{
+	struct media *media = make("d(rx)");
+	struct sink *sink = begin();
+	struct media_count count;
+
+	media_pump(media, 100000 * MS, sink);
+	CHECK_INT(heard.count, FILL_MS / PACKET_MS);
+	CHECK_INT(time_of(0), 98 * 8000);
+	CHECK(media_count(media, PACKET_RX, &count));
+	CHECK_INT(count.skipped, 98 * 8000);
+	media_free(media);
+}
+
+TEST(where_there_is_little_room_both_directions_get_some)
+{
+	struct media *media = make("");
+	struct sink *sink = begin();
+	size_t i;
+
+	push(media, PACKET_RX, 0, 50 * FRAME, 8000);
+	push(media, PACKET_TX, 0, 50 * FRAME, 8000);
+	media_pump(media, 0, sink);
+	CHECK_INT(heard.count, 100);
+	for (i = 0; i < heard.count; i++) {
+		CHECK_INT(direction_of(i), i % 2 ? PACKET_TX : PACKET_RX);
+	}
+	media_free(media);
+}
+
+TEST(what_nobody_takes_at_the_end_is_counted)
+{
+	struct media *media = make("d(rx)r(16000)");
+	struct sink *sink = begin();
+	struct media_count count;
+
+	push(media, PACKET_RX, 0, 10 * FRAME + 40, 8000);
+	CHECK_INT(media_flush(media, sink), 1);
+	push(media, PACKET_RX, 0, 10 * FRAME, 8000);
+	heard.is_full = 1;
+	CHECK_INT(media_flush(media, sink), 0);
+	media_drop(media);
+	CHECK(media_count(media, PACKET_RX, &count));
+	CHECK_INT(count.dropped, 10 * FRAME);
+	media_free(media);
+}
+
 TEST(a_ring_is_used_to_its_last_word_and_around_its_end)
 {
 	struct ring *ring = calloc(1, sizeof(*ring));

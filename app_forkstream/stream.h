@@ -70,13 +70,14 @@ struct stream {
 	/* The network's thread's. */
 	int64_t listen_again_us;
 	int fd;	/*!< UDP; -1 */
+	struct websocket *websocket;	/*!< websocket.c's, once it is up; NULL */
 	int64_t start_again_us;
 	uint64_t lost_packets;	/*!< that the kernel did not take; atomic */
 	uint64_t refused;	/*!< times that nobody listened; atomic */
 	pthread_t thread;	/*!< its own, where it has one */
 	int thread_is_over;
 	AST_LIST_ENTRY(stream) list;	/*!< in the list of all */
-	AST_LIST_ENTRY(stream) served;	/*!< in a list of the UDP thread, with a reference */
+	AST_LIST_ENTRY(stream) served;	/*!< in a list of the network's thread, with a reference */
 	AST_LIST_ENTRY(stream) threads;	/*!< in the list of threads, with a reference of its own */
 };
 

@@ -8,7 +8,7 @@
 
 /*!
  * \file
- * \brief The network's threads: the one for UDP, and those that connect
+ * \brief The network's threads: the one of all streams, and those that connect
  */
 
 #include "asterisk.h"
@@ -198,8 +198,8 @@ static int step(struct stream *stream, int64_t now_us)
 		}
 		return WATCH_MS;
 	case STATE_UP:
-		if (stream->fd < 0) {
-			return 0;	/* a WebSocket's thread has it */
+		if (stream->websocket) {
+			return websocket_serve(stream, now_us) ? TICK_MS : 0;
 		}
 		if (__atomic_load_n(&stream->reason, __ATOMIC_ACQUIRE)) {
 			finish_udp(stream, now_us);

@@ -10,8 +10,8 @@
  * \file
  * \brief The network's threads
  *
- * One thread serves all streams by UDP, every TICK_MS. Each stream by WebSocket has a thread of its own, for
- * Asterisk's client waits when it connects; so has a UDP stream while its host is looked up.
+ * One thread serves all streams, every TICK_MS, and waits for none. Each stream by WebSocket has a thread of its own
+ * besides, for Asterisk's client waits when it connects and when it reads; so has a UDP stream while its host is looked up.
  */
 
 #ifndef FORKSTREAM_TRANSPORT_H

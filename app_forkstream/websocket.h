@@ -8,11 +8,13 @@
 
 /*!
  * \file
- * \brief A stream by WebSocket, through Asterisk's own client, on a thread of its own
+ * \brief A stream by WebSocket, through Asterisk's own client
  */
 
 #ifndef FORKSTREAM_WEBSOCKET_H
 #define FORKSTREAM_WEBSOCKET_H
+
+#include <stdint.h>
 
 struct stream;
 
@@ -20,7 +22,10 @@ struct stream;
 void websocket_begin(void);
 int websocket_is_there(void);
 
-/*! \brief Connect, and serve the stream until it is over. Its own thread. */
+/*! \brief Connect, and read what the listener says until the stream is over. Its own thread. */
 void websocket_run(struct stream *stream);
+
+/*! \brief Take a stream that is up to its listener, as far as that reads; never waits. The common thread. \return 0: it is over */
+int websocket_serve(struct stream *stream, int64_t now_us);
 
 #endif /* FORKSTREAM_WEBSOCKET_H */

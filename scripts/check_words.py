@@ -60,6 +60,10 @@ C_EXCEPT = {
     (f"{C_TOP}/engine/embed.c", "send(loader_fd, request, length, MSG_DONTWAIT | MSG_NOSIGNAL)"): (
         "a request to the loader's thread"
     ),
+    (
+        f"{FORK_TOP}/websocket.c",
+        "send(websocket->fd, websocket->out, websocket->length, MSG_DONTWAIT | MSG_NOSIGNAL)",
+    ): "a call's audio",
     (f"{PYTHON_TOP}/core/session.c", "write(fd, &one, sizeof(one))"): "wakes who waits",
 }
 """By file and call: why it is none."""

@@ -237,6 +237,8 @@ void host_websocket_missing(void);
 int host_websocket_listener(size_t i);
 /*! \brief Where the last connection was to go, and " with TLS" */
 const char *host_websocket_asked(void);
+/*! \brief From now on the kernel takes so many bytes at once, 0: what it will. Not of the client's own messages. */
+void host_send_takes(size_t bytes);
 
 size_t host_written_count(const struct ast_channel *channel);
 const struct host_written *host_written(const struct ast_channel *channel, size_t i);

@@ -41,6 +41,10 @@ static int is_there = 1;
 static int far_ends[MAX_CONNECTIONS];
 static size_t made;
 static char asked[1024];
+static size_t takes;
+
+ssize_t __real_send(int fd, const void *bytes, size_t length, int flags);
+ssize_t __wrap_send(int fd, const void *bytes, size_t length, int flags);
 
 void host_websocket_answers(int result, int64_t after_us)
 {
@@ -51,6 +55,18 @@ void host_websocket_answers(int result, int64_t after_us)
 void host_websocket_missing(void)
 {
 	is_there = 0;
+}
+
+void host_send_takes(size_t bytes)
+{
+	__atomic_store_n(&takes, bytes, __ATOMIC_RELEASE);
+}
+
+ssize_t __wrap_send(int fd, const void *bytes, size_t length, int flags)
+{
+	size_t most = __atomic_load_n(&takes, __ATOMIC_ACQUIRE);
+
+	return __real_send(fd, bytes, most ? MIN(length, most) : length, flags);
 }
 
 int ast_module_check(const char *name)
@@ -153,49 +169,83 @@ static int wait_for_input(struct ast_websocket *session, int timeout)
 	return session->closing ? -1 : __real_poll(&in, 1, timeout);
 }
 
-/*! A message is its opcode, its length in four bytes, and what it says */
+/*! Bytes before what a client's message says, at most */
+#define HEAD_BYTES 8
+/*! So often Asterisk waits a second for the rest of a message */
+#define WAITS 10
+
 static int write_message(struct ast_websocket *session, enum ast_websocket_opcode opcode,
 	char *payload, uint64_t payload_size)
 {
+	static const uint8_t mask[] = { 0x5a, 0x00, 0xff, 0x17 };
 	uint8_t message[ROOM];
-	uint32_t length = (uint32_t) payload_size;
+	size_t length = 0;
+	uint64_t i;
 
-	if (!session->timeout_ms || payload_size > sizeof(message) - 5) {
+	if (!session->timeout_ms || payload_size > sizeof(message) - HEAD_BYTES) {
 		FAIL("a message without a limit of time, or of %ju bytes", (uintmax_t) payload_size);
 	}
-	message[0] = (uint8_t) opcode;
-	memcpy(message + 1, &length, sizeof(length));
-	memcpy(message + 5, payload, payload_size);
-	/* What finds no room is what would wait. */
-	if (session->closing || send(session->fd, message, payload_size + 5, MSG_NOSIGNAL | MSG_DONTWAIT)
-		!= (ssize_t) payload_size + 5) {
-		session->closing = 1;
-		return -1;
+	message[length++] = (uint8_t) (0x80 | opcode);
+	message[length++] = (uint8_t) (0x80 | (payload_size < 126 ? payload_size : 126));
+	if (payload_size >= 126) {
+		message[length++] = (uint8_t) (payload_size >> 8);
+		message[length++] = (uint8_t) payload_size;
 	}
-	return 0;
+	memcpy(message + length, mask, sizeof(mask));
+	length += sizeof(mask);
+	for (i = 0; i < payload_size; i++) {
+		message[length++] = (uint8_t) payload[i] ^ mask[i % sizeof(mask)];
+	}
+	ao2_lock(session);
+	/* What finds no room is what would wait. */
+	session->closing |= session->closing || __real_send(session->fd, message, length, MSG_NOSIGNAL | MSG_DONTWAIT)
+		!= (ssize_t) length;
+	ao2_unlock(session);
+	return session->closing ? -1 : 0;
+}
+
+/*! Half a message is waited for, with the lock */
+static int read_whole(struct ast_websocket *session, void *to, size_t length)
+{
+	struct pollfd in = { .fd = session->fd, .events = POLLIN };
+	int waits = 0;
+
+	ao2_lock(session);
+	while (length && !session->closing) {
+		ssize_t got = recv(session->fd, to, length, 0);
+
+		if (got > 0) {
+			to = (char *) to + got;
+			length -= (size_t) got;
+		} else if (!got || errno != EAGAIN || waits++ == WAITS) {
+			session->closing = 1;
+		} else {
+			__real_poll(&in, 1, 1000);
+		}
+	}
+	ao2_unlock(session);
+	return length ? -1 : 0;
 }
 
 static int read_message(struct ast_websocket *session, char **payload, uint64_t *payload_len,
 	enum ast_websocket_opcode *opcode, int *fragmented)
 {
-	uint8_t head[5];
-	uint32_t length;
+	uint8_t head[4];
 
 	*fragmented = 0;
-	if (recv(session->fd, head, sizeof(head), MSG_WAITALL) != sizeof(head)) {
-		session->closing = 1;
+	if (read_whole(session, head, 2) || ((head[1] & 0x7f) == 126 && read_whole(session, head + 2, 2))) {
 		return -1;
 	}
-	memcpy(&length, head + 1, sizeof(length));
+	*opcode = head[0] & 0x0f;
+	*payload_len = (head[1] & 0x7f) < 126 ? head[1] & 0x7fu : (unsigned int) head[2] << 8 | head[3];
 	free(session->payload);
-	session->payload = host_alloc(length + 1);
-	if (length && recv(session->fd, session->payload, length, MSG_WAITALL) != length) {
-		session->closing = 1;
+	*payload = session->payload = host_alloc(*payload_len + 1);
+	if (*payload_len && read_whole(session, *payload, *payload_len)) {
 		return -1;
 	}
-	*payload = session->payload;
-	*payload_len = length;
-	*opcode = head[0];
+	if (*opcode == AST_WEBSOCKET_OPCODE_PING) {
+		return write_message(session, AST_WEBSOCKET_OPCODE_PONG, *payload, *payload_len);
+	}
 	session->closing |= *opcode == AST_WEBSOCKET_OPCODE_CLOSE;
 	return 0;
 }

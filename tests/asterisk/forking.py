@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -34,6 +35,8 @@ class Heard:
 
     packets: list[receive.Packet] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
+    pong: threading.Event | None = None
+    """By WebSocket: whether a ping in the midst of it has been answered."""
     stream: receive.Stream = field(
         default_factory=lambda: receive.Stream("", lambda *_: lambda _samples: None)
     )
@@ -141,12 +144,25 @@ class UdpListener:
         return heard
 
 
+def _reached_as_localhost() -> socket.socket:
+    """Asterisk takes the first address of a name, which may be ::1; its certificates have names."""
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(("", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server(("127.0.0.1", 0))
+
+
 class WebSocketListener:
     """A server whose connections `serve_one` serves; what it hears by the stream's tag."""
 
-    def __init__(self, serve_one: Callable[[ServerConnection], None] | None = None) -> None:
+    def __init__(
+        self,
+        serve_one: Callable[[ServerConnection], None] | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.heard: dict[str, Heard] = {}
-        self._server = serve(serve_one or self._listen, "127.0.0.1", 0, compression=None)
+        own = _reached_as_localhost() if tls else socket.create_server(("127.0.0.1", 0))
+        self._server = serve(serve_one or self._listen, sock=own, ssl=tls, compression=None)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     @property
@@ -166,6 +182,7 @@ class WebSocketListener:
         with contextlib.suppress(ConnectionClosed):
             for message in connection:
                 self._take(heard, message)
+                heard.pong = heard.pong or connection.ping()
 
     def _take(self, heard: Heard, message: str | bytes) -> None:
         if isinstance(message, bytes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,6 +21,7 @@ from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.telephones import Telephones
+from testbed.tls import Certificate
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.forking import (
     ULAW,
@@ -69,6 +71,7 @@ exten => _hostile-.,1,Answer()
  same => n,ForkStream(${FORK_error})
  same => n,ForkStream(${FORK_vanishes})
  same => n,ForkStream(${FORK_floods})
+ same => n,ForkStream(${FORK_halves})
  same => n,ForkStream(${FORK_closed})
  same => n,ForkStream(${FORK_nowhere})
  same => n,ForkStream(${FORK_nobody})
@@ -86,13 +89,21 @@ exten => _loop-.,1,Answer()
  same => n,Echo()
 """
 
-CONF = "[general]\nallow = udp://*\nallow = ws://127.0.0.1\nconnect_timeout = 2\n"
+CONF = """\
+[general]
+allow = udp://*
+allow = ws://127.0.0.1
+allow = wss://localhost
+connect_timeout = 2
+ca_file = {ca}
+"""
 
 
 @pytest.fixture(scope="module")
-def pbx(asterisk: StartAsterisk) -> Instance:
+def pbx(asterisk: StartAsterisk, root: Root, tls: Certificate) -> Instance:
+    conf = CONF.format(ca=root.path(tls.ca))
     return asterisk(
-        dialplan=DIALPLAN, elevenlabs="[general]\n", files={"forkstream.conf": CONF}, verbose=0
+        dialplan=DIALPLAN, elevenlabs="[general]\n", files={"forkstream.conf": conf}, verbose=0
     )
 
 
@@ -159,7 +170,7 @@ FORMS = {
     "skip": "s",
     "muted": "m(tx)",
 }
-SOCKETS = {"ws-apart": "", "ws-rx": "d(rx)", "ws-interleaved": "ic(ulaw)"}
+SOCKETS = {"ws-apart": "", "ws-rx": "d(rx)", "ws-interleaved": "ic(ulaw)", "wss-apart": ""}
 
 
 @dataclass
@@ -193,6 +204,11 @@ def _floods(connection: ServerConnection) -> None:
             connection.send('{"event": "end"}')
 
 
+def _halves(connection: ServerConnection) -> None:
+    connection.socket.sendall(b"\x81\x05he")
+    _over.wait(30 * SECOND)
+
+
 def _error(connection: socket.socket) -> None:
     connection.recv(4096)
     connection.sendall(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n")
@@ -210,8 +226,11 @@ GIVEN_UP = (
 
 
 def _hostile(pbx: Instance, stack: ExitStack) -> None:
-    """Those who do not read, vanish, flood, answer HTTP 500 or nothing, or are not there at all."""
-    for name, behave in (("unread", _unread), ("vanishes", _vanishes), ("floods", _floods)):
+    """Those who don't read, vanish, flood, say half a message, refuse, are silent, or not there."""
+    for name, behave in (
+        *(("unread", _unread), ("vanishes", _vanishes)),
+        *(("floods", _floods), ("halves", _halves)),
+    ):
         server = stack.enter_context(WebSocketListener(behave))
         fork(pbx, name, f"ws://127.0.0.1:{server.port}")
     silent = stack.enter_context(tcp(lambda _connection: None))
@@ -223,18 +242,28 @@ def _hostile(pbx: Instance, stack: ExitStack) -> None:
     stack.callback(_over.set)
 
 
+def _where(tag: str) -> str:
+    return "wss://localhost" if tag.startswith("wss") else "ws://127.0.0.1"
+
+
 @pytest.fixture(scope="module")
-def played(pbx: Instance, root: Root, listener: UdpListener) -> Played:
+def played(pbx: Instance, root: Root, listener: UdpListener, tls: Certificate) -> Played:
     """All calls at once: with agents, in each form, with listeners that misbehave, and others."""
     start = len(pbx.log())
     with ExitStack() as stack:
-        sockets = stack.enter_context(WebSocketListener())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(tls.certificate, tls.key)
+        sockets = {
+            f"{scheme}://{host}": stack.enter_context(WebSocketListener(tls=own))
+            for scheme, host, own in (("ws", "127.0.0.1", None), ("wss", "localhost", context))
+        }
         stack.enter_context(agents(pbx, root, listener, AGENTS))
         _hostile(pbx, stack)
         for tag, options in FORMS.items():
             fork(pbx, tag, f"udp://127.0.0.1:{listener.port},t({tag})v(CUSTOMER){options}")
         for tag, options in SOCKETS.items():
-            fork(pbx, tag, f"ws://127.0.0.1:{sockets.port}/in?x=1,t({tag}){options}")
+            where = _where(tag)
+            fork(pbx, tag, f"{where}:{sockets[where].port}/in?x=1,t({tag}){options}")
         fork(pbx, "stop", f"udp://127.0.0.1:{listener.port},t(stop)")
         fork(pbx, "denied", "ws://10.1.2.3:9")
         fork(pbx, "invalid", "udp://127.0.0.1:9,z")
@@ -251,7 +280,7 @@ def played(pbx: Instance, root: Root, listener: UdpListener) -> Played:
             calls.wait(60 * SECOND)
         tags = [*FORMS, "stop", *(f"agent{i}-{AGENTS}" for i in range(AGENTS))]
         heard = {tag: listener.ended(tag) for tag in tags}
-        heard |= {tag: sockets.ended(tag) for tag in SOCKETS}
+        heard |= {tag: sockets[_where(tag)].ended(tag) for tag in SOCKETS}
         for what in GIVEN_UP:
             pbx.wait_log(what, start=start)
     wait_none(pbx)
@@ -305,7 +334,7 @@ def _pairs(samples: bytes) -> tuple[bytes, bytes]:
     return b"".join(p[:2] for p in pairs), b"".join(p[2:] for p in pairs)
 
 
-@pytest.mark.parametrize("tag", ["ulaw", "skip", "tx", "muted", "ws-apart"])
+@pytest.mark.parametrize("tag", ["ulaw", "skip", "tx", "muted", "ws-apart", "wss-apart"])
 def test_what_is_said_arrives_in_each_form(forms: dict[str, tuple[Heard, bytes]], tag: str) -> None:
     heard, said = forms[tag]
     sides = {"tx": ["tx"], "muted": ["rx"]}.get(tag, ["rx", "tx"])
@@ -367,6 +396,14 @@ def test_one_direction_by_websocket_is_audio_alone(
     assert said in b"".join(heard.raw)
     assert heard.start["rate"] == 8000
     assert heard.end["rx"]["packets"] == len(heard.raw)
+
+
+@pytest.mark.parametrize("tag", SOCKETS)
+def test_a_ping_is_answered(played: Played, tag: str) -> None:
+    """In the midst of the audio."""
+    pong = played.heard[tag].pong
+    assert pong is not None
+    assert pong.is_set()
 
 
 def test_the_start_tells_whose_stream_it_is(forms: dict[str, tuple[Heard, bytes]]) -> None:

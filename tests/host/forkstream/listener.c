@@ -81,17 +81,28 @@ void udp_get(int fd, struct got *got)
 void websocket_get(size_t i, struct got *got)
 {
 	int fd = host_websocket_listener(i);
-	uint8_t head[5];
-	uint32_t length;
+	uint8_t head[8];
+	size_t k;
 
 	wait_readable(fd);
-	CHECK_INT(recv(fd, head, sizeof(head), MSG_WAITALL), sizeof(head));
-	memcpy(&length, head + 1, sizeof(length));
-	CHECK(length < sizeof(got->bytes));
-	CHECK(!length || recv(fd, got->bytes, length, MSG_WAITALL) == length);
-	got->opcode = head[0];
-	got->length = length;
-	got->bytes[length] = '\0';
+	CHECK_INT(recv(fd, head, 2, MSG_WAITALL), 2);
+	/* What a client sends is masked. */
+	CHECK_INT(head[0] & 0xf0, 0x80);
+	CHECK_INT(head[1] & 0x80, 0x80);
+	got->opcode = head[0] & 0x0f;
+	got->length = head[1] & 0x7f;
+	if (got->length == 126) {
+		CHECK_INT(recv(fd, head, 2, MSG_WAITALL), 2);
+		got->length = (size_t) head[0] << 8 | head[1];
+		CHECK(got->length >= 126);
+	}
+	CHECK(got->length < sizeof(got->bytes));
+	CHECK_INT(recv(fd, head, 4, MSG_WAITALL), 4);
+	CHECK(!got->length || recv(fd, got->bytes, got->length, MSG_WAITALL) == (ssize_t) got->length);
+	for (k = 0; k < got->length; k++) {
+		got->bytes[k] ^= head[k % 4];
+	}
+	got->bytes[got->length] = '\0';
 }
 
 void websocket_get_voice(size_t i, struct got *got, size_t header)
@@ -106,12 +117,19 @@ void websocket_get_voice(size_t i, struct got *got, size_t header)
 
 void websocket_say(size_t i, int opcode, const char *text)
 {
-	uint8_t message[1024] = { (uint8_t) opcode };
-	uint32_t length = (uint32_t) strlen(text);
+	uint8_t message[128];
+	size_t length = strlen(text);
 
-	memcpy(message + 1, &length, sizeof(length));
-	memcpy(message + 5, text, length);
-	send(host_websocket_listener(i), message, length + 5, MSG_NOSIGNAL | MSG_DONTWAIT);
+	CHECK(length < 126);
+	message[0] = (uint8_t) (0x80 | opcode);
+	message[1] = (uint8_t) length;
+	memcpy(message + 2, text, length);
+	websocket_say_part(i, message, length + 2);
+}
+
+void websocket_say_part(size_t i, const void *bytes, size_t length)
+{
+	send(host_websocket_listener(i), bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void talk(struct ast_channel *channel, int16_t value)

@@ -35,6 +35,8 @@ void websocket_get(size_t i, struct got *got);
 void websocket_get_voice(size_t i, struct got *got, size_t header);
 /*! \brief Send a message to the nth WebSocket's stream */
 void websocket_say(size_t i, int opcode, const char *text);
+/*! \brief Send a part of one */
+void websocket_say_part(size_t i, const void *bytes, size_t length);
 
 /*! \brief 20 ms of one value, read from the channel and written to it */
 void talk(struct ast_channel *channel, int16_t value);

@@ -62,6 +62,7 @@ class Runtime:
         self._recorded: dict[asyncio.Task[None], str] = {}
         """Ids of records, by the sessions that they are of."""
         self._next_tick: float | None = None
+        """When it is due; None: no call is up."""
         self._unsent: set[asyncio.Task[None]] = set()
         """Sessions whose outbox the network did not take."""
         self._wish = _core.WISH_NONE
@@ -74,6 +75,7 @@ class Runtime:
         ticker = self.network.ticker
         self._loop.add_reader(_core.wake_fd(), self._woken)
         self._loop.add_reader(ticker.quiet_fd, ticker.first_word)
+        self._loop.add_reader(ticker.timer_fd, self._tick)
         try:
             self._testing = self._loop.create_task(selftest.converse(self))
             self._loop.run_until_complete(self._testing)
@@ -100,6 +102,7 @@ class Runtime:
         self._wish = _core.WISH_NONE  # the last session is not to stop the loop under what follows
         self._loop.remove_reader(_core.wake_fd())
         self._loop.remove_reader(self.network.ticker.quiet_fd)
+        self._loop.remove_reader(self.network.ticker.timer_fd)
         self._end_all(Ending(Status.ERROR, "the engine's loop has failed"))
         self._workshops.close()
         others = asyncio.all_tasks(self._loop) - self._records.tasks
@@ -167,7 +170,7 @@ class Runtime:
         task.add_done_callback(self._gone)
         if self._next_tick is None:
             self._next_tick = self._loop.time()
-            self._tick(self._next_tick)
+            self._tick()
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         session = self._sessions.pop(task)
@@ -203,25 +206,24 @@ class Runtime:
 
     # ---- The tick ----
 
-    def _tick(self, due: float) -> None:
-        """Write and read all sockets at once. Runs while any call is up; idle, the loop sleeps.
-
-        ``due``: when this was to happen, had no tick taken longer than there is between two.
-        """
+    def _tick(self) -> None:
+        """Write and read all sockets at once. Runs while any call is up; idle, the loop sleeps."""
+        ticker = self.network.ticker
         if not self._handles or self._next_tick is None:
             self._next_tick = None
+            ticker.wake_at(0)
             return
-        _core.tick_began(due)
+        began = _core.tick_began(self._next_tick)
         try:
             _core.send_waiting_audio(self._handles)
-            self.network.ticker.tick()
+            ticker.tick()
             if self._unsent:
                 self._send_outboxes()
         except Exception:  # the next tick is everybody's
             log.host(log.ERROR, f"a fault in the tick: {traceback.format_exc()}")
-        due = ticks.after(self._next_tick, self._tick_seconds())
-        self._next_tick = max(due, self._loop.time())
-        self._loop.call_at(self._next_tick, self._tick, due)
+        # One that is due by now comes at once, and counts as late.
+        self._next_tick = ticks.after(began, self._tick_seconds())
+        ticker.wake_at(self._next_tick)
 
     def _tick_seconds(self) -> float:
         """How long until the next tick: the fewer calls, the sooner (``limits.TICK_SECONDS``)."""

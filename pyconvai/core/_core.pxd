@@ -216,7 +216,7 @@ cdef extern from "session.h" nogil:
     void convai_session_end(convai_session *session, uint32_t status, const char *reason,
                             const char *detail, uint32_t play_out)
     void convai_session_sent(convai_session *session, uint64_t chunk_bytes, uint32_t chunks)
-    void convai_tick_began(int64_t due_us)
+    int64_t convai_tick_began(int64_t due_us)
     int convai_session_misaligned(const convai_session *session)
     void convai_session_unref(convai_session *session)
     convai_message *convai_session_take_outbox(convai_session *session)
@@ -288,6 +288,24 @@ cdef extern from "<sys/epoll.h>" nogil:
     int epoll_create1(int flags)
     int epoll_ctl(int epoll, int operation, int fd, epoll_event *event)
     int epoll_wait(int epoll, epoll_event *events, int most, int milliseconds)
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    struct itimerspec:
+        timespec it_interval
+        timespec it_value
+    enum:
+        CLOCK_MONOTONIC
+
+cdef extern from "<sys/timerfd.h>" nogil:
+    enum:
+        TFD_CLOEXEC
+        TFD_NONBLOCK
+        TFD_TIMER_ABSTIME
+    int timerfd_create(int clock, int flags)
+    int timerfd_settime(int fd, int flags, const itimerspec *at, itimerspec *before)
 
 cdef extern from "<unistd.h>" nogil:
     int close_fd "close"(int fd)

@@ -544,8 +544,11 @@ cdef class SessionHandle:
 
 
 def tick_began(double due):
-    """The loop's tick begins, and was to begin at this time of its clock: record how late it is."""
-    convai_tick_began(<int64_t>(due * 1e6))
+    """The loop's tick begins, and was to begin at this time of its clock: record how late it is.
+
+    Returns the time.
+    """
+    return convai_tick_began(<int64_t>(due * 1e6)) / 1e6
 
 
 def send_waiting_audio(list handles not None):

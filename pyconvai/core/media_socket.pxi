@@ -308,10 +308,11 @@ cdef class Ticker:
 
     A socket from which audio is taken waits for the tick. The others are in an epoll of their own,
     which the loop watches (``quiet_fd``, ``first_word``): neither a message nor the first word waits.
+    The loop watches a timer as well (``timer_fd``, ``wake_at``), and has its tick when that is due.
     """
 
     cdef int hot
-    cdef readonly int quiet_fd
+    cdef readonly int quiet_fd, timer_fd
     cdef list sockets           # by slot; None where one has gone
     cdef list free_slots
     cdef Py_ssize_t first_flood # whose turn it is, by slot
@@ -319,12 +320,13 @@ cdef class Ticker:
     cdef int64_t spent_us       # on reading, since the last one
 
     def __cinit__(self):
-        self.hot = self.quiet_fd = -1
+        self.hot = self.quiet_fd = self.timer_fd = -1
 
     def __init__(self):
         self.hot = epoll_create1(EPOLL_CLOEXEC)
         self.quiet_fd = epoll_create1(EPOLL_CLOEXEC)
-        if self.hot < 0 or self.quiet_fd < 0:
+        self.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
+        if self.hot < 0 or self.quiet_fd < 0 or self.timer_fd < 0:
             raise OSError(errno, "no descriptor for the sockets of calls")
         self.sockets, self.free_slots = [], []
 
@@ -332,15 +334,27 @@ cdef class Ticker:
         self.let_go()
 
     def close(self):
-        """Let go of both epolls. No socket is left."""
+        """Let go of both epolls and the timer. No socket is left."""
         self.let_go()
 
     cdef void let_go(self) noexcept:
-        if self.hot >= 0:
-            close_fd(self.hot)
-        if self.quiet_fd >= 0:
-            close_fd(self.quiet_fd)
-        self.hot = self.quiet_fd = -1
+        cdef int fd
+        for fd in (self.hot, self.quiet_fd, self.timer_fd):
+            if fd >= 0:
+                close_fd(fd)
+        self.hot = self.quiet_fd = self.timer_fd = -1
+
+    def wake_at(self, double seconds):
+        """Make ``timer_fd`` readable at this time of the loop's clock, and not before; 0: never.
+
+        One call of the kernel's. A timer of asyncio's is an object in a heap of all that wait.
+        """
+        cdef itimerspec at
+        memset(&at, 0, sizeof(at))
+        at.it_value.tv_sec = <long>seconds
+        at.it_value.tv_nsec = <long>((seconds - at.it_value.tv_sec) * 1e9)
+        if timerfd_settime(self.timer_fd, TFD_TIMER_ABSTIME, &at, NULL):
+            raise OSError(errno, "the timer of the loop's tick is not taken")
 
     def add(self, MediaSocket socket not None):
         """Read from a socket, and write what waits, until it is closed."""

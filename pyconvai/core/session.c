@@ -272,9 +272,12 @@ void convai_session_sent(struct convai_session *session, uint64_t chunk_bytes, u
 	}
 }
 
-void convai_tick_began(int64_t due_us)
+int64_t convai_tick_began(int64_t due_us)
 {
-	convai_timed_record(NULL, CONVAI_TIMING_TICK, due_us, monotonic_us());
+	int64_t now_us = monotonic_us();
+
+	convai_timed_record(NULL, CONVAI_TIMING_TICK, due_us, now_us);
+	return now_us;
 }
 
 struct convai_message *convai_session_take_outbox(struct convai_session *session)

@@ -219,8 +219,8 @@ int convai_session_misaligned(const struct convai_session *session);
  */
 void convai_session_sent(struct convai_session *session, uint64_t chunk_bytes, uint32_t chunks);
 
-/*! \brief The loop's tick begins, and was to begin at this time in microseconds of CLOCK_MONOTONIC */
-void convai_tick_began(int64_t due_us);
+/*! \brief The loop's tick begins, and was to begin at this time in microseconds of CLOCK_MONOTONIC. \return the time */
+int64_t convai_tick_began(int64_t due_us);
 
 /*! \brief Take all that waits to be said to the agent, oldest first. convai_outbox_free frees it. */
 struct convai_message *convai_session_take_outbox(struct convai_session *session);

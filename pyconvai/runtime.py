@@ -39,7 +39,7 @@ class Runtime:
         self._loop = asyncio.new_event_loop()
         self.network: Network = Network()
         self._urls, self._back_off, self._jobs = SignedUrls(), BackOff(), Jobs()
-        self._workshops = Workshops()
+        self._workshops, self._looks = Workshops(), ticks.Looks()
         self._sessions: dict[asyncio.Task[None], Session] = {}
         self._handles: list[_core.SessionHandle] = []
         self._records = Records(self.network)
@@ -160,7 +160,7 @@ class Runtime:
             self._loop.stop()
 
     def _admit(self, handle: _core.SessionHandle) -> None:
-        shared = SharedState(self.network, self._urls, self._back_off)
+        shared = SharedState(self.network, self._urls, self._back_off, self._looks)
         session = Session(handle, shared, self._workshops, self._jobs)
         task = session.start(self._loop)
         self._sessions[task] = session
@@ -221,9 +221,18 @@ class Runtime:
                 self._send_outboxes()
         except Exception:  # the next tick is everybody's
             log.host(log.ERROR, f"a fault in the tick: {traceback.format_exc()}")
+        if began >= self._looks.first_at:
+            self._look(began)
         # One that is due by now comes at once, and counts as late.
         self._next_tick = ticks.after(began, self._tick_seconds())
         ticker.wake_at(self._next_tick)
+
+    def _look(self, now: float) -> None:
+        for look in self._looks.due(now):
+            try:
+                look()
+            except Exception:
+                log.host(log.ERROR, f"a fault in a look: {traceback.format_exc()}")
 
     def _tick_seconds(self) -> float:
         """How long until the next tick: the fewer calls, the sooner (``limits.TICK_SECONDS``)."""

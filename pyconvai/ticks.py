@@ -1,9 +1,12 @@
-"""When the loop's ticks are: at multiples of their length. Any thread. No I/O.
+"""When the loop's ticks are, and who has something to look at on one. No I/O.
 
-So all that is due on a tick, whosever it is, is due at the same moment, and the loop wakes once.
+Ticks are at multiples of their length. So all that is due on a tick, whosever it is, is due at the
+same moment, and the loop wakes once.
 """
 
 import math
+import time
+from collections.abc import Callable, Iterator
 
 _SAME = 0.01
 """This share of a tick's length before a tick is the tick: floating-point numbers are not exact."""
@@ -12,3 +15,31 @@ _SAME = 0.01
 def after(seconds: float, length: float) -> float:
     """The first tick behind this moment, of ticks that are so many seconds long."""
     return (math.floor(seconds / length + _SAME) + 1) * length
+
+
+class Looks:
+    """What is to be looked at on a tick, and when. Loop thread only.
+
+    A timer of asyncio's for each would be an object, and a round of the loop, for every look.
+    """
+
+    def __init__(self) -> None:
+        self.first_at = math.inf
+        """Before that nothing is due, by the loop's clock."""
+        self._due: dict[Callable[[], None], float] = {}
+
+    def later(self, look: Callable[[], None], seconds: float) -> None:
+        """Look once, on the first tick after so many seconds, unless that is wanted already."""
+        at = self._due.setdefault(look, time.monotonic() + seconds)
+        self.first_at = min(self.first_at, at)
+
+    def cancel(self, look: Callable[[], None]) -> None:
+        """Forget it, if it is wanted."""
+        self._due.pop(look, None)
+
+    def due(self, now: float) -> Iterator[Callable[[], None]]:
+        """Those that are due, which may cancel each other. None of them is wanted any more."""
+        for look in [look for look, at in self._due.items() if at <= now]:
+            if self._due.pop(look, None) is not None:
+                yield look
+        self.first_at = min(self._due.values(), default=math.inf)

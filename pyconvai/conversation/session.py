@@ -89,6 +89,7 @@ class Session:
         self.handle = handle
         self._workshops, self._jobs = workshops, jobs
         self._connector, self._back_off = Connector(shared, handle), shared.back_off
+        self._looks = shared.looks
         self._conversation = Conversation()
         self._words = Words(handle, tells=False)
         self.account = Account()
@@ -112,7 +113,7 @@ class Session:
         """Messages of others that the agent is told when the step is over."""
         self._after_step: Ending | None = None
         self._events = Events(handle, self._log, with_words=False)
-        self._spoken = Spoken(handle, self._events, self.account)
+        self._spoken = Spoken(handle, self._events, self.account, self._looks)
 
     # ---- Asked from outside ----
 
@@ -245,7 +246,7 @@ class Session:
         settings = self._settings = call.settings
         self._log = ChannelLog(self.handle, settings.debug)
         self._events = Events(self.handle, self._log, with_words=settings.tells_words)
-        self._spoken = Spoken(self.handle, self._events, self.account, self._ask_first)
+        self._spoken = Spoken(self.handle, self._events, self.account, self._looks, self._ask_first)
         failure = await self._connect(call, settings)
         if failure is not None:
             prospects.failed(self.handle.agent, settings, self._back_off, failure)

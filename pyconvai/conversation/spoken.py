@@ -2,7 +2,7 @@
 
 Positions are milliseconds of agent audio since the call began, as the playout queue counts them:
 what was ever queued, less what still waits, has been played. Audio of a response that is under way
-does not come through Python, so a timer looks when the queue should be empty.
+does not come through Python, so a tick looks when the queue should be empty.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .. import limits, ticks
+from .. import limits
 from ..core._core import SessionHandle
+from ..ticks import Looks
 from .account import Account
 from .effects import Said, Speaker
 from .events import Events
@@ -33,16 +34,17 @@ class Spoken:
         handle: SessionHandle,
         events: Events,
         account: Account,
+        looks: Looks,
         ask: Callable[[], None] = lambda: None,
     ) -> None:
         """``ask``: have the next audio come by ``audio``, also if it is of the last response."""
         self._handle, self._events, self._account, self._ask = handle, events, account, ask
+        self._looks = looks
         self._playing: deque[_Response] = deque()
         self._texts: dict[int, str] = {}
         """What each response says, until it was heard."""
         self._heard: dict[int, tuple[int, int]] = {}
         """(ms heard, ms in all) of those whose words have not come yet."""
-        self._timer: asyncio.TimerHandle | None = None
         self._queued_ms = 0
         self._released = asyncio.Event()
 
@@ -53,8 +55,7 @@ class Spoken:
         if not new_response and self._playing:
             return
         self._playing.append(_Response(event_id, at_ms))
-        if self._timer is None:
-            self._look_in(limits.SETTLE_SECONDS)
+        self._looks.later(self._look, limits.SETTLE_SECONDS)
 
     def said(self, said: Said) -> None:
         """The words of a response, which may come before, with or behind its audio."""
@@ -111,21 +112,12 @@ class Spoken:
         self._stop()
         self._released.set()
 
-    # ---- The timer ----
+    # ---- On a tick ----
 
     def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
-
-    def _look_in(self, seconds: float) -> None:
-        """On a tick, for which the loop wakes anyway: to wake costs more than to look."""
-        loop = asyncio.get_running_loop()
-        at = ticks.after(loop.time() + seconds, limits.TICK_MANY_SECONDS)
-        self._timer = loop.call_at(at, self._look)
+        self._looks.cancel(self._look)
 
     def _look(self) -> None:
-        self._timer = None
         queued_ms, waiting_ms = self._handle.playout()
         self._tell_played(queued_ms - waiting_ms)
         if not waiting_ms and queued_ms == self._queued_ms:
@@ -133,7 +125,7 @@ class Spoken:
             self._ask()
         self._queued_ms = queued_ms
         if self._playing:
-            self._look_in(waiting_ms / 1000 + limits.SETTLE_SECONDS)
+            self._looks.later(self._look, waiting_ms / 1000 + limits.SETTLE_SECONDS)
 
     # ---- What is over ----
 

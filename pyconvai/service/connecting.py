@@ -16,6 +16,7 @@ from .. import limits
 from ..core._core import SessionHandle
 from ..log import ChannelLog, frames
 from ..secret import Secret
+from ..ticks import Looks
 from ..words import token
 from .backoff import BackOff
 from .endings import Ending, SetupFailed, Status
@@ -43,6 +44,7 @@ class SharedState:
     network: Network
     urls: SignedUrls
     back_off: BackOff
+    looks: Looks
 
 
 class Connector:

@@ -19,7 +19,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
 
-from .. import limits
+from .. import limits, ticks
 from ..core._core import MediaSocket, SessionHandle, Ticker
 from .net import words_of
 
@@ -217,8 +217,10 @@ class WebSocket:
     # ---- Is the other end there? ----
 
     def _ask_later(self) -> None:
+        """On a tick, for which the loop wakes anyway."""
         loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(limits.KEEPALIVE_SECONDS, self._ask)
+        at = ticks.after(loop.time() + limits.KEEPALIVE_SECONDS, limits.TICK_MANY_SECONDS)
+        self._timer = loop.call_at(at, self._ask)
 
     def _ask(self) -> None:
         """Ask with a ping where nothing has come; give up where that got no answer.

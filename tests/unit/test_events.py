@@ -10,8 +10,10 @@ import pytest
 
 from pyconvai import limits
 from pyconvai.conversation.events import first_words
-from tests.timing import EVENT, MS
+from pyconvai.conversation.spoken import Spoken
+from tests.timing import EVENT, MS, SECOND
 from tests.unit.engine import TALKING, Engine
+from tests.unit.peer import until
 from tests.unit.service import Conversation, Service
 
 TEXT = "One two three four five six."
@@ -65,6 +67,33 @@ def test_a_response_is_spoken_when_it_was_played(engine: Engine) -> None:
         assert call.wait_events(1) == [spoken(2, 20)]
         assert call.counters().turns == 2
         call.release()
+
+
+def test_a_fault_of_a_look_is_nobody_elses(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told, and what others have heard is told as well."""
+    spoken_of, slips = Spoken._is_spoken, ["a slip"]
+
+    def slip(self: Spoken, end_ms: int) -> None:
+        if slips:
+            raise ZeroDivisionError(slips.pop())
+        spoken_of(self, end_ms)
+
+    async def script(agent: Conversation) -> None:
+        await agent.next()
+        await agent.metadata()
+        await agent.speak(bytes(800), 1)
+        await agent.closed()
+
+    monkeypatch.setattr(Spoken, "_is_spoken", slip)
+    with Service(script) as first, Service(script) as second:
+        one, two = (engine.call(settings=each.settings()) for each in (first, second))
+        one.hear(800)
+        until(lambda: not slips)
+        two.hear(800)
+        assert two.wait_events(1) == [spoken(1, 100)]
+        for call in (one, two):
+            call.release()
+    assert "a fault in a look: Traceback" in engine.text()
 
 
 def test_a_turn_tells_how_soon_it_has_answered(engine: Engine) -> None:

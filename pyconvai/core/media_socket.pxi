@@ -36,7 +36,8 @@ cdef class MediaSocket:
     and never after ``close``; ``failed(fault)`` is told of an exception of the first two.
     """
 
-    cdef object owner, sock, send_some, receive_into, pending
+    cdef object owner, sock, send_some, receive_into
+    cdef bint has_tls
     cdef SessionHandle handle
     cdef convai_frame_reader reader
     cdef uint8_t *kept          # the beginning of a frame, between two reads
@@ -56,6 +57,7 @@ cdef class MediaSocket:
     cdef readonly int fd
     cdef readonly uint64_t received_bytes, sent_bytes
     cdef readonly uint64_t taken_events
+    cdef uint64_t pieces        # of agent audio that have come: taken, or told of by ``expect``
     cdef int slot
     cdef Watched watched
     cdef uint64_t last_tick
@@ -64,7 +66,7 @@ cdef class MediaSocket:
         self.owner, self.sock, self.fd = owner, sock, sock.fileno()
         self.reader.message_max = message_max
         self.send_some, self.receive_into = sock.send, sock.recv_into
-        self.pending = getattr(sock, "pending", None)
+        self.has_tls = hasattr(sock, "unwrap")
         self.backlog = bytearray()
 
     def __dealloc__(self):
@@ -165,7 +167,8 @@ cdef class MediaSocket:
             if self.kept_bytes:
                 memcpy(<uint8_t *>inbox, self.kept, self.kept_bytes)
             try:
-                n = self.receive_into(inbox_view[self.kept_bytes:self.kept_bytes + RECORD_BYTES])
+                n = self.receive_into(
+                    inbox_view[self.kept_bytes:self.kept_bytes + RECORD_BYTES], RECORD_BYTES)
             except (SSLWantReadError, SSLWantWriteError, BlockingIOError, InterruptedError):
                 return 0
             except OSError as error:
@@ -180,9 +183,9 @@ cdef class MediaSocket:
                 return 0
             self.received_bytes += n
             self.look_through(<uint8_t *>inbox, self.kept_bytes + n, until)
-            # What TLS has decrypted is not seen by epoll. What is left in the kernel is.
-            if not self.has_unread and n < RECORD_BYTES and not (
-                    self.pending is not None and self.pending()):
+            # What TLS has decrypted is not seen by epoll, but that is one record, and read whole. What
+            # is left in the kernel is seen.
+            if not self.has_unread and n < RECORD_BYTES:
                 return 0
             self.has_more = self.has_unread or thread_us() >= until
         self.has_more = True
@@ -250,6 +253,7 @@ cdef class MediaSocket:
         if not self.handle.queue_base64(event.base64, event.base64_length, event.characters):
             return False
         self.taken_events += 1
+        self.pieces += 1
         self.handle.count_message()
         return True
 
@@ -261,6 +265,7 @@ cdef class MediaSocket:
         """Audio with this event id belongs to what is queued and may be taken; None: none may."""
         self.has_response = event_id is not None and self.handle is not None and event_id >= 0
         self.response = event_id if self.has_response else 0
+        self.pieces += self.has_response
 
     # ---- The end ----
 
@@ -287,7 +292,7 @@ cdef class MediaSocket:
         self.is_closed = True
         if self.ticker is not None:
             self.ticker.remove(self)
-        if self.pending is not None and not self.backlog:
+        if self.has_tls and not self.backlog:
             try:
                 self.sock.unwrap()
             except (OSError, ValueError):
@@ -423,7 +428,7 @@ cdef class Ticker:
         """Read every socket of an epoll that has something. Returns how many bytes have come."""
         cdef epoll_event events[EVENTS_AT_ONCE]
         cdef int count, i
-        cdef uint64_t taken, received
+        cdef uint64_t pieces, received
         cdef int64_t came = 0
         cdef MediaSocket socket
         count = epoll_wait(epoll, events, EVENTS_AT_ONCE, 0)
@@ -431,12 +436,12 @@ cdef class Ticker:
             socket = self.sockets[<Py_ssize_t>events[i].data.u64]
             if socket is None or socket.floods:
                 continue        # it has gone by what another one's message did, or has its own time
-            taken, received = socket.taken_events, socket.received_bytes
+            pieces, received = socket.pieces, socket.received_bytes
             self.guard(socket)
             came += socket.received_bytes - received
             # What TLS does not read before it has written is for the tick to ask again: the loop
             # would ask at once, and for ever.
-            if socket.taken_events != taken or socket.received_bytes == received:
+            if socket.pieces != pieces or socket.received_bytes == received:
                 socket.last_tick = self.ticks
                 if socket.watched == QUIET:
                     self.move(socket, HOT)
@@ -465,13 +470,19 @@ cdef class Ticker:
         return socket.end(socket.broken)
 
     def first_word(self):
-        """A socket that was quiet has something."""
-        self.look(self.quiet_fd)
+        """Sockets that were quiet have something: read it, and what has come meanwhile."""
+        self.look_until_empty(self.quiet_fd)
+
+    cdef int look_until_empty(self, int epoll) except -1:
+        """TLS gives one record at a time: look again while there are more, a bounded part of a flood."""
+        cdef int64_t came, left = READS_AT_ONCE * RECORD_BYTES
+        while left > 0 and (came := self.look(epoll)) > 0:
+            left -= max(came, <int64_t>RECORD_BYTES)
+        return 0
 
     def tick(self):
         """Write what waits, and read what has come."""
         cdef MediaSocket socket
-        cdef int64_t came, left = READS_AT_ONCE * RECORD_BYTES
         cdef bint is_flooded = False
         self.ticks += 1
         self.spent_us = 0
@@ -486,8 +497,6 @@ cdef class Ticker:
             if (socket.watched == HOT and not socket.floods
                     and self.ticks - socket.last_tick > QUIET_TICKS):
                 self.move(socket, QUIET)
-        # TLS gives one record at a time: look again while there are more, a bounded part of a flood.
-        while left > 0 and (came := self.look(self.hot)) > 0:
-            left -= max(came, <int64_t>RECORD_BYTES)
+        self.look_until_empty(self.hot)
         if is_flooded:
             self.serve_floods()

@@ -53,6 +53,8 @@ class WebSocket:
 
     def __init__(self, sock: socket.socket, protocol: ClientProtocol, ticker: Ticker) -> None:
         self._socket = MediaSocket(self, sock, limits.MAX_MESSAGE_BYTES)
+        self.expect: Callable[[int | None], None] = self._socket.expect
+        """See ``MediaSocket.expect``."""
         self._protocol, self._ticker = protocol, ticker
         self._receiver: Receiver | None = None
         self._early: list[bytes] = []
@@ -106,11 +108,6 @@ class WebSocket:
         self._socket.take_audio(handle, wished)
         self._socket.limit_unsent(unsent_bytes)
         handle.attach(self._socket)
-
-    @property
-    def expect(self) -> Callable[[int | None], None]:
-        """See ``MediaSocket.expect``."""
-        return self._socket.expect
 
     # ---- Sending ----
 

@@ -192,6 +192,16 @@ def test_a_read_that_gets_nowhere_does_not_keep_the_loop_busy() -> None:
     ticker.close()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_has_come_takes_one_round(joined: Joined, kind: str) -> None:
+    """TLS gives one record a read: the loop is not woken for each."""
+    line = joined(kind)
+    for _ in range(10):
+        line.peer.send(b"x" * 100)
+    line.ticker.first_word()
+    assert len(line.came) == 1000
+
+
 # ---- The end ----
 
 

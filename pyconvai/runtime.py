@@ -63,6 +63,7 @@ class Runtime:
         """Ids of records, by the sessions that they are of."""
         self._next_tick: float | None = None
         """When it is due; None: no call is up."""
+        self._tick_seconds = ticks.length(0)
         self._unsent: set[asyncio.Task[None]] = set()
         """Sessions whose outbox the network did not take."""
         self._wish = _core.WISH_NONE
@@ -167,6 +168,7 @@ class Runtime:
         if record := self._records.begin(handle.facts, session):
             self._recorded[task] = record
         self._handles.append(handle)
+        self._tick_seconds = ticks.length(len(self._handles))
         task.add_done_callback(self._gone)
         if self._next_tick is None:
             self._next_tick = self._loop.time()
@@ -176,6 +178,7 @@ class Runtime:
         session = self._sessions.pop(task)
         self._unsent.discard(task)
         self._handles.remove(session.handle)
+        self._tick_seconds = ticks.length(len(self._handles))
         if record := self._recorded.pop(task, ""):
             session.look()
             self._records.end(record, session)
@@ -224,7 +227,7 @@ class Runtime:
         if began >= self._looks.first_at:
             self._look(began)
         # One that is due by now comes at once, and counts as late.
-        self._next_tick = ticks.after(began, self._tick_seconds())
+        self._next_tick = ticks.after(began, self._tick_seconds)
         ticker.wake_at(self._next_tick)
 
     def _look(self, now: float) -> None:
@@ -233,13 +236,6 @@ class Runtime:
                 look()
             except Exception:
                 log.host(log.ERROR, f"a fault in a look: {traceback.format_exc()}")
-
-    def _tick_seconds(self) -> float:
-        """How long until the next tick: the fewer calls, the sooner (``limits.TICK_SECONDS``)."""
-        for most, seconds in limits.TICK_SECONDS:
-            if len(self._handles) <= most:
-                return seconds
-        return limits.TICK_MANY_SECONDS
 
 
 def build_id() -> str:

@@ -6,10 +6,20 @@ same moment, and the loop wakes once.
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+
+from . import limits
 
 _SAME = 0.01
 """This share of a tick's length before a tick is the tick: floating-point numbers are not exact."""
+
+
+def length(calls: int) -> float:
+    """How long a tick is, in seconds: the fewer calls, the shorter."""
+    for most, seconds in limits.TICK_SECONDS:
+        if calls <= most:
+            return seconds
+    return limits.TICK_MANY_SECONDS
 
 
 def after(seconds: float, length: float) -> float:
@@ -37,9 +47,10 @@ class Looks:
         """Forget it, if it is wanted."""
         self._due.pop(look, None)
 
-    def due(self, now: float) -> Iterator[Callable[[], None]]:
-        """Those that are due, which may cancel each other. None of them is wanted any more."""
-        for look in [look for look, at in self._due.items() if at <= now]:
-            if self._due.pop(look, None) is not None:
-                yield look
+    def due(self, now: float) -> list[Callable[[], None]]:
+        """Take those that are due."""
+        due = [look for look, at in self._due.items() if at <= now]
+        for look in due:
+            del self._due[look]
         self.first_at = min(self._due.values(), default=math.inf)
+        return due

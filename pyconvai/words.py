@@ -55,4 +55,4 @@ def conversation_id(text: str) -> str:
 
 def _clean(text: str, most: int, use: int) -> str:
     """Cut first: to look at each character of a long text would hold other calls up."""
-    return _core.clean(scrub(text, most + limits.SECRET_CHARACTERS), most, use)
+    return _core.clean(scrub(text, most + limits.SECRET_CHARACTERS), most, use) if text else ""

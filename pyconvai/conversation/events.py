@@ -90,7 +90,7 @@ class Events:
 
     def _tell(self, event: Event, fields: Fields) -> None:
         """Within the limits. Texts pass the door, which costs more the more secrets there are."""
-        second = int(asyncio.get_running_loop().time())
+        second = int(time.monotonic())
         if second != self._second:
             self._second, self._told = second, 0
         self._told += 1

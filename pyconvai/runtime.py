@@ -172,7 +172,7 @@ class Runtime:
         task.add_done_callback(self._gone)
         if self._next_tick is None:
             self._next_tick = self._loop.time()
-            self._tick()
+            self.network.ticker.wake_at(self._next_tick)
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         session = self._sessions.pop(task)
@@ -218,6 +218,8 @@ class Runtime:
             return
         began = _core.tick_began(self._next_tick)
         try:
+            if _core.quiet_changed():
+                self._woken()  # before audio that has come since is read
             _core.send_waiting_audio(self._handles)
             ticker.tick()
             if self._unsent:

@@ -55,7 +55,7 @@ PYTHON_MAY = {
     "limits": set[str](),
     "log": {"core", "limits", "secret", "words"},
     "secret": {"limits"},
-    "ticks": set[str](),
+    "ticks": {"limits"},
     "words": {"core", "limits", "secret"},
     **{name: set[str]() for name in C_SHARED},
 }

@@ -239,6 +239,7 @@ cdef extern from "engine.h" nogil:
     int convai_engine_outbox_filled()
     int convai_engine_holds()
     int convai_engine_steps()
+    int convai_engine_quiet_changed()
     uint32_t convai_engine_begin_job(convai_session *session, convai_own_job *job)
     convai_own_job *convai_engine_take_jobs()
     convai_session *convai_engine_take_inbox()

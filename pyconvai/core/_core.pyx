@@ -653,6 +653,11 @@ def steps_changed():
     return convai_engine_steps() != 0
 
 
+def quiet_changed():
+    """Whether one of the last two would say so."""
+    return convai_engine_quiet_changed() != 0
+
+
 def jobs_over():
     """The jobs that are over since the last call: (ticket, outcome, result) of each."""
     cdef convai_own_job *first = convai_engine_take_jobs()

@@ -153,6 +153,11 @@ int convai_engine_steps(void)
 	return atomic_exchange(&convai_engine.steps, 0);
 }
 
+int convai_engine_quiet_changed(void)
+{
+	return atomic_load(&convai_engine.holds) || atomic_load(&convai_engine.steps);
+}
+
 struct convai_session *convai_engine_take_inbox(void)
 {
 	struct convai_session *newest = atomic_exchange(&convai_engine.inbox, NULL);

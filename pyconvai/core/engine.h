@@ -70,6 +70,9 @@ int convai_engine_holds(void);
 /*! \brief \return 1 if a step has begun or ended since the last call */
 int convai_engine_steps(void);
 
+/*! \brief \return 1 if one of the last two would return 1 */
+int convai_engine_quiet_changed(void);
+
 /*!
  * \brief Take every new session
  * \return a list, oldest first, linked by next: the caller has a reference to each; NULL for none

@@ -472,6 +472,7 @@ cdef class Ticker:
     def first_word(self):
         """Sockets that were quiet have something: read it, and what has come meanwhile."""
         self.look_until_empty(self.quiet_fd)
+        self.look_until_empty(self.hot)     # where a socket is from the first piece of a response on
 
     cdef int look_until_empty(self, int epoll) except -1:
         """TLS gives one record at a time: look again while there are more, a bounded part of a flood."""

@@ -11,7 +11,7 @@ import pytest
 from pyconvai import limits
 from pyconvai.conversation.events import first_words
 from pyconvai.conversation.spoken import Spoken
-from tests.timing import EVENT, MS, SECOND
+from tests.timing import EVENT, MS
 from tests.unit.engine import TALKING, Engine
 from tests.unit.peer import until
 from tests.unit.service import Conversation, Service

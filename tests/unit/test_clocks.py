@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 WORDS = {
     "C": (
         "CLOCK_REALTIME|gettimeofday|ast_tvnow|ast_tvdiff|ast_remaining_ms|ast_safe_sleep"
-        "|ast_waitfordigit|ast_sched_\\w+|ast_channel_setwhentohangup\\w*|TIMER_ABSTIME"
+        "|ast_waitfordigit|ast_sched_\\w+|ast_channel_setwhentohangup\\w*|\\bTIMER_ABSTIME"
         "|(?:pthread_cond|ast_cond|sem|pthread_mutex|ast_mutex|mq|pthread_rwlock)_timed\\w+"
         "|pthread_timedjoin_np|\\btime\\((?:NULL|0|&\\w+)\\)|\\blocaltime\\w*|\\bgmtime\\w*|\\bftime\\b"
     ),

@@ -606,4 +606,4 @@ BUNDLE_PARTS = 64
 """Files in a bundle."""
 
 BUNDLE_HIDDEN = 500
-"""Values of elevenlabs.conf that are looked for in a bundle: each costs time in every line of it."""
+"""Values of elevenlabs.conf that are looked for in a bundle: each costs time in every line."""

@@ -72,7 +72,7 @@
 					<enum name="summary"><para>The parameter <literal>summary</literal> of the last tool that the
 					agent has called. As above.</para></enum>
 					<enum name="heard"><para>Of the agent's last turn, the words that the caller has
-					heard: of one that was interrupted, as far as it was played. As above.</para></enum>
+					heard: of one that was interrupted, as far as it was played.</para></enum>
 				</enumlist>
 				<para>To write:</para>
 				<enumlist>
@@ -184,12 +184,9 @@ static void read_latency(struct call *call, char *text, size_t size)
 	latency_text(&times, text, size);
 }
 
-/*! \brief Copy what was said: words of others, for whoever may be told them */
+/*! \brief Copy what was said: words of others */
 static void read_words(struct call *call, enum convai_words which, char *text, size_t size)
 {
-	if (!config_agent_tells_words(call->agent)) {
-		return;
-	}
 	ao2_lock(call);
 	if (call->session) {
 		call->ops->words(call->session, which, text, size);

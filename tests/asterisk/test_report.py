@@ -278,7 +278,7 @@ def test_no_secret_is_in_a_bundle(pbx: Instance, mock: MockAgent) -> None:
 SPOKEN = ("seventh", "please", "seen: it", "Bye")
 """Of the agent, of the caller, what a tool has told the agent, and the agent's last word."""
 
-ITEMS = ("transcript", "summary", "heard")
+ITEMS = ("transcript", "summary")
 
 
 def ways(pbx: Instance, viewer: Viewer, ami: Ami, channel: str, number: int) -> dict[str, str]:

@@ -74,47 +74,16 @@ static void look_at_words(void *data)
 	CHECK_STR(host_function_long(channel, "ELEVENLABS(transcript)"), long_text);
 }
 
-#define TELLING SCRIPT_CONFIG "transcripts=events\n"
-
 /*! K: words of others are data, as long as there is room for them */
 TEST(what_was_said)
 {
-	channel = script_begin(TELLING);
+	channel = script_begin(SCRIPT_CONFIG);
 	script_metadata_at(10 * MS);
 	host_at(1000 * MS, look_at_words, NULL);
 	script_hangup_at(2000 * MS);
 	script_run("sales");
 	CHECK_STR(read_item("ELEVENLABS(transcript)"), "");
 	script_end();
-}
-
-static void look_at_no_words(void *data)
-{
-	fake_words(fake_session(0), CONVAI_WORDS_TRANSCRIPT, "agent: Hello.");
-	fake_words(fake_session(0), CONVAI_WORDS_SUMMARY, "wants two");
-	fake_words(fake_session(0), CONVAI_WORDS_HEARD, "Hello.");
-	CHECK_STR(read_item("ELEVENLABS(transcript)"), "");
-	CHECK_STR(read_item("ELEVENLABS(summary)"), "");
-	CHECK_STR(host_function(NULL, "ELEVENLABS(heard,PJSIP/caller-00000001)"), "");
-	CHECK_STR(host_function_long(channel, "ELEVENLABS(heard)"), "");
-}
-
-/*! \brief Where words are for the records alone, whoever may read variables reads none, over AMI for one */
-TEST(words_that_are_told_to_nobody)
-{
-	static const char * const settings[] = {
-		SCRIPT_CONFIG, SCRIPT_CONFIG "transcripts=none\n", SCRIPT_CONFIG "transcripts=records\n",
-	};
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(settings); i++) {
-		channel = script_begin(settings[i]);
-		script_metadata_at(10 * MS);
-		host_at(1000 * MS, look_at_no_words, NULL);
-		script_hangup_at(2000 * MS);
-		script_run("sales");
-		script_end();
-	}
 }
 
 static void answer_twice(void *data)

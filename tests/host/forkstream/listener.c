@@ -58,13 +58,13 @@ int listen_udp(char url[64])
 }
 
 /*! A wait for a listener's socket looks this often whether the test still waits, ms */
-#define LOOK_MS 100
+#define LISTENER_LOOK_MS 100
 
 static void wait_readable(int fd)
 {
 	struct pollfd in = { .fd = fd, .events = POLLIN };
 
-	WAIT_FOR(poll(&in, 1, LOOK_MS) == 1);
+	WAIT_FOR(poll(&in, 1, LISTENER_LOOK_MS) == 1);
 }
 
 void udp_get(int fd, struct got *got)

@@ -134,7 +134,7 @@ def test_a_queue_with_the_way_back(come: Come) -> None:
 @pytest.mark.parametrize(
     ("name", "applications"),
     [
-        ("queue", ["Queue", "Return"]),
+        ("queue", ["Queue", "ElevenLabsConvAI"]),
         ("queue_times_out", ["ElevenLabsConvAI"]),
         ("conference", ["ConfBridge", "ElevenLabsConvAI"]),
         ("park", ["Park", "Park", "Hangup"]),

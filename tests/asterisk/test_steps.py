@@ -358,7 +358,7 @@ def test_what_steps_leave_in_cdr(scenes: Scenes) -> None:
         return [record[field] for record in records(pbx, "cdr_custom", name)]
 
     assert of("payment", "lastapp") == ["ElevenLabsConvAI"]
-    assert of("hangs_up", "lastapp") == ["Return"]
+    assert of("hangs_up", "lastapp") == ["ElevenLabsConvAI"]
     assert of("busy", "lastapp") == ["Dial", "ElevenLabsConvAI"]
     assert of("busy", "disposition") == ["BUSY", "ANSWERED"]
     assert of("answered", "lastapp") == ["Dial", "Hangup"]

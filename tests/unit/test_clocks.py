@@ -31,6 +31,7 @@ FOLDERS = ("app_elevenlabs_convai", "app_forkstream", "pyconvai", "scripts")
 SHOWN = {
     "app_elevenlabs_convai/call/events.c": "when something happened, for programs",
     "app_elevenlabs_convai/call/feed.c": "the same, for the live page",
+    "app_elevenlabs_convai/control/request.c": "Asterisk's streams take a limit from then on",
     "app_elevenlabs_convai/control/page_status.c": "what time it is here, for the live page",
     "pyconvai/conversation/events.py": "the same, of what the engine knows",
     "app_elevenlabs_convai/call/beside.c": "a channel's limit, behind the engine's own",

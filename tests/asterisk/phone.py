@@ -135,6 +135,17 @@ def settled(pbx: Instance, before: Counters) -> dict[str, int]:
             break
         time.sleep(50 * MS)
     if grown:
-        links = (each.readlink() for each in Path(f"/proc/{pbx.pid}/fd").iterdir())
-        print(f"{grown}; open: {sorted(map(str, links))}")
+        links = sorted(str(each.readlink()) for each in Path(f"/proc/{pbx.pid}/fd").iterdir())
+        print(f"{grown}; open: {links}; sockets: {_sockets(pbx.pid, links)}")
     return grown
+
+
+def _sockets(pid: int, links: list[str]) -> list[str]:
+    """What the kernel tells of a process's sockets: kind, addresses and state, in its own words."""
+    numbers = set(re.findall(r"socket:\[(\d+)\]", "\n".join(links)))
+    return [
+        f"{kind} {line.strip()}"
+        for kind in ("tcp", "tcp6", "udp", "udp6", "unix", "netlink")
+        for line in Path(f"/proc/{pid}/net/{kind}").read_text(encoding="utf-8").splitlines()
+        if numbers & set(line.split())
+    ]

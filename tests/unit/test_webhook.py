@@ -90,7 +90,7 @@ def test_a_record_is_sent_and_signed(
     assert match[2] == digest.hexdigest()
     assert request.record["id"] == wanted
     assert lines(place) == [request.record]
-    assert "1 sent, 0 tries failed" in shown(engine)
+    wait_shown(engine, "1 sent, 0 tries failed")
 
 
 def test_a_receiver_that_is_down_fails_and_comes_back(engine: Engine, place: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_webhook_that_moves(engine: Engine, place: Path) -> None:
         configure(engine, place, {"general": right.url})
         assert {each.record["id"] for each in right.wait(6, EVENT)} == ids
         wait_spool(place, 0)
-        assert "6 sent" in shown(engine)
+        wait_shown(engine, "6 sent")
         until(lambda: engine.ops.webhooks_waiting() == 0)
 
 

@@ -97,7 +97,8 @@ h2 small { font-weight: 400; font-size: .85rem; }
 .plot i { background: var(--agent); min-height: 2px; }
 .plot .slow i { background: var(--warn); } .plot .late i { background: var(--bad); }
 .plot b { position: absolute; left: -8px; right: -8px; text-align: center; font-size: .74rem; }
-.plot b { font-weight: 600; transform: translateY(-2px); }
+.plot b { font-weight: 600; transform: translateY(-2px); z-index: 1; }
+.plot b { text-shadow: 0 0 2px var(--card), 0 0 3px var(--card), 0 0 4px var(--card); }
 .plot hr { position: absolute; left: 0; right: 0; margin: 0; border: 0; }
 .plot hr { border-top: 1px dashed var(--soft); }
 .under { display: flex; gap: 6px; font-size: .72rem; color: var(--soft); margin-bottom: 10px; }
@@ -129,7 +130,7 @@ td:nth-child(3), td:nth-child(4) { white-space: nowrap; }
 td.text { min-width: 220px; white-space: pre-wrap; }
 .number { background: var(--tool); color: var(--card); border-radius: 9px; padding: 0 6px; }
 .number { display: inline-block; }
-.facts { display: grid; grid-template-columns: minmax(120px, max-content) 1fr; gap: 6px 20px; }
+.facts { display: grid; grid-template-columns: fit-content(60%) minmax(9ch, 1fr); gap: 6px 20px; }
 .facts { margin: 0; font-size: .9rem; }
 .facts dt { color: var(--soft); } .facts dd { margin: 0; overflow-wrap: anywhere; }
 code { font: .9em ui-monospace, SFMono-Regular, Menlo, monospace; overflow-wrap: anywhere; }

@@ -390,6 +390,13 @@ static int report_of(const char *id)
 		.params = { id } }, &header, &text);
 }
 
+/*! \brief Which call the engine was asked for, 64 bytes */
+static void copy_asked(char *call)
+{
+	snprintf(call, 64, "%.*s", (int) strcspn(fake.asked + strlen("report page \n"), "\n"),
+		fake.asked + strlen("report page \n"));
+}
+
 static void see_report(void *data)
 {
 	see_status(NULL);
@@ -397,12 +404,13 @@ static void see_report(void *data)
 	CHECK_STR(text, "<p>It</p>");
 	CHECK_HAS(header, "Content-Type: text/html; charset=utf-8\r\n");
 	CHECK_HAS(header, "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; sandbox\r\n");
-	snprintf(data, 256, "%.200s", fake.asked);
+	copy_asked(data);
 }
 
 TEST(the_report_is_of_the_very_call)
 {
-	char first[256] = "";
+	char first[64] = "";
+	char again[64];
 	char id[32];
 
 	script_begin(CONFIG);
@@ -414,16 +422,18 @@ TEST(the_report_is_of_the_very_call)
 	script_agent_ends_at(900 * MS, CONVAI_STATUS_AGENT_ENDED, "the agent has ended the conversation",
 		CONVAI_PLAY_OUT_NONE);
 	script_run("sales");
-	CHECK_HAS(first, "report page \ncall=");
+	CHECK_HAS(first, "call=");
 	see_status(NULL);
 	snprintf(id, sizeof(id), "%s", id_of());
 	/* Once more by the same channel; the one before still has its own. */
 	script_run("nobody");
 	CHECK_INT(report_of(id), 200);
-	CHECK_STR(fake.asked, first);
+	copy_asked(again);
+	CHECK_STR(again, first);
 	see_status(NULL);
 	CHECK_INT(report_of(id_of()), 200);
-	CHECK(strcmp(fake.asked, first));
+	copy_asked(again);
+	CHECK(strcmp(again, first));
 	CHECK_INT(report_of("call=99999"), 404);
 	fake.outcome = CONVAI_OUTCOME_FAILED;
 	fake.answer = "no call is like that";

@@ -248,7 +248,7 @@ bench: export PARTS := $(PARTS)
 bench: host-core root ## Measure what a call costs: ten minutes; QUICK=1: two; FULL=1: more; PARTS=programs,viewers: these alone
 	$(Q)$(HOST) -m testbed.bench
 
-bench-fork: host-core root ## Measure what ForkStream() costs beside Echo(): three minutes
+bench-fork: host-core root ## Measure what ForkStream() costs beside Echo(): four minutes
 	$(Q)$(HOST) -m testbed.bench_fork
 
 bench-core: host-core ## Measure the small parts that each frame goes through, in ns (seconds)

@@ -3,6 +3,7 @@
 
     receive.py udp://127.0.0.1:9999 calls/
     receive.py ws://127.0.0.1:9998 calls/ --pipe 'transcribe --rate {rate} -'
+    receive.py wss://localhost:9997 calls/ --tls-cert cert.pem --tls-key key.pem
 
 Every direction of every stream becomes ``<folder>/<stream id>-<direction>.wav``, and both in one
 with two channels if they come interleaved.  A line of JSON on standard output tells when a stream
@@ -24,12 +25,14 @@ import shlex
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -421,8 +424,8 @@ def _feed_any(stream: Stream, message: bytes) -> None:
         stream.feed_raw(message)
 
 
-async def run(url: str, files: Files, tell: Tell) -> None:
-    """Listen until SIGTERM or SIGINT."""
+async def run(url: str, files: Files, tell: Tell, tls: ssl.SSLContext | None = None) -> None:
+    """Listen until SIGTERM or SIGINT. tls: for wss://."""
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 0
     receiver = Receiver(files, tell)
@@ -438,11 +441,13 @@ async def run(url: str, files: Files, tell: Tell) -> None:
         else:
             from websockets.asyncio.server import serve
 
+            one = partial(serve_websocket, receiver=receiver)
             server = await stack.enter_async_context(
-                serve(lambda one: serve_websocket(one, receiver), host, port, compression=None)
+                serve(one, host, port, compression=None, ssl=tls)
             )
             port = next(iter(server.sockets)).getsockname()[1]
-        tell({"event": "ready", "url": f"{parts.scheme}://{host}:{port}"})
+        shown = f"[{host}]" if ":" in host else host
+        tell({"event": "ready", "url": f"{parts.scheme}://{shown}:{port}"})
         while not stop.is_set():
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(stop.wait(), CHECK_SECONDS)
@@ -460,7 +465,7 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Listen for ForkStream(): WAV files, and what was lost."
     )
-    parser.add_argument("url", help="udp://host:port or ws://host:port; port 0 chooses one")
+    parser.add_argument("url", help="udp://host:port, ws:// or wss://; port 0 chooses one")
     parser.add_argument("folder", type=Path, help="for the WAV files; made if it is not there")
     parser.add_argument(
         "--pipe",
@@ -468,13 +473,22 @@ def main(words: list[str] | None = None) -> int:
         metavar="COMMAND",
         help="gets each direction's samples; {stream}, {direction}, {rate}, {channels} in it",
     )
+    parser.add_argument("--tls-cert", metavar="FILE", help="for wss://: the listener's certificate")
+    parser.add_argument("--tls-key", metavar="FILE", help="... and its key")
     arguments = parser.parse_args(words)
-    if urlsplit(arguments.url).scheme not in ("udp", "ws"):
-        parser.error(f"{arguments.url}: a URL begins with udp:// or ws://")
+    scheme = urlsplit(arguments.url).scheme
+    if scheme not in ("udp", "ws", "wss"):
+        parser.error(f"{arguments.url}: a URL begins with udp://, ws:// or wss://")
+    if scheme == "wss" and not (arguments.tls_cert and arguments.tls_key):
+        parser.error(f"{arguments.url}: this needs --tls-cert and --tls-key")
     if fault := fault_of(arguments.pipe):
         parser.error(f"--pipe: {fault}")
     try:
-        asyncio.run(run(arguments.url, Files(arguments.folder, arguments.pipe), _print))
+        tls = None
+        if scheme == "wss":
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(arguments.tls_cert, arguments.tls_key)
+        asyncio.run(run(arguments.url, Files(arguments.folder, arguments.pipe), _print, tls))
     except (OSError, ModuleNotFoundError) as error:
         parser.error(f"{arguments.url}: {error}")
     return 0

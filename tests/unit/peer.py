@@ -83,10 +83,14 @@ class Certificates:
             cwd=self._folder, check=True, capture_output=True, timeout=PROGRAM,
         )  # fmt: skip
 
+    def files(self, name: str = "server") -> tuple[Path, Path]:
+        """A certificate, and the key of all of them."""
+        return self._folder / f"{name}.pem", self._folder / "key.pem"
+
     def server(self, name: str = "server", version: str = "") -> ssl.SSLContext:
         """What the service shows. ``version``: the only one it speaks, as ``TLSv1_2``."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self._folder / f"{name}.pem", self._folder / "key.pem")
+        context.load_cert_chain(*self.files(name))
         if version:
             only = ssl.TLSVersion[version]
             context.minimum_version = context.maximum_version = only

@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.timing import EVENT
-from tests.unit.peer import until
+from tests.unit.peer import Certificates, until
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "app_forkstream"))
@@ -213,12 +213,17 @@ def test_the_program_takes_udp(tmp_path: Path) -> None:
     until(lambda: copied.exists() and copied.read_bytes() == said(1) + said(2))
 
 
-def test_the_program_takes_websockets(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+def test_the_program_takes_websockets(
+    scheme: str, tmp_path: Path, certificates: Certificates
+) -> None:
     """Audio alone where there is one direction, packets where there are two."""
-    program = Program("ws", tmp_path)
+    tls = certificates.client() if scheme == "wss" else None
+    cert, key = map(str, certificates.files())
+    program = Program(scheme, tmp_path, *(("--tls-cert", cert, "--tls-key", key) if tls else ()))
 
     async def talk(first: bytes, *binary: bytes) -> None:
-        async with connect(program.url) as connection:
+        async with connect(program.url, ssl=tls) as connection:
             await connection.send(first.decode())
             for data in binary:
                 await connection.send(data)
@@ -239,7 +244,9 @@ def test_the_program_takes_websockets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["tcp://x:1"], "a URL begins with udp:// or ws://"),
+        (["tcp://x:1"], "a URL begins with udp://, ws:// or wss://"),
+        (["wss://127.0.0.1:0"], "this needs --tls-cert and --tls-key"),
+        (["wss://127.0.0.1:0", "--tls-cert", "none", "--tls-key", "none"], "wss://127.0.0.1:0: "),
         (["udp://192.0.2.1:1"], "udp://192.0.2.1:1: "),
         (["udp://127.0.0.1:0", "--pipe", "no-such-command {rate}"], "no command no-such-command"),
         (["udp://127.0.0.1:0", "--pipe", "awk {print}"], "'print': {stream}, {direction}"),

@@ -64,8 +64,13 @@
 #define READS_A_TICK 4
 /*! A WebSocket's thread looks round at least so often, ms, though its listener says nothing */
 #define LOOK_MS 10000
-/*! Packets handed to the kernel at once */
-#define BATCH_PACKETS 16
+/*! Packets handed to the kernel at once, and their bytes: its own limits for what it takes as one (UDP_MAX_SEGMENTS, 65507) */
+#define BATCH_PACKETS 64
+#define BATCH_BYTES 65000
+/*! Streams that share a socket: with two packets each they fill a batch */
+#define SOCKET_STREAMS (BATCH_PACKETS / 2)
+/*! Bytes that the kernel is asked to keep of a socket's packets while the network is slow: 0.5 s of 32 streams. It may grant less. */
+#define UDP_SEND_BYTES (1 << 20)
 /*! Bytes that the kernel keeps of what a listener sends back by UDP, which nobody reads */
 #define UDP_RECEIVE_BYTES 2048
 /*! The packet `start` is sent again this often, s: one may be lost, and a listener may begin late */

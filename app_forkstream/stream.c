@@ -274,7 +274,6 @@ struct stream *stream_create(const struct destination *to, const struct options 
 	stream->hook.manipulate_callback = hear;
 	stream->to = *to;
 	stream->options = *options;
-	stream->fd = -1;
 	stream->began_us = monotonic_us();
 	stream->deadline_us = deadline_us;
 	if (getrandom(&stream->id, sizeof(stream->id), 0) != sizeof(stream->id)

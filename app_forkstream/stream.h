@@ -69,7 +69,7 @@ struct stream {
 	int has_moved;	/*!< a masquerade, since the network's thread has listened; atomic */
 	/* The network's thread's. */
 	int64_t listen_again_us;
-	int fd;	/*!< UDP; -1 */
+	struct udp_socket *socket;	/*!< udp.c's, once it is up; NULL */
 	struct websocket *websocket;	/*!< websocket.c's, once it is up; NULL */
 	int64_t start_again_us;
 	uint64_t lost_packets;	/*!< that the kernel did not take; atomic */

@@ -47,6 +47,14 @@
 	(head)->last = (elm); \
 } while (0)
 
+#define AST_LIST_INSERT_AFTER(head, listelm, elm, field) do { \
+	(elm)->field.next = (listelm)->field.next; \
+	(listelm)->field.next = (elm); \
+	if ((head)->last == (listelm)) { \
+		(head)->last = (elm); \
+	} \
+} while (0)
+
 /*! \return the entry, with its link set to NULL, or NULL */
 #define AST_LIST_REMOVE_HEAD(head, field) ({ \
 	__typeof__((head)->first) mock_head = (head)->first; \

@@ -67,13 +67,21 @@ static void wait_readable(int fd)
 	WAIT_FOR(poll(&in, 1, LISTENER_LOOK_MS) == 1);
 }
 
+void nowhere_udp(char url[64])
+{
+	close(listen_udp(url));
+}
+
 void udp_get(int fd, struct got *got)
 {
+	struct sockaddr_in from;
+	socklen_t size = sizeof(from);
 	ssize_t length;
 
 	wait_readable(fd);
-	length = recv(fd, got->bytes, sizeof(got->bytes) - 1, 0);
+	length = recvfrom(fd, got->bytes, sizeof(got->bytes) - 1, 0, (struct sockaddr *) &from, &size);
 	CHECK(length > 0);
+	got->port = ntohs(from.sin_port);
 	got->length = (size_t) length;
 	got->bytes[length] = '\0';
 }

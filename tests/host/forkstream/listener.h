@@ -8,6 +8,7 @@
 /*! One packet, or one message, as a listener has it */
 struct got {
 	int opcode;	/*!< of a WebSocket's message */
+	unsigned int port;	/*!< that a packet comes from */
 	size_t length;
 	uint8_t bytes[2048];
 };
@@ -24,6 +25,8 @@ const char *fork_stream(struct ast_channel *channel, const char *arguments);
 
 /*! \brief Open a socket. \param[out] url where it is, with udp:// */
 int listen_udp(char url[64]);
+/*! \brief A URL where nobody listens */
+void nowhere_udp(char url[64]);
 /*! \brief The next packet, or an end of the test */
 void udp_get(int fd, struct got *got);
 /*! \brief The next message of the nth WebSocket, or an end of the test */

@@ -1,5 +1,8 @@
 /* A stream's life: it starts at once, goes where its channel goes, and ends with it or before. */
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "listener.h"
 
 #include "asterisk/module.h"
@@ -7,6 +10,9 @@
 
 #include "packet.h"
 #include "stream.h"
+
+/*! Descriptors that a test has at most */
+#define DESCRIPTORS 256
 
 static int16_t sample_of(const struct got *got, unsigned int k)
 {
@@ -127,6 +133,151 @@ TEST(a_stream_is_stopped_by_its_id_and_others_go_on)
 	streams_end(channel);
 	close(fds[0]);
 	close(fds[1]);
+}
+
+/*! \brief The module's socket that sends from this port */
+static int sender_of(unsigned int port)
+{
+	struct sockaddr_in own;
+	socklen_t size = sizeof(own);
+	int fd;
+
+	for (fd = 3; fd < DESCRIPTORS; fd++) {
+		if (!getsockname(fd, (struct sockaddr *) &own, &size) && own.sin_family == AF_INET
+			&& ntohs(own.sin_port) == port) {
+			return fd;
+		}
+		size = sizeof(own);
+	}
+	FAIL("no socket has this port");
+	return -1;
+}
+
+TEST(streams_with_one_listener_share_a_socket)
+{
+	struct ast_channel *channels[SOCKET_STREAMS + 1] = { streams_begin(NULL) };
+	char url[64];
+	int fd = listen_udp(url);
+	unsigned int shared = 0;
+	unsigned int port = 0;
+	unsigned int i;
+	struct got got;
+
+	for (i = 0; i < ARRAY_LEN(channels); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "PJSIP/more-%u", i);
+		channels[i] = channels[i] ? channels[i] : host_channel(name, ast_format_ulaw);
+		CHECK_STR(fork_stream(channels[i], url), "STARTED");
+		get(fd, &got, PACKET_START, 0);
+	}
+	for (i = 0; i < ARRAY_LEN(channels); i++) {
+		talk(channels[i], (int16_t) (100 + i));
+		get(fd, &got, PACKET_AUDIO, PACKET_RX);
+		CHECK_INT(sample_of(&got, 159), (int16_t) (100 + i));
+		port = port ? port : got.port;
+		shared += got.port == port;
+	}
+	CHECK_INT(shared, SOCKET_STREAMS);
+	for (i = 0; i < ARRAY_LEN(channels); i++) {
+		host_channel_end(channels[i]);
+	}
+	for (i = 0; i < END_TIMES * ARRAY_LEN(channels); i++) {
+		get(fd, &got, PACKET_END, 0);
+		CHECK_HAS(text_of(&got), "lost: 0\n");
+	}
+	streams_unload();
+	close(fd);
+}
+
+TEST(one_stream_of_a_socket_ends_and_the_other_goes_on)
+{
+	struct ast_channel *channel = streams_begin(NULL);
+	char url[64];
+	int fd = listen_udp(url);
+	struct got got;
+
+	fork_stream(channel, url);
+	get(fd, &got, PACKET_START, 0);
+	CHECK_STR(fork_stream(channel, url), "STARTED");
+	get(fd, &got, PACKET_START, 0);
+	CHECK_INT(host_exec(channel, "StopForkStream", host_variable(channel, "FORKSTREAMID")), 0);
+	get(fd, &got, PACKET_END, 0);
+	talk(channel, 8);
+	get(fd, &got, PACKET_AUDIO, PACKET_RX);
+	CHECK_INT(sample_of(&got, 159), 8);
+	streams_end(channel);
+	close(fd);
+}
+
+TEST(packets_of_all_lengths_arrive_as_they_are)
+{
+	struct ast_channel *channel = streams_begin(NULL);
+	char url[64];
+	char short_ones[80];
+	int fd = listen_udp(url);
+	struct got got;
+	int i;
+
+	snprintf(short_ones, sizeof(short_ones), "%s,c(ulaw)", url);
+	fork_stream(channel, url);
+	fork_stream(channel, short_ones);
+	for (i = 0; i < 10; i++) {
+		int k;
+
+		talk(channel, 1000);
+		for (k = 0; k < 4; k++) {
+			get(fd, &got, PACKET_AUDIO, 0);
+			CHECK(!memcmp(got.bytes, PACKET_MAGIC, 4));
+			CHECK_INT(got.length, PACKET_HEADER + (got.bytes[7] == PACKET_ULAW ? 160 : 320));
+		}
+	}
+	streams_end(channel);
+	close(fd);
+}
+
+TEST(where_the_kernel_takes_single_packets_alone_none_is_lost)
+{
+	struct ast_channel *channel = streams_begin(NULL);
+	const int on = 1;
+	char url[64];
+	int fd = listen_udp(url);
+	unsigned int seen;
+	struct got got;
+	int i;
+
+	fork_stream(channel, url);
+	get(fd, &got, PACKET_START, 0);
+	/* Without sums it refuses to cut. */
+	CHECK_INT(setsockopt(sender_of(got.port), SOL_SOCKET, SO_NO_CHECK, &on, sizeof(on)), 0);
+	for (i = 0; i < 3; i++) {
+		talk(channel, 9);
+		for (seen = 0; seen != PACKET_BOTH; seen |= got.bytes[6]) {
+			get(fd, &got, PACKET_AUDIO, PACKET_BOTH & ~seen);
+		}
+	}
+	streams_end(channel);
+	get(fd, &got, PACKET_END, 0);
+	CHECK_HAS(text_of(&got), "lost: 0\n");
+	close(fd);
+}
+
+TEST(each_stream_is_told_that_nobody_listens)
+{
+	struct ast_channel *channel = streams_begin(NULL);
+	char url[64];
+	int i;
+
+	nowhere_udp(url);
+	for (i = 0; i < 2; i++) {
+		char command[64];
+
+		CHECK_STR(fork_stream(channel, url), "STARTED");
+		snprintf(command, sizeof(command), "forkstream show stream %s", host_variable(channel, "FORKSTREAMID"));
+		WAIT_FOR((talk(channel, 10), !strstr(host_cli(command), " 0 times nobody listened")));
+		CHECK_HAS(host_cli(command), "Network:      0 packets not taken");
+	}
+	streams_end(channel);
 }
 
 TEST(a_masquerade_takes_the_stream_along)

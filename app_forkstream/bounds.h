@@ -56,6 +56,8 @@
 #define THREADS_MAX 1000
 /*! What one stream hands to its WebSocket in one tick, bytes: some 20 packets, so that one that catches up keeps no other waiting */
 #define OUT_BYTES 8192
+/*! Encrypted packets that are written before it is asked for room again: TCP says that there is while a third of its buffer is free, 15 kB or more */
+#define WRITES_A_LOOK 4
 /*! A stream that is over has so long until its WebSocket has taken what is left, ms; then that is dropped */
 #define END_LIMIT_MS 1000
 /*! Texts and answers to pings on a WebSocket's own thread take no longer, ms */

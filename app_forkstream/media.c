@@ -308,7 +308,6 @@ static void encode(uint8_t *to, const int16_t *samples, unsigned int count, enum
 static int take(struct output *output, int16_t *samples, unsigned int count)
 {
 	unsigned int step = output->input_count;
-	int16_t any = 0;
 	unsigned int i;
 	unsigned int k;
 
@@ -316,14 +315,18 @@ static int take(struct output *output, int16_t *samples, unsigned int count)
 		struct input *input = output->inputs[i];
 		unsigned int part = MIN(count, input->length);
 
-		for (k = 0; k < count; k++) {
+		if (step == 1) {
+			memcpy(samples, input->line, part * sizeof(*samples));
+			memset(samples + part, 0, (count - part) * sizeof(*samples));
+		}
+		for (k = 0; step > 1 && k < count; k++) {
 			samples[k * step + i] = k < part ? input->line[k] : 0;
-			any |= samples[k * step + i];
 		}
 		input->length -= part;
 		memmove(input->line, input->line + part, input->length * sizeof(*input->line));
 	}
-	return !any;
+	/* The first is 0, and each is as the one before it: that ends with the first word that is said. */
+	return !*samples && !memcmp(samples, samples + 1, (count * step - 1) * sizeof(*samples));
 }
 
 /*! \brief Silence is left out: time goes on without it */

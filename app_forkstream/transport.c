@@ -39,6 +39,7 @@ static struct stream_list arrived;
 /*! Streams with a thread of their own that has not been joined, each with a reference. With the lock. */
 static struct stream_list threads;
 static unsigned int thread_count;
+static int some_are_over;	/*!< of these threads; atomic */
 static pthread_t server;
 static int wake_fd = -1;
 static int ends;	/*!< atomic */
@@ -139,7 +140,9 @@ static void *serve(void *unused)
 		int next_ms;
 
 		/* A thread that is over holds its stream, and so the module, until it is joined. */
-		transport_join();
+		if (__atomic_exchange_n(&some_are_over, 0, __ATOMIC_ACQUIRE)) {
+			transport_join();
+		}
 		take_over(&served);
 		next_ms = step_all(&served, now_us);
 		/* From tick to tick, and not from the end of one: frames come by the clock. */
@@ -206,6 +209,7 @@ static void *run_thread(void *data)
 		websocket_run(stream);
 	}
 	__atomic_store_n(&stream->thread_is_over, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&some_are_over, 1, __ATOMIC_RELEASE);
 	streams_wake();
 	return NULL;
 }

@@ -65,9 +65,9 @@ struct websocket {
 	int64_t end_by_us;	/*!< the common thread's: the stream is over; 0 before */
 	char *end_text;	/*!< what its own thread has to say when it is left */
 	int is_left;	/*!< the common thread is through with it; atomic */
-	size_t length;	/*!< of what this tick has brought, and of what the kernel has not taken of the one before */
-	uint8_t packet[PACKET_BYTES_MAX + sizeof(uint32_t)];
-	uint8_t out[OUT_BYTES];
+	unsigned int writes;	/*!< the common thread's: messages that it may encrypt before it asks for room again */
+	size_t length;	/*!< bytes of what this tick has brought, and of what the kernel has not taken of the one before */
+	uint8_t rest[OUT_BYTES];	/*!< what that is between ticks; in them it is in `out` */
 };
 
 static int is_gone(const struct websocket *websocket)
@@ -95,19 +95,25 @@ static int can_write(const struct websocket *websocket)
 /*! Longest header of a message of up to 64 kB: two bytes, the length, and the mask */
 #define FRAME_HEADER 8
 /*! ... and what follows it, to its last whole word */
-#define FRAME_BYTES_MAX (FRAME_HEADER + (PACKET_BYTES_MAX + 3) / 4 * 4)
+#define FRAME_BYTES_MAX (FRAME_HEADER + (PACKET_BYTES_MAX + 7) / 8 * 8)
 /*! Masks that are made at once: the kernel gives so many bytes without a wait */
 #define MASKS 64
+
+/* The common thread's, which serves one stream after the other: what was there for the one before is in the cache. */
+static uint8_t packet[PACKET_BYTES_MAX + sizeof(uint64_t)];
+static uint8_t out[OUT_BYTES];
 
 static uint8_t *message_room(struct sink *sink)
 {
 	struct websocket *websocket = (struct websocket *) sink;
 
-	if (is_gone(websocket) || websocket->length + FRAME_BYTES_MAX > OUT_BYTES
-		|| (websocket->is_encrypted && !can_write(websocket))) {
+	if (is_gone(websocket) || websocket->length + FRAME_BYTES_MAX > OUT_BYTES) {
 		return NULL;
 	}
-	return websocket->packet;
+	if (websocket->is_encrypted && !websocket->writes && can_write(websocket)) {
+		websocket->writes = WRITES_A_LOOK;
+	}
+	return websocket->is_encrypted && !websocket->writes ? NULL : packet;
 }
 
 /*! \brief A mask nobody can foresee (RFC 6455, 5.3) */
@@ -140,11 +146,11 @@ static size_t write_frame(uint8_t *to, const uint8_t *payload, size_t length)
 	memcpy(at, &mask, sizeof(mask));
 	at += sizeof(mask);
 	/* In words; what the last one has beyond the payload is not sent. */
-	for (i = 0; i < length; i += sizeof(mask)) {
-		uint32_t word;
+	for (i = 0; i < length; i += sizeof(uint64_t)) {
+		uint64_t word;
 
 		memcpy(&word, payload + i, sizeof(word));
-		word ^= mask;
+		word ^= mask | (uint64_t) mask << 32;
 		memcpy(at + i, &word, sizeof(word));
 	}
 	return (size_t) (at - to) + length;
@@ -153,13 +159,14 @@ static size_t write_frame(uint8_t *to, const uint8_t *payload, size_t length)
 static void message_put(struct sink *sink, size_t length)
 {
 	struct websocket *websocket = (struct websocket *) sink;
-	uint8_t *payload = websocket->packet + websocket->skipped;
+	uint8_t *payload = packet + websocket->skipped;
 
 	length -= websocket->skipped;
 	if (!websocket->is_encrypted) {
-		websocket->length += write_frame(websocket->out + websocket->length, payload, length);
+		websocket->length += write_frame(out + websocket->length, payload, length);
 		return;
 	}
+	websocket->writes--;
 	websocket->length += length;
 	note_gone(websocket, ast_websocket_write(websocket->session, AST_WEBSOCKET_OPCODE_BINARY, (char *) payload, length));
 }
@@ -170,13 +177,12 @@ static void send_out(struct websocket *websocket)
 	ssize_t sent = (ssize_t) websocket->length;
 
 	if (!websocket->is_encrypted && sent) {
-		sent = send(websocket->fd, websocket->out, websocket->length, MSG_DONTWAIT | MSG_NOSIGNAL);
+		sent = send(websocket->fd, out, websocket->length, MSG_DONTWAIT | MSG_NOSIGNAL);
 		note_gone(websocket, sent < 0 && errno != EAGAIN && errno != EINTR);
 	}
-	if (sent > 0) {
-		websocket->length -= (size_t) sent;
-		memmove(websocket->out, websocket->out + sent, websocket->length);
-	}
+	sent = MAX(sent, 0);
+	websocket->length -= (size_t) sent;
+	memcpy(websocket->rest, out + sent, websocket->length);
 }
 
 /*! \brief Let its own thread say the rest: nothing of the stream is touched any more */
@@ -209,6 +215,8 @@ int websocket_serve(struct stream *stream, int64_t now_us)
 	}
 	/* While it is read from, the audio waits in the ring. */
 	if (!ao2_trylock(websocket)) {
+		memcpy(out, websocket->rest, websocket->length);
+		websocket->writes = 0;
 		if (websocket->end_by_us) {
 			is_out = media_flush(stream->media, &websocket->sink);
 		} else {

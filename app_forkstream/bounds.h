@@ -47,6 +47,8 @@
 
 /*! How often a stream's audio is taken to the network, ms */
 #define TICK_MS 20
+/*! ... and by WebSocket, ms: to write four messages costs what two cost, for TCP makes one packet of them */
+#define WEBSOCKET_MS 40
 /*! How often a stream that is connecting is looked at while nothing else is to be done, ms */
 #define WATCH_MS 200
 /*! Seconds that a listener has to answer, look-up included: the default, and the most that a file may say */
@@ -54,7 +56,7 @@
 #define CONNECT_SECONDS_MAX 60
 /*! Threads of streams: for WebSockets, and for look-ups. A listener that is silent may hold one beyond its stream's end. */
 #define THREADS_MAX 1000
-/*! What one stream hands to its WebSocket in one tick, bytes: some 20 packets, so that one that catches up keeps no other waiting */
+/*! What one stream hands to its WebSocket at once, bytes: some 20 packets, so that one that catches up keeps no other waiting */
 #define OUT_BYTES 8192
 /*! Encrypted packets that are written before it is asked for room again: TCP says that there is while a third of its buffer is free, 15 kB or more */
 #define WRITES_A_LOOK 4

@@ -62,6 +62,7 @@ struct websocket {
 	int is_encrypted;
 	size_t skipped;	/*!< bytes of the header, where there is one direction, or both in one: audio alone */
 	int is_gone;	/*!< the listener; atomic */
+	int64_t write_again_us;	/*!< the common thread's: nothing is written before */
 	int64_t end_by_us;	/*!< the common thread's: the stream is over; 0 before */
 	char *end_text;	/*!< what its own thread has to say when it is left */
 	int is_left;	/*!< the common thread is through with it; atomic */
@@ -213,8 +214,13 @@ int websocket_serve(struct stream *stream, int64_t now_us)
 	if (!websocket->end_by_us && __atomic_load_n(&stream->reason, __ATOMIC_ACQUIRE)) {
 		websocket->end_by_us = now_us + END_LIMIT_MS * INT64_C(1000);
 	}
+	if (!websocket->end_by_us && !is_gone(websocket) && now_us < websocket->write_again_us) {
+		return 1;
+	}
 	/* While it is read from, the audio waits in the ring. */
 	if (!ao2_trylock(websocket)) {
+		/* Half a tick earlier is in time: ticks are not that even. */
+		websocket->write_again_us = now_us + (WEBSOCKET_MS - TICK_MS / 2) * INT64_C(1000);
 		memcpy(out, websocket->rest, websocket->length);
 		websocket->writes = 0;
 		if (websocket->end_by_us) {

@@ -245,7 +245,7 @@ pictures: host-core root ## Make the pictures of README.md and docs/ anew, of re
 bench: export QUICK := $(QUICK)
 bench: export FULL := $(FULL)
 bench: export PARTS := $(PARTS)
-bench: host-core root ## Measure what a call costs: ten minutes; QUICK=1: two; FULL=1: more; PARTS=programs,viewers: these alone
+bench: host-core root ## Measure what a call costs: ten minutes; QUICK=1: three; FULL=1: more; PARTS=programs,viewers: these alone
 	$(Q)$(HOST) -m testbed.bench
 
 bench-fork: host-core root ## Measure what ForkStream() costs beside Echo(): four minutes

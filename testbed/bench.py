@@ -1,10 +1,11 @@
 r"""`make bench`: what a call costs, as a multiple of what `Echo()` costs in the same run.
 
 Real RTP both ways, agents over TLS that speak half of the time, default settings. A busy machine
-changes absolute figures, so only multiples from one run mean something: Echo() is measured before
-and after, and the mean of both is the yardstick. docs/performance.md explains each figure.
+changes absolute figures, so only multiples from one run mean something: Echo() is measured directly
+before and after each load that is to be compared with it, in short windows. Beside these loads is
+their floor. docs/performance.md explains each figure.
 
-QUICK=1 takes under two minutes and leaves out what takes long; FULL=1 adds the first words of
+QUICK=1 takes three minutes and leaves out what takes long; FULL=1 adds the first words of
 agents near and far, cold and warm, and what it costs that programs watch. PARTS=programs,viewers
 takes these steps alone, by their keys in the results. Nothing here fails a build: the exit status
 is 1 only when something did not work.
@@ -23,10 +24,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from testbed import bench_floor, bench_report, bench_steps, bench_targets, bench_watch
+from testbed import bench_floor, bench_loop, bench_report, bench_steps, bench_targets, bench_watch
 from testbed.bench_bed import FOLDER, Started, started
-from testbed.bench_figures import figures
-from testbed.bench_load import Held, hold
+from testbed.bench_figures import figures, floors
+from testbed.bench_load import Held, echo, hold
 from testbed.errors import TestbedError
 
 RESULTS = FOLDER / "results.json"
@@ -36,6 +37,7 @@ FAILURE_SHOWN = 200
 """Characters of a failure that go into the results; all of it is on the screen."""
 
 WARM_UP_CALLS = 10
+WARM_UP_SECONDS = 3.0
 CALLS = 40
 MANY_CALLS = 200
 VIEWERS = 2
@@ -101,6 +103,14 @@ def plan(options: Options, beside: dict[str, Any]) -> list[Step]:
     def held(key: str, text: str, extension: str, count: int) -> Step:
         return key, f"{text}, {count} calls", lambda bed: hold(bed, extension, count)
 
+    def in_echo(number: int, count: int, name: int) -> Step:
+        key = f"echo_{name}_{number}"
+        return key, f"Echo(), {count} calls", lambda bed: echo(bed, count)
+
+    def floor(key: str, count: int, chunk_ms: int = 20) -> Step:
+        text = f"floor of a call, {count} calls, {chunk_ms} ms chunks"
+        return key, text, lambda bed: bench_loop.held(bed, count, chunk_ms)
+
     def memory(count: int, key: str) -> Step:
         text = f"memory, {count} calls in Echo() and then with agents"
         return key, text, lambda bed: bench_steps.memory(bed, count)
@@ -113,17 +123,23 @@ def plan(options: Options, beside: dict[str, Any]) -> list[Step]:
         count = calls if options.quick else many
         return hold(bed, "chunk20", count, afterwards=afterwards)
 
-    echo = "Echo()"
     ours_many: Step = ("ours_200", f"ours, {many} calls, then first words beside them", most)
     ours_words: Step = ("ours_40", f"ours, {calls} calls, then first words beside them", most)
     quick: list[Step] = [
-        held("warm_up", "warming up", "chunk20", WARM_UP_CALLS),
+        (
+            "warm_up",
+            f"warming up, {WARM_UP_CALLS} calls",
+            lambda bed: hold(bed, "chunk20", WARM_UP_CALLS, seconds=(WARM_UP_SECONDS,)),
+        ),
         memory(calls, "memory_40"),
         *([] if options.quick else [memory(many, "memory_200")]),
-        held("echo_40_before", echo, "echo", calls),
+        in_echo(1, calls, 40),
         ours_words if options.quick else held("ours_40", "ours", "chunk20", calls),
+        floor("floor_40", calls),
+        in_echo(2, calls, 40),
         held("ours_40_chunk100", "ours, 100 ms chunks", "chunk100", calls),
-        held("echo_40_after", f"{echo} again", "echo", calls),
+        floor("floor_40_chunk100", calls, 100),
+        in_echo(3, calls, 40),
         (
             "peer_40",
             f"chan_websocket and a bridge in Python, {calls} calls",
@@ -143,10 +159,12 @@ def plan(options: Options, beside: dict[str, Any]) -> list[Step]:
     ]
     long: list[Step] = [
         held("ours_10", "ours", "chunk20", few),
-        held("echo_200_before", echo, "echo", many),
         held("ours_100", "ours", "chunk20", more),
+        in_echo(1, many, 200),
         ours_many,
-        held("echo_200_after", f"{echo} again", "echo", many),
+        in_echo(2, many, 200),
+        floor("floor_200", many),
+        in_echo(3, many, 200),
         (
             "side_by_side",
             f"{bench_floor.CALLS} calls each in Echo(), in the floor and with an agent, together",
@@ -212,6 +230,7 @@ def run(options: Options) -> Run:
     this.results |= beside
     this.results["failures"] = this.failures
     this.results["figures"] = figures(this.results)
+    this.results["floors"] = floors(this.results)
     this.say("done")
     return this
 
@@ -230,7 +249,7 @@ def _short(found: dict[str, Any]) -> str:
 
 def show(results: dict[str, Any]) -> None:
     """Print the table, and what it has to be read with."""
-    print(f"\n{bench_targets.plain(results['figures'])}")
+    print(f"\n{bench_targets.plain(results['figures'], results['floors'])}")
     for name, times in bench_report.multiples(results):
         print(f"{times:6.2f} x Echo()  {name}")
     for note in bench_report.notes(results):
@@ -282,7 +301,7 @@ def _again(table: bool) -> int:
     if table:
         if results["about"]["quick"]:
             print("NOTE: the last run was a quick one, too short to document", file=sys.stderr)
-        print(bench_targets.markdown(results["figures"]), end="")
+        print(bench_targets.markdown(results["figures"], results.get("floors", {})), end="")
     else:
         REPORT.write_text(bench_report.page(results), encoding="utf-8")
     return 0

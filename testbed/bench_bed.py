@@ -109,6 +109,8 @@ class Started(Bed):
 
     service: str = ""
     """URL of the mock agent."""
+    ca: str = ""
+    """Whom its clients are to trust: a file, as it is called inside the root."""
     bridge: int = 0
     """Process id of the bridge."""
 
@@ -154,7 +156,8 @@ def started(seconds: float, far_calls: int, say: Callable[[str], None]) -> Itera
         say("building a release and installing it")
         asterisk.build_and_install("MODE=release")
         asterisk.start()
-        yield Started(asterisk, seconds, {"mock": mock.pid}, mock.url, bridge)
+        ca = root.path(tls.ca)
+        yield Started(asterisk, seconds, {"mock": mock.pid}, mock.url, ca, bridge)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 US_PER_PERCENT = 10_000
@@ -11,22 +12,37 @@ US_PER_PERCENT = 10_000
 KB_PER_MB = 1024
 AGENTS = ("ours_10", "ours_40", "ours_100", "ours_200")
 
+FLOORS = {
+    "floor_40": (40, "40"),
+    "floor_200": (200, "200"),
+    "floor_40_chunk100": (40, "40_chunk100"),
+}
+"""Loads that are the floor of ours: how many calls the target asks for, and how its key ends."""
+
 WATCHED = ("programs", "viewers")
 """The same calls with and without somebody who watches: see bench_watch."""
 
 Results = Mapping[str, Any]
 
 
-def yardstick(results: Results, calls: int) -> float | None:
-    """What a call in Echo() costs, in percent of a core: before and after, the mean.
+def echoes(results: Results, calls: int) -> list[str]:
+    """The keys of all loads of so many calls in Echo(), in their order."""
+    return [key for key in results if key.startswith(f"echo_{calls}_")]
 
-    Where so many calls were not measured, it is that of the other number.
+
+def yardstick(results: Results, key: str) -> float | None:
+    """What a call in Echo() costs, in percent of a core: last before this load and first after it.
+
+    The mean of both; results are in the order in which they were measured. Where so many calls in
+    Echo() were not measured, it is those of the other number.
     """
-    for size in (200, 40) if calls > 40 else (40, 200):
-        runs = (f"echo_{size}_before", f"echo_{size}_after")
-        found = [results[run]["percent"] for run in runs if run in results]
-        if found:
-            return float(sum(found)) / len(found)
+    order = list(results)
+    for size in (200, 40) if results[key]["calls"] > 40 else (40, 200):
+        found = echoes(results, size)
+        before = [echo for echo in found if order.index(echo) < order.index(key)][-1:]
+        after = [echo for echo in found if order.index(echo) > order.index(key)][:1]
+        if around := [float(results[echo]["percent"]) for echo in before + after]:
+            return fmean(around)
     return None
 
 
@@ -34,7 +50,7 @@ def times_echo(results: Results, key: str, part: str = "percent") -> float | Non
     """What a call of these costs, or a part of it, as a multiple of Echo()."""
     if key not in results:
         return None
-    echo = yardstick(results, results[key]["calls"])
+    echo = yardstick(results, key)
     return float(results[key][part]) / echo if echo else None
 
 
@@ -67,6 +83,29 @@ def figures(results: Results) -> dict[str, float]:
     if "overload" in results:
         found["limit_wrong"] = results["overload"]["limit_wrong"]
         found["limit_dropped"] = results["overload"]["dropped"]
+    return _rounded(found)
+
+
+def floors(results: Results) -> dict[str, float]:
+    """What a figure would be if nothing were done that has not to be, by its target's key.
+
+    Measured in the same run: see bench_floor, bench_loop, latency.floor.
+    """
+    found: dict[str, float | None] = {}
+    for key, (calls, suffix) in FLOORS.items():
+        if results.get(key, {}).get("calls") == calls:
+            found[f"times_echo_{suffix}"] = times_echo(results, key)
+            found[f"channel_times_echo_{suffix}"] = times_echo(results, key, "channel")
+            found[f"loop_us_{suffix}"] = results[key]["loop"] * US_PER_PERCENT
+    if "side_by_side" in results:
+        beside = results["side_by_side"]
+        found["channel_beside_echo"] = beside["floor_us"] / beside["echo_us"]
+    if results.get("ours_200", {}).get("calls") == 200:
+        found["first_word_p95"] = results.get("first_words", {}).get("floor", {}).get("p95")
+    return _rounded(found)
+
+
+def _rounded(found: Mapping[str, float | None]) -> dict[str, float]:
     return {key: round(value, 3) for key, value in found.items() if value is not None}
 
 
@@ -79,10 +118,10 @@ def _as_asked(results: Results, key: str) -> bool:
 def _beside_echo(results: Results, calls: int) -> dict[str, float | None]:
     """The loop thread's time; threads of a call above Echo() with as many calls."""
     ours = results[f"ours_{calls}"]
-    echo = results.get(f"echo_{calls}_before")
     found: dict[str, float | None] = {f"loop_us_{calls}": ours["loop"] * US_PER_PERCENT}
-    if echo is not None and echo["calls"] == calls:
-        found[f"threads_{calls}"] = max(0, round((ours["threads"] - echo["threads"]) / calls))
+    for key in echoes(results, calls)[:1]:
+        more = ours["threads"] - results[key]["threads"]
+        found[f"threads_{calls}"] = max(0, round(more / calls))
     return found
 
 

@@ -57,7 +57,7 @@ class Use:
 def side_by_side(bed: Started, calls: int = CALLS) -> dict[str, Any]:
     """Microseconds and waits of a channel's thread for a second of a call, by kind."""
     asterisk = bed.asterisk
-    _load(asterisk)
+    load(asterisk)
     threads: dict[str, set[int]] = {}
     with ExitStack() as stack:
         groups = []
@@ -88,8 +88,10 @@ def side_by_side(bed: Started, calls: int = CALLS) -> dict[str, Any]:
     return found
 
 
-def _load(asterisk: Instance) -> None:
-    """Compile bench_floor.c for the Asterisk that is measured, and load it."""
+def load(asterisk: Instance) -> None:
+    """Compile bench_floor.c for the Asterisk that is measured, and load it; once is enough."""
+    if "bench_floor.so" in asterisk.cli("module show like bench_floor"):
+        return
     target = asterisk.module_folder / "bench_floor.so"
     root = asterisk.root
     root.run(

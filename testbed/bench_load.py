@@ -4,7 +4,7 @@
     print(held.percent, held.loop, held.callers)
 
 Callers send line noise, too soft to be taken for speech; agents speak half of the time. CPU is
-read as user plus system time from /proc, in percent of one core for one call.
+user plus system time (testbed.measure), in percent of one core for one call.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ ULAW = CODECS["ulaw"]
 UP_SECONDS = 40.0
 UP_IN_SECONDS = 5.0
 """So long it takes at most to place all calls."""
+
+ECHO_WINDOWS = 5
+ECHO_SHARE = 0.1
+"""Of a load's window: of Echo() there are many short ones, before and after each load."""
 
 SETTLE_SECONDS = 2.0
 """Between the last answer and the window: set-up is not what is measured."""
@@ -78,6 +82,8 @@ class Held:
     """Share of the time in which callers hear something."""
     stages: dict[str, Histogram] = field(default_factory=dict)
     """The module's own delays in the window."""
+    windows: Sequence[float] = ()
+    """`percent` of each window."""
 
     def as_dict(self) -> dict[str, Any]:
         """For a report."""
@@ -123,24 +129,29 @@ def hold(
     extension: str,
     calls: int,
     *,
+    seconds: Sequence[float] = (),
     meanwhile: Callable[[float], None] = time.sleep,
     afterwards: Callable[[], None] = lambda: None,
     send: bytes = b"",
 ) -> Held:
     """Hold the calls, and measure in a window in their middle.
 
-    meanwhile: what fills the window, given its seconds. afterwards: what is done while the calls
-    are still up.
+    seconds: of each window; of several that with the middle cost counts, so that a moment in which
+    the machine did something else does not. meanwhile: what fills a window, given its seconds.
+    afterwards: what is done while the calls are still up.
     """
     asterisk = bed.asterisk
-    with place(asterisk, extension, calls, bed.seconds, send) as callers:
+    seconds = seconds or (bed.seconds,)
+    with place(asterisk, extension, calls, sum(seconds), send) as callers:
         callers.wait_up(UP_SECONDS)
         time.sleep(SETTLE_SECONDS)
         before = bench_histogram.read(asterisk)
         channels = channel_threads(asterisk)
-        window = _Window(asterisk.pid, {**callers.pids, **bed.beside})
-        meanwhile(bed.seconds)
-        cost = window.close(calls, channels)
+        costs = []
+        for each in seconds:
+            window = _Window(asterisk.pid, {**callers.pids, **bed.beside})
+            meanwhile(each)
+            costs.append(window.close(calls, channels))
         stages = bench_histogram.since(bench_histogram.read(asterisk), before)
         counters = asterisk.counters()
         afterwards()
@@ -151,22 +162,32 @@ def hold(
     callers.delete_files()
     return Held(
         calls,
-        **cost,
+        **middle(costs),
         pss_kb=counters.pss_kb,
         anonymous_kb=counters.anonymous_kb,
         threads=counters.threads,
         intervals_ms=spread(intervals),
         audible=round(audible, 2),
         stages=stages,
+        windows=[cost["percent"] for cost in costs],
     )
+
+
+def middle(costs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """That of some windows which has the median of what a call costs."""
+    return sorted(costs, key=lambda cost: cost["percent"])[len(costs) // 2]
+
+
+def echo(bed: Bed, calls: int) -> Held:
+    """Calls in Echo(), the yardstick."""
+    return hold(bed, "echo", calls, seconds=(bed.seconds * ECHO_SHARE,) * ECHO_WINDOWS)
 
 
 class _Window:
     """The CPU of Asterisk, of its threads, and of those beside it, from one moment on.
 
-    Channel threads are what is left of the process when all others are taken off. The kernel cuts
-    each thread's user and system time to whole ticks of 10 ms: of many young threads with some
-    ticks each the sum is a seventh too small. The process's own time has no such error.
+    Channel threads are what is left of the process when all others are taken off, so that what
+    comes and goes meanwhile is theirs.
     """
 
     def __init__(self, pid: int, beside: Mapping[str, int]) -> None:

@@ -7,10 +7,13 @@ from html import escape
 from typing import Any
 
 from testbed import bench_targets
-from testbed.bench_figures import times_echo
+from testbed.bench_figures import FLOORS, echoes, times_echo
 
 BUSY_PERCENT = 85.0
 """A process with one thread that is busier than that makes others wait."""
+
+UNSTEADY = 1.15
+"""Times what Echo() costs at its cheapest; above that the machine does other things as well."""
 
 AUDIBLE = 0.35
 """Agents speak half of the time; a share below that says that something else was measured."""
@@ -21,6 +24,9 @@ LOADS = {
     "ours_100": "ours",
     "ours_200": "ours",
     "ours_40_chunk100": "ours, 100 ms chunks",
+    "floor_40": "floor",
+    "floor_200": "floor",
+    "floor_40_chunk100": "floor, 100 ms chunks",
     "peer_40": "chan_websocket, bridge",
     "debug_40": "ours, debug on",
     "mixmonitor_40": "ours and a MixMonitor",
@@ -64,7 +70,7 @@ i {{ display: inline-block; width: .8em; height: .8em; margin: 0 .3em 0 1em; }}
 <figure>{multiples}<figcaption>The line is Echo() itself in the same run.</figcaption></figure>
 <h2>Where it goes, in percent of one core</h2>
 <figure>{parts}<figcaption><i style="background:var(--channel)"></i>channel thread
-<i style="background:var(--loop)"></i>loop thread (bridge: its process)
+<i style="background:var(--loop)"></i>loop thread (bridge: its process; floor: a client in C)
 <i style="background:var(--rest)"></i>all other threads of Asterisk</figcaption></figure>
 <h2>How busy those are that make the calls</h2>
 <figure>{busy}<figcaption>Percent of one core; near the line (100) the figures above are of no use.
@@ -116,16 +122,33 @@ def notes(results: Mapping[str, Any]) -> list[str]:
             f" between the module's frames, {floor['echo_intervals_ms']['p99']:.1f} ms between"
             " those of calls in Echo() beside them, which is as even as this machine runs then"
         )
+    found += _floors(results)
     found += _side_by_side(results)
     found += _watched(results)
     for size in (40, 200):
-        runs = [
-            results.get(f"echo_{size}_{when}", {}).get("percent") for when in ("before", "after")
-        ]
-        if all(runs) and max(runs) > 1.15 * min(runs):
+        runs = [results[key]["percent"] for key in echoes(results, size)]
+        if runs and max(runs) > UNSTEADY * min(runs):
+            told = ", then ".join(f"{run:.3f} %" for run in runs)
             found.append(
-                f"Echo() with {size} calls cost {runs[0]:.3f} % before and {runs[1]:.3f} % after:"
-                " the machine does other things as well"
+                f"Echo() with {size} calls cost {told}: the machine does other things as well"
+            )
+    return found
+
+
+def _floors(results: Mapping[str, Any]) -> list[str]:
+    """What a call costs at least, and where what it costs above that goes."""
+    found = []
+    for key in FLOORS:
+        ours, times = key.replace("floor", "ours"), times_echo(results, key)
+        if ours in results and times is not None:
+            least, most = ([results[load][part] for part in PARTS] for load in (key, ours))
+            pairs = ", ".join(
+                f"{part} {low:.3f} ({high:.3f})"
+                for part, low, high in zip(PARTS, least, most, strict=True)
+            )
+            found.append(
+                f"floor of a call, {loads(results)[key].partition(', ')[2]}: {times:.2f} x Echo()"
+                f" ({times_echo(results, ours):.2f} with an agent). In percent of a core: {pairs}"
             )
     return found
 
@@ -222,15 +245,15 @@ def _cell(cell: object) -> str:
 
 
 def _targets(results: Mapping[str, Any]) -> str:
-    rows = [row.cells for row in bench_targets.judge(results.get("figures", {}))]
+    judged = bench_targets.judge(results.get("figures", {}), results.get("floors", {}))
+    rows = [row.cells for row in judged]
     return table(bench_targets.HEADINGS, rows)
 
 
 def _parts(results: Mapping[str, Any]) -> Bars:
-    echoes = [results[key] for key in ("echo_40_before", "echo_200_before") if key in results]
+    first = [results[key] for size in (40, 200) for key in echoes(results, size)[:1]]
     rows: list[tuple[str, list[tuple[str, float]]]] = [
-        (f"Echo(), {each['calls']} calls", [(part, each[part]) for part in PARTS])
-        for each in echoes
+        (f"Echo(), {each['calls']} calls", [(part, each[part]) for part in PARTS]) for each in first
     ]
     for key, text in loads(results).items():
         found = results[key]

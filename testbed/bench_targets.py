@@ -4,6 +4,7 @@
         print(row.text, row.measured, row.verdict)
 
 `figures` is flat: a number by the target's key. What was not measured is missing there.
+`floors` is the same of the least that there could be.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Row:
 
     target: Target
     measured: float | None
+    floor: float | None = None
+    """The least that there could be, measured in the same run; None where there is none."""
 
     @property
     def verdict(self) -> str:
@@ -44,16 +47,17 @@ class Row:
         return "met" if value <= target.must else "missed"
 
     @property
-    def cells(self) -> tuple[str, str, str, str, str]:
-        """What a table shows: figure, must, goal, measured, verdict."""
+    def cells(self) -> tuple[str, ...]:
+        """What a table shows, as HEADINGS has it."""
         target = self.target
         unit = f" {target.unit}" if target.unit else ""
         goal = "" if target.goal is None else f"{target.goal:g}{unit}"
+        floor = "" if self.floor is None else f"{round(self.floor, 3):g}{unit}"
         value = "not measured" if self.measured is None else f"{round(self.measured, 3):g}{unit}"
-        return target.text, f"{target.must:g}{unit}", goal, value, self.verdict
+        return target.text, f"{target.must:g}{unit}", goal, floor, value, self.verdict
 
 
-HEADINGS = ("figure", "must", "goal", "measured", "verdict")
+HEADINGS = ("figure", "must", "goal", "floor", "measured", "verdict")
 
 TARGETS = (
     Target("times_echo_40", "CPU of a call, 40 calls, 20 ms chunks", "x Echo()", 1.9, 1.7),
@@ -108,20 +112,23 @@ TARGETS = (
 )
 
 
-def judge(figures: Mapping[str, float]) -> list[Row]:
+NO_FLOORS: Mapping[str, float] = {}
+
+
+def judge(figures: Mapping[str, float], floors: Mapping[str, float] = NO_FLOORS) -> list[Row]:
     """Return every target with what was measured of it."""
-    return [Row(target, figures.get(target.key)) for target in TARGETS]
+    return [Row(each, figures.get(each.key), floors.get(each.key)) for each in TARGETS]
 
 
-def markdown(figures: Mapping[str, float]) -> str:
+def markdown(figures: Mapping[str, float], floors: Mapping[str, float] = NO_FLOORS) -> str:
     """Return the table as docs/performance.md has it."""
-    lines = [HEADINGS, ("---",) * len(HEADINGS), *(row.cells for row in judge(figures))]
+    lines = [HEADINGS, ("---",) * len(HEADINGS), *(row.cells for row in judge(figures, floors))]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def plain(figures: Mapping[str, float]) -> str:
+def plain(figures: Mapping[str, float], floors: Mapping[str, float] = NO_FLOORS) -> str:
     """Return the table as a terminal shows it."""
-    lines = [HEADINGS, *(row.cells for row in judge(figures))]
+    lines = [HEADINGS, *(row.cells for row in judge(figures, floors))]
     widths = [max(len(line[i]) for line in lines) for i in range(len(HEADINGS))]
     shown = ("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in lines)
     return "".join(f"{line.rstrip()}\n" for line in shown)

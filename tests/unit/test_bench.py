@@ -15,9 +15,9 @@ import pytest
 from pyconvai.mock.audio import FORMATS, level
 from testbed import bench_report, bench_targets
 from testbed.bench import Options, plan
-from testbed.bench_figures import figures, times_echo, yardstick
+from testbed.bench_figures import figures, floors, times_echo, yardstick
 from testbed.bench_histogram import Histogram, parse, since
-from testbed.bench_load import _Window, line_noise, percentile
+from testbed.bench_load import _Window, line_noise, middle, percentile
 from testbed.errors import TestbedError
 from testbed.measure import ThreadWindow, thread_seconds
 from testbed.paths import PROJECT
@@ -86,24 +86,81 @@ def test_percentiles_lie_in_their_bucket_by_proportion_but_never_above_the_large
 # --- figures and targets ---
 
 
-def test_the_yardstick_is_the_mean_of_before_and_after() -> None:
-    results = {"echo_40_before": load(40, 0.1), "echo_40_after": load(40, 0.3)}
-    assert yardstick(results, 40) == pytest.approx(0.2)
-    assert yardstick(results, 200) == pytest.approx(0.2), "where only 40 were measured"
-    results["ours_40"] = load(40, 0.5)
+def test_the_yardstick_is_the_mean_of_directly_before_and_directly_after() -> None:
+    results = {
+        "echo_40_1": load(40, 7.0),
+        "echo_40_2": load(40, 0.1),
+        "ours_40": load(40, 0.5),
+        "floor_40": load(40, 0.3),
+        "echo_40_3": load(40, 0.3),
+        "debug_40": load(40, 0.6),
+        "ours_200": load(200, 0.3),
+    }
+    assert yardstick(results, "ours_40") == yardstick(results, "floor_40") == pytest.approx(0.2)
     assert times_echo(results, "ours_40") == pytest.approx(2.5)
-    assert times_echo(results, "ours_200") is None
+    assert yardstick(results, "debug_40") == pytest.approx(0.3), "nothing is behind it"
+    assert yardstick(results, "ours_200") == pytest.approx(0.3), "where only 40 were measured"
+    assert times_echo(results, "ours_100") is None
     assert times_echo({"ours_40": load(40, 0.5)}, "ours_40") is None
 
 
 def test_each_number_of_calls_has_its_own_yardstick() -> None:
-    results = {"echo_40_before": load(40, 0.1), "echo_200_before": load(200, 0.4)}
-    assert (yardstick(results, 10), yardstick(results, 200)) == (0.1, 0.4)
+    results = {"echo_40_1": load(40, 0.1), "ours_10": load(10, 0.3)}
+    results |= {"ours_100": load(100, 0.3), "echo_200_1": load(200, 0.4)}
+    assert (yardstick(results, "ours_10"), yardstick(results, "ours_100")) == (0.1, 0.4)
+
+
+def test_of_some_windows_the_middle_one_counts() -> None:
+    """All of it: its parts belong together."""
+    windows = [{"percent": percent, "loop": percent / 2} for percent in (0.2, 9.0, 0.1)]
+    assert middle(windows) == {"percent": 0.2, "loop": 0.1}
+    assert middle(windows[:1]) == windows[0]
+
+
+def test_what_is_missed_has_its_floor_beside_it() -> None:
+    results = {
+        "echo_40_1": load(40, 0.1),
+        "ours_40": load(40, 0.24),
+        "floor_40": load(40, 0.16, channel=0.1, loop=0.05, rest=0.01),
+        "floor_40_chunk100": load(40, 0.12, loop=0.02),
+        "side_by_side": {"calls": 60, "floor_us": 990.0, "echo_us": 1000.0, "chunk20_us": 1100.0}
+        | dict.fromkeys(("echo_waits", "chunk20_waits"), 50.0),
+    }
+    found = floors(results)
+    wanted = {"times_echo_40": 1.6, "channel_times_echo_40": 1.0, "loop_us_40": 500.0}
+    wanted |= {"times_echo_40_chunk100": 1.2, "channel_beside_echo": 0.99}
+    assert wanted.items() <= found.items()
+    assert not any("200" in key for key in found)
+    told = "\n".join(bench_report.notes(results))
+    assert "floor of a call, 40 calls: 1.60 x Echo() (2.40 with an agent)" in told
+    assert "channel 0.100 (0.120), loop 0.050 (0.060), rest 0.010 (0.060)" in told
+    shown = bench_targets.markdown(figures(results), found).splitlines()
+    assert shown[2].endswith("| 1.7 x Echo() | 1.6 x Echo() | 2.4 x Echo() | missed |")
+    results["floor_40"]["calls"] = results["floor_40_chunk100"]["calls"] = 4
+    assert set(floors(results)) == {"channel_beside_echo"}, "of another number of calls"
+
+
+def test_a_first_words_floor_is_of_the_most_calls() -> None:
+    words = {"first_words": {"p95": 20.0, "floor": {"p95": 17.5}}}
+    assert floors(words | {"ours_200": load(200, 0.4)}) == {"first_word_p95": 17.5}
+    assert floors(words | {"ours_40": load(40, 0.4)}) == {}
+
+
+def test_loads_with_a_target_stand_between_two_of_echo() -> None:
+    keys = [key for key, _, _ in plan(Options(), {})]
+    for calls in (40, 200):
+        inner = [key for key in keys if key.startswith((f"echo_{calls}_", f"floor_{calls}"))]
+        assert inner[0] == f"echo_{calls}_1"
+        assert inner[-1] == f"echo_{calls}_3"
+    for key, number in (("ours_40", 1), ("ours_40_chunk100", 2), ("ours_200", 1)):
+        calls = key.split("_")[1]
+        assert keys[keys.index(key) - 1] == f"echo_{calls}_{number}"
+        assert f"echo_{calls}_{number + 1}" in keys[keys.index(key) :][:3]
 
 
 def test_figures_above_echo() -> None:
     results = {
-        "echo_40_before": load(40, 0.2, threads=60),
+        "echo_40_1": load(40, 0.2, threads=60),
         "ours_40": load(40, 0.4, threads=61),
         "memory_40": {"calls": 40, "kb_for_a_call": 512.0},
         "memory_200": {"calls": 100, "kb_for_a_call": 512.0},
@@ -149,7 +206,7 @@ def test_a_call_with_an_agent_is_held_against_echo_beside_it() -> None:
 
 
 def test_another_size_than_the_target_asks_for_is_no_figure() -> None:
-    small = {"echo_40_before": load(4, 0.2), "ours_40": load(4, 0.4)}
+    small = {"echo_40_1": load(4, 0.2), "ours_40": load(4, 0.4)}
     assert figures(small | {"ours_40_chunk100": load(4, 0.3)}) == {}
     quick = {"ours_40": load(40, 0.4), "first_words": {"p95": 9.0}}
     assert "first_word_p95" not in figures(quick), "200 calls are to be up"
@@ -208,7 +265,7 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_shows() -> None:
     results = {
         "about": {"asterisk_version": "<22>"},
         "failures": ["peer: <no channel>"],
-        "echo_40_before": load(40, 0.2),
+        "echo_40_1": load(40, 0.2),
         "ours_40": load(40, 0.4),
     }
     results["figures"] = figures(results)
@@ -225,15 +282,20 @@ def test_a_run_in_which_nothing_worked_still_has_a_page() -> None:
 
 def test_what_makes_a_figure_doubtful_is_told() -> None:
     results = {
-        "echo_40_before": load(40, 0.2),
-        "echo_40_after": load(40, 0.3),
+        "echo_40_1": load(40, 0.2),
         "ours_40": load(40, 0.4, callers={"mock": 99.0}, audible=0.1),
+        "echo_40_2": load(40, 0.3),
     }
     notes = "\n".join(bench_report.notes(results))
-    for told in ("'mock' used 99 %", "too little of the time", "NO DELAYS", "before and 0.300 %"):
+    for told in (
+        "'mock' used 99 %",
+        "too little of the time",
+        "NO DELAYS",
+        "0.200 %, then 0.300 %",
+    ):
         assert told in notes
     calm = {
-        "echo_40_before": load(40, 0.2),
+        "echo_40_1": load(40, 0.2),
         "ours_40": load(40, 0.4, stages={"gap": {"count": 1, "p50": 1, "p99": 1, "max": 1}}),
     }
     assert bench_report.notes(calm) == []

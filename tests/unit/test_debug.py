@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
@@ -56,10 +57,12 @@ def test_the_word_on_one_call_goes_first(
 
 
 def test_one_of_two_calls(engine: Engine) -> None:
+    goes_on = threading.Event()
+
     async def script(conversation: Conversation) -> None:
         await conversation.next()
+        assert await asyncio.to_thread(goes_on.wait, EVENT)
         await conversation.metadata()
-        # Until the channel hangs up: so many pings, and then the close.
         for number in range(1, 3):
             await conversation.send(type="ping", ping_event={"event_id": number})
             await conversation.next()
@@ -67,8 +70,10 @@ def test_one_of_two_calls(engine: Engine) -> None:
 
     with Service(script) as service:
         for channel, debug in (("PJSIP/one-1", ON), ("PJSIP/two-2", AS_ALL)):
+            goes_on.clear()
             session = engine.call(settings=service.settings(), channel=channel)
             session.set_debug(debug)
+            goes_on.set()
             assert session.ending(EVENT)[0] == "AGENT_ENDED"
             session.release()
     assert {channel for _, channel, _ in engine.lines} == {"PJSIP/one-1"}

@@ -137,8 +137,8 @@ def test_agent_audio_is_timed_where_nothing_was_queued(engine: Engine) -> None:
         await agent.closed()
 
     with Service(script) as service:
-        call = engine.call(settings=service.settings())
         began = now_us()
+        call = engine.call(settings=service.settings())
         call.wait(TALKING)
         wait_queued(call, 320)
         slack = now_us() - began

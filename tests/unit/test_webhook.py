@@ -9,6 +9,7 @@ import os
 import re
 import select
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -123,8 +124,9 @@ def test_a_record_that_is_not_taken_holds_up_no_other(engine: Engine, place: Pat
     configure(engine, place, {"general": "", "a": ""})
     with receiver, Receiver() as other:
         configure(engine, place, {"general": receiver.url, "a": other.url})
-        bad = call(engine)
+        bad = str(uuid.uuid4())
         receiver.status = lambda body: 500 if bad.encode() in body else 200
+        call(engine, id=bad)
         good = [call(engine) for _ in range(5)]
         mine = call(engine, "a")
         taken = receiver.wait(5, EVENT)
@@ -199,9 +201,9 @@ def test_what_is_given_up(engine: Engine, place: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(limits, "SPOOL_RECORDS", 2)
         for _ in range(5):
             call(engine)
-        wait_spool(place, 2)
+        assert len(wait_lines(place, 6)) == 6
         until(lambda: "more than 2 wait" in engine.text())
-    assert len(lines(place)) == 6
+        wait_spool(place, 2)
 
 
 def test_over_the_end_of_an_engine(place: Path) -> None:

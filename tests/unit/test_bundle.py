@@ -17,6 +17,7 @@ from pyconvai.records import record
 from pyconvai.report import bundle, cutting
 from pyconvai.secret import Secret
 from tests.planted import PIN, SECRETS, Search, digits, key, mark, secret, signature
+from tests.unit.frame_reader import examples
 from tests.unit.recorded import end, facts
 
 NOW = 1_796_022_000_000
@@ -325,6 +326,7 @@ def placed(name: str, secret: str) -> list[Line]:
 
 
 @given(secret=st.one_of(*SHAPES), name=st.sampled_from(["incoming", "elevenlabs-steps"]))
+@examples(100, 2_000)
 def test_no_secret_of_a_dialplan_is_shown_wherever_it_stands(secret: str, name: str) -> None:
     """What a dialplan shows with one in each place is what it shows with another one."""
     parts = {*re.findall(r"\w{3,}", secret), secret}
@@ -342,6 +344,7 @@ def _in_tools(line: Line) -> Line:
 
 
 @given(secret=st.from_regex(r"[A-Za-z0-9_.+-]{4,20}", fullmatch=True))
+@examples(100, 2_000)
 def test_what_elevenlabs_conf_does_not_show_is_shown_nowhere(secret: str) -> None:
     """Values that are in effect, and those that are quoted, in lines of the log and reasons."""
     lines = (

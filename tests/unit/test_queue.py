@@ -254,7 +254,6 @@ def test_what_is_said_waits_for_an_agent(engine: Engine) -> None:
 
     with Service(queued(then)) as service:
         call = engine.call(settings=service.settings())
-        assert call.send(MESSAGE, "too early") != 0
         call.wait(QUEUED)
         assert call.push(said[:160]) == 0
         assert call.send(MESSAGE, "first") == call.send(CONTEXT, "second") == 0
@@ -372,13 +371,13 @@ def test_only_the_queues_own_limit_counts(engine: Engine, queue: str) -> None:
     admitted_at: list[float] = []
 
     async def then(agent: Conversation) -> None:
-        await asyncio.sleep(2.2)  # longer than both
+        await asyncio.sleep(4.2)  # longer than both
         admitted_at.append(time.monotonic())
         await agent.queue("admitted")
         assert await agent.closed() == 1000
 
     with Service(queued(then)) as service:
-        settings = service.settings(connect_timeout="2", max_duration="1", queue=queue)
+        settings = service.settings(connect_timeout="4", max_duration="1", queue=queue)
         call = engine.call(settings=settings)
         assert call.ending() == ("TIMEOUT", "max_duration (1 s) reached")
         assert time.monotonic() - admitted_at[0] > 0.9

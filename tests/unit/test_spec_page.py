@@ -26,10 +26,10 @@ def rows() -> list[tuple[str, str]]:
     return re.findall(r"^\|[^|]+: `(\w+)` \| `(faults = .+)` \|$", PAGE.read_text("utf-8"), re.M)
 
 
-async def status(engine: Engine, agent: dict[str, Any]) -> tuple[str, str]:
-    """How a conversation with such an agent ends."""
+async def status(engine: Engine, agent: dict[str, Any], seconds: int = 60) -> tuple[str, str]:
+    """How a conversation with such an agent ends; ``seconds``: connect_timeout."""
     async with MockAgent({"agents": {"default": TALK | agent}}) as mock:
-        settings = {"base_url": mock.url, "connect_timeout": "1"}
+        settings = {"base_url": mock.url, "connect_timeout": str(seconds)}
         call = engine.call(settings=settings, variables={"customer": "Ada"})
         try:
             return await asyncio.to_thread(call.ending)
@@ -43,7 +43,8 @@ def test_the_table_is_read() -> None:
 
 @pytest.mark.parametrize(("expected", "toml"), rows(), ids=[status for status, _ in rows()])
 def test_statuses(engine: Engine, expected: str, toml: str) -> None:
-    got, reason = asyncio.run(status(engine, tomllib.loads(toml)))
+    seconds = 1 if expected == "TIMEOUT" else 60
+    got, reason = asyncio.run(status(engine, tomllib.loads(toml), seconds))
     assert got == expected, reason
 
 

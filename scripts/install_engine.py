@@ -38,6 +38,10 @@ TAP = "app_forkstream.so"
 
 PYTHON_LIMIT_S = 30  # to start Python and end it; longer means that something in it hangs
 BRING_IN = f"'module reload {MODULE}' brings it in"
+LOAD_ANEW = (
+    "an Asterisk that runs refuses this engine, and goes on with its own, until "
+    f"'module unload {MODULE}', 'xmldoc reload' and 'module load {MODULE}'"
+)
 
 
 def say(what: str, text: object) -> None:
@@ -64,12 +68,16 @@ def install(arguments: argparse.Namespace) -> None:
         refuse_doubtful_python()
     target: Path = arguments.target
     with store.locked(target) as folder:
+        module = target.with_suffix(".so")
+        before = store.contract_of(module) if module.exists() else None
         store.remove_leftovers(folder)
         name = store.place(arguments.package, folder)
         put_all(arguments.file)
         store.switch(folder, name)
         say("ENGINE", target / name)
         say_in_use(store.clear_up(folder))
+        if before not in (None, store.contract_of(module)):
+            say("NOTE", f"the contract between module and engine is another one now: {LOAD_ANEW}")
     tell_of_doubts([target, *(destination.parent for _, destination in arguments.file)])
 
 

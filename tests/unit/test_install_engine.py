@@ -388,6 +388,20 @@ def test_rollback_across_the_contract_is_refused(target: Path, builds: list[str]
     assert link(target, "current") == builds[2]
 
 
+@pytest.mark.parametrize(("before", "told"), [(None, False), ("7", False), ("6", True), ("", True)])
+def test_an_install_across_the_contract_is_told(
+    target: Path, tmp_path: Path, before: str | None, told: bool
+) -> None:
+    """What is loaded goes on until it is unloaded: a reload would be refused."""
+    module, new = target.with_suffix(".so"), tmp_path / "new.so"
+    target.parent.mkdir()
+    if before is not None:
+        module.write_bytes(f"x\0convai contract {before}\0".encode() if before else b"x")
+    new.write_bytes(b"x\0convai contract 7\0")
+    said = run("install", "--package", make_package(tmp_path, "one"), "--file", new, module, target)
+    assert ("module unload app_elevenlabs_convai" in said) == told
+
+
 @pytest.mark.parametrize(("engine", "told"), [("7", False), ("", True)])
 def test_rollback_beside_a_module(target: Path, builds: list[str], engine: str, told: bool) -> None:
     """An earlier version does not say which contract it is for, so the operator is told."""

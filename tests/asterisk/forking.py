@@ -27,6 +27,8 @@ import receive
 
 ULAW = CODECS["ulaw"]
 LIMIT = EVENT
+LITTLE_ROOM = 4096
+"""Bytes: the audio of an eighth of a second."""
 
 
 @dataclass
@@ -64,14 +66,21 @@ class Heard:
         voiced = (p for p in self.direction(name) if not p.flags & receive.SILENCE_FLAG)
         return b"".join(receive.decoded(p.payload, p.codec) for p in voiced)
 
+    def check_end(self) -> None:
+        """All that was sent has come, in order, and is what the end tells."""
+        for name, line in self.stream.lines.items():
+            packets, sent = self.direction(name), self.end[name]
+            assert [p.sequence for p in packets] == list(range(sent["packets"])), name
+            samples = sum(len(receive.decoded(p.payload, p.codec)) // 2 for p in packets)
+            assert (samples, line.time) == (sent["samples"], sent["samples"] + sent["skipped"])
+        assert self.end["lost"] == 0
+
     def check_whole(self) -> None:
         """Nothing was lost, on the way or before, and all of it is in order and in time."""
+        self.check_end()
         for name, line in self.stream.lines.items():
-            packets = self.direction(name)
-            sent = self.end[name]
-            assert [p.sequence for p in packets] == list(range(sent["packets"])), name
-            assert (line.lost, line.late, line.missing_samples, sent["dropped"]) == (0, 0, 0, 0)
-        assert self.end["lost"] == 0
+            dropped = self.end[name]["dropped"]
+            assert (line.lost, line.late, line.missing_samples, dropped) == (0, 0, 0, 0), name
 
 
 def voice(payload: bytes) -> bytes:
@@ -97,21 +106,39 @@ def until(reached: Callable[[], Any], what: str) -> Any:
     return found
 
 
-class UdpListener:
-    """A socket, and a thread that takes what comes; streams by their tags."""
+class Listener:
+    """Streams as they come, by their tags."""
+
+    url = ""
+    """Where it is reached."""
+
+    def tagged(self, tag: str) -> Heard | None:
+        """The stream with this tag, if it has begun."""
+        raise NotImplementedError
+
+    def begun(self, tag: str) -> Heard:
+        """Wait for a stream's start."""
+        return until(lambda: self.tagged(tag), f"start of {tag}")  # type: ignore[no-any-return]
+
+    def ended(self, tag: str) -> Heard:
+        """Wait for a stream's end."""
+        heard = self.begun(tag)
+        until(lambda: heard.end, f"end of {tag}")
+        return heard
+
+
+class UdpListener(Listener):
+    """A socket, and a thread that takes what comes."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         receive.make_room(self._socket)
         self._socket.bind(("127.0.0.1", 0))
+        self.url = f"udp://127.0.0.1:{self._socket.getsockname()[1]}"
         self._socket.settimeout(0.1)
         self._streams: dict[str, Heard] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._read, name="listener", daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._socket.getsockname()[1])
 
     def __enter__(self) -> UdpListener:
         self._thread.start()
@@ -129,19 +156,8 @@ class UdpListener:
                 self._streams.setdefault(packet.stream, Heard()).feed(packet)
 
     def tagged(self, tag: str) -> Heard | None:
-        """The stream with this tag, if it has begun."""
         found = [s for s in list(self._streams.values()) if s.start.get("tag") == tag]
         return found[0] if found else None
-
-    def begun(self, tag: str) -> Heard:
-        """Wait for a stream's start."""
-        return until(lambda: self.tagged(tag), f"start of {tag}")  # type: ignore[no-any-return]
-
-    def ended(self, tag: str) -> Heard:
-        """Wait for a stream's end."""
-        heard = self.begun(tag)
-        until(lambda: heard.end, f"end of {tag}")
-        return heard
 
 
 def _reached_as_localhost() -> socket.socket:
@@ -151,7 +167,7 @@ def _reached_as_localhost() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0))
 
 
-class WebSocketListener:
+class WebSocketListener(Listener):
     """A server whose connections `serve_one` serves; what it hears by the stream's tag."""
 
     def __init__(
@@ -159,15 +175,23 @@ class WebSocketListener:
         serve_one: Callable[[ServerConnection], None] | None = None,
         *,
         tls: ssl.SSLContext | None = None,
+        reads: threading.Event | None = None,
     ) -> None:
-        self.heard: dict[str, Heard] = {}
+        """reads: until then it reads a stream's start alone, and has little room for the rest."""
+        self._heard: dict[str, Heard] = {}
+        self._reads = reads
         own = _reached_as_localhost() if tls else socket.create_server(("127.0.0.1", 0))
-        self._server = serve(serve_one or self._listen, sock=own, ssl=tls, compression=None)
+        if reads:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, LITTLE_ROOM)
+            # Who sends has room by what one segment holds, 64 kB on loopback.
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, LITTLE_ROOM // 4)
+        # Its own pings would end the connection of one that is not reading.
+        self._server = serve(
+            serve_one or self._listen, sock=own, ssl=tls, compression=None, ping_interval=None
+        )
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._server.socket.getsockname()[1])
+        where = "wss://localhost" if tls else "ws://127.0.0.1"
+        self.url = f"{where}:{self._server.socket.getsockname()[1]}"
 
     def __enter__(self) -> WebSocketListener:
         self._thread.start()
@@ -182,6 +206,9 @@ class WebSocketListener:
         with contextlib.suppress(ConnectionClosed):
             for message in connection:
                 self._take(heard, message)
+                if self._reads and not self._reads.is_set():
+                    self._reads.wait(LIMIT)
+                    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
                 heard.pong = heard.pong or connection.ping()
 
     def _take(self, heard: Heard, message: str | bytes) -> None:
@@ -193,15 +220,12 @@ class WebSocketListener:
                 heard.stream.feed_raw(message)
         elif not heard.start:
             heard.stream.start = json.loads(message)
-            self.heard[heard.start["tag"]] = heard
+            self._heard[heard.start["tag"]] = heard
         else:
             heard.stream.end = json.loads(message)
 
-    def ended(self, tag: str) -> Heard:
-        """Wait for a stream's end."""
-        heard = until(lambda: self.heard.get(tag), f"start of {tag}")
-        until(lambda: heard.end, f"end of {tag}")
-        return heard  # type: ignore[no-any-return]
+    def tagged(self, tag: str) -> Heard | None:
+        return self._heard.get(tag)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.forking import (
     ULAW,
     Heard,
+    Listener,
     UdpListener,
     WebSocketListener,
     check_call,
@@ -34,9 +35,9 @@ from tests.asterisk.forking import (
     until,
     voice,
 )
-from tests.asterisk.phone import section, settled
+from tests.asterisk.phone import section
 from tests.asterisk.samples import noise_agents
-from tests.timing import EVENT, SECOND, only_in_full
+from tests.timing import EVENT, SECOND
 
 # A caller's frame that Asterisk reads more than 100 ms late has had silence in its place.
 pytestmark = pytest.mark.alone
@@ -44,8 +45,6 @@ pytestmark = pytest.mark.alone
 SAY_SECONDS = 1.5
 CALL_SECONDS = 4.5
 AGENTS = 2
-MANY = 100
-STARTS = 1000
 
 # The extension is a scene: `<kind>-<tag>`. What is asked for stands in a global variable.
 DIALPLAN = """\
@@ -111,9 +110,17 @@ def pbx(asterisk: StartAsterisk, root: Root, tls: Certificate) -> Instance:
 
 
 @pytest.fixture(scope="module")
-def listener() -> Iterator[UdpListener]:
-    with UdpListener() as made:
-        yield made
+def listeners(tls: Certificate) -> Iterator[dict[str, Listener]]:
+    """One of each kind, by the scheme of its address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tls.certificate, tls.key)
+    with UdpListener() as udp, WebSocketListener() as ws, WebSocketListener(tls=context) as wss:
+        yield {"udp": udp, "ws": ws, "wss": wss}
+
+
+@pytest.fixture(scope="module")
+def listener(listeners: dict[str, Listener]) -> Listener:
+    return listeners["udp"]
 
 
 def fork(pbx: Instance, name: str, arguments: str) -> None:
@@ -132,34 +139,14 @@ def wait_none(pbx: Instance) -> None:
 
 
 @contextmanager
-def agents(pbx: Instance, root: Root, listener: UdpListener, count: int) -> Iterator[None]:
+def agents(pbx: Instance, root: Root, listener: Listener, count: int) -> Iterator[None]:
     """So many agents that speak noise, and for each a stream with its name for a tag."""
     with MockAgent(root, noise_agents(count, SAY_SECONDS)) as mock:
         names = [f"agent{i}" for i in range(count)]
         configure_agents(pbx, "".join(section(name, mock.url) for name in names))
         for name in names:
-            fork(pbx, name, f"udp://127.0.0.1:{listener.port},t({name}-{count})")
+            fork(pbx, name, f"{listener.url},t({name}-{count})")
         yield
-
-
-@only_in_full("takes a minute")
-def test_a_hundred_calls_are_copied_whole(pbx: Instance, root: Root, listener: UdpListener) -> None:
-    """Both directions, sample by sample."""
-    with (
-        agents(pbx, root, listener, MANY),
-        Callers(
-            pbx,
-            MANY,
-            lambda i: f"bot-agent{i}",
-            send=lambda i: ULAW.noise(SAY_SECONDS, 1000 + i),
-            hangup_after=CALL_SECONDS + MANY / 20,
-        ) as calls,
-    ):
-        calls.wait(60 * SECOND)
-    for i, call in enumerate(calls):
-        check_call(listener.ended(f"agent{i}-{MANY}"), call)
-        call.forget()
-    wait_none(pbx)
 
 
 # Arguments behind the destination, by tag.
@@ -235,7 +222,7 @@ def _hostile(pbx: Instance, stack: ExitStack) -> None:
         *(("floods", _floods), ("halves", _halves)),
     ):
         server = stack.enter_context(WebSocketListener(behave))
-        fork(pbx, name, f"ws://127.0.0.1:{server.port}")
+        fork(pbx, name, server.url)
     silent = stack.enter_context(tcp(lambda _connection: None))
     fork(pbx, "silent", f"ws://127.0.0.1:{silent}")
     fork(pbx, "error", f"ws://127.0.0.1:{stack.enter_context(tcp(_error))}")
@@ -245,29 +232,22 @@ def _hostile(pbx: Instance, stack: ExitStack) -> None:
     stack.callback(_over.set)
 
 
-def _where(tag: str) -> str:
-    return "wss://localhost" if tag.startswith("wss") else "ws://127.0.0.1"
+def _scheme(tag: str) -> str:
+    return tag.partition("-")[0]
 
 
 @pytest.fixture(scope="module")
-def played(pbx: Instance, root: Root, listener: UdpListener, tls: Certificate) -> Played:
+def played(pbx: Instance, root: Root, listener: Listener, listeners: dict[str, Listener]) -> Played:
     """All calls at once: with agents, in each form, with listeners that misbehave, and others."""
     start = len(pbx.log())
     with ExitStack() as stack:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(tls.certificate, tls.key)
-        sockets = {
-            f"{scheme}://{host}": stack.enter_context(WebSocketListener(tls=own))
-            for scheme, host, own in (("ws", "127.0.0.1", None), ("wss", "localhost", context))
-        }
         stack.enter_context(agents(pbx, root, listener, AGENTS))
         _hostile(pbx, stack)
         for tag, options in FORMS.items():
-            fork(pbx, tag, f"udp://127.0.0.1:{listener.port},t({tag})v(CUSTOMER){options}")
+            fork(pbx, tag, f"{listener.url},t({tag})v(CUSTOMER){options}")
         for tag, options in SOCKETS.items():
-            where = _where(tag)
-            fork(pbx, tag, f"{where}:{sockets[where].port}/in?x=1,t({tag}){options}")
-        fork(pbx, "stop", f"udp://127.0.0.1:{listener.port},t(stop)")
+            fork(pbx, tag, f"{listeners[_scheme(tag)].url}/in?x=1,t({tag}){options}")
+        fork(pbx, "stop", f"{listener.url},t(stop)")
         fork(pbx, "denied", "ws://10.1.2.3:9")
         fork(pbx, "invalid", "udp://127.0.0.1:9,z")
         extensions = [f"bot-agent{i}" for i in range(AGENTS)]
@@ -283,7 +263,7 @@ def played(pbx: Instance, root: Root, listener: UdpListener, tls: Certificate) -
             calls.wait(60 * SECOND)
         tags = [*FORMS, "stop", *(f"agent{i}-{AGENTS}" for i in range(AGENTS))]
         heard = {tag: listener.ended(tag) for tag in tags}
-        heard |= {tag: sockets[_where(tag)].ended(tag) for tag in SOCKETS}
+        heard |= {tag: listeners[_scheme(tag)].ended(tag) for tag in SOCKETS}
         for what in GIVEN_UP:
             pbx.wait_log(what, start=start)
     wait_none(pbx)
@@ -419,7 +399,7 @@ def test_the_start_tells_whose_stream_it_is(forms: dict[str, tuple[Heard, bytes]
 # ---- Life ----
 
 
-def test_programs_start_mute_and_stop(pbx: Instance, listener: UdpListener) -> None:
+def test_programs_start_mute_and_stop(pbx: Instance, listener: Listener) -> None:
     """AMI: the same as the dialplan; and events tell of it."""
     pbx.cli("manager show commands")
     with Callers(pbx, 1, "echo-invalid") as calls, Ami(pbx) as ami:
@@ -428,7 +408,7 @@ def test_programs_start_mute_and_stop(pbx: Instance, listener: UdpListener) -> N
             lambda: re.search(r"^PJSIP/\S+", pbx.cli("core show channels concise"), re.MULTILINE),
             "the channel",
         )[0].split("!")[0]
-        where = f"udp://127.0.0.1:{listener.port}"
+        where = listener.url
         answer = ami.ask("ForkStream", Channel=channel, Destination=where, Options="t(ami)")
         assert answer["Response"] == "Success", answer
         stream = answer["StreamId"]
@@ -444,10 +424,10 @@ def test_programs_start_mute_and_stop(pbx: Instance, listener: UdpListener) -> N
         calls.hangup_all()
 
 
-def test_it_goes_where_its_channel_goes(pbx: Instance, listener: UdpListener) -> None:
+def test_it_goes_where_its_channel_goes(pbx: Instance, listener: Listener) -> None:
     """An attended transfer, and another telephone that picks the call up: a masquerade."""
     for name in ("transfer", "pickup", "consult"):
-        fork(pbx, name, f"udp://127.0.0.1:{listener.port},t({name})")
+        fork(pbx, name, f"{listener.url},t({name})")
     with Telephones(pbx) as phones:
         # A bridged call: the desk gives the customer, whose channel has the stream, to a colleague.
         customer, desk = phones.phone("customer"), phones.phone("desk_transfer")
@@ -479,10 +459,10 @@ def test_it_goes_where_its_channel_goes(pbx: Instance, listener: UdpListener) ->
     wait_none(pbx)
 
 
-def test_unloading_is_refused_and_can_be_forced(pbx: Instance, listener: UdpListener) -> None:
+def test_unloading_is_refused_and_can_be_forced(pbx: Instance, listener: Listener) -> None:
     """A stream holds the module; -f ends it; and it can be loaded again."""
-    fork(pbx, "unload", f"udp://127.0.0.1:{listener.port},t(unload)")
-    fork(pbx, "again", f"udp://127.0.0.1:{listener.port},t(again)")
+    fork(pbx, "unload", f"{listener.url},t(unload)")
+    fork(pbx, "again", f"{listener.url},t(again)")
     with Callers(pbx, 1, "echo-unload", send=ULAW.noise(4.0, 5)) as calls:
         calls.wait_up()
         heard = listener.begun("unload")
@@ -506,26 +486,3 @@ def test_it_is_documented_on_the_console(pbx: Instance) -> None:
     assert "End the streams" in pbx.cli("core show application StopForkStream")
     assert "Mute a stream" in pbx.cli("manager show command ForkStreamMute")
     assert "Raised when a stream" in pbx.cli("manager show event ForkStreamStop")
-
-
-@only_in_full("takes a minute")
-def test_a_thousand_starts_and_stops_leave_nothing(pbx: Instance, listener: UdpListener) -> None:
-    """Under load: half of them by UDP, half by WebSocket."""
-    with WebSocketListener() as sockets:
-        before = None
-        for round_ in range(3):
-            where = (
-                f"ws://127.0.0.1:{sockets.port},t(w{round_})"
-                if round_ == 1
-                else f"udp://127.0.0.1:{listener.port},t(u{round_})"
-            )
-            fork(pbx, "many", where)
-            count = STARTS // 20 if round_ else 4
-            with Callers(
-                pbx, count, "loop-x", send=lambda i: ULAW.noise(3.0, i), hangup_after=8.0
-            ) as calls:
-                calls.wait(120 * SECOND)
-            wait_none(pbx)
-            pbx.wait_no_channels()
-            before = before or pbx.counters()
-        assert settled(pbx, before) == {}

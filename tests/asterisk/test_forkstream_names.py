@@ -23,7 +23,7 @@ DIALPLAN = """\
 exten => names,1,Answer()
  same => n,ForkStream(udp://a.silent.example:9)
  same => n,ForkStream(ws://b.silent.example/)
- same => n,ForkStream(udp://127.0.0.1:${PORT},t(other))
+ same => n,ForkStream(${LISTENER},t(other))
  same => n,Log(NOTICE,fork|${FORKSTREAMSTATUS}|)
  same => n,Echo()
 """
@@ -54,7 +54,7 @@ def pbx(root: Root, install: Install) -> Iterator[Instance]:
 def test_no_call_waits_for_a_name_server(pbx: Instance) -> None:
     """It has its audio, its other stream, and its end."""
     with UdpListener() as listener:
-        pbx.cli(f"dialplan set global PORT {listener.port}")
+        pbx.cli(f"dialplan set global LISTENER {listener.url}")
         with Callers(
             pbx, 1, "names", send=ULAW.noise(SAY_SECONDS, 31), hangup_after=SAY_SECONDS + 1
         ) as calls:

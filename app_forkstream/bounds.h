@@ -34,6 +34,8 @@
 /*! A direction that brings nothing for so long may be deaf (stream_listen), ms, and how often that is looked at */
 #define DEAF_MS 300
 #define LISTEN_AGAIN_MS 1000
+/*! The last of RTP's numbers: the build that Debian has of 22.10 gives no audiohook the frame behind it, whose number is 0 */
+#define SEQUENCE_LAST 0xffff
 /*! Silence that is sent for a gap, ms: what goes beyond is left out, or who has stalled for minutes would get minutes of it */
 #define FILL_MS 2000
 /*! The beep: its length in ms, its pitch in Hz, its loudness as a sample's value (-14 dBFS) */

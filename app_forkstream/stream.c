@@ -163,6 +163,28 @@ static int mix_beep(struct stream *stream, int16_t *samples, unsigned int length
 }
 
 /*!
+ * \brief Have Asterisk make its way to the hooks anew, with the next frame. The channel is locked.
+ *
+ * The empty frame is of a codec that is not the channel's: a path that has had it would take its number, 0, for the last.
+ */
+static void refresh(struct ast_channel *channel, enum ast_audiohook_direction direction)
+{
+	struct ast_format *own = direction == AST_AUDIOHOOK_DIRECTION_READ ? ast_channel_rawreadformat(channel)
+		: ast_channel_rawwriteformat(channel);
+	struct ast_frame empty = {
+		.frametype = AST_FRAME_VOICE,
+		.subclass.format = ast_format_cmp(own, ast_format_alaw) == AST_FORMAT_CMP_EQUAL ? ast_format_ulaw
+			: ast_format_alaw,
+		.samples = 1,
+		.src = "ForkStream",
+	};
+
+	if (ast_channel_audiohooks(channel)) {
+		ast_audiohook_write_list(channel, ast_channel_audiohooks(channel), direction, &empty);
+	}
+}
+
+/*!
  * \brief A frame of the channel's: copy it
  *
  * The channel and the hook are locked, but without a frame: then the hook has been taken from the channel. Where the
@@ -194,6 +216,10 @@ static int hear(struct ast_audiohook *hook, struct ast_channel *channel, struct 
 		&& mix_beep(stream, frame->data.ptr, (unsigned int) frame->samples, rate);
 	media_push(stream->media, direction == AST_AUDIOHOOK_DIRECTION_READ ? PACKET_RX : PACKET_TX, frame->data.ptr,
 		(unsigned int) frame->samples, rate);
+	/* At the end: the path by which this frame came goes. */
+	if (frame->seqno == SEQUENCE_LAST) {
+		refresh(channel, direction);
+	}
 	return changed ? 0 : -1;
 }
 
@@ -326,28 +352,6 @@ static struct ast_channel *find_channel(struct stream *stream)
 	ao2_unlock(stream);
 	channel = ast_channel_get_by_name(name);
 	return channel ? channel : ast_channel_get_by_name(unique_id);
-}
-
-/*!
- * \brief Have Asterisk make its way to the hooks anew, with the next frame. The channel is locked.
- *
- * The empty frame is of a codec that is not the channel's: a path that has had it would take its number, 0, for the last.
- */
-static void refresh(struct ast_channel *channel, enum ast_audiohook_direction direction)
-{
-	struct ast_format *own = direction == AST_AUDIOHOOK_DIRECTION_READ ? ast_channel_rawreadformat(channel)
-		: ast_channel_rawwriteformat(channel);
-	struct ast_frame empty = {
-		.frametype = AST_FRAME_VOICE,
-		.subclass.format = ast_format_cmp(own, ast_format_alaw) == AST_FORMAT_CMP_EQUAL ? ast_format_ulaw
-			: ast_format_alaw,
-		.samples = 1,
-		.src = "ForkStream",
-	};
-
-	if (ast_channel_audiohooks(channel)) {
-		ast_audiohook_write_list(channel, ast_channel_audiohooks(channel), direction, &empty);
-	}
 }
 
 static void copy_unique_id(struct stream *stream, char *unique_id)

@@ -228,6 +228,13 @@ struct ast_frame *ast_audiohook_write_list(struct ast_channel *chan,
 	return frame;
 }
 
+static int frame_number;
+
+void host_channel_hears_number(int number)
+{
+	frame_number = number;
+}
+
 int host_channel_hears(struct ast_channel *channel, int is_written, int16_t *samples,
 	unsigned int length, unsigned int rate)
 {
@@ -238,6 +245,7 @@ int host_channel_hears(struct ast_channel *channel, int is_written, int16_t *sam
 		.samples = (int) length,
 		.datalen = (int) length * 2,
 		.data.ptr = samples,
+		.seqno = frame_number,
 		.src = "host",
 	};
 	int changed = 0;

@@ -214,6 +214,8 @@ void host_channel_end(struct ast_channel *channel);
 /*! \brief The channel's audiohooks get samples that were read from it, or written to it. \return whether one has changed them */
 int host_channel_hears(struct ast_channel *channel, int is_written, int16_t *samples,
 	unsigned int length, unsigned int rate);
+/*! \brief All that is given to audiohooks from now on has come by RTP with this number; 0: none has */
+void host_channel_hears_number(int number);
 /*! \brief Empty frames that were given to audiohooks as read or written, so that Asterisk makes its path anew */
 unsigned int host_refreshed(int is_written);
 size_t host_channel_hooks(struct ast_channel *channel);

@@ -93,7 +93,7 @@ def voice(payload: bytes) -> bytes:
 def check_call(heard: Heard, call: Call) -> None:
     """Both directions of a call, sample by sample."""
     heard.check_whole()
-    assert heard.voice("rx") == voice(call.said), f"{call}: not what the caller said"
+    assert heard.voice("rx") == voice(call.sent), f"{call}: not what the caller said"
     assert heard.voice("tx") == voice(call.heard), f"{call}: not what the caller heard"
 
 

@@ -18,8 +18,11 @@ from testbed.ami import Ami
 from testbed.call import Call
 from testbed.callers import Callers
 from testbed.instance import Instance
+from testbed.line import Phone
 from testbed.mock import MockAgent
 from testbed.root import Root
+from testbed.rtp import SEQUENCES
+from testbed.speech import speech
 from testbed.telephones import Telephones
 from testbed.tls import Certificate
 from tests.asterisk.conftest import StartAsterisk
@@ -44,6 +47,7 @@ pytestmark = pytest.mark.alone
 
 SAY_SECONDS = 1.5
 CALL_SECONDS = 4.5
+WORDS = "One two three four five six seven eight."
 AGENTS = 2
 
 # The extension is a scene: `<kind>-<tag>`. What is asked for stands in a global variable.
@@ -247,21 +251,25 @@ def played(pbx: Instance, root: Root, listener: Listener, listeners: dict[str, L
             fork(pbx, tag, f"{listener.url},t({tag})v(CUSTOMER){options}")
         for tag, options in SOCKETS.items():
             fork(pbx, tag, f"{listeners[_scheme(tag)].url}/in?x=1,t({tag}){options}")
-        fork(pbx, "stop", f"{listener.url},t(stop)")
+        for tag in ("stop", "numbers"):
+            fork(pbx, tag, f"{listener.url},t({tag})")
         fork(pbx, "denied", "ws://10.1.2.3:9")
         fork(pbx, "invalid", "udp://127.0.0.1:9,z")
         extensions = [f"bot-agent{i}" for i in range(AGENTS)]
         extensions += [*(f"echo-{tag}" for tag in (*FORMS, *SOCKETS)), *HOSTILE]
-        extensions += ["stop-stop", "echo-denied", "echo-invalid"]
+        extensions += ["stop-stop", "echo-denied", "echo-invalid", "echo-numbers"]
+        # Its RTP has number 0 in the midst of what it says.
+        numbers = Phone(root, speech(root, WORDS), sequence=SEQUENCES - 40).say(1600)
         with Callers(
             pbx,
             len(extensions),
             extensions.__getitem__,
             send=lambda i: ULAW.noise(SAY_SECONDS, 2000 + i),
+            play=lambda i: numbers if extensions[i] == "echo-numbers" else None,
             hangup_after=CALL_SECONDS,
         ) as calls:
             calls.wait(60 * SECOND)
-        tags = [*FORMS, "stop", *(f"agent{i}-{AGENTS}" for i in range(AGENTS))]
+        tags = [*FORMS, "stop", "numbers", *(f"agent{i}-{AGENTS}" for i in range(AGENTS))]
         heard = {tag: listener.ended(tag) for tag in tags}
         heard |= {tag: listeners[_scheme(tag)].ended(tag) for tag in SOCKETS}
         for what in GIVEN_UP:
@@ -283,6 +291,12 @@ def forms(played: Played) -> dict[str, tuple[Heard, bytes]]:
 def test_an_agent_s_call_is_copied_whole(played: Played, number: int) -> None:
     """Both directions, apart, in order, sample by sample; and the call ends the stream."""
     check_call(played.heard[f"agent{number}-{AGENTS}"], played.calls[f"bot-agent{number}"])
+
+
+def test_it_is_whole_where_the_numbers_of_rtp_begin_anew(played: Played) -> None:
+    call = played.calls["echo-numbers"]
+    assert voice(next(p.payload for p in call.recording.packets_sent if not p.sequence))
+    check_call(played.heard["numbers"], call)
 
 
 @pytest.mark.parametrize("extension", HOSTILE)

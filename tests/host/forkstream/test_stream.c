@@ -686,3 +686,29 @@ TEST(a_direction_that_may_be_deaf_is_heard_anew)
 	streams_end(channel);
 	close(fd);
 }
+
+TEST(the_frame_behind_the_last_number_is_heard)
+{
+	struct ast_channel *channel = streams_begin(NULL);
+	const unsigned int before[2] = { host_refreshed(0), host_refreshed(1) };
+	char url[64];
+	char arguments[80];
+	int16_t samples[160] = { 1 };
+	int fd = listen_udp(url);
+	int number;
+	int i;
+
+	/* Muted, so that no direction is taken for deaf. */
+	snprintf(arguments, sizeof(arguments), "%s,m", url);
+	fork_stream(channel, arguments);
+	for (number = SEQUENCE_LAST - 1; number <= SEQUENCE_LAST; number++) {
+		host_channel_hears_number(number);
+		for (i = 0; i < 2; i++) {
+			CHECK_INT(host_channel_hears(channel, i, samples, 160, 8000), 0);
+			CHECK_INT(host_refreshed(i), before[i] + (number == SEQUENCE_LAST));
+		}
+	}
+	host_channel_hears_number(0);
+	streams_end(channel);
+	close(fd);
+}

@@ -130,10 +130,11 @@ class Telephones(Board):
                 media=Media(port, (phone.codec,)),
                 when_open=when_open,
             )
+            assert self._endpoint is not None
+            # First: who finds the leg among its telephone's may ask for its recording at once.
+            self._endpoint.open(number, port, leg.record, phone.codec, silence=True)
             self.legs.append(leg)
             phone.legs.append(leg)
-            assert self._endpoint is not None
-            self._endpoint.open(number, port, leg.record, phone.codec, silence=True)
             self._changed.notify_all()
         return leg
 

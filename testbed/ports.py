@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,12 @@ LAST_PORT = 32_000
 BLOCK = 2_000
 """Ports of one instance: two RTP ports each for 450 calls on either side, and room for others."""
 
+
+FREE_SECONDS = 60.0
+"""Limit on a free block: there are eleven, and tests that run at once may want more for a while."""
+
+POLL_SECONDS = 0.1
+"""How often to look for one that was given back."""
 
 TABLES = ("udp", "udp6", "tcp", "tcp6")
 
@@ -64,13 +71,18 @@ class PortBlock:
 
 
 def _claim_block() -> tuple[socket.socket, int]:
-    for first in range(FIRST_PORT, LAST_PORT - BLOCK + 1, BLOCK):
-        held = claim(f"ports-{first}")
-        if held is None:
-            continue
-        if _used().isdisjoint(range(first, first + 3)):
-            return held, first
-        held.close()
+    deadline = time.monotonic() + FREE_SECONDS
+    while True:
+        for first in range(FIRST_PORT, LAST_PORT - BLOCK + 1, BLOCK):
+            held = claim(f"ports-{first}")
+            if held is None:
+                continue
+            if _used().isdisjoint(range(first, first + 3)):
+                return held, first
+            held.close()
+        if time.monotonic() > deadline:
+            break
+        time.sleep(POLL_SECONDS)
     raise TestbedError(f"no free block of {BLOCK} ports between {FIRST_PORT} and {LAST_PORT}")
 
 

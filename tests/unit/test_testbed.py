@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,16 +17,17 @@ from pathlib import Path
 import pytest
 
 from testbed import config, mirror, rootfolder
+from testbed import ports as ports_module
 from testbed.claims import claim
 from testbed.errors import TestbedError
 from testbed.instance import Instance
 from testbed.measure import CpuWindow, process_counters
 from testbed.paths import BUILD, PROJECT
-from testbed.ports import PortBlock
+from testbed.ports import BLOCK, PortBlock
 from testbed.root import Root
 from testbed.rtp import CODECS, EVENT_TYPE, RECORD, Recording
 from testbed.speech import decode_ulaw, loud_parts, read_wav, write_wav
-from tests.timing import PROGRAM
+from tests.timing import PROGRAM, SECOND
 from tests.unit.nobody import only_root
 
 ULAW = CODECS["ulaw"]
@@ -173,6 +175,22 @@ def test_two_blocks_of_ports_do_not_meet() -> None:
     finally:
         one.release()
         two.release()
+
+
+def test_a_block_that_is_given_back_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes when there is none waits for it, but not for ever."""
+    monkeypatch.setattr(ports_module, "FIRST_PORT", 8400)
+    monkeypatch.setattr(ports_module, "LAST_PORT", 8400 + BLOCK)
+    one = PortBlock()
+    giving_back = threading.Timer(0.3 * SECOND, one.release)
+    giving_back.start()
+    other = PortBlock()
+    giving_back.join()
+    assert other.first == one.first == 8400
+    monkeypatch.setattr(ports_module, "FREE_SECONDS", 0.0)
+    with pytest.raises(TestbedError, match="no free block"):
+        PortBlock()
+    other.release()
 
 
 # --- instances ---

@@ -314,7 +314,7 @@ static void append_calls(struct ast_str **out, struct page_cursor *cursor, struc
 			append_call(out, calls[i], cursor->has_levels ? LEVELS_NEW : LEVELS_FIRST);
 		}
 	}
-	ast_str_append(out, 0, "],");
+	ast_str_append(out, 0, "]");
 	registry_free_list(calls, count);
 	cursor->has_levels = 1;
 }
@@ -352,7 +352,7 @@ static void append_endings(struct ast_str **out, struct page_cursor *cursor, str
 			ao2_replace(*found, feeds[i]);
 		}
 	}
-	ast_str_append(out, 0, "]");
+	ast_str_append(out, 0, "],");
 	if (count && feeds[0]->ended > cursor->ended) {
 		cursor->ended = feeds[0]->ended;
 	}
@@ -413,11 +413,12 @@ void page_status_append(struct ast_str **out, struct page_cursor *cursor)
 	if (agents) {
 		append_agents(out, agents);
 	}
+	/* First those that are over: one that ends meanwhile is not shown as up beside its own ending. */
+	append_endings(out, cursor, &looked_at);
 	append_calls(out, cursor, &call);
 	if (call) {
-		looked_at = ao2_bump(call->feed);
+		ao2_replace(looked_at, call->feed);
 	}
-	append_endings(out, cursor, &looked_at);
 	if (looked_at) {
 		append_looked_at(out, cursor, looked_at, call);
 	}

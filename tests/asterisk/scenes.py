@@ -13,6 +13,7 @@ from testbed.telephone import Leg
 from tests.asterisk.phone import section
 from tests.asterisk.stage import (
     AGENT,
+    MOVING,
     REPLIES,
     ULAW,
     Stage,
@@ -440,7 +441,7 @@ def redirect(stage: Stage, call: Leg) -> None:
     sessions = stage.pbx.cli("elevenlabs show sessions").splitlines()
     channel = next(line for line in sessions if f" {stage.agent} " in line).split()[0]
     elsewhere = {"Context": "callers", "Exten": "elsewhere", "Priority": "1"}
-    with stage.moving:
+    with MOVING:
         stage.phones.manage("Redirect", Channel=channel, **elsewhere)
         stage.pbx.wait_log(f"elsewhere {channel}")
     stage.speak(call, "echo")

@@ -39,6 +39,11 @@ HEARD = 0.8
 
 WORD_SECONDS = 0.4
 
+MOVING = threading.Lock()
+"""Held while a channel is moved. Asterisk 22.10 may stop for good where two are: one has the lock
+for that and waits for a serializer of SIP, which two calls may share, and in which the other waits
+for the lock."""
+
 # All that is said is sent at once: on a busy machine the second piece may come too late to be
 # heard behind the first without a pause.
 AGENT = """
@@ -80,10 +85,6 @@ class Stage:
     pbx: Instance
     phones: Telephones
     agent: str
-    moving: threading.Lock
-    """Held while a channel is moved. Asterisk 22.10 may stop for good where two are: one has
-    the lock for that and waits for a serializer of SIP, which two calls may share, and in which the
-    other waits for the lock."""
     said: dict[str, bytes] = field(default_factory=dict)
     said_by: dict[str, Leg] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)
@@ -106,14 +107,10 @@ class Stage:
         return self.hears(leg, GREETING, "greeting")
 
     def dial(self, phone: Telephone, other: Telephone, extension: str) -> tuple[Leg, Leg]:
-        """Call another telephone, until that hears the caller: both legs.
-
-        Asterisk answers before it has joined the two, and refuses until then to transfer them.
-        """
+        """Call another telephone, until that hears the caller: both legs."""
         leg = phone.call(extension).wait_up()
         there = other.wait_call()
-        leg.say(leg.codec.noise(0.2, seed=4))
-        until(lambda: loud_seconds(there.so_far().heard) > 0.1, f"{there} does not hear {leg}")
+        wait_joined(leg, there)
         return leg, there
 
     def hears(self, leg: Leg, sound: bytes, what: str) -> Leg:
@@ -127,12 +124,12 @@ class Stage:
 
     def transfer(self, leg: Leg, other: Leg, *, stays: bool = False) -> None:
         """Have a telephone join the far ends of two calls of its own; stays: see Leg.refer."""
-        with self.moving:
+        with MOVING:
             assert leg.transfer_to(other, stays=stays) == 200
 
     def pick_up(self, phone: Telephone, leg: Leg) -> Leg:
         """Have another telephone take over a call with the agent."""
-        with self.moving:
+        with MOVING:
             taken = phone.call(self.agent, replaces=leg).wait_up()
             leg.wait(EVENT)  # Asterisk hangs up there once it has moved the channel
         return taken
@@ -194,11 +191,10 @@ def play(pbx: Instance, mock: MockAgent, scenes: Sequence[Scene]) -> dict[str, P
     """Play all scenes at once; what came of each by its name. The mock has ended afterwards."""
     start = len(pbx.log())
     stages: dict[str, Stage] = {}
-    moving = threading.Lock()
     with Telephones(pbx) as phones, ThreadPoolExecutor(len(scenes)) as threads:
         futures: dict[str, Future[None]] = {}
         for each in scenes:
-            stage = stages[each.__name__] = Stage(pbx, phones, each.__name__, moving)
+            stage = stages[each.__name__] = Stage(pbx, phones, each.__name__)
             futures[each.__name__] = threads.submit(each, stage)
         failed = {name: future.exception() for name, future in futures.items()}
     pbx.wait_no_channels()
@@ -244,6 +240,21 @@ def loud_seconds(payload: bytes, codec: str = "ulaw") -> float:
     return CODECS[codec].seconds(size) * sum(
         len(set(p) - {silent, silent ^ 0x80}) > 9 for p in pieces
     )
+
+
+def wait_joined(leg: Leg, there: Leg) -> None:
+    """Wait until a telephone hears the one that has called it.
+
+    Asterisk answers before it has joined the two, and until then refuses to transfer them, and
+    drops what is said: so a packet of noise is said at each look.
+    """
+    noise = leg.codec.noise(leg.codec.seconds(leg.codec.packet_bytes), seed=44)
+
+    def is_heard() -> bool:
+        leg.say(noise)
+        return loud_seconds(there.so_far().heard) > 0
+
+    until(is_heard, f"{there} does not hear {leg}")
 
 
 def until(reached: Callable[[], bool], what: str, limit: float = EVENT) -> None:

@@ -24,7 +24,7 @@ from testbed.telephone import Leg
 from testbed.telephones import Telephones
 from tests.asterisk.phone import RESULT, Result, results
 from tests.asterisk.samples import in_time, is_said
-from tests.asterisk.stage import HEARD, packets_of, until
+from tests.asterisk.stage import HEARD, MOVING, packets_of, until, wait_joined
 
 ULAW = CODECS["ulaw"]
 EXAMPLE = PROJECT / "app_elevenlabs_convai" / "extensions.conf.example"
@@ -239,6 +239,17 @@ class Stage:
         self.phones.manage(
             "Redirect", Channel=channel, Context="elsewhere", Exten="s", Priority="1"
         )
+
+    def take_customer(self, number: str) -> Leg:
+        """Have a customer ring who has the agent, to be transferred there: the customer's leg."""
+        phone = self.phones.phone(f"other_{self.name}", number)
+        customer = phone.call(f"dial_customer_{self.name}").wait_up()
+        at_desk = self.leg.phone.wait_call()
+        wait_joined(customer, at_desk)
+        self.in_step()
+        with MOVING:
+            assert at_desk.transfer_to(self.leg) == 200
+        return customer
 
     def hears(self, leg: Leg, sound: bytes) -> None:
         until(lambda: sound in leg.so_far().heard, f"{self.name}: not heard by {leg}")

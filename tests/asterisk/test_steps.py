@@ -140,11 +140,7 @@ def sent_on(stage: Stage) -> None:
 
 def moved(stage: Stage) -> None:
     """A desk consults the agent, and transfers its customer there while a step has the channel."""
-    customer = stage.phones.phone("other_moved", "5550102").call("dial_customer_moved").wait_up()
-    at_desk = stage.leg.phone.wait_call()
-    stage.in_step()
-    assert at_desk.transfer_to(stage.leg) == 200
-    stage.played.others["customer"] = customer
+    customer = stage.played.others["customer"] = stage.take_customer("5550102")
     customer.press(CARD)
     stage.hears(customer, REPLY)
     stage.speak(customer, "afterwards")
@@ -153,17 +149,13 @@ def moved(stage: Stage) -> None:
 
 def moved_then_answered(stage: Stage) -> None:
     """The customer comes while sales is rung; then sales takes the call, which is theirs."""
-    customer = stage.phones.phone("other_answered", "5550103")
-    leg = customer.call("dial_customer_moved_then_answered").wait_up()
-    at_desk = stage.leg.phone.wait_call()
     sales = stage.person.wait_call()
-    stage.in_step()
-    assert at_desk.transfer_to(stage.leg) == 200
+    customer = stage.take_customer("5550103")
     sales.answer().wait_up()
     stage.ended()
-    stage.leg = stage.played.leg = leg
+    stage.leg = stage.played.leg = customer
     stage.talk(sales, "sales")
-    leg.hangup()
+    customer.hangup()
     sales.wait()
 
 

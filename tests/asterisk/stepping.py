@@ -325,9 +325,26 @@ def keep_records(pbx: Instance) -> None:
         (pbx.log_path.parent / name.replace("_", "-")).mkdir()
 
 
+def wait_recorded(pbx: Instance) -> None:
+    """Wait until all is written of calls that are over: Asterisk does it behind their ends."""
+
+    def is_through() -> bool:
+        events = [event["eventtype"] for event in _written(pbx, "cel_custom")]
+        return events.count("CHAN_START") == events.count("CHAN_END")
+
+    until(is_through, "CEL has not all")
+    # A line for each channel that has a record still to be written.
+    channel = re.compile(r"(?m)^\S+/\S+ ")
+    until(lambda: not channel.search(pbx.cli("cdr show active")), "CDR has not all")
+
+
 def records(pbx: Instance, kind: str, scene: str) -> list[dict[str, str]]:
     """What cdr_custom or cel_custom has written of a scene's call."""
+    return [line for line in _written(pbx, kind) if line["userfield"] == scene]
+
+
+def _written(pbx: Instance, kind: str) -> list[dict[str, str]]:
+    """All that cdr_custom or cel_custom has written."""
     (file,) = Path(pbx.folder).rglob(f"{kind}.txt")
     names = [re.sub(r"\W", "", item) for item in RECORDS[kind][1]]
-    lines = csv.DictReader(file.read_text(encoding="utf-8").splitlines(), names)
-    return [line for line in lines if line["userfield"] == scene]
+    return list(csv.DictReader(file.read_text(encoding="utf-8").splitlines(), names))

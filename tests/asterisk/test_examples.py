@@ -28,6 +28,7 @@ from tests.asterisk.stepping import (
     keep_records,
     play,
     records,
+    wait_recorded,
 )
 
 
@@ -55,6 +56,7 @@ def come(pbx: Instance, root: Root) -> Come:
         names = [each.__name__ for each in scenes.SCENES]
         assert "reloaded successfully" in configure(pbx, scenes.sections(mock.url, names))
         played = play(pbx, mock, scenes.SCENES, scenes.DIALLED)
+        wait_recorded(pbx)
     told = [s["dynamic_variables"] for s in mock.report["sessions"] if s["agent_id"] == "briefing"]
     return Come(pbx, played, [str(each["summary"]) for each in told])
 

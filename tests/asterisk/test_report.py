@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,13 +17,18 @@ from testbed.instance import Instance
 from testbed.line import Phone
 from testbed.mock import MockAgent
 from testbed.root import Root
+from testbed.rtp import CODECS
 from testbed.speech import speech
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.page import Viewer, add_users
 from tests.asterisk.phone import RESULT, configure, section, wait_talking
 from tests.asterisk.reporting import LEFT, leave, report, unpacked
+from tests.asterisk.stage import loud_seconds, until
 from tests.planted import PIN, SECRETS, Search, digits, key, mark, secret
-from tests.timing import EVENT, MS, SECOND
+
+ULAW = CODECS["ulaw"]
+DONE = ULAW.noise(0.6, seed=2)
+"""What the agent says behind its tool."""
 
 HOSTILE = "</p><script>alert(1)</script> \u202eevil\u202c"
 LONG = f"{HOSTILE} first second third fourth fifth sixth seventh eighth ninth tenth"
@@ -151,13 +155,15 @@ def spoken(levels: dict[str, str], side: str) -> list[float]:
 def test_the_report_of_a_call(pbx: Instance, mock: MockAgent) -> None:
     """Levels by the channel's own time, the interruption where it was, words as text."""
     configure(pbx, conf(mock, transcripts="records"))
-    words = speech(pbx.root, "One two three four five six seven eight nine ten.")
-    phone = Phone(pbx.root, words)
-    phone.silence(round(SECONDS_BEFORE * 1000)).say(1000).silence(2500).say(600).silence(8000)
-    with Callers(pbx, 1, "default", play=phone, hangup_after=phone.seconds) as calls:
+    with Callers(pbx, 1, "default") as calls:
+        (call,) = calls
+        until(lambda: loud_seconds(call.so_far().heard) > SECONDS_BEFORE, "no greeting")
+        call.say(ULAW.noise(1.0, seed=11))
+        until(lambda: DONE in call.so_far().heard, "the tool is not done")
+        call.say(ULAW.noise(0.6, seed=12))
         calls.wait()
-    made = page_of(pbx, "last")
     (record,) = _records(pbx)
+    made = page_of(pbx, "last")
     by_id = page_of(pbx, record["conversation_id"])
     assert _without_time(by_id) == _without_time(made) == _without_time(page_of(pbx, record["id"]))
 
@@ -172,19 +178,19 @@ def test_the_report_of_a_call(pbx: Instance, mock: MockAgent) -> None:
 
     agent, caller = spoken(record["levels"], "agent"), spoken(record["levels"], "caller")
     (cut,) = record["interrupted"]
-    assert agent[0] < 0.5
     before = [at for at in agent if at < caller[0]]
     # It was sent all at once; on the channel's time it spoke until it was interrupted.
     assert len(before) >= 10, agent
     assert cut["length_ms"] >= 5900
-    assert abs(cut["heard_ms"] / 1000 - cut["at_ms"] / 1000) < 1, cut
+    assert abs(cut["at_ms"] - cut["heard_ms"] - 1000 * agent[0]) < 1000, (cut, agent[0])
     first = record["transcript"][0]
     assert 0 < first["heard_characters"] < len(first["said"] or first["text"])
     (away,) = record["away"]
     assert (away["why"], away["step"]) == ("step", "look")
     assert away["ms"] >= 400
     last = [at for at in agent if at > (away["at_ms"] + away["ms"]) / 1000]
-    assert 0.8 <= len(last) / 10 <= 1.3, agent
+    # 0.9 s in tenths, of which the first may have begun in the step, and the last is not whole.
+    assert 7 <= len(last) <= 13, agent
     # What comes behind a step answers nobody's word; the last turn does.
     (turn,) = record["latency"]
     assert abs(turn["at_ms"] / 1000 - next(at for at in last if at > last[0] + 1)) < 0.3, agent
@@ -193,11 +199,15 @@ def test_the_report_of_a_call(pbx: Instance, mock: MockAgent) -> None:
 
 def _records(pbx: Instance) -> list[dict[str, Any]]:
     folder = pbx.folder / "spool" / "elevenlabs"
-    until = time.monotonic() + EVENT
-    while not (files := list(folder.glob("records-*.jsonl"))):
-        assert time.monotonic() < until
-        time.sleep(20 * MS)
-    return [orjson.loads(line) for line in files[0].read_bytes().splitlines()]
+    found: list[dict[str, Any]] = []
+
+    def is_there() -> bool:
+        for file in folder.glob("records-*.jsonl"):
+            found.extend(map(orjson.loads, file.read_bytes().splitlines()))
+        return bool(found)
+
+    until(is_there, "nothing is recorded")
+    return found
 
 
 def _without_time(page: str) -> str:
@@ -313,10 +323,10 @@ def test_who_may_only_look(pbx: Instance, mock: MockAgent, where: str) -> None:
         with Callers(pbx, 1, "default", play=phone, hangup_after=60) as calls:
             wait_talking(pbx, 1)
             (call,) = viewer.status()["calls"]
-            until = time.monotonic() + 20 * SECOND
-            while not all(word in page_of(pbx, call["channel"]) for word in SPOKEN[:3]):
-                assert time.monotonic() < until, page_of(pbx, call["channel"])
-                time.sleep(100 * MS)
+            until(
+                lambda: all(word in page_of(pbx, call["channel"]) for word in SPOKEN[:3]),
+                "not all of it is in the report",
+            )
             up = ways(pbx, viewer, ami, call["channel"], call["id"])
             calls.hangup_all()
         pbx.wait_no_channels()

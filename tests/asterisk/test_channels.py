@@ -162,7 +162,7 @@ def test_sent_elsewhere(pbx: Instance) -> None:
         where = {"Context": "callers", "Exten": "elsewhere", "Priority": "1"}
         manager.ask("Redirect", Channel=channels(pbx)[0], **where)
         result = wait_result(pbx, start)
-        assert "Echo" in pbx.cli("core show channels")
+        until(lambda: "Echo" in pbx.cli("core show channels"), "the caller is not elsewhere")
     assert (result.status, "sent elsewhere" in result.reason) == ("HANGUP", True), result
     assert not settled(pbx, before)
 
@@ -200,7 +200,7 @@ def test_bridged_away(pbx: Instance) -> None:
         calls.wait_up()
         first, second = channels(pbx)
         manager.ask("Bridge", Channel1=first, Channel2=second)
-        assert "0 sessions" in pbx.cli("elevenlabs show sessions")
+        until(lambda: "0 sessions" in pbx.cli("elevenlabs show sessions"), "it talks on")
     assert not settled(pbx, before)
 
 

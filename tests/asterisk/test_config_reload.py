@@ -15,7 +15,7 @@ from testbed.mock import MockAgent
 from testbed.root import Root
 from testbed.rtp import CODECS
 from tests.asterisk.conftest import StartAsterisk
-from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_result
+from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_result, wait_talking
 from tests.timing import EVENT, MS
 
 MODULE = "app_elevenlabs_convai"
@@ -187,7 +187,7 @@ def live(pbx: Instance, mock: MockAgent) -> Iterator[Callers]:
     """A call that is up during all tests of faults, and must not notice."""
     configure(pbx, section("default", mock.url, chunk_ms="40"))
     with Callers(pbx, 1, "default") as calls:
-        calls.wait_up()
+        wait_talking(pbx, 1)
         yield calls
 
 

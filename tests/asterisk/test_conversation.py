@@ -20,6 +20,7 @@ from tests.asterisk.phone import (
     section,
     talk,
     wait_result,
+    wait_talking,
 )
 from tests.asterisk.samples import check_heard, goes_on, held_up, is_said
 from tests.asterisk.stage import loud_seconds, until
@@ -219,8 +220,7 @@ def test_the_cli_during_a_call(pbx: Instance, agent: StartAgent) -> None:
     with agent(TALKER) as mock:
         configure(pbx, section("sales_agent", mock.url, api_key=KEY))
         with Callers(pbx, 1, "sales_agent") as calls:
-            calls.wait_up()
-            mock.wait_event(lambda e: e["event"] == "transcript", EVENT)
+            wait_talking(pbx, 1)
             agents = pbx.cli("elevenlabs show agents")
             sessions = pbx.cli("elevenlabs show sessions")
             details = pbx.cli(f"elevenlabs show session {channel_name(pbx)}")

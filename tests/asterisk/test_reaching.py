@@ -19,7 +19,8 @@ from testbed.mock import MockAgent
 from testbed.root import Root
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.crowd import Crowd, Outcome, crowd
-from tests.asterisk.phone import DIALPLAN, configure, section, settled, wait_talking
+from tests.asterisk.phone import DIALPLAN, configure, section, settled
+from tests.asterisk.stage import until
 from tests.deaf import Deaf
 from tests.planted import signature
 from tests.timing import SECOND
@@ -113,8 +114,7 @@ def had(calls: Crowd) -> dict[str, Outcome]:
 
 def began_ms(calls: Crowd, name: str) -> float:
     """How long after its start a call's conversation was up, by the module's own clock."""
-    calls.calls[name].wait_up()
-    wait_talking(calls.pbx, len(LEARNED))
+    until(lambda: calls.talks(name), f"no conversation with {name}")
     shown = re.search(r"conversation after ([\d.]+) ms", calls.shown(name))
     assert shown, name
     return float(shown[1])

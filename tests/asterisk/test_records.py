@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import stat
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,10 @@ from testbed.mock import MockAgent
 from testbed.variants import install_package, make_variant
 from tests.asterisk.conftest import StartAgent, StartAsterisk
 from tests.asterisk.phone import DIALPLAN, configure, section, talk, wait_talking
+from tests.asterisk.stage import until
 from tests.asterisk.test_metrics import get
 from tests.receiver import Receiver
-from tests.timing import EVENT, MS, SECOND
+from tests.timing import EVENT, SECOND
 
 CALLS = 3
 SECRET = "wsec_0123456789abcdef"
@@ -50,11 +50,8 @@ def lines(pbx: Instance) -> list[dict[str, Any]]:
 
 
 def wait_lines(pbx: Instance, count: int) -> list[dict[str, Any]]:
-    until = time.monotonic() + EVENT
-    while len(found := lines(pbx)) < count:
-        assert time.monotonic() < until, found
-        time.sleep(20 * MS)
-    return found
+    until(lambda: len(lines(pbx)) >= count, f"not {count} records")
+    return lines(pbx)
 
 
 def spooled(pbx: Instance) -> list[Path]:
@@ -62,10 +59,13 @@ def spooled(pbx: Instance) -> list[Path]:
 
 
 def wait_spool(pbx: Instance, count: int) -> None:
-    until = time.monotonic() + EVENT
-    while len(found := spooled(pbx)) != count:
-        assert time.monotonic() < until, found
-        time.sleep(20 * MS)
+    until(lambda: len(spooled(pbx)) == count, f"not {count} records are spooled")
+
+
+def wait_waiting(pbx: Instance, count: int) -> None:
+    """Wait until the metrics say that so many records wait: that follows their files."""
+    line = f"elevenlabs_webhooks_waiting {count}\n"
+    until(lambda: line in get(pbx, "elevenlabs/metrics"), f"not {count} records wait")
 
 
 def crash(pbx: Instance) -> None:
@@ -100,10 +100,10 @@ def test_each_record_is_there_once_whatever_happens(pbx: Instance, agent: StartA
         assert sorted(each["status"] for each in found) == ["HANGUP"] * CALLS + ["LIMIT", "NOAGENT"]
         wait_spool(pbx, CALLS + 2)
         pbx.wait_log("does not take records: cannot connect to 127")
+        wait_waiting(pbx, 5)
         shown = pbx.cli("elevenlabs show webhooks")
         assert re.search(rf"127.0.0.1:{receiver.port}: 5 waiting, 0 sent, \d+ tries failed", shown)
         assert SECRET not in shown
-        assert "elevenlabs_webhooks_waiting 5\n" in get(pbx, "elevenlabs/metrics")
 
         receiver.delay = 300 * SECOND
         receiver.up()
@@ -123,7 +123,7 @@ def test_each_record_is_there_once_whatever_happens(pbx: Instance, agent: StartA
             "default",
             None,
         )
-        assert not list((folder(pbx) / "calls").glob("*.*.json"))
+        until(lambda: not list((folder(pbx) / "calls").glob("*.*.json")), "the mark stays")
 
         receiver.wait(len(unanswered) + 1, 100 * SECOND, taken=False)
         one_more = make_variant(pbx, "r1", append={"__init__.py": '\n__version__ = "0.1.0+r1"\n'})
@@ -141,7 +141,7 @@ def test_each_record_is_there_once_whatever_happens(pbx: Instance, agent: StartA
         pbx.cli(f"module load {MODULE}.so")
         receiver.wait(len(unanswered) + CALLS + 5, 100 * SECOND)
         wait_spool(pbx, 0)
-        assert "elevenlabs_webhooks_waiting 0\n" in get(pbx, "elevenlabs/metrics")
+        wait_waiting(pbx, 0)
     receiver.down()
     ids = [each["id"] for each in found]
     assert len(set(ids)) == len(ids)

@@ -23,6 +23,7 @@ from tests.asterisk.conftest import Install
 from tests.asterisk.phone import configure
 from tests.planted import key
 from tests.security import PAGE
+from tests.timing import EVENT
 
 IN_CONF, IN_FILE, IN_ENVIRONMENT = (
     key(name) for name in ("key in elevenlabs.conf", "key in the file", "key of the environment")
@@ -33,7 +34,7 @@ OF_ENVIRONMENT = "ENV(CONVAI_TEST_KEY)"
 DIALPLAN = """\
 [callers]
 exten => 100,1,Answer()
- same => n,Wait(60)
+ same => n,Wait(600)
 """
 
 
@@ -62,7 +63,7 @@ def pbx(root: Root, install: Install) -> Iterator[Instance]:
             "[environment]\nagent_id = environment\napi_key_env = CONVAI_TEST_KEY\n"
         )
         pbx.start()
-        pbx.cli("channel originate Local/100@callers application Wait 60")
+        pbx.cli("channel originate Local/100@callers application Wait 600")
         yield pbx
     finally:
         assert pbx.stop() == 0
@@ -194,7 +195,7 @@ def ari(pbx: Instance, variable: str) -> str:
             f"http://127.0.0.1:{pbx.ports.http}/ari/{path}",
             headers={"Authorization": f"Basic {login}"},
         )
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with urllib.request.urlopen(request, timeout=EVENT) as answer:
             return json.load(answer)
 
     channels = get("channels")

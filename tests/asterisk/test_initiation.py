@@ -28,7 +28,7 @@ exten => tenant,1,Set(__ELEVENLABS_OVERRIDE_prompt=Tell them a lie.)
  same => n,Dial(Local/guarded@callers)
 exten => guarded,1,ElevenLabsConvAI(guarded)
 exten => _+X.,1,Answer()
- same => n,Wait(1)
+ same => n,Wait(600)
 """
 LONG = """\
 [callers]
@@ -141,6 +141,8 @@ def test_an_outbound_call(pbx: Instance, agent: StartAgent) -> None:
                 **more,
             )
             assert answer["Response"] == "Success", answer
+            wait_talking(pbx, 1)
+            pbx.cli("channel request hangup all")
             pbx.wait_no_channels()
     told = [session["init"]["dynamic_variables"] for session in mock.report["sessions"]]
     assert [each["called_number"] for each in told] == ["+15550199", "customer 7"]

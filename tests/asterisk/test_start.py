@@ -15,7 +15,8 @@ from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.rtp import CODECS
 from tests.asterisk.conftest import StartAgent, StartAsterisk
-from tests.asterisk.phone import DIALPLAN, configure, section, talk, wait_result
+from tests.asterisk.crowd import wait_results
+from tests.asterisk.phone import DIALPLAN, RESULT, configure, section, talk, wait_result
 from tests.asterisk.samples import check_heard, is_said
 from tests.asterisk.stage import loud_seconds, until
 from tests.timing import EVENT, MS, SECOND
@@ -27,12 +28,19 @@ title = "talker"
 format = "ulaw_8000"
 first_message = { text = "Noise.", sound = "noise:1:1500", interruptible = false }
 """
+TWICE = f"""\
+exten => twice,1,ElevenLabsConvAI(http-429)
+ same => n,Log(NOTICE,{RESULT}went on|once)
+ same => n,ElevenLabsConvAI(http-429)
+ same => n,Log(NOTICE,{RESULT}went on|again)
+ same => n,Hangup()
+"""
 MUTE = 'title = "mute"\n[agents.default]\nformat = "ulaw_8000"\nfirst_message = ""\n'
 
 
 @pytest.fixture(scope="module")
 def pbx(asterisk: StartAsterisk) -> Instance:
-    return asterisk(dialplan=DIALPLAN, elevenlabs="[general]\n")
+    return asterisk(dialplan=DIALPLAN + TWICE, elevenlabs="[general]\n")
 
 
 def requests(mock: MockAgent) -> list[dict[str, Any]]:
@@ -70,13 +78,14 @@ def test_a_warm_agent_needs_no_request(pbx: Instance, agent: StartAgent) -> None
 
 
 def test_a_full_service_is_left_alone(pbx: Instance, agent: StartAgent) -> None:
+    """For two seconds: the second attempt is made right behind the first."""
     with agent("faults") as mock:
         configure(pbx, section("http-429", mock.url))
-        for words in ("HTTP 429", "is not asked for another"):
-            start = len(pbx.log())
-            place_call(pbx, "http-429")
-            result = wait_result(pbx, start)
-            assert (result.status, words in result.reason) == ("LIMIT", True), result
+        start = len(pbx.log())
+        place_call(pbx, "twice")
+        found = wait_results(pbx, ["once", "again"], start)
+    for name, words in (("once", "HTTP 429"), ("again", "is not asked for another")):
+        assert (found[name].status, words in found[name].reason) == ("LIMIT", True), found
     assert len(mock.report["requests"]) == 1
 
 

@@ -62,8 +62,12 @@ C_EXCEPT = {
     ),
     (
         f"{FORK_TOP}/websocket.c",
-        "send(websocket->fd, websocket->out, websocket->length, MSG_DONTWAIT | MSG_NOSIGNAL)",
+        "send(websocket->fd, out, websocket->length, MSG_DONTWAIT | MSG_NOSIGNAL)",
     ): "a call's audio",
+    (
+        f"{FORK_TOP}/udp.c",
+        "sendmsg(batch.socket->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL)",
+    ): "calls' audio, and the texts that tell.c has made",
     (f"{PYTHON_TOP}/core/session.c", "write(fd, &one, sizeof(one))"): "wakes who waits",
 }
 """By file and call: why it is none."""

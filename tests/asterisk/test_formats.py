@@ -15,7 +15,7 @@ import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,11 @@ from tests.asterisk.tones import HZ, Measured, from_payload, measure, to_payload
 from tests.timing import EVENT, FULL, SECOND
 
 SOUND_MS = 1500
-MOST = 0.95
+PIECE_MS = 1000
+"""Of tones in one message: where the second one is late, either part can be measured. Noise comes
+in one."""
+
+MOST = 0.9
 """Of what the agent says: when so much of it is heard, the rest is on its way."""
 
 LEVEL_DB = 0.5
@@ -72,6 +76,8 @@ exten => _o[_].,1,Dial(PJSIP/leg_opus/sip:${EXTEN:2}@127.0.0.1:${SIP_PORT})
 PHONES = {"ulaw": "ulaw", "alaw": "alaw", "g722": "slin16", "slin16": "slin16", "opus": "slin16"}
 """What the agent's channel has, and what the caller's own has."""
 LEG = {"g722": "g_", "opus": "o_"}
+SAMPLE_BYTES = 2
+"""Of slin16, which all callers have whose agent is behind such a leg."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ class Talk:
             f'output_format = "{self.out}"',
             f'input_format = "{self.into}"',
             "pace = 0",
+            f"chunk_ms = {SOUND_MS if self.sound.startswith('noise') else PIECE_MS}",
             f'first_message = {{ sound = "{self.sound}", interruptible = false }}',
         )
         return "\n".join((*lines, ""))
@@ -234,9 +241,10 @@ def test_tones_survive(pbx: Instance, heard: dict[str, list[Heard]], codec: str)
     wrong = []
     for each in heard[codec]:
         rate = 16000 if each.talk.phone == "slin16" else 8000
-        down = measure(from_payload(each.call.heard, each.talk.phone), rate)
+        samples = from_payload(each.call.heard, each.talk.phone)
+        down = measure(longest(samples, rate, gaps(each)), rate)
         up_format = FORMATS[each.talk.into]
-        up = measure(decode(each.by_agent, up_format), up_format.rate)
+        up = measure(longest(decode(each.by_agent, up_format), up_format.rate), up_format.rate)
         for what, measured, good in (
             (f"heard from {each.talk.out}", down, good_down(each.talk, down)),
             (f"said to {each.talk.into}", up, good_up(each.talk, up)),
@@ -245,6 +253,21 @@ def test_tones_survive(pbx: Instance, heard: dict[str, list[Heard]], codec: str)
             if not good:
                 wrong.append(f"{codec}: {what}: {measured}")
     assert not wrong, "\n".join(wrong)
+
+
+def gaps(each: Heard) -> list[int]:
+    """Before which samples of what was heard a packet may be missing.
+
+    Between two of its channels Asterisk loses one now and then: docs/reliability.md.
+    """
+    found = each.call.recording.gaps if each.talk.codec in LEG else []
+    return [gap.at_byte // SAMPLE_BYTES for gap in found if gap.ms > 0]
+
+
+def longest(samples: Sequence[int], rate: int, gaps: Sequence[int] = ()) -> Sequence[int]:
+    """The longest part without these gaps, and without silence: the mock may have been late."""
+    parts = pairwise([0, *gaps, len(samples)])
+    return max((span for a, b in parts for span in spans(samples[a:b], rate // 100)), key=len)
 
 
 def good_down(talk: Talk, measured: Measured) -> bool:
@@ -345,6 +368,8 @@ def test_an_interruption_between_rates(pbx: Instance, agent: StartAgent) -> None
 def spans(samples: Sequence[int], gap: int) -> Iterator[Sequence[int]]:
     """What is loud, in one piece as long as it is not quiet for so many samples."""
     loud = [i for i, value in enumerate(samples) if abs(value) > 500]
+    if not loud:
+        return
     start = loud[0]
     for one, other in zip(loud, [*loud[1:], len(samples) + gap], strict=True):
         if other - one >= gap:

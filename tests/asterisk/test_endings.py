@@ -297,10 +297,10 @@ title = "broken"
 [agents.default]
 format = "ulaw_8000"
 pace = 0
-first_message = { text = "Hello.", sound = "noise:1:16000" }
+first_message = { text = "Hello.", sound = "noise:1:120000" }
 faults = [{ name = "close", stage = "greeting", code = 1011 }]
 """
-"""An agent that has said eight seconds in one go when the service fails."""
+"""An agent that has said a minute in one go when the service fails."""
 
 
 def test_nobody_waits_for_the_last_words_of_a_broken_conversation(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from testbed.instance import Instance
 from testbed.mock import MockAgent
 from testbed.root import Root
 from tests.asterisk.conftest import Install, StartAsterisk
-from tests.asterisk.phone import DIALPLAN, configure, section, wait_result
+from tests.asterisk.phone import DIALPLAN, configure, section, wait_result, wait_talking
 from tests.timing import EVENT, PROMPT, SECOND
 
 MODULE = "app_elevenlabs_convai"
@@ -171,10 +172,11 @@ def test_the_caller_hangs_up(pbx: Instance, hang: Callable[[], None]) -> None:
 
 def test_commands(pbx: Instance, hang: Callable[[], None]) -> None:
     """Every command answers at once, and hangup hangs up."""
-    hang()
     start = len(pbx.log())
-    with Callers(pbx, 2, "deaf") as calls:
-        calls.wait_up()
+    with Callers(pbx, 1, "deaf") as first, ExitStack() as stack:
+        wait_talking(pbx, 1)
+        hang()  # half a second after the second one is there
+        second = stack.enter_context(Callers(pbx, 1, "deaf"))
         wait_hanging(pbx)
         for command, words in (
             ("elevenlabs show agents", "deaf"),
@@ -188,7 +190,8 @@ def test_commands(pbx: Instance, hang: Callable[[], None]) -> None:
             answer, seconds = timed(pbx, command)
             assert words in answer, (command, answer)
             assert seconds < PROMPT, command
-        calls.wait(limit=PROMPT)
+        for calls in (first, second):
+            calls.wait(limit=PROMPT)
     result = wait_result(pbx, start)
     assert (result.status, "by a command" in result.reason) == ("HANGUP", True), result
 

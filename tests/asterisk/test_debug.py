@@ -13,10 +13,6 @@ from testbed.mock import MockAgent
 from testbed.root import Root
 from tests.asterisk.conftest import StartAsterisk
 from tests.asterisk.phone import DIALPLAN, section, wait_talking
-from tests.timing import SECOND
-
-LINE_SECONDS = 10 * SECOND
-"""The mock pings every other second."""
 
 PINGS = """\
 title = "pings"
@@ -43,9 +39,9 @@ def logged(pbx: Instance, start: int) -> set[str]:
 
 
 def wait_message(pbx: Instance, channel: str) -> int:
-    """Wait for a message of a call's in the log; where it ends."""
+    """Wait for a message of a call's in the log, as the mock pings it; where it ends."""
     pattern = rf"ElevenLabs: {channel}: (<-|->)"
-    return pbx.wait_log(pattern, LINE_SECONDS, start=len(pbx.log())).end()
+    return pbx.wait_log(pattern, start=len(pbx.log())).end()
 
 
 def test_one_of_two(pbx: Instance) -> None:

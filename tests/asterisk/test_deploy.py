@@ -271,7 +271,7 @@ def test_the_tap_comes_and_goes_with_the_rest(pbx: service.Attached, sources: So
     assert SYNOPSIS in pbx.cli("core show application ForkStream"), "it has its own documentation"
 
 
-@pytest.mark.limit(200)
+@pytest.mark.limit(300)
 def test_uninstall_beside_calls(pbx: service.Attached) -> None:
     """The last test. The engine in use stays until the module is unloaded."""
     pbx.cli(f"module reload {MODULE}")  # lets go of engines that have ended

@@ -18,6 +18,9 @@ from tests.timing import SECOND
 PAGE = PROJECT / "docs" / "testing.md"
 FIRST_PAGE = PROJECT / "docs" / "development.md"
 NAME = f"docs-{os.getpid()}"
+RUN_SECONDS = 240
+"""Of one script: it builds, which other tests may do just then, and starts an Asterisk."""
+
 FAULT = 'faults = [{ name = "reset", stage = "greeting" }]'
 
 
@@ -38,7 +41,7 @@ def commands(script: str) -> list[str]:
     return without_files.replace("\\\n", "").strip().splitlines()
 
 
-@pytest.mark.limit(180)
+@pytest.mark.limit(2 * RUN_SECONDS)
 def test_the_example_works_as_it_stands(root: Root, tmp_path: Path) -> None:
     """As on the page; and then with an agent that breaks off, which must not pass for success."""
     script = example()
@@ -54,7 +57,7 @@ def test_the_example_works_as_it_stands(root: Root, tmp_path: Path) -> None:
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=80 * SECOND,
+                timeout=RUN_SECONDS * SECOND,
                 check=False,
             )
         finally:
@@ -68,7 +71,7 @@ def test_the_example_works_as_it_stands(root: Root, tmp_path: Path) -> None:
             assert "closed by agent (1000)" in done.stdout
 
 
-@pytest.mark.limit(180)
+@pytest.mark.limit(RUN_SECONDS)
 def test_from_a_clone_to_another_greeting(root: Root) -> None:
     """What a developer does first."""
     name = f"first-{os.getpid()}"
@@ -79,7 +82,7 @@ def test_from_a_clone_to_another_greeting(root: Root) -> None:
         env=os.environ | {"TESTBED_NAME": name},
         capture_output=True,
         text=True,
-        timeout=150 * SECOND,
+        timeout=RUN_SECONDS * SECOND,
         check=False,
     )
     if service.read_state(name):

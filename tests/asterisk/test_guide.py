@@ -22,12 +22,9 @@ from tests.asterisk.guide import Row, covered, covers, exists, rows
 from tests.asterisk.phone import wait_talking
 from tests.asterisk.place import MODULE, Place, mode, place
 from tests.asterisk.stage import until
-from tests.timing import SECOND, only_in_full
+from tests.timing import EVENT, PROGRAM, only_in_full
 
 pytestmark = pytest.mark.limit(500)
-
-HERE_SECONDS = 20 * SECOND
-"""For a line of the log, or of a program's."""
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +195,7 @@ def test_mock_server(reader: Place) -> None:
             assert any(line.startswith("ready http://127.0.0.1:") for line in server.stdout)
         finally:
             server.send_signal(signal.SIGTERM)
-            server.wait(HERE_SECONDS)
+            server.wait(EVENT)
 
 
 @covers("make test", "make test-all", "make test-full")
@@ -210,7 +207,7 @@ def test_test_targets(reader: Place) -> None:
             cwd=PROJECT,
             capture_output=True,
             text=True,
-            timeout=HERE_SECONDS,
+            timeout=PROGRAM,
             check=True,
         ).stdout
         assert "-m pytest" in said

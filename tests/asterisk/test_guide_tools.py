@@ -20,7 +20,7 @@ from testbed.root import Root
 from tests.asterisk.guide import covers
 from tests.asterisk.phone import DIALPLAN, section, wait_result, wait_talking
 from tests.asterisk.place import MODULE, TALKER, Place, place
-from tests.timing import MS, SECOND, only_in_full
+from tests.timing import MS, PROGRAM, SECOND, only_in_full
 
 pytestmark = pytest.mark.limit(600)
 
@@ -63,7 +63,7 @@ def test_static_analysis(reader: Place) -> None:
     for command in (f"cppcheck --enable=all {MODULE}.c", f"cppcheck {MODULE}.c"):
         assert f"Checking {MODULE}.c" in reader.shell.run(command)
     assert "Lines analyzed" in reader.shell.run(f"flawfinder {MODULE}.c")
-    subprocess.run(["make", "lint-c"], cwd=PROJECT, timeout=READY_SECONDS, check=True)
+    subprocess.run(["make", "lint-c"], cwd=PROJECT, timeout=PROGRAM, check=True)
 
 
 @covers(f"astyle --style=linux --indent=tab {MODULE}.c")

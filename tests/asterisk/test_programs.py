@@ -12,12 +12,11 @@ from testbed.mock import MockAgent
 from testbed.paths import PROJECT
 from testbed.root import Root
 from testbed.tls import Certificate
-from tests.timing import SECOND, only_in_full
+from tests.timing import PROGRAM, only_in_full
 
-pytestmark = pytest.mark.limit(200)
+pytestmark = pytest.mark.limit(300)
 
 FOLDER = PROJECT / "app_elevenlabs_convai" / "tests"
-RUN_SECONDS = 180 * SECOND
 GIVEN = ("ELEVENLABS_API_KEY", "ELEVENLABS_AGENT_ID", "ELEVENLABS_BASE_URL", "ELEVENLABS_CA_FILE")
 
 
@@ -30,7 +29,7 @@ def run(command: list[str], folder: Path, status: int, **given: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=RUN_SECONDS,
+        timeout=PROGRAM,
         check=False,
     )
     assert done.returncode == status, done.stdout

@@ -19,7 +19,7 @@ from tests.asterisk.phone import DIALPLAN, configure, section, talk, wait_result
 from tests.asterisk.sources import Sources
 from tests.host.programs import BUILD_LIMIT
 from tests.recipes import apply, recipes
-from tests.timing import SECOND, only_in_full
+from tests.timing import PROGRAM, only_in_full
 from tests.unit.service import Conversation, Service
 
 NAME = f"recipes-{os.getpid()}"
@@ -31,8 +31,6 @@ UNIT_TESTS = [
     for name in ("key_pages", "protocol_page", "protocol", "spec_engine", "settings", "tools")
 ]
 UNIT_TESTS += ["tests/unit/test_session.py::test_a_line_check_is_answered"]
-UNIT_SECONDS = 60 * SECOND
-
 TALKER = """\
 title = "talker"
 [agents.default]
@@ -82,7 +80,7 @@ def test_the_copy_passes_the_unit_tests(sources: Sources) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=UNIT_SECONDS,
+        timeout=PROGRAM,
         check=False,
     )
     assert done.returncode == 0, done.stdout

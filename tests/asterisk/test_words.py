@@ -137,7 +137,6 @@ def _all_of(ami: Ami) -> bytes:
     return come
 
 
-@pytest.mark.limit(90)
 def test_nothing_runs(seen: Seen) -> None:
     """K2: whoever says it, in quotes of a shell it is data."""
     assert not (seen.folder / "ran").exists()

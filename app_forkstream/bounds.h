@@ -31,7 +31,7 @@
 #define RECORD_SAMPLES_MAX 1024
 /*! A direction is quiet when it has brought nothing for so long, ms: jitter buffers hold back less */
 #define QUIET_MS 100
-/*! A direction that brings nothing for so long may be deaf (stream_listen), ms, and how often that is looked at */
+/*! A direction that brings nothing for so long may be deaf (stream_listen), ms, and how often that is seen to while it stays so */
 #define DEAF_MS 300
 #define LISTEN_AGAIN_MS 1000
 /*! The last of RTP's numbers: the build that Debian has of 22.10 gives no audiohook the frame behind it, whose number is 0 */

@@ -416,13 +416,17 @@ static unsigned int next_packet(struct media *media, struct output *output, int6
 unsigned int media_quiet(const struct media *media, int64_t now_us, int ms)
 {
 	unsigned int quiet = 0;
+	struct ring_record record;
 	unsigned int i;
 
 	for (i = 0; i < media->output_count; i++) {
 		quiet |= media->outputs[i].direction;
 	}
 	for (i = 0; i < ARRAY_LEN(media->inputs); i++) {
-		if (now_us - media->inputs[i].heard_us < ms * INT64_C(1000)) {
+		const struct input *input = &media->inputs[i];
+
+		/* What waits in the ring has come, though the network takes nothing. */
+		if (now_us - input->heard_us < ms * INT64_C(1000) || ring_peek(&input->ring, &record)) {
 			quiet &= ~(i ? PACKET_TX : PACKET_RX);
 		}
 	}

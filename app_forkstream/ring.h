@@ -27,7 +27,8 @@
 struct ring {
 	uint32_t head;	/*!< words pushed; written by the channel's thread alone */
 	uint32_t tail;	/*!< words taken; written by the network's thread alone */
-	uint32_t lost;	/*!< samples since the last record; the channel's thread's */
+	uint32_t lost;	/*!< samples since the last record, of this rate; both are the channel's thread's */
+	uint32_t rate;	/*!< Hz */
 	uint64_t dropped;	/*!< samples in all; written by the channel's thread, read by anybody */
 	int16_t words[RING_WORDS];
 };
@@ -62,6 +63,10 @@ static inline void ring_push(struct ring *ring, const int16_t *samples, unsigned
 	uint32_t used = ring->head - __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
 	int16_t header[RING_HEADER];
 
+	if (ring->rate != rate) {
+		ring->lost = ring->lost ? (uint32_t) ((uint64_t) ring->lost * rate / ring->rate) : 0;
+		ring->rate = rate;
+	}
 	if (used + RING_HEADER + count > RING_WORDS) {
 		ring->lost += count;
 		__atomic_store_n(&ring->dropped, ring->dropped + count, __ATOMIC_RELAXED);

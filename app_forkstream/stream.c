@@ -361,23 +361,31 @@ static void copy_unique_id(struct stream *stream, char *unique_id)
 	ao2_unlock(stream);
 }
 
+static void listened(struct stream *stream, unsigned int directions, int64_t now_us)
+{
+	stream->looked_after = directions;
+	stream->listen_again_us = now_us + LISTEN_AGAIN_MS * INT64_C(1000);
+}
+
 void stream_listen(struct stream *stream, int64_t now_us)
 {
 	unsigned int directions = media_quiet(stream->media, now_us, DEAF_MS);
 	struct ast_channel *channel;
 
+	/* What has been heard since is not looked after yet. */
+	stream->looked_after &= directions;
 	if (__atomic_load_n(&stream->has_moved, __ATOMIC_ACQUIRE)) {
 		directions = PACKET_BOTH;
-	} else if (!directions || now_us < stream->listen_again_us) {
+	} else if (!directions || (directions == stream->looked_after && now_us < stream->listen_again_us)) {
 		return;
 	}
 	channel = find_channel(stream);
 	/* One that is locked is tried at the next tick, one that is not there is looked for later: that costs more. */
 	if (!channel) {
-		stream->listen_again_us = now_us + LISTEN_AGAIN_MS * INT64_C(1000);
+		listened(stream, directions, now_us);
 	} else if (!ast_channel_trylock(channel)) {
 		__atomic_store_n(&stream->has_moved, 0, __ATOMIC_RELEASE);
-		stream->listen_again_us = now_us + LISTEN_AGAIN_MS * INT64_C(1000);
+		listened(stream, directions, now_us);
 		if (directions & PACKET_RX) {
 			refresh(channel, AST_AUDIOHOOK_DIRECTION_READ);
 		}

@@ -68,7 +68,8 @@ struct stream {
 	unsigned int beep_phase;
 	int has_moved;	/*!< a masquerade, since the network's thread has listened; atomic */
 	/* The network's thread's. */
-	int64_t listen_again_us;
+	unsigned int looked_after;	/*!< directions that have brought nothing since stream_listen saw to them ... */
+	int64_t listen_again_us;	/*!< ... which it does again then */
 	struct udp_socket *socket;	/*!< udp.c's, once it is up; NULL */
 	struct websocket *websocket;	/*!< websocket.c's, once it is up; NULL */
 	int64_t start_again_us;
@@ -109,7 +110,8 @@ unsigned int stream_stop_all(struct ast_channel *channel, const char *id);
  *
  * What an audiohook hears Asterisk decodes on a path that it keeps. Some builds (Debian's 22.10) leave out what
  * looks late by its number, and so all that comes from a new source whose numbers begin lower: after a transfer, after a
- * masquerade, after a re-INVITE. An empty frame of another codec has it make the path anew; nobody hears it.
+ * masquerade, after a re-INVITE, after what a jitter buffer has made up. An empty frame of another codec has it make the
+ * path anew; nobody hears it.
  */
 void stream_listen(struct stream *stream, int64_t now_us);
 

@@ -512,6 +512,50 @@ TEST(a_pause_during_a_stall_is_no_flood_either)
 	media_free(media);
 }
 
+TEST(what_waits_for_the_network_is_not_quiet)
+{
+	struct media *media = make("");
+	struct sink *sink = begin();
+	unsigned int n;
+
+	for (n = 0; n < 30; n++) {
+		heard.is_full = n >= 5;
+		push(media, PACKET_RX, n * FRAME, FRAME, 8000);
+		media_pump(media, n * 20 * MS, sink);
+	}
+	CHECK_INT(media_quiet(media, 600 * MS, DEAF_MS), PACKET_TX);
+	heard.is_full = 0;
+	media_pump(media, 600 * MS, sink);
+	CHECK_INT(media_quiet(media, (600 + DEAF_MS - 1) * MS, DEAF_MS), PACKET_TX);
+	CHECK_INT(media_quiet(media, (600 + DEAF_MS) * MS, DEAF_MS), PACKET_BOTH);
+	media_free(media);
+}
+
+TEST(what_is_lost_has_its_length_whatever_its_rate)
+{
+	struct media *media = make("d(rx)");
+	struct sink *sink = begin();
+	unsigned int lost_ms = 0;
+	unsigned int n;
+
+	push(media, PACKET_RX, 0, FRAME, 8000);
+	media_pump(media, 0, sink);
+	heard.is_full = 1;
+	/* The ring is filled up, then a channel of another rate loses 500 ms. */
+	for (n = 0; n < RING_WORDS / (FRAME + RING_HEADER); n++) {
+		push(media, PACKET_RX, n * FRAME, FRAME, 8000);
+	}
+	for (; lost_ms < 500; lost_ms += 20) {
+		push(media, PACKET_RX, 0, 6 * FRAME, 48000);
+	}
+	heard.is_full = 0;
+	media_pump(media, 20 * MS, sink);
+	push(media, PACKET_RX, 0, FRAME, 8000);
+	media_pump(media, 40 * MS, sink);
+	CHECK_INT(time_of(heard.count - 1), (1 + n) * FRAME + 500 * 8);
+	media_free(media);
+}
+
 TEST(where_there_is_little_room_both_directions_get_some)
 {
 	struct media *media = make("");

@@ -2,6 +2,8 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "listener.h"
 
@@ -13,6 +15,8 @@
 
 /*! Descriptors that a test has at most */
 #define DESCRIPTORS 256
+/*! A user who may open no file of root's */
+#define NOBODY 65534
 
 static int16_t sample_of(const struct got *got, unsigned int k)
 {
@@ -711,4 +715,78 @@ TEST(the_frame_behind_the_last_number_is_heard)
 	host_channel_hears_number(0);
 	streams_end(channel);
 	close(fd);
+}
+
+static uint8_t *any_room(struct sink *sink)
+{
+	static uint8_t packet[PACKET_BYTES_MAX];
+
+	return packet;
+}
+
+static void take_any(struct sink *sink, size_t length)
+{
+}
+
+TEST(a_direction_that_was_heard_may_be_deaf_again_at_once)
+{
+	struct ast_channel *channel = streams_begin(NULL);
+	struct sink nobody = { any_room, take_any };
+	struct destination to;
+	struct options options;
+	struct stream *stream;
+	char error[ERROR_SIZE];
+	int16_t samples[160] = { 1 };
+	unsigned int i;
+	int64_t now_us;
+
+	CHECK_INT(destination_parse(&to, "udp://127.0.0.1:9", 0, error), 0);
+	CHECK_INT(options_parse(&options, NULL, error), 0);
+	/* No thread of the network's has it: its time is the test's. */
+	stream = stream_create(&to, &options, 0);
+	stream_name_channel(stream, channel);
+	ast_channel_lock(channel);
+	CHECK_INT(stream_attach(stream, channel), 0);
+	ast_channel_unlock(channel);
+	now_us = stream->began_us;
+	for (i = 1; i <= 3; i++) {
+		/* The caller is heard, and then no longer; nothing is ever written to the channel. */
+		host_channel_hears(channel, 0, samples, 160, 8000);
+		media_pump(stream->media, now_us, &nobody);
+		stream_listen(stream, now_us + (DEAF_MS - 1) * MS);
+		CHECK_INT(host_refreshed(0), i - 1);
+		now_us += DEAF_MS * MS;
+		stream_listen(stream, now_us);
+		stream_listen(stream, now_us + TICK_MS * MS);
+		CHECK_INT(host_refreshed(0), i);
+	}
+	/* While it stays so, now and then. */
+	stream_listen(stream, now_us + LISTEN_AGAIN_MS * MS);
+	CHECK_INT(host_refreshed(0), i);
+	ao2_ref(stream, -1);
+	streams_end(channel);
+}
+
+TEST(a_file_that_cannot_be_opened_is_no_file_that_is_missing)
+{
+	static const char name[] = "forkstream.conf";
+	struct ast_channel *channel = streams_begin("[general]\nallow = udp://127.0.0.1\n");
+	const uid_t user = geteuid();
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%.2000s/%s", host_config_directory(), name);
+	CHECK_INT(chmod(host_config_directory(), 0755), 0);
+	CHECK_INT(chmod(path, 0), 0);
+	/* Root can open any. */
+	CHECK(user || !seteuid(NOBODY));
+	CHECK_INT(host_reload(), AST_MODULE_RELOAD_ERROR);
+	CHECK_HAS(host_log(), "forkstream.conf cannot be read: the user that Asterisk runs as needs to");
+	CHECK_STR(fork_stream(channel, "udp://10.0.0.1:9"), "DENIED");
+	streams_end(channel);
+	CHECK_INT(host_load(), AST_MODULE_LOAD_DECLINE);
+	CHECK_INT(host_registrations(), 0);
+	CHECK(user || !seteuid(user));
+	host_remove_config(name);
+	CHECK_INT(host_load(), AST_MODULE_LOAD_SUCCESS);
+	streams_unload();
 }

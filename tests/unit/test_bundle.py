@@ -8,7 +8,7 @@ import tarfile
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pyconvai import limits
@@ -329,6 +329,8 @@ def placed(name: str, secret: str) -> list[Line]:
 @examples(100, 2_000)
 def test_no_secret_of_a_dialplan_is_shown_wherever_it_stands(secret: str, name: str) -> None:
     """What a dialplan shows with one in each place is what it shows with another one."""
+    # Behind a _ that is a pattern, which is shown: it says how long a number is.
+    assume(not re.fullmatch("[XZNxzn.!]+", secret))
     parts = {*re.findall(r"\w{3,}", secret), secret}
     shown = dialplan_of(*(_in_tools(line) for line in placed(name, secret)))
     other = dialplan_of(*(_in_tools(line) for line in placed(name, "\u2603")))

@@ -26,7 +26,7 @@ WITH_THREADS = [
 ]
 """Those of this module; of the other one any suite may have threads."""
 
-# All of one variant take 25 s of a processor, and less urgently than whatever else the machine does.
+# All of one variant take 25 s of a processor, less urgently than whatever else the machine does.
 BUILD_LIMIT = PROGRAM
 # All suites together take some 3 s natively, and 30 s under a sanitizer; valgrind takes 100 s.
 RUN_LIMIT = 110 * SECOND

@@ -205,14 +205,18 @@ class Instance:
             status = self._process.wait()
             self._process = None
         self._close_console()
-        if self._ports is not None:
-            self._ports.release()
-            self._ports = None
+        self.release_ports()
         if self._claim is not None:
             self._claim.close()
             self._claim = None
         self._remove_short_rundir()
         return status
+
+    def release_ports(self) -> None:
+        """Let another instance have the ports. The folder stays this one's until ``stop``."""
+        if self._ports is not None:
+            self._ports.release()
+            self._ports = None
 
     def restart(self) -> None:
         """Stop and start with the same directories, ports and installed module."""

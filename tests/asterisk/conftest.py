@@ -87,7 +87,7 @@ def install(root: Root) -> Iterator[Install]:
         if not installed:
             first.prepare()
             first.build_and_install()
-            first.stop()  # its ports are for others: there are few, and it needs none
+            first.release_ports()  # for others: there are few, and it never runs
             installed.extend(path for each in INSTALLED for path in first.folder.glob(each))
         for path in installed:
             target = instance.folder / path.relative_to(first.folder)
@@ -97,6 +97,7 @@ def install(root: Root) -> Iterator[Install]:
                 shutil.copy2(path, target)
 
     yield install
+    first.stop()
     shutil.rmtree(first.folder, ignore_errors=True)
 
 

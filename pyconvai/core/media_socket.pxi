@@ -42,7 +42,7 @@ cdef class MediaSocket:
     cdef convai_frame_reader reader
     cdef uint8_t *kept          # the beginning of a frame, between two reads
     cdef size_t kept_bytes, kept_room
-    cdef bint has_unread        # it is more than that: whole frames, for which there was no time
+    cdef readonly bint has_unread   # that is more: whole frames, for which there was no time
     cdef bytearray backlog      # what the socket has not taken yet
     cdef object broken          # why it takes nothing any more: the end, once what has come is read
     cdef Py_ssize_t offered     # of it, what was refused: TLS wants to be offered the same again

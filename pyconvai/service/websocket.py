@@ -75,6 +75,8 @@ class WebSocket:
     def feed(self, data: bytes) -> None:
         """Bytes read before ``start``: the answer to the upgrade, and what is behind it."""
         self._socket.feed(data)
+        while self._socket.has_unread and not self.is_open:
+            self._socket.feed(b"")  # what is left of a refusal no tick will come for
 
     @property
     def is_open(self) -> bool:

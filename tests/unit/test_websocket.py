@@ -14,6 +14,7 @@ import pytest
 from websockets.frames import Opcode
 
 from pyconvai import limits
+from pyconvai.service.websocket import WebSocket
 from tests.timing import EVENT, NEVER, SECOND, soon_enough
 from tests.unit.engine import ENDED, TALKING, Engine
 from tests.unit.peer import (
@@ -399,3 +400,28 @@ def test_a_refused_upgrade(
         assert (status, call.detail()) == ("AUTH", "Invalid API key (invalid_api_key)"), reason
         call.release()
         stay.set()
+
+
+def test_a_refusal_for_which_a_tick_has_no_time(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes in one piece, and its head alone takes longer than a socket may have of a tick."""
+    received = WebSocket.received
+
+    def slowly(websocket: WebSocket, data: bytes) -> None:
+        until = time.thread_time() + 0.005
+        while time.thread_time() < until:
+            pass
+        received(websocket, data)
+
+    def script(service: Connection) -> None:
+        service.request()
+        head = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: %d\r\n\r\n" % len(LONG)
+        service.sock.sendall(head + LONG)
+
+    monkeypatch.setattr(WebSocket, "received", slowly)
+    with RawService(script) as service:
+        call = engine.call(settings=service.settings())
+        status, reason = call.ending()
+        assert (status, call.detail()) == ("AUTH", "Invalid API key (invalid_api_key)"), reason
+        call.release()

@@ -210,7 +210,7 @@ def test_test_targets(reader: Place) -> None:
             timeout=PROGRAM,
             check=True,
         ).stdout
-        assert "-m pytest" in said
+        assert "-m tests.twice" in said
         assert "tests/unit tests/asterisk tests/conformance" in said
         assert ("tests.mutations.run" in said) == (target != "test")
 

@@ -72,12 +72,6 @@ struct media {
 	unsigned int output_count;
 };
 
-static void add(uint64_t *counter, uint64_t more)
-{
-	/* One thread writes. */
-	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
-}
-
 /* ---- Life ---- */
 
 static void add_output(struct media *media, enum packet_direction direction)
@@ -201,7 +195,7 @@ static void convert(struct input *input, int16_t *samples, const struct ring_rec
 	if (find_path(input, record->rate, rate)) {
 		/* No codec_resample: what cannot be converted is missing, as what had no room. */
 		input->gap += (uint64_t) record->samples * rate / record->rate;
-		add(&input->dropped, record->samples);
+		count_more(&input->dropped, record->samples);
 		return;
 	}
 	made = ast_translate(input->path, &frame, 0);
@@ -318,9 +312,10 @@ static int take(struct output *output, int16_t *samples, unsigned int count)
 		if (step == 1) {
 			memcpy(samples, input->line, part * sizeof(*samples));
 			memset(samples + part, 0, (count - part) * sizeof(*samples));
-		}
-		for (k = 0; step > 1 && k < count; k++) {
-			samples[k * step + i] = k < part ? input->line[k] : 0;
+		} else {
+			for (k = 0; k < count; k++) {
+				samples[k * step + i] = k < part ? input->line[k] : 0;
+			}
 		}
 		input->length -= part;
 		memmove(input->line, input->line + part, input->length * sizeof(*input->line));
@@ -333,7 +328,7 @@ static int take(struct output *output, int16_t *samples, unsigned int count)
 static void leave_out(struct output *output, uint64_t samples)
 {
 	output->time += samples;
-	add(&output->count.skipped, samples);
+	count_more(&output->count.skipped, samples);
 }
 
 static void make_packet(struct media *media, struct output *output, unsigned int samples, uint8_t *room,
@@ -362,8 +357,8 @@ static void make_packet(struct media *media, struct output *output, unsigned int
 	output->sequence++;
 	packet_write(room, &head);
 	encode(room + PACKET_HEADER, taken, count, head.codec);
-	add(&output->count.packets, 1);
-	add(&output->count.samples, samples);
+	count_more(&output->count.packets, 1);
+	count_more(&output->count.samples, samples);
 	sink->put(sink, PACKET_HEADER + head.length);
 }
 
@@ -487,11 +482,11 @@ void media_drop(struct media *media)
 		struct input *input = &media->inputs[i];
 		unsigned int rate = input->path ? input->path_rate : media->head.rate;
 
-		add(&input->dropped, (uint64_t) input->length * rate / media->head.rate);
+		count_more(&input->dropped, (uint64_t) input->length * rate / media->head.rate);
 		input->length = 0;
 		while (ring_peek(&input->ring, &record)) {
 			ring_take(&input->ring, &record, samples);
-			add(&input->dropped, record.samples);
+			count_more(&input->dropped, record.samples);
 		}
 	}
 }

@@ -24,6 +24,12 @@
 struct media;
 struct options;
 
+/*! \brief Add to a counter that one thread writes, and anybody reads */
+static inline void count_more(uint64_t *counter, uint64_t more)
+{
+	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
+}
+
 /*! Where packets go */
 struct sink {
 	/*!

@@ -146,11 +146,6 @@ static struct {
 	uint8_t bytes[BATCH_BYTES];
 } batch;
 
-static void count_more(uint64_t *counter, uint64_t more)
-{
-	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
-}
-
 /*! \brief How many packets go as one from here: all are as long as the first, but the last may be shorter. \param[out] bytes in all */
 static unsigned int find_run(unsigned int first, size_t *bytes)
 {

@@ -81,9 +81,9 @@ def _claim_block() -> tuple[socket.socket, int]:
                 return held, first
             held.close()
         if time.monotonic() > deadline:
-            break
+            where = f"between {FIRST_PORT} and {LAST_PORT}"
+            raise TestbedError(f"no free block of {BLOCK} ports {where}")
         time.sleep(POLL_SECONDS)
-    raise TestbedError(f"no free block of {BLOCK} ports between {FIRST_PORT} and {LAST_PORT}")
 
 
 def _used() -> set[int]:

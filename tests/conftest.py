@@ -20,7 +20,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "limit(seconds): how long each phase of this test may take")
     config.addinivalue_line("markers", "slow: takes ten seconds and more; not in make test-unit")
     config.addinivalue_line("markers", "alone: nothing else runs meanwhile, for it takes times")
-    config.addinivalue_line("markers", "steady: tests/jitter.py delays nothing, for it takes times")
     config.addinivalue_line("markers", "security: of make test-security; see tests/security.py")
 
 

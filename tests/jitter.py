@@ -4,8 +4,6 @@
 ends, or calls into C, and where asyncio runs a callback: what a test takes for done may be done a
 moment later. ``--jitter=lines`` delays the test instead, between lines of tests/: what it takes for
 not done yet may be done. The more often a test comes by a place, the less often is a delay there.
-
-``@pytest.mark.steady`` is for tests of times or counts that a delay changes: they have none.
 """
 
 from __future__ import annotations
@@ -63,8 +61,8 @@ class Jitter:
         """Delay what runs while the test does, and not its fixtures."""
         self._random.seed(f"{self._seed} {item.nodeid}")
         self._visits.clear()
-        self._left = 0.0 if item.get_closest_marker("steady") else BUDGET_SECONDS
-        if self._mode == "lines" and self._left:
+        self._left = BUDGET_SECONDS
+        if self._mode == "lines":
             sys.settrace(self.at)
         try:
             return (yield)

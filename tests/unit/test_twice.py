@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from testbed.paths import PROJECT
 from tests.timing import PROGRAM
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 ONCE = """
 import pathlib, pytest

@@ -243,16 +243,17 @@ def loud_seconds(payload: bytes, codec: str = "ulaw") -> float:
 
 
 def wait_joined(leg: Leg, there: Leg) -> None:
-    """Wait until a telephone hears the one that has called it.
+    """Wait until a telephone hears another one, as it did not before.
 
-    Asterisk answers before it has joined the two, and until then refuses to transfer them, and
-    drops what is said: so a packet of noise is said at each look.
+    Asterisk answers, and moves, before it has joined the two; until then it refuses to transfer
+    them, and drops what is said: so a packet of noise is said at each look.
     """
+    before = loud_seconds(there.so_far().heard)
     noise = leg.codec.noise(leg.codec.seconds(leg.codec.packet_bytes), seed=44)
 
     def is_heard() -> bool:
         leg.say(noise)
-        return loud_seconds(there.so_far().heard) > 0
+        return loud_seconds(there.so_far().heard) > before
 
     until(is_heard, f"{there} does not hear {leg}")
 

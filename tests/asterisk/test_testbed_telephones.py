@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -16,7 +15,8 @@ from testbed.sip import HOLDS, VIDEO
 from testbed.telephone import Leg
 from testbed.telephones import Telephones
 from tests.asterisk.conftest import StartAsterisk
-from tests.timing import EVENT, MS
+from tests.asterisk.stage import until, wait_joined
+from tests.timing import EVENT
 
 PAGE = PROJECT / "docs" / "testing.md"
 ULAW = CODECS["ulaw"]
@@ -48,18 +48,12 @@ def pbx(asterisk: StartAsterisk) -> Instance:
     return asterisk(module=False, dialplan=DIALPLAN, endpoint=endpoint)
 
 
-def until(reached: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + EVENT
-    while not reached():
-        assert time.monotonic() < deadline, what
-        time.sleep(20 * MS)
-
-
 def hears(leg: Leg, other: Leg | None = None) -> None:
     """What the leg says arrives at the other one; at itself, if it is with Echo."""
-    said = ULAW.noise(0.3, seed=time.monotonic_ns())
+    there, said = other or leg, ULAW.noise(0.3, seed=time.monotonic_ns())
+    wait_joined(leg, there)
     leg.say(said)
-    until(lambda: said in (other or leg).so_far().heard, f"{leg} not heard")
+    until(lambda: said in there.so_far().heard, f"{leg} not heard")
 
 
 def test_hold_and_other_offers(pbx: Instance) -> None:

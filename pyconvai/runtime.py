@@ -23,6 +23,7 @@ from .conversation.session import Session
 from .conversation.workshop import Workshops
 from .core import _core
 from .inquiries import Inquiries
+from .loop import Loop
 from .records.keeper import Records
 from .report.desk import Desk
 from .service.backoff import BackOff
@@ -36,8 +37,8 @@ class Runtime:
     """One event loop and its sessions."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
         self.network: Network = Network()
+        self._loop = Loop(self.network.ticker)
         self._urls, self._back_off, self._jobs = SignedUrls(), BackOff(), Jobs()
         self._workshops, self._looks = Workshops(), ticks.Looks()
         self._sessions: dict[asyncio.Task[None], Session] = {}
@@ -61,22 +62,17 @@ class Runtime:
         )
         self._recorded: dict[asyncio.Task[None], str] = {}
         """Ids of records, by the sessions that they are of."""
-        self._next_tick: float | None = None
-        """When it is due; None: no call is up."""
-        self._tick_seconds = ticks.length(0)
-        self._unsent: set[asyncio.Task[None]] = set()
+        self.unsent: set[asyncio.Task[None]] = set()
         """Sessions whose outbox the network did not take."""
         self._wish = _core.WISH_NONE
         self._stopping: asyncio.Task[None] | None = None
         self._testing: asyncio.Task[None] | None = None
+        self.network.ticker.serve_calls(self._handles, self, self._looks)
 
     def run(self, start: Start) -> None:
         """Pass the self-test, then serve sessions until told to end."""
         asyncio.set_event_loop(self._loop)
-        ticker = self.network.ticker
-        self._loop.add_reader(_core.wake_fd(), self._woken)
-        self._loop.add_reader(ticker.quiet_fd, ticker.first_word)
-        self._loop.add_reader(ticker.timer_fd, self._tick)
+        self._loop.add_reader(_core.wake_fd(), self.woken)
         try:
             self._testing = self._loop.create_task(selftest.converse(self))
             self._loop.run_until_complete(self._testing)
@@ -102,8 +98,7 @@ class Runtime:
         _core.refuse()
         self._wish = _core.WISH_NONE  # the last session is not to stop the loop under what follows
         self._loop.remove_reader(_core.wake_fd())
-        self._loop.remove_reader(self.network.ticker.quiet_fd)
-        self._loop.remove_reader(self.network.ticker.timer_fd)
+        self._loop.end_ticks()
         self._end_all(Ending(Status.ERROR, "the engine's loop has failed"))
         self._workshops.close()
         others = asyncio.all_tasks(self._loop) - self._records.tasks
@@ -121,7 +116,8 @@ class Runtime:
 
     # ---- What other threads want ----
 
-    def _woken(self) -> None:
+    def woken(self) -> None:
+        """Another thread wants something."""
         hung_up = _core.woken()
         self._wish, status, host_reason = _core.requests()
         # End sessions before admitting new ones: whoever asked for the end did not mean those.
@@ -134,7 +130,7 @@ class Runtime:
         if hung_up:
             self._end_hung_up()
         if _core.outbox_filled():
-            self._unsent = set(self._sessions)
+            self.unsent = set(self._sessions)
             self._send_outboxes()
         if _core.holds_changed():
             self._each(Session.hold_changed)
@@ -168,17 +164,16 @@ class Runtime:
         if record := self._records.begin(handle.facts, session):
             self._recorded[task] = record
         self._handles.append(handle)
-        self._tick_seconds = ticks.length(len(self._handles))
         task.add_done_callback(self._gone)
-        if self._next_tick is None:
-            self._next_tick = self._loop.time()
-            self.network.ticker.wake_at(self._next_tick)
+        ticker = self.network.ticker
+        ticker.seconds = ticks.length(len(self._handles))
+        ticker.begin()
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         session = self._sessions.pop(task)
-        self._unsent.discard(task)
+        self.unsent.discard(task)
         self._handles.remove(session.handle)
-        self._tick_seconds = ticks.length(len(self._handles))
+        self.network.ticker.seconds = ticks.length(len(self._handles))
         if record := self._recorded.pop(task, ""):
             session.look()
             self._records.end(record, session)
@@ -205,32 +200,20 @@ class Runtime:
             self._loop.stop()
 
     def _send_outboxes(self) -> None:
-        self._unsent = {task for task in self._unsent if not self._sessions[task].send_outbox()}
+        self.unsent = {task for task in self.unsent if not self._sessions[task].send_outbox()}
 
     # ---- The tick ----
 
-    def _tick(self) -> None:
-        """Write and read all sockets at once. Runs while any call is up; idle, the loop sleeps."""
-        ticker = self.network.ticker
-        if not self._handles or self._next_tick is None:
-            self._next_tick = None
-            ticker.wake_at(0)
-            return
-        began = _core.tick_began(self._next_tick)
-        try:
-            if _core.quiet_changed():
-                self._woken()  # before audio that has come since is read
-            _core.send_waiting_audio(self._handles)
-            ticker.tick()
-            if self._unsent:
-                self._send_outboxes()
-        except Exception:  # the next tick is everybody's
-            log.host(log.ERROR, f"a fault in the tick: {traceback.format_exc()}")
+    def ticked(self, began: float) -> None:
+        """Something was unsent at a tick, or a look is due."""
+        if self.unsent:
+            self._send_outboxes()
         if began >= self._looks.first_at:
             self._look(began)
-        # One that is due by now comes at once, and counts as late.
-        self._next_tick = ticks.after(began, self._tick_seconds)
-        ticker.wake_at(self._next_tick)
+
+    def tick_failed(self) -> None:
+        """An exception was raised in a tick."""
+        log.host(log.ERROR, f"a fault in the tick: {traceback.format_exc()}")
 
     def _look(self, now: float) -> None:
         for look in self._looks.due(now):

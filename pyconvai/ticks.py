@@ -1,17 +1,10 @@
-"""When the loop's ticks are, and who has something to look at on one. No I/O.
-
-Ticks are at multiples of their length. So all that is due on a tick, whosever it is, is due at the
-same moment, and the loop wakes once.
-"""
+"""How long the loop's ticks are, and who has something to look at on one. No I/O."""
 
 import math
 import time
 from collections.abc import Callable
 
 from . import limits
-
-_SAME = 0.01
-"""This share of a tick's length before a tick is the tick: floating-point numbers are not exact."""
 
 
 def length(calls: int) -> float:
@@ -20,11 +13,6 @@ def length(calls: int) -> float:
         if calls <= most:
             return seconds
     return limits.TICK_MANY_SECONDS
-
-
-def after(seconds: float, length: float) -> float:
-    """The first tick behind this moment, of ticks that are so many seconds long."""
-    return (math.floor(seconds / length + _SAME) + 1) * length
 
 
 class Looks:

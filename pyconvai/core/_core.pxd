@@ -3,6 +3,8 @@
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport errno
+from libc.limits cimport INT_MAX
+from libc.math cimport floor
 from libc.stdint cimport (
     UINT64_MAX, int16_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t)
 from libc.stdlib cimport free, malloc

@@ -543,14 +543,6 @@ cdef class SessionHandle:
         convai_tally(&self.held().tally.stale_dropped_bytes, characters // 4 * 3)
 
 
-def tick_began(double due):
-    """The loop's tick begins, and was to begin at this time of its clock: record how late it is.
-
-    Returns the time.
-    """
-    return convai_tick_began(<int64_t>(due * 1e6)) / 1e6
-
-
 def send_waiting_audio(list handles not None):
     """Send what callers have said since the last tick. The hot path: a look at every session."""
     cdef SessionHandle handle
@@ -651,11 +643,6 @@ def holds_changed():
 def steps_changed():
     """Whether a step has begun or ended since the last call."""
     return convai_engine_steps() != 0
-
-
-def quiet_changed():
-    """Whether one of the last two would say so."""
-    return convai_engine_quiet_changed() != 0
 
 
 def jobs_over():

@@ -25,6 +25,27 @@ cdef object inbox_view = memoryview(inbox)
 cdef enum Watched:
     NOT_WATCHED, QUIET, HOT
 
+cdef enum Awaited:
+    LOOPS_OWN, QUIET_SOCKETS, TICK_DUE
+
+
+cdef int watch(int epoll, int operation, int fd, uint64_t name) except -1:
+    cdef epoll_event event
+    event.events = EPOLLIN
+    event.data.u64 = name
+    if epoll_ctl(epoll, operation, fd, &event):
+        raise OSError(errno, "epoll does not take a descriptor")
+    return 0
+
+
+cdef enum:
+    TICK_SHARE = 100            # this share of a tick before it is the tick: a double is not exact
+
+
+cpdef double tick_after(double seconds, double length):
+    """The first tick behind this moment, of ticks that are so many seconds long."""
+    return (floor(seconds / length + 1.0 / TICK_SHARE) + 1) * length
+
 
 cdef class MediaSocket:
     """One connection. Its owner has ``received``, ``skipped``, ``lost`` and ``failed``.
@@ -97,7 +118,8 @@ cdef class MediaSocket:
             return 0
         while taken < length and not self.backlog:
             piece = min(length - taken, <Py_ssize_t>RECORD_BYTES)
-            some = self.offer(PyMemoryView_FromMemory(<char *>data + taken, piece, PyBUF_READ))
+            # Bytes, though they are copied: a view is two objects, which the collector has to know.
+            some = self.offer(PyBytes_FromStringAndSize(<const char *>data + taken, piece))
             taken += some
             if some < piece:
                 break
@@ -311,13 +333,19 @@ cdef class MediaSocket:
 cdef class Ticker:
     """Reads and writes all sockets of a loop, on its tick.
 
-    A socket from which audio is taken waits for the tick. The others are in an epoll of their own,
-    which the loop watches (``quiet_fd``, ``first_word``): neither a message nor the first word waits.
-    The loop watches a timer as well (``timer_fd``, ``wake_at``), and has its tick when that is due.
+    A socket from which audio is taken waits for the tick. The others are in an epoll of their own:
+    neither a message nor the first word waits (``first_word``). A timer says when the tick is due.
+    ``wait`` waits for both, and for what the loop has beside them. Ticks are at multiples of their
+    length, so that all that is due on a tick, whosever it is, is due at the same moment.
     """
 
-    cdef int hot
-    cdef readonly int quiet_fd, timer_fd
+    cdef int hot, quiet, timer
+    cdef int awaited            # an epoll of the last two, and of the loop's own
+    cdef bint wait_ends         # whoever waits has something else to do first
+    cdef object owner, looks
+    cdef list handles
+    cdef double due             # when the next tick is, by the loop's clock; 0: none
+    cdef public double seconds  # how long a tick is
     cdef list sockets           # by slot; None where one has gone
     cdef list free_slots
     cdef Py_ssize_t first_flood # whose turn it is, by slot
@@ -325,41 +353,115 @@ cdef class Ticker:
     cdef int64_t spent_us       # on reading, since the last one
 
     def __cinit__(self):
-        self.hot = self.quiet_fd = self.timer_fd = -1
+        self.hot = self.quiet = self.timer = self.awaited = -1
 
     def __init__(self):
         self.hot = epoll_create1(EPOLL_CLOEXEC)
-        self.quiet_fd = epoll_create1(EPOLL_CLOEXEC)
-        self.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
-        if self.hot < 0 or self.quiet_fd < 0 or self.timer_fd < 0:
+        self.quiet = epoll_create1(EPOLL_CLOEXEC)
+        self.timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)
+        self.awaited = epoll_create1(EPOLL_CLOEXEC)
+        if self.hot < 0 or self.quiet < 0 or self.timer < 0 or self.awaited < 0:
             raise OSError(errno, "no descriptor for the sockets of calls")
+        watch(self.awaited, EPOLL_CTL_ADD, self.quiet, QUIET_SOCKETS)
+        watch(self.awaited, EPOLL_CTL_ADD, self.timer, TICK_DUE)
         self.sockets, self.free_slots = [], []
 
     def __dealloc__(self):
         self.let_go()
 
     def close(self):
-        """Let go of both epolls and the timer. No socket is left."""
+        """Let go of the epolls and the timer. No socket is left."""
         self.let_go()
 
     cdef void let_go(self) noexcept:
         cdef int fd
-        for fd in (self.hot, self.quiet_fd, self.timer_fd):
+        for fd in (self.awaited, self.hot, self.quiet, self.timer):
             if fd >= 0:
                 close_fd(fd)
-        self.hot = self.quiet_fd = self.timer_fd = -1
+        self.hot = self.quiet = self.timer = self.awaited = -1
 
-    def wake_at(self, double seconds):
-        """Make ``timer_fd`` readable at this time of the loop's clock, and not before; 0: never.
+    # ---- The loop's wait ----
+
+    def wait_for(self, int fd):
+        """``wait`` ends when this descriptor, which is the loop's own, has something."""
+        watch(self.awaited, EPOLL_CTL_ADD, fd, LOOPS_OWN)
+
+    def wait(self, double seconds):
+        """Wait for the loop's own descriptor, so many seconds at most; without limit: less than 0.
+
+        True: it has something. Ticks and first words are served meanwhile; ``end_wait`` there ends it.
+        """
+        cdef epoll_event events[3]
+        cdef int64_t until = monotonic_us() + <int64_t>(seconds * 1e6) if seconds > 0 else 0
+        cdef int milliseconds, count, i
+        cdef bint has_own = False
+        self.wait_ends = seconds == 0
+        while True:
+            milliseconds = -1 if seconds < 0 else 0
+            if until:
+                milliseconds = <int>min(max(0, until - monotonic_us() + 999) // 1000, <int64_t>INT_MAX)
+            with nogil:
+                count = epoll_wait(self.awaited, events, 3, milliseconds)
+            for i in range(count):
+                if events[i].data.u64 == LOOPS_OWN:
+                    has_own = True
+                elif events[i].data.u64 == QUIET_SOCKETS:
+                    self.first_word()
+                else:
+                    self.serve()
+            if has_own or self.wait_ends or count <= 0 or (until and monotonic_us() >= until):
+                return has_own
+
+    def end_wait(self):
+        """Let whoever is in ``wait`` return when what is done inside of it is done."""
+        self.wait_ends = True
+
+    def serve_calls(self, list handles not None, owner, looks):
+        """Have a tick from now on while there are handles: send what their callers have said.
+
+        owner: ``woken`` comes before the tick where a caller has held, or a step has begun or ended;
+        ``ticked`` behind it, where something is ``unsent`` or one of the ``looks`` is due;
+        ``tick_failed`` where something has raised: the next tick is everybody's.
+        """
+        self.handles, self.owner, self.looks = handles, owner, looks
+
+    def begin(self):
+        """There is a handle: let ticks begin, unless they have."""
+        if not self.due:
+            self.wake_at(monotonic_us() / 1e6)
+
+    cdef int serve(self) except -1:
+        cdef double began
+        if not self.handles:
+            self.wake_at(0)
+            return 0
+        began = convai_tick_began(<int64_t>(self.due * 1e6)) / 1e6
+        try:
+            if convai_engine_quiet_changed():
+                self.owner.woken()      # before audio that has come since is read
+            send_waiting_audio(self.handles)
+            self.tick()
+            if self.owner.unsent or self.looks.first_at <= began:
+                self.owner.ticked(began)
+        except Exception:
+            self.owner.tick_failed()
+        # One that is due by now comes at once, and counts as late.
+        self.wake_at(tick_after(began, self.seconds))
+        return 0
+
+    cdef int wake_at(self, double seconds) except -1:
+        """Let the next tick be due then; 0: none is.
 
         One call of the kernel's. A timer of asyncio's is an object in a heap of all that wait.
         """
         cdef itimerspec at
+        self.due = seconds
         memset(&at, 0, sizeof(at))
         at.it_value.tv_sec = <long>seconds
         at.it_value.tv_nsec = <long>((seconds - at.it_value.tv_sec) * 1e9)
-        if timerfd_settime(self.timer_fd, TFD_TIMER_ABSTIME, &at, NULL):
+        if timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &at, NULL):
             raise OSError(errno, "the timer of the loop's tick is not taken")
+        return 0
 
     def add(self, MediaSocket socket not None):
         """Read from a socket, and write what waits, until it is closed."""
@@ -370,29 +472,24 @@ cdef class Ticker:
             socket.slot = len(self.sockets)
             self.sockets.append(socket)
         socket.ticker, socket.watched, socket.last_tick = self, QUIET, self.ticks
-        self.control(self.quiet_fd, EPOLL_CTL_ADD, socket)
+        self.control(self.quiet, EPOLL_CTL_ADD, socket)
         self.postpone(socket)
 
     cdef int remove(self, MediaSocket socket) except -1:
         if socket.watched != NOT_WATCHED:
-            self.control(self.hot if socket.watched == HOT else self.quiet_fd, EPOLL_CTL_DEL, socket)
+            self.control(self.hot if socket.watched == HOT else self.quiet, EPOLL_CTL_DEL, socket)
             self.sockets[socket.slot] = None
             self.free_slots.append(socket.slot)
         socket.watched, socket.ticker = NOT_WATCHED, None
         return 0
 
     cdef int control(self, int epoll, int operation, MediaSocket socket) except -1:
-        cdef epoll_event event
-        event.events = EPOLLIN
-        event.data.u64 = socket.slot
-        if epoll_ctl(epoll, operation, socket.fd, &event):
-            raise OSError(errno, "epoll does not take a call's socket")
-        return 0
+        return watch(epoll, operation, socket.fd, socket.slot)
 
     cdef int move(self, MediaSocket socket, Watched to) except -1:
         """Watch a socket in the other epoll."""
-        self.control(self.hot if socket.watched == HOT else self.quiet_fd, EPOLL_CTL_DEL, socket)
-        self.control(self.hot if to == HOT else self.quiet_fd, EPOLL_CTL_ADD, socket)
+        self.control(self.hot if socket.watched == HOT else self.quiet, EPOLL_CTL_DEL, socket)
+        self.control(self.hot if to == HOT else self.quiet, EPOLL_CTL_ADD, socket)
         socket.watched = to
         return 0
 
@@ -471,7 +568,7 @@ cdef class Ticker:
 
     def first_word(self):
         """Sockets that were quiet have something: read it, and what has come meanwhile."""
-        self.look_until_empty(self.quiet_fd)
+        self.look_until_empty(self.quiet)
         self.look_until_empty(self.hot)     # where a socket is from the first piece of a response on
 
     cdef int look_until_empty(self, int epoll) except -1:

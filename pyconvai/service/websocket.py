@@ -19,8 +19,8 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
 
-from .. import limits, ticks
-from ..core._core import MediaSocket, SessionHandle, Ticker
+from .. import limits
+from ..core._core import MediaSocket, SessionHandle, Ticker, tick_after
 from .net import words_of
 
 
@@ -218,7 +218,7 @@ class WebSocket:
     def _ask_later(self) -> None:
         """On a tick, for which the loop wakes anyway."""
         loop = asyncio.get_running_loop()
-        at = ticks.after(loop.time() + limits.KEEPALIVE_SECONDS, limits.TICK_MANY_SECONDS)
+        at = tick_after(loop.time() + limits.KEEPALIVE_SECONDS, limits.TICK_MANY_SECONDS)
         self._timer = loop.call_at(at, self._ask)
 
     def _ask(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 
-from pyconvai.ticks import Looks, after
+from pyconvai.core._core import tick_after as after
+from pyconvai.ticks import Looks
 
 
 def test_ticks_are_at_multiples_of_their_length() -> None:

@@ -93,7 +93,7 @@ BLOCKS = {
         python_symbols,
     ),
     'sudo gdb -batch -p "$(pidof asterisk)" -x scripts/gdb_engine.py -ex "engine perf"': Block(
-        ("py::BaseEventLoop._run_once",), perf_measures
+        (r" py::[\w.]+:/",), perf_measures
     ),
     "python3 -m testbed up --name valgrind": Block(("ERROR SUMMARY: 0 errors",), full_valgrind),
     "sudo prlimit": Block((), core_pattern),

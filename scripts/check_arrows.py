@@ -21,7 +21,7 @@ import tell_faults
 
 C_TOP, PYTHON_TOP, FORK_TOP = "app_elevenlabs_convai", "pyconvai", "app_forkstream"
 
-C_ANY = {"convai_ops", "door", "monotonic", "words"}
+C_ANY = {"cache", "convai_ops", "door", "monotonic", "words"}
 C_MAY = {
     "": {"call", "config", "control", "engine", "tests", *C_ANY},
     "control": {"call", "config", "engine", *C_ANY},
@@ -29,6 +29,7 @@ C_MAY = {
     "config": C_ANY,
     "engine": C_ANY,
     "tests": {"", "call", "config", "control", "engine", *C_ANY},
+    "cache": set[str](),
     "convai_ops": set[str](),
     "door": {"words"},
     "monotonic": set[str](),

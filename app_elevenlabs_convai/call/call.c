@@ -25,6 +25,7 @@
 #include "asterisk/channel.h"	/* ast_waitfor_nandfds, ast_read */
 #include "asterisk/utils.h"	/* ast_copy_string */
 
+#include "cache.h"
 #include "call/call.h"
 #include "call/device.h"
 #include "call/events.h"
@@ -286,6 +287,20 @@ static void take_progress(struct call *call)
 
 /* ---- The loop ---- */
 
+/*! \brief Fetch all of a call that a frame goes through, while Asterisk reads the frame */
+static void fetch_call(const struct call *call)
+{
+	const char *start = (const char *) call;
+
+	cache_fetch(&call->progress, sizeof(call->progress));
+	cache_fetch(&call->statistics, sizeof(call->statistics));
+	cache_fetch(&call->event_fd, offsetof(struct call, media.buffer) - offsetof(struct call, event_fd));
+	cache_fetch(&call->caller, offsetof(struct call, step.tool.transfer) - offsetof(struct call, caller));
+	cache_fetch(&call->step.tool.tones.due_us, 1);
+	cache_fetch(&call->filler, sizeof(call->filler));
+	cache_fetch(&call->dtmf.last_us, start + offsetof(struct call, ending) - (const char *) &call->dtmf.last_us);
+}
+
 /*!
  * \brief Wait for the channel, the engine, or the next frame that is due; take what comes
  * \param[in,out] now the time, which what is due is waited for by; then that of the wake
@@ -305,6 +320,7 @@ static int64_t wait_and_read(struct call *call, int64_t *now)
 	}
 	ready = ast_waitfor_nandfds(&call->channel, 1, &call->event_fd, 1, NULL, &ready_fd,
 			&ms);
+	fetch_call(call);
 	*now = monotonic_us();
 	call->idle = !ready && ready_fd != call->event_fd;
 	if (call->idle) {
@@ -333,10 +349,12 @@ static void watch_line(struct call *call, int64_t now)
 		quality_read(&quality, call->channel);
 		events_publish(&call->source, "ElevenLabsQuality", QUALITY_FIELDS(&quality), SENTINEL);
 	}
-	if (call->begun && feed_keeps(call->feed) && now >= call->look_us) {
+	if (call->begun && now >= call->look_us) {
 		call->look_us = now + QUALITY_LOOK_US;
-		quality_read(&quality, call->channel);
-		feed_set_quality(call->feed, &quality);
+		if (feed_keeps(call->feed)) {
+			quality_read(&quality, call->channel);
+			feed_set_quality(call->feed, &quality);
+		}
 	}
 }
 

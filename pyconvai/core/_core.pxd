@@ -83,6 +83,11 @@ cdef extern from "convai_ops.h" nogil:
         int (*running)() noexcept nogil
         int (*stop)(uint32_t limit_ms) noexcept nogil
 
+cdef extern from "cache.h" nogil:
+    enum:
+        CACHE_LINE
+    void cache_fetch(const void *start, size_t bytes)
+
 cdef extern from "monotonic.h" nogil:
     int64_t monotonic_us()
     int64_t thread_us()
@@ -219,6 +224,7 @@ cdef extern from "session.h" nogil:
                             const char *detail, uint32_t play_out)
     void convai_session_sent(convai_session *session, uint64_t chunk_bytes, uint32_t chunks)
     int64_t convai_tick_began(int64_t due_us)
+    void convai_session_fetch_uplink(const convai_session *session)
     int convai_session_misaligned(const convai_session *session)
     void convai_session_unref(convai_session *session)
     convai_message *convai_session_take_outbox(convai_session *session)

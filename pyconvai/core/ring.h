@@ -23,8 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache.h"
+
 /*! Writers of different threads must not share a cache line */
-#define CONVAI_CACHE_LINE 64
+#define CONVAI_CACHE_LINE CACHE_LINE
 
 /*! \brief Add to what one thread writes and others read, as it may. That thread. */
 static inline void convai_advance(atomic_uint_fast64_t *position, uint64_t n, memory_order order)

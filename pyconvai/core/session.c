@@ -384,9 +384,23 @@ static void look_for_speech(struct convai_session *session, const uint8_t *audio
 	}
 }
 
+/*! \brief Fetch all that a frame goes through here, on its way to the agent and then on its way back */
+static void fetch_session(const struct convai_session *session)
+{
+	cache_fetch(&session->caller_format, offsetof(struct convai_session, uplink)
+		- offsetof(struct convai_session, caller_format));
+	cache_fetch(&session->uplink, offsetof(struct convai_session, converter)
+		- offsetof(struct convai_session, uplink));
+	cache_fetch(&session->spoken_us, CACHE_LINE + 1);
+	cache_fetch(&session->levels, sizeof(session->levels));
+	cache_fetch(&session->timed, 1);
+	cache_fetch(&session->tally, 1);
+}
+
 uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, uint32_t bytes,
 	int64_t now_us)
 {
+	fetch_session(session);
 	look_for_speech(session, audio, bytes, now_us);
 	return push_bytes(session, audio, bytes, now_us);
 }

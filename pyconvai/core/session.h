@@ -168,6 +168,17 @@ static inline int convai_session_hung_up(struct convai_session *session)
 	return atomic_load_explicit(&session->hung_up, memory_order_acquire);
 }
 
+/*! \brief Fetch all that is touched when caller audio is taken and sent */
+static inline void convai_session_fetch_uplink(const struct convai_session *session)
+{
+	cache_fetch(&session->caller_format, CACHE_LINE);
+	cache_fetch(&session->uplink, sizeof(session->uplink));
+	cache_fetch(&session->stamps, sizeof(session->stamps));
+	cache_fetch(&session->step, CACHE_LINE);
+	cache_fetch(&session->timed, 1);
+	cache_fetch(&session->tally, CACHE_LINE);
+}
+
 /*! \brief Whether the caller has put us on hold */
 static inline int convai_session_held(struct convai_session *session)
 {

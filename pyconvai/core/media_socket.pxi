@@ -342,6 +342,7 @@ cdef class Ticker:
     cdef int hot, quiet, timer
     cdef int awaited            # an epoll of the last two, and of the loop's own
     cdef bint wait_ends         # whoever waits has something else to do first
+    cdef bint loops_turn        # a tick was due, and was left for behind what the loop has to do
     cdef object owner, looks
     cdef list handles
     cdef double due             # when the next tick is, by the loop's clock; 0: none
@@ -394,9 +395,10 @@ cdef class Ticker:
         cdef epoll_event events[3]
         cdef int64_t until = monotonic_us() + <int64_t>(seconds * 1e6) if seconds > 0 else 0
         cdef int milliseconds, count, i
-        cdef bint has_own = False
+        cdef bint has_own = False, is_due
         self.wait_ends = seconds == 0
         while True:
+            is_due = False
             milliseconds = -1 if seconds < 0 else 0
             if until:
                 milliseconds = <int>min(max(0, until - monotonic_us() + 999) // 1000, <int64_t>INT_MAX)
@@ -408,7 +410,11 @@ cdef class Ticker:
                 elif events[i].data.u64 == QUIET_SOCKETS:
                     self.first_word()
                 else:
-                    self.serve()
+                    is_due = True
+            # Where ticks take all of the time they take turns with the loop, which has to set calls up.
+            self.loops_turn = is_due and (has_own or self.wait_ends) and not self.loops_turn
+            if is_due and not self.loops_turn:
+                self.serve()
             if has_own or self.wait_ends or count <= 0 or (until and monotonic_us() >= until):
                 return has_own
 

@@ -139,6 +139,25 @@ def test_ticks_do_not_keep_a_timer_waiting(ticked: Made) -> None:
     far.close()
 
 
+def test_ticks_that_take_all_of_the_time_take_turns(ticked: Made) -> None:
+    """What sets a call up has many steps, each behind the last: none waits for more than a tick."""
+    ticks, steps = [0], [0]
+
+    def tick(self: Ticked, number: int) -> None:
+        self.ticker.seconds = 1e-9
+        ticks[0] = number
+        if number == 0:
+            step()
+
+    def step() -> None:
+        steps[0] += 1
+        made.loop.call_soon(step if steps[0] < 20 else made.loop.stop)
+
+    made = ticked(tick)
+    made.run()
+    assert 8 <= ticks[0] <= 12, "one in two rounds"
+
+
 class Counted:
     """In the place of a ticker: counts how often asyncio waits."""
 

@@ -19,6 +19,7 @@
 #define CACHE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 /*! Bytes that come and go together; where a processor has more, fetching asks for some of it twice */
 #define CACHE_LINE 64
@@ -26,10 +27,10 @@
 /*! \brief Have the processor fetch these bytes, and go on. They need not be anybody's. Any thread. */
 static inline void cache_fetch(const void *from, size_t bytes)
 {
-	const char *at = from, *end = at + bytes;
+	uintptr_t at = (uintptr_t) from & ~(uintptr_t) (CACHE_LINE - 1), end = (uintptr_t) from + bytes;
 
 	for (; at < end; at += CACHE_LINE) {
-		__builtin_prefetch(at);
+		__builtin_prefetch((const void *) at);
 	}
 }
 

@@ -18,12 +18,12 @@ from .core._core import Ticker
 _Arguments = TypeVarTuple("_Arguments")
 
 
-class _Selector(EpollSelector):
+class Selector(EpollSelector):
     """Waits for what asyncio waits for, and serves ticks meanwhile."""
 
     def __init__(self, ticker: Ticker) -> None:
         super().__init__()
-        self._ticker, self.serves = ticker, True
+        self.ticker, self.serves = ticker, True
         self.told: Callable[[BaseException], None]
         ticker.wait_for(self.fileno())
 
@@ -32,19 +32,21 @@ class _Selector(EpollSelector):
         if not self.serves:
             return super().select(timeout)
         try:
-            has_own = self._ticker.wait(-1 if timeout is None else max(0, timeout))
-        except Exception as fault:
+            has_own = self.ticker.wait(-1 if timeout is None else max(0, timeout))
+        except OSError:
+            raise  # of the wait itself: the loop ends
+        except (Exception, asyncio.CancelledError) as fault:
             self.told(fault)
             return []
         return super().select(0) if has_own else []
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """Serves this ticker while it waits."""
+    """Serves a ticker while it waits."""
 
-    def __init__(self, ticker: Ticker) -> None:
-        self._ticker, self._waits = ticker, _Selector(ticker)
-        super().__init__(self._waits)
+    def __init__(self, selector: Selector) -> None:
+        self._ticker, self._waits = selector.ticker, selector
+        super().__init__(selector)
         self._waits.told = self._failed
 
     def end_ticks(self) -> None:

@@ -23,7 +23,7 @@ from .conversation.session import Session
 from .conversation.workshop import Workshops
 from .core import _core
 from .inquiries import Inquiries
-from .loop import Loop
+from .loop import Loop, Selector
 from .records.keeper import Records
 from .report.desk import Desk
 from .service.backoff import BackOff
@@ -38,7 +38,7 @@ class Runtime:
 
     def __init__(self) -> None:
         self.network: Network = Network()
-        self._loop = Loop(self.network.ticker)
+        self._loop = Loop(Selector(self.network.ticker))
         self._urls, self._back_off, self._jobs = SignedUrls(), BackOff(), Jobs()
         self._workshops, self._looks = Workshops(), ticks.Looks()
         self._sessions: dict[asyncio.Task[None], Session] = {}

@@ -20,6 +20,7 @@
 #include "asterisk.h"
 
 #include <errno.h>	/* ENOMEM, EMFILE, ESHUTDOWN of ops->open */
+#include <stddef.h>	/* offsetof */
 
 #include "asterisk/astobj2.h"	/* ao2 objects */
 #include "asterisk/channel.h"	/* ast_waitfor_nandfds, ast_read */
@@ -290,15 +291,13 @@ static void take_progress(struct call *call)
 /*! \brief Fetch all of a call that a frame goes through, while Asterisk reads the frame */
 static void fetch_call(const struct call *call)
 {
-	const char *start = (const char *) call;
-
 	cache_fetch(&call->progress, sizeof(call->progress));
 	cache_fetch(&call->statistics, sizeof(call->statistics));
 	cache_fetch(&call->event_fd, offsetof(struct call, media.buffer) - offsetof(struct call, event_fd));
 	cache_fetch(&call->caller, offsetof(struct call, step.tool.transfer) - offsetof(struct call, caller));
 	cache_fetch(&call->step.tool.tones.due_us, 1);
 	cache_fetch(&call->filler, sizeof(call->filler));
-	cache_fetch(&call->dtmf.last_us, start + offsetof(struct call, ending) - (const char *) &call->dtmf.last_us);
+	cache_fetch(&call->dtmf.last_us, offsetof(struct call, ending) - offsetof(struct call, dtmf.last_us));
 }
 
 /*!

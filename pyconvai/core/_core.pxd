@@ -2,7 +2,7 @@
 
 from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.errno cimport errno
+from libc.errno cimport EINTR, errno
 from libc.limits cimport INT_MAX
 from libc.math cimport floor
 from libc.stdint cimport (

@@ -23,9 +23,11 @@ convai_session_fill_tables()
 cdef enum:
     LAG_MS = 500
 
-# Of an object of this module: what is fetched before it is needed. A socket has some 330 bytes.
+# What is fetched of objects before they are needed: a handle has 112 bytes, a socket 288, and an
+# ssl.SSLSocket its attributes behind it.
 cdef enum:
-    OBJECT_BYTES = 6 * CACHE_LINE
+    HANDLE_BYTES = 2 * CACHE_LINE
+    SOCKET_BYTES = 5 * CACHE_LINE
 
 # One chunk, copied out of the ring in one piece, and the frames made of chunks. Loop thread only.
 cdef uint8_t *chunk = NULL
@@ -551,16 +553,16 @@ cdef int fetch_ahead(list handles, Py_ssize_t i) except -1:
     """Fetch what is touched when the next calls' audio is sent: each step follows a pointer of the last."""
     cdef SessionHandle handle
     if i + 3 < len(handles):
-        cache_fetch(<const void *>handles[i + 3], OBJECT_BYTES)
+        cache_fetch(<const void *>handles[i + 3], HANDLE_BYTES)
     if i + 2 < len(handles):
         handle = handles[i + 2]
-        cache_fetch(<const void *>handle.socket, OBJECT_BYTES)
+        cache_fetch(<const void *>handle.socket, SOCKET_BYTES)
         if handle.session is not NULL:
             convai_session_fetch_uplink(handle.session)
     if i + 1 < len(handles):
         handle = handles[i + 1]
         if handle.socket is not None:
-            cache_fetch(<const void *>handle.socket.sock, OBJECT_BYTES)
+            cache_fetch(<const void *>handle.socket.sock, SOCKET_BYTES)
             cache_fetch(<const void *>handle.socket.send_some, CACHE_LINE)
     return 0
 

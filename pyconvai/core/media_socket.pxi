@@ -3,7 +3,7 @@
 ``MediaSocket`` moves bytes between a non-blocking socket, plain or TLS, and two readers: audio
 events go straight into the playout queue (``frame_reader.h``), everything else goes to its owner,
 which keeps a ``websockets`` protocol. ``Ticker`` reads and writes all sockets at once. Loop thread
-only; nothing here waits.
+only; nothing here waits but ``Ticker.wait``.
 """
 
 from socket import IPPROTO_TCP, SHUT_RDWR, TCP_NOTSENT_LOWAT
@@ -16,7 +16,7 @@ cdef enum:
     READING_US = 2000           # what all together may; then a socket that is new gets the next
     LEAST_US = 100              # all the same: several times what an ordinary message takes
     EVENTS_AT_ONCE = 256        # of one look at epoll; what is more comes at the next tick
-    QUIET_TICKS = 32            # without audio: back to the loop's own epoll, which wakes at once
+    QUIET_TICKS = 32            # without audio: back to the quiet ones, for which the loop wakes at once
 
 # What was kept of the last read, and a read behind it.
 cdef bytearray inbox = bytearray(CONVAI_FRAME_BYTES_MAX + RECORD_BYTES)
@@ -39,12 +39,12 @@ cdef int watch(int epoll, int operation, int fd, uint64_t name) except -1:
 
 
 cdef enum:
-    TICK_SHARE = 100            # this share of a tick before it is the tick: a double is not exact
+    TICK_PARTS = 100            # a tick is the tick from one part before it on: a double is not exact
 
 
 cpdef double tick_after(double seconds, double length):
     """The first tick behind this moment, of ticks that are so many seconds long."""
-    return (floor(seconds / length + 1.0 / TICK_SHARE) + 1) * length
+    return (floor(seconds / length + 1.0 / TICK_PARTS) + 1) * length
 
 
 cdef class MediaSocket:
@@ -391,6 +391,7 @@ cdef class Ticker:
         """Wait for the loop's own descriptor, so many seconds at most; without limit: less than 0.
 
         True: it has something. Ticks and first words are served meanwhile; ``end_wait`` there ends it.
+        OSError: it cannot wait any more.
         """
         cdef epoll_event events[3]
         cdef int64_t until = monotonic_us() + <int64_t>(seconds * 1e6) if seconds > 0 else 0
@@ -404,11 +405,13 @@ cdef class Ticker:
                 milliseconds = <int>min(max(0, until - monotonic_us() + 999) // 1000, <int64_t>INT_MAX)
             with nogil:
                 count = epoll_wait(self.awaited, events, 3, milliseconds)
+            if count < 0 and errno != EINTR:
+                raise OSError(errno, "the loop cannot wait")
             for i in range(count):
                 if events[i].data.u64 == LOOPS_OWN:
                     has_own = True
                 elif events[i].data.u64 == QUIET_SOCKETS:
-                    self.first_word()
+                    self.read_quiet()
                 else:
                     is_due = True
             # Where ticks take all of the time they take turns with the loop, which has to set calls up.
@@ -443,16 +446,30 @@ cdef class Ticker:
             return 0
         began = convai_tick_began(<int64_t>(self.due * 1e6)) / 1e6
         try:
-            if convai_engine_quiet_changed():
-                self.owner.woken()      # before audio that has come since is read
-            send_waiting_audio(self.handles)
-            self.tick()
-            if self.owner.unsent or self.looks.first_at <= began:
-                self.owner.ticked(began)
+            try:
+                if convai_engine_quiet_changed():
+                    self.owner.woken()      # before audio that has come since is read
+                send_waiting_audio(self.handles)
+                self.tick()
+            except Exception:
+                self.owner.tick_failed()
+            try:
+                if self.owner.unsent or self.looks.first_at <= began:
+                    self.owner.ticked(began)
+            except Exception:
+                self.owner.tick_failed()
+        finally:
+            # One that is due by now comes at once, and counts as late.
+            self.wake_at(tick_after(began, self.seconds))
+        return 0
+
+    cdef int read_quiet(self) except -1:
+        try:
+            self.first_word()
         except Exception:
-            self.owner.tick_failed()
-        # One that is due by now comes at once, and counts as late.
-        self.wake_at(tick_after(began, self.seconds))
+            if self.owner is None:
+                raise
+            self.owner.tick_failed()        # what else there is to be served goes on
         return 0
 
     cdef int wake_at(self, double seconds) except -1:

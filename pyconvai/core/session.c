@@ -14,6 +14,7 @@
 #include "session.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -391,10 +392,11 @@ static void fetch_session(const struct convai_session *session)
 		- offsetof(struct convai_session, caller_format));
 	cache_fetch(&session->uplink, offsetof(struct convai_session, converter)
 		- offsetof(struct convai_session, uplink));
-	cache_fetch(&session->spoken_us, CACHE_LINE + 1);
+	cache_fetch(&session->spoken_us, offsetof(struct convai_session, turns.count)
+		- offsetof(struct convai_session, spoken_us));
 	cache_fetch(&session->levels, sizeof(session->levels));
 	cache_fetch(&session->timed, 1);
-	cache_fetch(&session->tally, 1);
+	cache_fetch(&session->tally.pushed_bytes, 1);
 }
 
 uint32_t convai_op_push(struct convai_session *session, const uint8_t *audio, uint32_t bytes,

@@ -22,6 +22,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "cache.h"
 #include "converter.h"
 #include "convai_ops.h"
 #include "levels.h"

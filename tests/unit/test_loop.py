@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pyconvai.core import _core
-from pyconvai.loop import Loop
+from pyconvai.loop import Loop, Selector
 from tests.timing import EVENT, MS
 
 TICK_SECONDS = 0.001
@@ -30,7 +30,7 @@ class Owner:
         """Nobody holds here."""
 
     def tick_failed(self) -> None:
-        """Nothing raises here."""
+        """Nothing may raise in a tick."""
         raise AssertionError
 
     def ticked(self, _began: float) -> None:
@@ -42,7 +42,7 @@ class Ticked:
 
     def __init__(self, do: Callable[[Ticked, int], object]) -> None:
         self.ticker = _core.Ticker()
-        self.loop = Loop(self.ticker)
+        self.loop = Loop(Selector(self.ticker))
         self.late = False
         owner = Owner(lambda number: do(self, number))
         self.ticker.serve_calls([_core.SessionHandle()], owner, owner)
@@ -172,7 +172,7 @@ class Counted:
 def test_ticks_are_no_rounds(ticked: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     made = ticked(lambda self, number: number == 50 and self.loop.stop())
     counted = Counted(made.ticker)
-    monkeypatch.setattr(made.loop._waits, "_ticker", counted)
+    monkeypatch.setattr(made.loop._waits, "ticker", counted)
     made.run()
     assert counted.waits == 1, "asyncio waits once for fifty ticks"
 
@@ -184,9 +184,11 @@ def test_a_fault_outside_of_sessions_is_told(ticked: Made) -> None:
     def fail(self: Ticked, number: int) -> None:
         if number == 2:
             raise ZeroDivisionError
+        if number == 5:
+            self.loop.stop()
 
     made = ticked(fail)
-    made.loop.set_exception_handler(lambda loop, what: (told.append(what), loop.stop()))
+    made.loop.set_exception_handler(lambda _, what: told.append(what))
     made.run()
     assert isinstance(told[0]["exception"], AssertionError), "of tick_failed itself"
 

@@ -206,10 +206,8 @@ class Runtime:
 
     def ticked(self, began: float) -> None:
         """Something was unsent at a tick, or a look is due."""
-        if self.unsent:
-            self._send_outboxes()
-        if began >= self._looks.first_at:
-            self._look(began)
+        self._send_outboxes()
+        self._look(began)
 
     def tick_failed(self) -> None:
         """An exception was raised in a tick."""

@@ -102,6 +102,8 @@ def floors(results: Results) -> dict[str, float]:
         found["channel_beside_echo"] = beside["floor_us"] / beside["echo_us"]
     if results.get("ours_200", {}).get("calls") == 200:
         found["first_word_p95"] = results.get("first_words", {}).get("floor", {}).get("p95")
+    if results.get("floor_200", {}).get("calls") == 200:
+        found["uplink_p99"] = results["floor_200"]["client"]["uplink_p99_ms"]
     return _rounded(found)
 
 

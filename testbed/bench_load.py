@@ -71,6 +71,8 @@ class Held:
     """... in all other threads."""
     callers: dict[str, float]
     """All calls, in each of the processes that make them; 100 is one core, and too much."""
+    ready: dict[str, float]
+    """For how much of the time each of these was ready to run, and had no processor."""
     pss_kb: int
     """All of Asterisk's process; moves with other processes that map the same libraries."""
     anonymous_kb: int
@@ -199,11 +201,11 @@ class _Window:
         percent = self._all.percent()
         threads = self._threads.percent(lambda tid, name: _group(tid, name, channels))
         callers = {name: round(each.percent(), 1) for name, each in self._beside.items()}
+        ready = {name: round(each.ready_percent(), 1) for name, each in self._beside.items()}
         loop, rest = threads.get("loop", 0.0), threads.get("rest", 0.0)
         shares = {"percent": percent, "channel": percent - loop - rest, "loop": loop, "rest": rest}
-        return {name: round(each / calls, 4) for name, each in shares.items()} | {
-            "callers": callers
-        }
+        found: dict[str, Any] = {name: round(each / calls, 4) for name, each in shares.items()}
+        return found | {"callers": callers, "ready": ready}
 
 
 def _group(tid: int, name: str, channels: set[int]) -> str:

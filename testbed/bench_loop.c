@@ -7,13 +7,14 @@
  * One process, one thread, a tick of 20 ms, the mock agent on the other end; no Python, and nothing is
  * allocated but by OpenSSL. On a tick noise for each call is made a message and sent over TLS 1.3, and what
  * has come is read: agent audio is decoded into the call's ring, a ping is answered, everything else passed
- * over. There is no channel, nothing is timed or told of, and whatever is not as it should be ends it with
- * status 1.
+ * over. There is no channel, nothing is timed but when audio was sent, nothing told of, and whatever is not as
+ * it should be ends it with status 1.
  *
  * It says `ready` when all calls are up. From then on each line on stdin is answered with a line of JSON
  * about the time since the last one: us, what its thread has used of a processor for a second of a call,
- * user and system, and how much was sent and received. The end of stdin ends it. testbed.bench_loop is the
- * other end.
+ * user and system; uplink_p99_ms, from when a caller's frame would have been read until it was sent, if the
+ * calls' frames came evenly spread over a tick; and how much was sent and received. The end of stdin ends it.
+ * testbed.bench_loop is the other end.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -74,6 +75,9 @@ enum { QUESTION, TICK };
 #define TICK_MS 20
 #define NS_PER_MS 1000000L
 #define NS_PER_S 1000000000L
+/*! Delays are counted in buckets of so much; the last bucket has all that are longer */
+#define BUCKET_NS (NS_PER_MS / 10)
+#define BUCKETS 2000
 /*! Bytes of a millisecond in mu-law */
 #define BYTES_PER_MS 8
 #define MAX_CHUNK_MS 100
@@ -116,6 +120,7 @@ static uint8_t noise[NOISE + MAX_CHUNK_MS * BYTES_PER_MS];
 static struct {
 	int64_t wall_ns, cpu_ns;
 	uint64_t sent, sent_bytes, received, received_bytes, audio_bytes, pongs, dropped;
+	uint64_t delays[BUCKETS];	/*!< of chunks that were sent, by how long their last frame had waited */
 } since;
 
 __attribute__((noreturn))
@@ -123,6 +128,14 @@ static void die(const char *what)
 {
 	fprintf(stderr, "bench_loop: %s\n", what);
 	exit(1);
+}
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
 
@@ -210,10 +223,13 @@ static uint8_t *put_chunk(uint8_t *frame, struct call *call, size_t bytes)
 	return finish(frame, FINAL_TEXT, length);
 }
 
-static void send_audio(struct call *call, size_t chunk_bytes, uint64_t due)
+/*! \brief Send what is due. ready_ns: when the last frame of the newest chunk would have been read */
+static void send_audio(struct call *call, int chunk_ms, uint64_t due, int64_t ready_ns)
 {
 	uint8_t frames[MAX_DUE * MAX_FRAME], *end = frames;
+	size_t chunk_bytes = (size_t) chunk_ms * BYTES_PER_MS;
 	uint64_t i, together = due < MAX_DUE ? due : MAX_DUE;
+	int64_t waited;
 
 	for (i = 0; i < together; i++) {
 		end = put_chunk(end, call, chunk_bytes);
@@ -221,6 +237,10 @@ static void send_audio(struct call *call, size_t chunk_bytes, uint64_t due)
 	send_all(call, frames, (size_t) (end - frames));
 	since.sent += together;
 	since.dropped += due - together;
+	waited = clock_ns(CLOCK_MONOTONIC) - ready_ns;
+	for (i = 0; i < together; i++, waited += chunk_ms * NS_PER_MS) {
+		since.delays[waited / BUCKET_NS < BUCKETS ? waited / BUCKET_NS : BUCKETS - 1]++;
+	}
 }
 
 
@@ -360,8 +380,12 @@ static int begin(struct call *call, SSL_CTX *context, unsigned int port, const c
 	return fd;
 }
 
-/*! \brief Send of each call what is due, and read what has come. ticks: how many there were, new: how many since then */
-static void tick(int sockets, int up, int chunk_ms, uint64_t ticks, uint64_t new)
+/*!
+ * \brief Send of each call what is due, and read what has come
+ *
+ * ticks: how many there were, new: how many since then, due_ns: when the last of these was due.
+ */
+static void tick(int sockets, int up, int chunk_ms, uint64_t ticks, uint64_t new, int64_t due_ns)
 {
 	struct epoll_event ready[MAX_CALLS];
 	uint64_t every = (uint64_t) chunk_ms / TICK_MS;
@@ -369,10 +393,13 @@ static void tick(int sockets, int up, int chunk_ms, uint64_t ticks, uint64_t new
 
 	for (i = 0; i < up; i++) {
 		/* Long chunks are due on different ticks, so that all ticks have as much to do. */
-		uint64_t due = (ticks + new + (uint64_t) i) / every - (ticks + (uint64_t) i) / every;
+		uint64_t end = ticks + new + (uint64_t) i, due = end / every - (end - new) / every;
 
 		if (due) {
-			send_audio(&calls[i], (size_t) chunk_ms * BYTES_PER_MS, due);
+			/* Callers' frames come evenly spread over a tick. */
+			int64_t since_ready = (int64_t) (end % every) * TICK_MS * NS_PER_MS + i * TICK_MS * NS_PER_MS / up;
+
+			send_audio(&calls[i], chunk_ms, due, due_ns - since_ready);
 		}
 	}
 	count = epoll_wait(sockets, ready, MAX_CALLS, 0);
@@ -381,12 +408,16 @@ static void tick(int sockets, int up, int chunk_ms, uint64_t ticks, uint64_t new
 	}
 }
 
-static int64_t clock_ns(clockid_t clock)
+/*! \return milliseconds that 99 of 100 chunks have not waited longer than; 0 if none was sent */
+static double uplink_p99_ms(void)
 {
-	struct timespec now;
+	uint64_t within = since.sent - since.sent / 100, seen = 0;
+	int buckets = 0;
 
-	clock_gettime(clock, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
+	while (seen < within) {
+		seen += since.delays[buckets++];
+	}
+	return (double) (buckets * BUCKET_NS) / NS_PER_MS;
 }
 
 static void tell(int count)
@@ -394,11 +425,11 @@ static void tell(int count)
 	int64_t wall_ns = clock_ns(CLOCK_MONOTONIC), cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	double seconds = (double) (wall_ns - since.wall_ns) / NS_PER_S;
 
-	printf("{\"seconds\": %.3f, \"us\": %.1f, \"sent\": %" PRIu64 ", \"sent_bytes\": %" PRIu64
-		", \"received\": %" PRIu64 ", \"received_bytes\": %" PRIu64 ", \"audio_bytes\": %" PRIu64
-		", \"pongs\": %" PRIu64 ", \"dropped\": %" PRIu64 "}\n", seconds,
-		(double) (cpu_ns - since.cpu_ns) / 1000 / seconds / count, since.sent, since.sent_bytes,
-		since.received, since.received_bytes, since.audio_bytes, since.pongs, since.dropped);
+	printf("{\"seconds\": %.3f, \"us\": %.1f, \"uplink_p99_ms\": %.1f, \"sent\": %" PRIu64
+		", \"sent_bytes\": %" PRIu64 ", \"received\": %" PRIu64 ", \"received_bytes\": %" PRIu64
+		", \"audio_bytes\": %" PRIu64 ", \"pongs\": %" PRIu64 ", \"dropped\": %" PRIu64 "}\n", seconds,
+		(double) (cpu_ns - since.cpu_ns) / 1000 / seconds / count, uplink_p99_ms(), since.sent,
+		since.sent_bytes, since.received, since.received_bytes, since.audio_bytes, since.pongs, since.dropped);
 	memset(&since, 0, sizeof(since));
 	since.wall_ns = wall_ns;
 	since.cpu_ns = cpu_ns;
@@ -429,6 +460,7 @@ int main(int argc, char **argv)
 {
 	int control = epoll_create1(EPOLL_CLOEXEC), sockets = epoll_create1(EPOLL_CLOEXEC), timer = make_timer();
 	int count = argc == 7 ? atoi(argv[4]) : 0, chunk_ms = argc == 7 ? atoi(argv[5]) : 0, up = 0;
+	int64_t began_ns = clock_ns(CLOCK_MONOTONIC);
 	uint64_t ticks = 0, new;
 	struct epoll_event event;
 	char question[64];
@@ -453,7 +485,9 @@ int main(int argc, char **argv)
 			}
 			tell(count);
 		} else if (read(timer, &new, sizeof(new)) == sizeof(new)) {
-			tick(sockets, up, chunk_ms, ticks, new);
+			int64_t due_ns = began_ns + (int64_t) (ticks + new) * TICK_MS * NS_PER_MS;
+
+			tick(sockets, up, chunk_ms, ticks, new, due_ns);
 			ticks += new;
 			/* One call begins on each tick: the others go on meanwhile. */
 			if (up < count) {

@@ -12,6 +12,9 @@ from testbed.bench_figures import FLOORS, echoes, times_echo
 BUSY_PERCENT = 85.0
 """A process with one thread that is busier than that makes others wait."""
 
+NEVER_IDLE_PERCENT = 95.0
+"""Of the time: so long such a process was busy, or would have been, had there been a processor."""
+
 UNSTEADY = 1.15
 """Times what Echo() costs at its cheapest; above that the machine does other things as well."""
 
@@ -104,11 +107,7 @@ def notes(results: Mapping[str, Any]) -> list[str]:
     for key, text in loads(results).items():
         if results[key]["audible"] < AUDIBLE:
             found.append(f"{text}: callers heard their agents for too little of the time")
-        for name, percent in results[key]["callers"].items():
-            if percent > BUSY_PERCENT:
-                found.append(
-                    f"{text}: '{name}' used {percent:.0f} % of a core; it may be the limit"
-                )
+        found += _never_idle(results[key], text)
     measured = [results[key]["stages"] for key in loads(results)]
     if measured and not any(measured):
         found.append(
@@ -131,6 +130,22 @@ def notes(results: Mapping[str, Any]) -> list[str]:
             told = ", then ".join(f"{run:.3f} %" for run in runs)
             found.append(
                 f"Echo() with {size} calls cost {told}: the machine does other things as well"
+            )
+    return found
+
+
+def _never_idle(load: Mapping[str, Any], text: str) -> list[str]:
+    """Which of the processes that make a load may be the limit themselves."""
+    found = []
+    for name, percent in load["callers"].items():
+        ready = load["ready"][name]
+        if percent > BUSY_PERCENT:
+            found.append(f"{text}: '{name}' used {percent:.0f} % of a core; it may be the limit")
+        elif percent + ready > NEVER_IDLE_PERCENT:
+            found.append(
+                f"{text}: '{name}' used {percent:.0f} % of a core and was ready but without a"
+                f" processor for {ready:.0f} % of the time: it never was idle, so what waits for"
+                " it, as the first word does, tells of this machine"
             )
     return found
 

@@ -65,6 +65,12 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime(~pid << 3 | 2)  # as clock_getcpuclockid(3) makes it
 
 
+def ready_seconds(pid: int) -> float:
+    """Return how long a process's first thread has been ready to run, and had no processor."""
+    waited = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[1]
+    return int(waited) / NS_PER_SECOND
+
+
 def thread_seconds(pid: int) -> dict[int, tuple[str, float]]:
     """Return the name and the CPU seconds of each of a process's threads, by thread id."""
     found = {}
@@ -107,12 +113,20 @@ class CpuWindow:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._cpu, self._time = cpu_seconds(pid), time.monotonic()
+        self._cpu, self._ready, self._time = cpu_seconds(pid), ready_seconds(pid), time.monotonic()
 
     def percent(self) -> float:
         """Return the use since the window was opened, in percent of one core."""
         elapsed = time.monotonic() - self._time
         return 100.0 * (cpu_seconds(self.pid) - self._cpu) / elapsed if elapsed > 0 else 0.0
+
+    def ready_percent(self) -> float:
+        """Return for how much of that time its first thread was ready, and had no processor.
+
+        A process of one thread whose `percent` and this are 100 together never was idle.
+        """
+        elapsed = time.monotonic() - self._time
+        return 100.0 * (ready_seconds(self.pid) - self._ready) / elapsed if elapsed > 0 else 0.0
 
 
 def _kilobytes(path: Path, name: str) -> int:

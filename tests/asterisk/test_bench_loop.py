@@ -47,6 +47,7 @@ def test_its_conversations_are_in_order(
                 time.sleep(0.1 * SECOND)
                 since = told()
                 assert since["seconds"] > 0 < since["us"]
+                assert (since["uplink_p99_ms"] > 0) == (since["sent"] > 0)
                 done.update(since)
         until(lambda: closed(mock) == CALLS, "all conversations to be closed")
     sessions = mock.report["sessions"]

@@ -35,6 +35,7 @@ def load(calls: int, percent: float, **more: Any) -> dict[str, Any]:
     parts = {"channel": percent / 2, "loop": percent / 4, "rest": percent / 4}
     around = {
         "callers": {"mock": 40.0},
+        "ready": {"mock": 10.0},
         "stages": {},
         "audible": 0.5,
         "anonymous_kb": 0,
@@ -138,6 +139,12 @@ def test_what_is_missed_has_its_floor_beside_it() -> None:
     assert shown[2].endswith("| 1.7 x Echo() | 1.6 x Echo() | 2.4 x Echo() | missed |")
     results["floor_40"]["calls"] = results["floor_40_chunk100"]["calls"] = 4
     assert set(floors(results)) == {"channel_beside_echo"}, "of another number of calls"
+
+
+def test_the_floor_of_the_callers_audio_is_of_the_most_calls() -> None:
+    client = {"client": {"uplink_p99_ms": 20.4}}
+    assert floors({"floor_200": load(200, 0.3, **client)})["uplink_p99"] == 20.4
+    assert floors({"floor_200": load(40, 0.3, **client)}) == {}
 
 
 def test_a_first_words_floor_is_of_the_most_calls() -> None:
@@ -284,11 +291,13 @@ def test_what_makes_a_figure_doubtful_is_told() -> None:
     results = {
         "echo_40_1": load(40, 0.2),
         "ours_40": load(40, 0.4, callers={"mock": 99.0}, audible=0.1),
+        "ours_200": load(200, 0.4, callers={"mock": 68.0}, ready={"mock": 31.0}),
         "echo_40_2": load(40, 0.3),
     }
     notes = "\n".join(bench_report.notes(results))
     for told in (
         "'mock' used 99 %",
+        "without a processor for 31 % of the time: it never was idle",
         "too little of the time",
         "NO DELAYS",
         "0.200 %, then 0.300 %",

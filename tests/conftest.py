@@ -18,7 +18,10 @@ from tests.timing import SECOND, TEST_LIMIT
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers, since unknown ones are errors."""
     config.addinivalue_line("markers", "limit(seconds): how long each phase of this test may take")
-    config.addinivalue_line("markers", "slow: takes ten seconds and more; not in make test-unit")
+    config.addinivalue_line(
+        "markers",
+        "slow: takes ten seconds and more, by itself or with its file; not in make test-unit",
+    )
     config.addinivalue_line("markers", "alone: nothing else runs meanwhile, for it takes times")
     config.addinivalue_line("markers", "security: of make test-security; see tests/security.py")
 

@@ -16,6 +16,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import check_arrows  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 TOPS = ("app_elevenlabs_convai", "pyconvai", "app_forkstream")
 FOLDERS = ("call", "config", "control", "engine", "tests")
 README_LINES = 12

@@ -26,6 +26,8 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 import engine_store  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 MAKEFILE = f"""\
 all release:
 install:

@@ -32,6 +32,8 @@ from tests.unit.frame_reader import KEY
 from tests.unit.peer import frame
 from tests.unit.test_frame_reader import HEAD
 
+pytestmark = pytest.mark.slow
+
 TICK_MS = 16 * MS * 1000
 """Of processor time in one tick: 1 ms for a socket's first look, 2 ms for all floods, one message
 of the largest size, and room for a slow machine."""

@@ -23,6 +23,7 @@ def test_suite(suite: str) -> None:
     run_suite("gcc", "asan", suite)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", FORKSTREAM_SUITES)
 def test_forkstream_suite(suite: str) -> None:
     """The same of ForkStream's."""

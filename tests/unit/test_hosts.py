@@ -17,6 +17,8 @@ from tests.unit.peer import Connection, RawService, until
 from tests.unit.service import Conversation, Service
 from tests.unit.test_media_socket import descriptors
 
+pytestmark = pytest.mark.slow
+
 SECRET = "cvtkn_hush"
 
 

@@ -30,6 +30,8 @@ from pyconvai.service.upgrading import upgrade
 from tests.timing import MS, soon_enough
 from tests.unit.frame_reader import examples
 
+pytestmark = pytest.mark.slow
+
 HERE = Endpoint("service", 1, False, "/")
 DIGITS = b"9" * 5000
 SECRET = "cvtkn_hush"

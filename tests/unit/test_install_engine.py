@@ -31,6 +31,8 @@ sys.path.insert(0, str(SCRIPT.parent))
 import engine_store as store  # noqa: E402
 import install_engine  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 READ_LOCK = struct.pack("@hhqqi", fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0)
 
 
@@ -631,7 +633,6 @@ def test_an_example_is_replaced_and_removed_unless_it_was_changed(tmp_path: Path
     assert run("example", there) == ""
 
 
-@pytest.mark.slow
 @only_root
 def test_a_python_of_others_is_refused(target: Path, tmp_path: Path) -> None:
     """K15: a virtual environment in a home directory, and what is in one of root's."""

@@ -32,7 +32,10 @@ sys.path.insert(0, str(ROOT / "scripts"))
 import engine_store  # noqa: E402
 
 # A thread that is ended by force may be anywhere, in a finalizer as well, and closes nothing.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 ABI, SIZE = _core.contract()
 LIMIT_MS = int(1000 * PROGRAM)

@@ -17,6 +17,8 @@ from packaging.requirements import Requirement
 
 from tests.timing import PROGRAM
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 LOCKED = ROOT / "requirements" / "locked"
 RANGES = {

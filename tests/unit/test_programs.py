@@ -12,6 +12,8 @@ import pytest
 from testbed.building import one_build_at_a_time
 from tests.timing import PROGRAM, only_in_full
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "app_elevenlabs_convai" / "tests"
 PROGRAMS = ("test_config", "test_websocket", "test_audio", "test_integration")

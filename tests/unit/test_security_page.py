@@ -8,6 +8,8 @@ import pytest
 
 from tests.security import PAGE, ROOT, ROWS, TESTS, named, proven
 
+pytestmark = pytest.mark.slow
+
 TEXT = PAGE.read_text(encoding="utf-8")
 
 

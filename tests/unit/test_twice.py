@@ -12,6 +12,8 @@ import pytest
 from testbed.paths import PROJECT
 from tests.timing import PROGRAM
 
+pytestmark = pytest.mark.slow
+
 ONCE = """
 import pathlib, pytest
 def once(name, words="it was late"):

@@ -23,6 +23,8 @@ from pyconvai.service.settings import PairKind
 from pyconvai.tools import frames
 from tests.timing import EVENT, NEVER, SECOND
 
+pytestmark = pytest.mark.slow
+
 TOOLS = '''
 import asyncio, ctypes, decimal, os, re, resource, signal, sys, threading, time
 from typing import Literal

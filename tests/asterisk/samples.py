@@ -107,16 +107,16 @@ def audible(payload: bytes, codec: Codec) -> bytes:
 
 
 def check_samples(
-    mock: MockAgent, calls: Iterable[Call], seconds: float | None, *, late_second: bool = False
+    mock: MockAgent, calls: Iterable[Call], seconds: float | None, late_ms: float = 0.0
 ) -> None:
     """Both directions of every call, byte for byte, and in time. Call n is with agent n.
 
     seconds: for how long both have spoken; None: the caller has hung up before they had said all.
-    late_second: agents may have paused behind their first message, because their mock was late.
+    late_ms: for so long an agent may have paused behind its first message, as its mock was late.
     """
     sessions = {session["agent_id"]: session for session in mock.report["sessions"]}
     for number, call in enumerate(calls):
-        check_call(mock, call, sessions[f"agent{number}"], seconds, late_second)
+        check_call(mock, call, sessions[f"agent{number}"], seconds, late_ms)
         call.forget()
 
 
@@ -125,7 +125,7 @@ def check_call(
     call: Call,
     session: dict[str, Any],
     seconds: float | None,
-    late_second: bool = False,
+    late_ms: float = 0.0,
 ) -> None:
     """Both directions of one call, and that the agent had nothing to complain of."""
     record = Path(mock.folder / "record")
@@ -144,9 +144,8 @@ def check_call(
         assert len(by_agent) == ULAW.bytes_in(seconds)
     assert audible(by_agent, ULAW) == heard, f"{name}: not what was said"
     paused = len(call.heard.strip(silence)) - len(by_agent.strip(silence))
-    assert paused <= 0 or (late_second and _only_behind_first(call.heard, by_agent, paused)), (
-        f"{name}: pauses of {paused} samples"
-    )
+    assert paused <= ULAW.bytes_in(late_ms / 1000), f"{name}: pauses of {paused} samples"
+    assert paused <= 0 or _only_behind_first(call.heard, by_agent, paused), f"{name}: another pause"
     assert goes_on(call.recording), call.recording.gaps
     check_heard(call.recording, said, by_caller)
 

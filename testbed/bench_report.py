@@ -138,7 +138,7 @@ def _never_idle(load: Mapping[str, Any], text: str) -> list[str]:
     """Which of the processes that make a load may be the limit themselves."""
     found = []
     for name, percent in load["callers"].items():
-        ready = load["ready"][name]
+        ready = load.get("ready", {}).get(name, 0.0)  # of an older run there is none
         if percent > BUSY_PERCENT:
             found.append(f"{text}: '{name}' used {percent:.0f} % of a core; it may be the limit")
         elif percent + ready > NEVER_IDLE_PERCENT:
